@@ -1,0 +1,73 @@
+"""The composition root: what the `import_path`s of a Serve config name.
+
+`build_router` makes the one application with a route; `build_model` makes a model's application,
+without one (`route_prefix: null`), whose name is the model's name.
+"""
+
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
+
+from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
+from serve_app.deployments.discovery import REPLICA, TOKENIZER
+from serve_app.deployments.replica import ModelReplica
+from serve_app.deployments.router import Router
+from serve_app.deployments.tokenizer import Tokenizer
+from serve_app.ingress.grpc import GrpcServicer
+from serve_app.ingress.rest import RestApp
+
+
+class Ingress(GrpcServicer, Router):
+    """The Router with its two protocol edges."""
+
+    def __serve_build_asgi_app__(self) -> RestApp:  # noqa: PLW3201 - Serve's name
+        return RestApp(self.plane, lambda: self.limits)
+
+
+def build_router(args: dict[str, Any]) -> Application:
+    """The application `tandem`. `args`: serve_app.config.RouterArgs."""
+    config = parse(RouterArgs, args, "args")
+    deployment = serve.deployment(
+        serve.ingress(None)(Ingress),
+        name="Router",
+        max_ongoing_requests=config.max_ongoing_requests,
+    )
+    return deployment.bind()
+
+
+def build_model(args: dict[str, Any]) -> Application:
+    """A model's application. `args`: serve_app.config.RemoteModel."""
+    config = parse(RemoteModel, args, "args")
+    # As written, not as parsed: the actor parses it again, and only plain data crosses.
+    resources = config.resources
+    replica = serve.deployment(
+        ModelReplica,
+        name=REPLICA,
+        max_ongoing_requests=config.in_flight,
+        ray_actor_options={"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus},
+        **_scale(config),
+    ).bind(args)
+    if config.model_format != "transformers":
+        return replica
+    tokenizer = config.tokenizer or TokenizerConfig()
+    return serve.deployment(
+        Tokenizer,
+        name=TOKENIZER,
+        num_replicas=tokenizer.replicas,
+        max_ongoing_requests=256,
+        ray_actor_options={"num_cpus": tokenizer.num_cpus},
+    ).bind(args, replica)
+
+
+def _scale(config: RemoteModel) -> dict[str, Any]:
+    if config.autoscaling is None:
+        return {"num_replicas": config.replicas or 1}
+    return {
+        "autoscaling_config": AutoscalingConfig(
+            min_replicas=config.autoscaling.min_replicas,
+            max_replicas=config.autoscaling.max_replicas,
+            target_ongoing_requests=config.autoscaling.scale_target,
+        )
+    }

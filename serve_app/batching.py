@@ -1,0 +1,286 @@
+"""Coalescing requests into batches. Plain asyncio: knows no models, no Ray.
+
+A batch leaves as soon as one of `in_flight` slots is free, so an idle model answers at once and a
+busy one finds its batch already waiting. `max_latency` adds a wait for company while idle.
+"""
+
+import asyncio
+import contextvars
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
+from serve_app.protocol.tensors import Arrays, Parameters
+
+Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
+# Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.
+Observe = Callable[[int, int, float, float], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    inputs: Arrays
+    rows: int
+    future: asyncio.Future[Arrays]
+    arrived: float
+    batch: "_Batch | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    items: list[_Item]
+    parameters: Parameters
+    waiting: int
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Requests that fit together."""
+
+    parameters: Parameters
+    items: deque[_Item] = field(default_factory=deque)
+
+
+class Batcher:
+    """Coalesces the requests of one model version.
+
+    Requests go together when their inputs agree in name, type and every dimension but the first,
+    and their parameters are equal. Larger ones than `max_batch_size` go through in pieces.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        max_batch_size: int,
+        max_latency: float = 0,
+        in_flight: int = 1,
+        observe: Observe | None = None,
+    ) -> None:
+        self._execute = execute
+        self._max_rows = max_batch_size
+        self._max_wait = max_latency / 1000
+        self._in_flight = in_flight
+        self._observe = observe
+        self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
+        self._running: set[_Batch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def configure(self, max_batch_size: int, max_latency: float, in_flight: int) -> None:
+        """Change the limits in place; takes effect with the next batch."""
+        self._max_rows, self._max_wait = max_batch_size, max_latency / 1000
+        self._in_flight = in_flight
+        self._pump()
+
+    async def submit(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """Run one request, in company where there is some, and return its own rows."""
+        rows = rows_of(inputs)
+        if rows <= self._max_rows:
+            return await self._enqueue(inputs, rows, parameters)
+        pieces = [
+            {name: array[start : start + self._max_rows] for name, array in inputs.items()}
+            for start in range(0, rows, self._max_rows)
+        ]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._guarded(piece, parameters)) for piece in pieces
+            ]
+        parts = [task.result() for task in tasks]
+        for part in parts:
+            if isinstance(part, Exception):
+                raise part
+        return {
+            name: np.concatenate([part[name] for part in parts])  # type: ignore[index]
+            for name in parts[0]  # type: ignore[union-attr]
+        }
+
+    async def _guarded(self, inputs: Arrays, parameters: Parameters) -> Arrays | Exception:
+        # As a value: a TaskGroup would wrap it in an ExceptionGroup and lose its kind.
+        try:
+            return await self._enqueue(inputs, rows_of(inputs), parameters)
+        except Exception as error:
+            return error
+
+    async def _enqueue(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+        if self._closed:
+            raise Unavailable("the model is being removed")
+        loop = asyncio.get_running_loop()
+        item = _Item(inputs, rows, loop.create_future(), loop.time())
+        key = _key(inputs, parameters)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(parameters)
+        lane.items.append(item)
+        self._pump()
+        try:
+            return await item.future
+        except asyncio.CancelledError:
+            self._abandon(item)
+            raise
+
+    def _abandon(self, item: _Item) -> None:
+        """A caller went away: a batch that nobody waits for any more is stopped."""
+        if item.batch is None:
+            return  # still queued; its cancelled future makes _take skip it
+        item.batch.waiting -= 1
+        if item.batch.waiting == 0 and item.batch.task is not None:
+            item.batch.task.cancel()
+
+    def _pump(self) -> None:
+        """Start batches while slots are free and some lane is ready."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while len(self._running) < self._in_flight:
+            batch = self._take()
+            if batch is None:
+                return
+            self._running.add(batch)
+            # A context of its own: a batch belongs to no single caller, and a framework that
+            # ties work to the caller's context must not cancel it when that one leaves.
+            batch.task = asyncio.get_running_loop().create_task(
+                self._run(batch), context=contextvars.Context()
+            )
+
+    def _take(self) -> _Batch | None:
+        """The next batch: the oldest request's lane first; None when nothing is ready."""
+        now = asyncio.get_running_loop().time()
+        due: float | None = None
+        oldest: tuple[float, Hashable] | None = None
+        for key in list(self._lanes):
+            items = self._lanes[key].items
+            while items and items[0].future.done():
+                items.popleft()
+            if not items:
+                del self._lanes[key]
+                continue
+            wait = items[0].arrived + self._max_wait - now
+            if wait > 0 and sum(item.rows for item in items) < self._max_rows:
+                due = wait if due is None else min(due, wait)
+            elif oldest is None or items[0].arrived < oldest[0]:
+                oldest = (items[0].arrived, key)
+        if oldest is None:
+            if due is not None:
+                self._timer = asyncio.get_running_loop().call_later(due, self._pump)
+            return None
+        lane = self._lanes[oldest[1]]
+        taken: list[_Item] = []
+        rows = 0
+        while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
+            item = lane.items.popleft()
+            if not item.future.done():
+                taken.append(item)
+                rows += item.rows
+        if not lane.items:
+            del self._lanes[oldest[1]]
+        batch = _Batch(taken, lane.parameters, waiting=len(taken))
+        for item in taken:
+            item.batch = batch
+        return batch
+
+    async def _run(self, batch: _Batch) -> None:
+        items = batch.items
+        started = asyncio.get_running_loop().time()
+        try:
+            outputs = await self._compute(batch, started)
+            _hand_out(items, outputs)
+        except asyncio.CancelledError:
+            for item in items:
+                item.future.cancel()
+        except (ModelFailed, InvalidArgument) as error:
+            if len(items) == 1:
+                _fail(items, error)
+            else:
+                await self._one_by_one(batch)
+        except Exception as error:
+            _fail(items, error)
+        finally:
+            self._running.discard(batch)
+            self._pump()
+
+    async def _compute(self, batch: _Batch, started: float) -> Arrays:
+        items = batch.items
+        inputs = items[0].inputs
+        if len(items) > 1:
+            inputs = {
+                name: np.concatenate([item.inputs[name] for item in items]) for name in inputs
+            }
+        outputs = await self._execute(inputs, batch.parameters)
+        if self._observe is not None:
+            spent = asyncio.get_running_loop().time() - started
+            queued = sum(started - item.arrived for item in items)
+            self._observe(sum(item.rows for item in items), len(items), queued, spent)
+        return outputs
+
+    async def _one_by_one(self, batch: _Batch) -> None:
+        """The model failed on the batch: whoever is at fault fails alone."""
+        for item in batch.items:
+            if item.future.done():
+                continue
+            alone = _Batch([item], batch.parameters, waiting=1)
+            try:
+                outputs = await self._compute(alone, asyncio.get_running_loop().time())
+                _hand_out([item], outputs)
+            except asyncio.CancelledError:
+                for rest in batch.items:
+                    rest.future.cancel()
+                return
+            except Exception as error:
+                _fail([item], error)
+
+    def close(self) -> None:
+        """Refuse what waits and what comes; what runs may finish."""
+        self._closed = True
+        for lane in self._lanes.values():
+            _fail(list(lane.items), Unavailable("the model is being removed"))
+        self._lanes.clear()
+
+
+def rows_of(inputs: Arrays) -> int:
+    """The common first dimension; InvalidArgument when there is none."""
+    rows = -1
+    for name, array in inputs.items():
+        if array.ndim == 0:
+            raise InvalidArgument(f"tensor '{name}': a batched model takes shape [rows, ...], got []")
+        if rows not in (-1, array.shape[0]):
+            raise InvalidArgument(
+                f"tensor '{name}': the first dimension must be {rows}, as in the other inputs, "
+                f"got {array.shape[0]}"
+            )
+        rows = array.shape[0]
+    return max(rows, 0)
+
+
+def _key(inputs: Arrays, parameters: Parameters) -> Hashable:
+    shapes = tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items()))
+    if not parameters:
+        return shapes
+    return shapes, tuple(sorted((name, type(value), value) for name, value in parameters.items()))
+
+
+def _hand_out(items: list[_Item], outputs: Arrays) -> None:
+    total = sum(item.rows for item in items)
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != total:
+            raise ModelFailed(
+                f"output '{name}' has shape {list(array.shape)} for a batch of {total} rows: "
+                "a batched model answers row by row"
+            )
+    start = 0
+    for item in items:
+        if not item.future.done():
+            rows = slice(start, start + item.rows)
+            item.future.set_result({name: array[rows] for name, array in outputs.items()})
+        start += item.rows
+
+
+def _fail(items: list[_Item], error: Exception) -> None:
+    for item in items:
+        if not item.future.done():
+            item.future.set_exception(error)
+
+

@@ -1,0 +1,1 @@
+"""The demo models of configs/quickstart.yaml, made on the spot: no model hub is asked."""

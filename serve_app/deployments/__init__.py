@@ -1,0 +1,1 @@
+"""The only Ray actors: thin classes over the plain ones."""

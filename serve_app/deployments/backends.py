@@ -1,0 +1,63 @@
+"""Where batches run: in this process, or behind a Serve handle."""
+
+import asyncio
+from typing import Any
+
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable
+from serve_app.protocol.metadata import ModelDescription
+from serve_app.protocol.tensors import Arrays, Parameters
+
+
+class RemoteBackend:
+    """A model application, called through the handle of its ingress deployment."""
+
+    def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
+        self._name = name
+        self._handle = handle
+
+    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """One batch, one hop; sent once more when its replica died (inference has no effects)."""
+        try:
+            return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
+        except RayActorError:
+            pass
+        try:
+            return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
+        except RayActorError as error:
+            raise Unavailable(f"a replica of model '{self._name}' died: {_first_line(error)}") from None
+
+    async def describe(self) -> ModelDescription:
+        """What the application says of itself."""
+        return await self._call("describe")  # type: ignore[no-any-return]
+
+    async def _call(self, method: str, *args: Any) -> Any:
+        response = getattr(self._handle, method).remote(*args)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except RayActorError:
+            raise
+        except TandemError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            raise type(cause)(str(cause)) from None
+        except BackPressureError:
+            raise Overloaded(f"the replicas of model '{self._name}' are full; try again later") from None
+        except DeploymentUnavailableError:
+            raise Unavailable(f"model '{self._name}' has no replica that can answer") from None
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            if isinstance(cause, TandemError):
+                raise type(cause)(str(cause)) from None
+            raise ModelFailed(
+                f"model '{self._name}' failed: {type(cause).__name__}: {_first_line(cause)}"
+            ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

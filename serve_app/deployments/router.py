@@ -1,0 +1,149 @@
+"""Router: holds the data plane, the inline models and the handles to the remote ones.
+
+What it knows comes from two places: its `user_config` (inline models, routing, limits), applied in
+place by `reconfigure`, and Serve's status, read every `discoveryInterval` seconds.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import InlineModel, RouterUserConfig, parse
+from serve_app.dataplane import DataPlane
+from serve_app.deployments.backends import RemoteBackend
+from serve_app.deployments.discovery import RemoteApp, remote_apps
+from serve_app.deployments.replica import has_gpu
+from serve_app.errors import ConfigError, TandemError
+from serve_app.model import Model
+from serve_app.observability.logs import log_request
+from serve_app.observability.metrics import RayMetrics
+from serve_app.runtimes.host import ModelHost
+
+log = logging.getLogger("tandem")
+
+DESCRIBE_TIMEOUT_S = 60
+
+
+class Router:
+    """Everything of the ingress actor but the wire, which `serve_app.app` adds."""
+
+    async def __init__(self) -> None:
+        self.plane = DataPlane(RayMetrics())
+        self.config = RouterUserConfig()
+        self.limits = self.config.limits
+        self._hosts: dict[str, ModelHost] = {}
+        self._apps: dict[str, RemoteApp] = {}  # as last described
+        self._describing: dict[str, asyncio.Task[None]] = {}
+        self._apply(self.config)
+        self._discovery = asyncio.create_task(self._discover())
+
+    async def reconfigure(self, user_config: dict[str, Any] | None) -> None:
+        """Apply a `user_config`: nothing changes unless all of it can."""
+        config = parse(RouterUserConfig, user_config or {}, "user_config")
+        _check_batches(config.models)
+        loaded = await self._load(config.models)
+        keep = {model.name for model in config.models}
+        for name in [name for name in self._hosts if name not in keep]:
+            self.plane.models.pop(name).close()
+            self._retire(self._hosts.pop(name))
+        for host in loaded:
+            model = self.plane.models.setdefault(host.name, Model(host.name, self.plane.metrics))
+            slots = host.config.concurrency
+            model.serve(host.describe(host.config.batching, slots), host, slots)
+            if old := self._hosts.get(host.name):
+                self._retire(old)
+            self._hosts[host.name] = host
+        self._apply(config)
+
+    async def _load(self, models: list[InlineModel]) -> list[ModelHost]:
+        """The hosts of new and changed inline models, loaded; none of them kept when one fails."""
+        loaded: list[ModelHost] = []
+        try:
+            for model in models:
+                if (old := self._hosts.get(model.name)) and old.config == model:
+                    continue
+                host = ModelHost(model, gpu=has_gpu())
+                loaded.append(host)
+                await asyncio.to_thread(host.load)
+        except BaseException:
+            for host in loaded:
+                self._retire(host)
+            raise
+        return loaded
+
+    def _retire(self, host: ModelHost) -> None:
+        # In a thread: closing waits for predictions that still run.
+        task = asyncio.ensure_future(asyncio.to_thread(host.close))
+        self._describing[f"retire {id(host)}"] = task
+        task.add_done_callback(lambda _: self._describing.pop(f"retire {id(host)}", None))
+
+    def _apply(self, config: RouterUserConfig) -> None:
+        self.config = config
+        self.limits = config.limits
+        self.plane.timeout = config.limits.timeout
+        self.plane.access_log = log_request if config.logging.requests else None
+        for model in self.plane.models.values():
+            self._settle(model)
+
+    def _settle(self, model: Model) -> None:
+        """What the configuration decides about a model, wherever it is placed."""
+        routing = self.config.routing.get(model.name)
+        model.default_version = routing.default_version if routing else None
+        model.max_queued = self.config.limits.max_queued_requests
+
+    async def _discover(self) -> None:
+        """Follow Serve's status for as long as this replica lives."""
+        while True:
+            try:
+                self._follow(remote_apps(await asyncio.to_thread(serve.status)))
+                self.plane.ready = True
+            except Exception:
+                log.exception("reading Serve's status failed; the models stay as they are")
+            await asyncio.sleep(self.config.discovery_interval)
+
+    def _follow(self, apps: dict[str, RemoteApp]) -> None:
+        for name in [name for name in self.plane.models if name not in apps]:
+            if name not in self._hosts:
+                self.plane.models.pop(name).close()
+                self._apps.pop(name, None)
+        for name, app in apps.items():
+            if name in self._hosts:
+                continue  # an inline model of that name goes first; `tandem check` refuses it
+            model = self.plane.models.get(name)
+            if model is None:
+                model = self.plane.models[name] = Model(name, self.plane.metrics)
+                self._settle(model)
+            if app.failed:
+                self._apps.pop(name, None)  # so that it is described anew when it is back
+                model.stop_serving(f"its application is {app.status.value}: {app.message}")
+            elif name not in self._apps:
+                model.reason = f"its application is {app.status.value}"
+            if app.settled and self._apps.get(name) != app and name not in self._describing:
+                task = asyncio.create_task(self._describe(model, app))
+                self._describing[name] = task
+                task.add_done_callback(lambda _, name=name: self._describing.pop(name, None))
+
+    async def _describe(self, model: Model, app: RemoteApp) -> None:
+        """Ask a settled application what it is, then serve it (again)."""
+        backend = RemoteBackend(app.name, serve.get_deployment_handle(app.ingress, app.name))
+        try:
+            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
+                description = await backend.describe()
+        except (TandemError, TimeoutError) as error:
+            log.warning("model %s doesn't describe itself yet: %s", app.name, error)
+            return
+        if self.plane.models.get(app.name) is model:
+            self._apps[app.name] = app
+            model.serve(description, backend, max(app.running, 1) * description.in_flight)
+
+
+def _check_batches(models: list[InlineModel]) -> None:
+    limit = serve.get_replica_context()._deployment_config.max_ongoing_requests
+    for model in models:
+        if model.batching and model.batching.max_batch_size > limit:
+            raise ConfigError(
+                f"user_config.models '{model.name}': maxBatchSize {model.batching.max_batch_size} "
+                f"is larger than the Router's max_ongoing_requests {limit}: it would never fill"
+            )

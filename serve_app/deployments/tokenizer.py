@@ -1,0 +1,45 @@
+"""Tokenizer: CPU text processing before a ModelReplica, scaled apart from it."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.config import RemoteModel, parse
+from serve_app.deployments.backends import RemoteBackend
+from serve_app.deployments.replica import named
+from serve_app.errors import NotFound
+from serve_app.protocol.metadata import ModelDescription
+from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.storage import local_folder
+from serve_app.repository.versions import version_folders
+from serve_app.runtimes.transformers import TEXT, TextEncoder
+
+
+class Tokenizer:
+    """Turns a batch of texts into token arrays and hands them on, the answer back."""
+
+    async def __init__(self, config: dict[str, Any], replica: DeploymentHandle[Any]) -> None:
+        self._config = named(parse(RemoteModel, config))
+        self._replica = RemoteBackend(self._config.name or "", replica)
+        self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
+        self._encoders = await asyncio.to_thread(self._load)
+
+    def _load(self) -> dict[str, TextEncoder]:
+        folder = local_folder(self._config.storage_uri or "")
+        folders = version_folders(folder, self._config.versions)
+        return {version: TextEncoder(self._config, path) for version, path in folders.items()}
+
+    async def describe(self) -> ModelDescription:
+        """The ModelReplica's word."""
+        return await self._replica.describe()
+
+    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """Tokenize off the event loop, then one hop."""
+        encoder = self._encoders.get(version)
+        if encoder is None:
+            raise NotFound(f"model '{self._config.name}' has no version '{version}'")
+        loop = asyncio.get_running_loop()
+        tokens = await loop.run_in_executor(self._pool, encoder.encode, inputs[TEXT])
+        return await self._replica.predict(version, tokens, parameters)

@@ -1,0 +1,57 @@
+"""Every error that Tandem raises on purpose. Knows no HTTP, gRPC or Ray.
+
+`ingress/status.py` maps each kind to an HTTP status and a gRPC code, once.
+Messages are written for the caller: they name the field, what was expected and what came.
+"""
+
+
+class TandemError(Exception):
+    """Base of all kinds. `str(error)` is safe to show to a client."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidArgument(TandemError):
+    """The request is wrong and will stay wrong when sent again."""
+
+
+class NotFound(TandemError):
+    """No such route, model or version."""
+
+
+class MethodNotAllowed(TandemError):
+    """The route exists, but for another HTTP method (`allowed`)."""
+
+    def __init__(self, message: str, allowed: str = "") -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class TooLarge(TandemError):
+    """The body is larger than the configured limit."""
+
+
+class Unsupported(TandemError):
+    """A known part of the protocol that this server doesn't implement."""
+
+
+class Unavailable(TandemError):
+    """The model exists but can't answer now (loading, failed to load, its replicas are gone)."""
+
+
+class Overloaded(TandemError):
+    """Too many requests are waiting; sending again later is right."""
+
+
+class DeadlineExceeded(TandemError):
+    """No answer within the time limit."""
+
+
+class ModelFailed(TandemError):
+    """The model's own code raised, or it answered something that isn't what it declared."""
+
+
+class ConfigError(TandemError):
+    """The configuration contradicts itself or names something that doesn't exist."""

@@ -1,0 +1,1 @@
+"""The protocol edge: HTTP and gRPC onto the data plane."""

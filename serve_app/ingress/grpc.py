@@ -1,0 +1,175 @@
+"""V2 over gRPC. Requests arrive as bytes and are parsed here, so that a malformed message is the
+client's INVALID_ARGUMENT and no generated class ever crosses actors."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_reflection.v1alpha import reflection
+
+from serve_app.config import Limits
+from serve_app.dataplane import DataPlane
+from serve_app.errors import TandemError, TooLarge
+from serve_app.ingress.status import GRPC
+from serve_app.protocol import grpc_codec
+from serve_app.protocol import inference_pb2 as pb
+
+log = logging.getLogger("tandem")
+
+SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+POOL = pb.DESCRIPTOR.pool
+
+
+class Raw:
+    """An encoded answer in the one shape that Serve asks of it."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """The bytes."""
+        return self.data
+
+
+def add_inference_service(servicer: Any, server: Any) -> None:
+    """`grpc_servicer_functions` entry: every method takes and returns bytes.
+
+    It brings reflection of its own, because Serve's looks into the default descriptor pool, which
+    ours stays out of. Configs therefore say `enable_reflection: false`.
+    """
+    handlers = {}
+    for method in SERVICE.methods:
+        kind = (
+            grpc.stream_stream_rpc_method_handler
+            if method.client_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        handlers[method.name] = kind(getattr(servicer, method.name), None, None)
+    generic = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
+    server.add_generic_rpc_handlers((generic,))
+    server.add_registered_method_handlers(SERVICE.full_name, handlers)
+    if hasattr(server, "add_passthrough_service"):  # Serve's server: answer here, not in a replica
+        server.add_passthrough_service(reflection.SERVICE_NAME)
+    names = (SERVICE.full_name, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server, pool=POOL)
+
+
+class GrpcServicer:
+    """The RPCs as methods, for the ingress deployment to inherit. It provides `plane`, `limits`."""
+
+    plane: DataPlane
+    limits: Limits
+
+    async def ServerLive(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Always live: a dead process answers nothing."""
+        return Raw(pb.ServerLiveResponse(live=True).SerializeToString())
+
+    async def ServerReady(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Whether this Router takes requests."""
+        return Raw(pb.ServerReadyResponse(ready=self.plane.ready).SerializeToString())
+
+    async def ServerMetadata(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Name, version, extensions."""
+        return Raw(pb.ServerMetadataResponse(**self.plane.server_metadata()).SerializeToString())
+
+    async def ModelReady(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Whether a model, or a version of it, can answer."""
+
+        def answer(message: Any) -> Message:
+            ready = self.plane.model_ready(message.name, message.version)
+            return pb.ModelReadyResponse(ready=ready)
+
+        return self._answer(pb.ModelReadyRequest(), request, grpc_context, answer)
+
+    async def ModelMetadata(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Signature and versions."""
+
+        def answer(message: Any) -> Message:
+            about = self.plane.model_metadata(message.name, message.version)
+            return json_format.ParseDict(about, pb.ModelMetadataResponse(), descriptor_pool=POOL)
+
+        return self._answer(pb.ModelMetadataRequest(), request, grpc_context, answer)
+
+    async def ModelConfig(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Triton's model configuration."""
+
+        def answer(message: Any) -> Message:
+            about = {"config": self.plane.model_config(message.name, message.version)}
+            return json_format.ParseDict(about, pb.ModelConfigResponse(), descriptor_pool=POOL)
+
+        return self._answer(pb.ModelConfigRequest(), request, grpc_context, answer)
+
+    async def ModelStatistics(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Counters."""
+
+        def answer(message: Any) -> Message:
+            about = {"model_stats": self.plane.statistics(message.name, message.version)}
+            return json_format.ParseDict(about, pb.ModelStatisticsResponse(), descriptor_pool=POOL)
+
+        return self._answer(pb.ModelStatisticsRequest(), request, grpc_context, answer)
+
+    async def RepositoryIndex(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Every model version and its state."""
+
+        def answer(message: Any) -> Message:
+            about = {"models": self.plane.repository_index(message.ready)}
+            return json_format.ParseDict(about, pb.RepositoryIndexResponse(), descriptor_pool=POOL)
+
+        return self._answer(pb.RepositoryIndexRequest(), request, grpc_context, answer)
+
+    async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Inference."""
+        try:
+            return Raw((await self._infer(request)).SerializeToString())
+        except TandemError as error:
+            return _failed(error, grpc_context)
+        except Exception as error:
+            return _broken(error, grpc_context)
+
+    async def ModelStreamInfer(self, request: AsyncIterator[bytes]) -> AsyncIterator[Raw]:  # noqa: N802
+        """Inference request by request, in order; an error answers in its place in the stream."""
+        async for item in request:
+            try:
+                answer = pb.ModelStreamInferResponse(infer_response=await self._infer(item))
+            except TandemError as error:
+                answer = pb.ModelStreamInferResponse(error_message=error.message)
+            yield Raw(answer.SerializeToString())
+
+    async def _infer(self, data: bytes) -> pb.ModelInferResponse:
+        if len(data) > self.limits.max_body_bytes:
+            raise TooLarge(
+                f"the message has {len(data)} bytes, the limit (maxBodyBytes) is "
+                f"{self.limits.max_body_bytes}"
+            )
+        request, typed = grpc_codec.decode_request(data)
+        return grpc_codec.encode_response(await self.plane.infer(request), typed)
+
+    def _answer(
+        self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
+    ) -> Raw:
+        try:
+            return Raw(answer(grpc_codec.parse(empty, data)).SerializeToString())
+        except TandemError as error:
+            return _failed(error, context)
+        except Exception as error:
+            return _broken(error, context)
+
+
+def _failed(error: TandemError, context: Any) -> Raw:
+    # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
+    context.set_code(GRPC[type(error)])
+    context.set_details(error.message)
+    return Raw(b"")
+
+
+def _broken(error: Exception, context: Any) -> Raw:
+    log.error("the ingress itself failed", exc_info=error)
+    context.set_code(grpc.StatusCode.INTERNAL)
+    context.set_details("internal error; the server log has it")
+    return Raw(b"")

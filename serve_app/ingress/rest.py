@@ -1,0 +1,217 @@
+"""V2 and V1 over HTTP as a plain ASGI application: no framework on the request path."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from serve_app.config import Limits
+from serve_app.dataplane import DataPlane
+from serve_app.errors import (
+    InvalidArgument,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    TandemError,
+    Unsupported,
+)
+from serve_app.ingress.asgi import (
+    JSON,
+    OCTETS,
+    Disconnected,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    respond,
+    respond_packed,
+)
+from serve_app.ingress.docs import docs_app
+from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
+from serve_app.protocol import elements, rest_codec, v1_codec
+
+log = logging.getLogger("tandem")
+
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready|config|stats))?")
+_V1_MODEL = re.compile(r"/v1/models/([^/:]+)(?::(predict|explain))?")
+_LOAD = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
+_ABSENT = re.compile(
+    r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
+    r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
+)
+_DOCS = ("/docs", "/openapi.json")
+
+
+class RestApp:
+    """Dispatches by path; every error leaves as `{"error": …}` with its status."""
+
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+        self.plane = plane
+        self.limits = limits
+        self._docs = docs_app(plane)
+        self._plain = {
+            "/v2/health/live": ("GET", self._live),
+            "/v2/health/ready": ("GET", self._ready),
+            "/v2": ("GET", self._server),
+            "/v2/models": ("GET", self._list),
+            "/v2/models/stats": ("GET", self._all_stats),
+            "/v2/repository/index": ("POST", self._index),
+            "/v1/models": ("GET", self._list),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        try:
+            await self._dispatch(scope, receive, send)
+        except TandemError as error:
+            await _send_error(send, error)
+        except Disconnected:
+            return
+        except Exception:
+            log.exception("the ingress itself failed on %s %s", scope["method"], scope["path"])
+            body = b'{"error":"internal error; the server log has it"}'
+            await respond(send, 500, [body], [JSON])
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if match := _MODEL.fullmatch(path):
+            name, version, verb = match.groups()
+            if verb == "infer":
+                _require("POST", method)
+                await self._infer(scope, receive, send, name, version or "")
+                return
+            if path != "/v2/models/stats":
+                _require("GET", method)
+                await self._about(send, name, version or "", verb)
+                return
+        if plain := self._plain.get(path):
+            wanted, handle = plain
+            _require(wanted, method)
+            await handle(scope, receive, send)
+        elif match := _V1_MODEL.fullmatch(path):
+            await self._v1(scope, receive, send, *match.groups())
+        elif path.startswith(_DOCS):
+            await self._docs(scope, receive, send)
+        elif _LOAD.fullmatch(path):
+            raise Unsupported("models are loaded and unloaded by deploying a changed config")
+        elif _ABSENT.fullmatch(path):
+            raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
+        else:
+            raise NotFound(f"no route {path}")
+
+    async def _infer(
+        self, scope: Scope, receive: Receive, send: Send, name: str, version: str
+    ) -> None:
+        headers: Headers = dict(scope["headers"])
+        body = await read_body(receive, headers, self.limits())
+        length = headers.get(b"inference-header-content-length")
+        request = rest_codec.decode_request(body, _length(length), name, version)
+        response = await self.plane.infer(request)
+        parts, json_length = rest_codec.encode_response(response, request)
+        out = [JSON]
+        if json_length is not None:
+            out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
+        accept = headers.get(b"accept-encoding")
+        await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
+
+    async def _about(self, send: Send, name: str, version: str, verb: str | None) -> None:
+        if verb == "ready":
+            ready = self.plane.model_ready(name, version)
+            await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+        elif verb == "config":
+            await _send_json(send, self.plane.model_config(name, version))
+        elif verb == "stats":
+            await _send_json(send, {"model_stats": self.plane.statistics(name, version)})
+        else:
+            await _send_json(send, self.plane.model_metadata(name, version))
+
+    async def _v1(
+        self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None
+    ) -> None:
+        if verb is None:
+            _require("GET", scope["method"])
+            ready = self.plane.model_ready(name)
+            await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+            return
+        _require("POST", scope["method"])
+        if verb == "explain":
+            raise Unsupported(f"model '{name}' has no explainer")
+        headers: Headers = dict(scope["headers"])
+        body = await read_body(receive, headers, self.limits())
+        model = self.plane.model(name)
+        described = model.versions[model.resolve("")]
+        request, by_row = v1_codec.decode_request(body, name, described)
+        answer = v1_codec.encode_response(await self.plane.infer(request), by_row)
+        accept = headers.get(b"accept-encoding")
+        await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _send_json(send, {"live": True})
+
+    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ready = self.plane.ready
+        await _send_json(send, {"ready": ready}, 200 if ready else 503)
+
+    async def _server(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _send_json(send, self.plane.server_metadata())
+
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _send_json(send, {"models": list(self.plane.models)})
+
+    async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _send_json(send, {"model_stats": self.plane.statistics()})
+
+    async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(receive, dict(scope["headers"]), self.limits())
+        wanted = elements.load_json(body) if body else {}
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("ready", False), bool):
+            raise InvalidArgument('the body must be empty or {"ready": true|false}')
+        await _send_json(send, self.plane.repository_index(wanted.get("ready", False)))
+
+
+def _require(wanted: str, method: str) -> None:
+    if method != wanted:
+        raise MethodNotAllowed(f"{method} is not allowed here, {wanted} is", wanted)
+
+
+def _length(header: bytes | None) -> int | None:
+    if header is None:
+        return None
+    if not header.isdigit() or len(header) > 18:
+        raise InvalidArgument(
+            "Inference-Header-Content-Length must be a number of bytes, "
+            f"got '{header.decode('latin-1')[:40]}'"
+        )
+    return int(header)
+
+
+async def _send_json(send: Send, value: Any, status: int = 200) -> None:
+    await respond(send, status, [orjson.dumps(value)], [JSON])
+
+
+async def _send_error(send: Send, error: TandemError) -> None:
+    headers = [JSON]
+    if isinstance(error, Overloaded):
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
+    message = error.message.encode("utf-8", "replace").decode()
+    body = orjson.dumps({"error": message})
+    await respond(send, HTTP[type(error)], [body], headers)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,33 @@
+"""The two error tables. A test holds every kind of `errors.py` against both."""
+
+import grpc
+
+from serve_app import errors
+
+HTTP: dict[type[errors.TandemError], int] = {
+    errors.InvalidArgument: 400,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.TooLarge: 413,
+    errors.ModelFailed: 500,
+    errors.ConfigError: 500,
+    errors.Unsupported: 501,
+    errors.Unavailable: 503,
+    errors.Overloaded: 503,
+    errors.DeadlineExceeded: 504,
+}
+
+GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
+    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.MethodNotAllowed: grpc.StatusCode.UNIMPLEMENTED,
+    errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ModelFailed: grpc.StatusCode.INTERNAL,
+    errors.ConfigError: grpc.StatusCode.INTERNAL,
+    errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+RETRY_AFTER_SECONDS = 1

@@ -1,0 +1,172 @@
+"""A model as the data plane sees it: a description, a way to run batches, batchers and counters."""
+
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from serve_app.batching import Batcher
+from serve_app.errors import InvalidArgument, Overloaded, Unavailable
+from serve_app.protocol.metadata import ModelDescription, Statistics, VersionDescription
+from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
+from serve_app.routing.versions import choose
+
+# Known to the protocol, meaningless to a model: they neither reach it nor keep requests apart.
+_PROTOCOL_PARAMETERS = ("timeout", "priority")
+
+
+class Backend(Protocol):
+    """Where a model runs: in this process, or behind a Serve handle."""
+
+    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """One batch; raises TandemError only."""
+        ...
+
+
+class Metrics(Protocol):
+    """Receives what happens, per model and version."""
+
+    def batch(self, model: str, version: str, rows: int, queued: float, spent: float) -> None:
+        """One executed batch: rows, and seconds queued (the mean) and computing."""
+
+    def request(self, model: str, version: str, error: str, seconds: float) -> None:
+        """One finished request; `error` is the kind's name, empty on success."""
+
+
+class Model:
+    """One served model. Not ready until it has a description and a backend."""
+
+    def __init__(self, name: str, metrics: Metrics, reason: str = "loading") -> None:
+        self.name = name
+        self.reason = reason  # why it isn't ready
+        self.default_version: str | None = None
+        self.max_queued = 1
+        self.statistics: dict[str, Statistics] = {}
+        self._metrics = metrics
+        self._description: ModelDescription | None = None
+        self._backend: Backend | None = None
+        self._batchers: dict[str, Batcher] = {}
+        self._pending = 0
+
+    def serve(self, description: ModelDescription, backend: Backend, slots: int = 1) -> None:
+        """Take or replace what answers. `slots` is how many batches may run at once."""
+        self._description, self._backend = description, backend
+        for version in list(self._batchers):
+            if version not in description.versions or not description.max_batch_size:
+                self._batchers.pop(version).close()
+        for version in description.versions:
+            self.statistics.setdefault(version, Statistics())
+            if description.max_batch_size:
+                limits = (description.max_batch_size, description.max_latency, slots)
+                if batcher := self._batchers.get(version):
+                    batcher.configure(*limits)
+                else:
+                    self._batchers[version] = self._batcher(version, *limits)
+        self.reason = ""
+
+    def stop_serving(self, reason: str) -> None:
+        """Answer 503 from now on; what runs may finish."""
+        self.reason = reason
+
+    def _batcher(self, version: str, rows: int, latency: float, slots: int) -> Batcher:
+        async def execute(inputs: Arrays, parameters: Parameters) -> Arrays:
+            assert self._backend is not None  # set before any batcher exists
+            return await self._backend.predict(version, inputs, parameters)
+
+        def observe(rows: int, requests: int, queued: float, spent: float) -> None:
+            self._observe(version, rows, requests, queued, spent)
+
+        return Batcher(execute, rows, latency, slots, observe)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default version can answer."""
+        return not self.reason
+
+    @property
+    def versions(self) -> Mapping[str, VersionDescription]:
+        """The loaded versions, oldest first; empty before the first load."""
+        return self._description.versions if self._description else {}
+
+    @property
+    def described(self) -> ModelDescription:
+        """The description; Unavailable before the first load."""
+        if self._description is None:
+            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
+        return self._description
+
+    def resolve(self, asked: str) -> str:
+        """The version that answers a request for `asked` ('' for the default)."""
+        self.described  # noqa: B018 - Unavailable beats NotFound while loading
+        return choose(self.name, asked, self.default_version, self.versions)
+
+    async def run(self, version: str, request: InferRequest) -> Arrays:
+        """Validate and run one request on a resolved version."""
+        if self.reason:
+            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
+        if self._pending >= self.max_queued:
+            raise Overloaded(
+                f"model '{self.name}' has {self._pending} requests waiting, the limit; try again later"
+            )
+        inputs = validated(request, self.versions[version])
+        parameters = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
+        self._pending += 1
+        try:
+            if batcher := self._batchers.get(version):
+                return await batcher.submit(inputs, parameters)
+            assert self._backend is not None  # ready
+            started = time.monotonic()
+            outputs = await self._backend.predict(version, inputs, parameters)
+            self._observe(version, 1, 1, 0, time.monotonic() - started)
+            return outputs
+        finally:
+            self._pending -= 1
+
+    def _observe(self, version: str, rows: int, requests: int, queued: float, spent: float) -> None:
+        counters = self.statistics[version]
+        ns = int(spent * 1e9)
+        counters.inferences += rows
+        counters.executions += 1
+        counters.queue.add(int(queued * 1e9), requests)
+        counters.infer.add(ns * requests, requests)
+        counters.batches.setdefault(rows, type(counters.queue)()).add(ns)
+        self._metrics.batch(self.name, version, rows, queued / max(requests, 1), spent)
+
+    def close(self) -> None:
+        """The model was removed: what waits is refused."""
+        self.stop_serving("it was removed")
+        for batcher in self._batchers.values():
+            batcher.close()
+
+
+def validated(request: InferRequest, version: VersionDescription) -> Arrays:
+    """The request's arrays in the declared order; InvalidArgument names tensor, expected and got."""
+    arrays: Arrays = {}
+    given = {tensor.name: tensor for tensor in request.inputs}
+    if len(given) != len(request.inputs):
+        names = [tensor.name for tensor in request.inputs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidArgument(f"tensor '{twice}' is given twice")
+    if not version.inputs:
+        return {name: tensor.data for name, tensor in given.items()}
+    for spec in version.inputs:
+        tensor = given.pop(spec.name, None)
+        if tensor is None:
+            if spec.optional:
+                continue
+            raise InvalidArgument(
+                f"tensor '{spec.name}' is missing: expected {spec.datatype} {list(spec.shape)}"
+            )
+        if tensor.datatype != spec.datatype:
+            raise InvalidArgument(
+                f"tensor '{spec.name}': expected datatype {spec.datatype}, got {tensor.datatype}"
+            )
+        if not spec.accepts(tensor.data.shape):
+            raise InvalidArgument(
+                f"tensor '{spec.name}': expected shape {list(spec.shape)} (-1 is any), "
+                f"got {list(tensor.data.shape)}"
+            )
+        arrays[spec.name] = tensor.data
+    for name in given:
+        expected = ", ".join(spec.name for spec in version.inputs)
+        raise InvalidArgument(f"tensor '{name}' is not an input of this model: expected {expected}")
+    return arrays

@@ -1,0 +1,1 @@
+"""What operators see: metrics through Ray's own exporter, and JSON log lines."""

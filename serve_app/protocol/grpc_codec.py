@@ -1,0 +1,150 @@
+"""V2 over gRPC: protobuf messages to and from our types."""
+
+import math
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from serve_app.errors import InvalidArgument
+from serve_app.protocol import raw
+from serve_app.protocol.datatypes import BYTES, numpy_dtype
+from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
+from serve_app.protocol.rest_codec import shape_of
+from serve_app.protocol.tensors import (
+    InferRequest,
+    InferResponse,
+    Parameters,
+    RequestedOutput,
+    Tensor,
+)
+
+# The field of InferTensorContents that carries a datatype. FP16 and BF16 have none.
+_FIELD = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+_UNSUPPORTED = ("shared_memory_region", "classification")
+
+
+def parse(message: Any, data: bytes) -> Any:
+    """Fill a protobuf message from the wire; InvalidArgument when the bytes aren't one."""
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise InvalidArgument(
+            f"the message is not a valid inference.{message.DESCRIPTOR.name}"
+        ) from None
+    return message
+
+
+def decode_request(data: bytes) -> tuple[InferRequest, bool]:
+    """A request, and whether its tensors came typed (the answer then goes out typed too)."""
+    message = parse(ModelInferRequest(), data)
+    raws = message.raw_input_contents
+    typed = not raws
+    if raws and any(tensor.HasField("contents") for tensor in message.inputs):
+        raise InvalidArgument("inputs come in raw_input_contents or in contents, never in both")
+    if raws and len(raws) != len(message.inputs):
+        raise InvalidArgument(
+            f"raw_input_contents must hold one entry per input ({len(message.inputs)}), "
+            f"got {len(raws)}"
+        )
+    inputs = []
+    for index, tensor in enumerate(message.inputs):
+        if not tensor.name:
+            raise InvalidArgument(f"inputs[{index}].name must be a non-empty string")
+        shape = shape_of(list(tensor.shape), tensor.name)
+        parameters_of(tensor.parameters, f"tensor '{tensor.name}': parameters")
+        if typed:
+            array = _typed(tensor.contents, tensor.datatype, shape, tensor.name)
+        else:
+            array = raw.decode(raws[index], tensor.datatype, shape, tensor.name)
+        inputs.append(Tensor(tensor.name, tensor.datatype, array))
+    outputs = []
+    for index, output in enumerate(message.outputs):
+        if not output.name:
+            raise InvalidArgument(f"outputs[{index}].name must be a non-empty string")
+        parameters_of(output.parameters, f"output '{output.name}': parameters")
+        outputs.append(RequestedOutput(output.name))
+    request = InferRequest(
+        model=message.model_name,
+        version=message.model_version,
+        id=message.id,
+        inputs=inputs,
+        outputs=outputs or None,
+        parameters=parameters_of(message.parameters, "parameters"),
+    )
+    return request, typed
+
+
+def parameters_of(entries: Any, where: str) -> Parameters:
+    """A map of InferParameter as plain values."""
+    parameters: Parameters = {}
+    for key, entry in entries.items():
+        choice = entry.WhichOneof("parameter_choice")
+        if choice is None:
+            raise InvalidArgument(f"{where}.{key} has no value")
+        if key in _UNSUPPORTED:
+            raise InvalidArgument(f"{where}.{key} is not supported by this server")
+        parameters[key] = getattr(entry, choice)
+    return parameters
+
+
+def _typed(
+    contents: InferTensorContents, datatype: str, shape: tuple[int, ...], name: str
+) -> np.ndarray:
+    dtype = numpy_dtype(datatype, name)
+    field = _FIELD.get(datatype)
+    if field is None:
+        raise InvalidArgument(f"tensor '{name}': {datatype} must come in raw_input_contents")
+    for present, _ in contents.ListFields():
+        if present.name != field:
+            raise InvalidArgument(
+                f"tensor '{name}': {datatype} belongs in {field}, got {present.name}"
+            )
+    values = getattr(contents, field)
+    if len(values) != math.prod(shape):
+        raise InvalidArgument(
+            f"tensor '{name}': shape {list(shape)} takes {math.prod(shape)} elements, "
+            f"got {len(values)}"
+        )
+    if dtype == BYTES:
+        array = np.empty(len(values), dtype=object)
+        array[:] = list(values)
+        return array.reshape(shape)
+    if dtype.itemsize < 4 and dtype.kind in "iu":
+        wide = np.array(values, dtype=np.int64)
+        limits = np.iinfo(dtype)
+        if wide.size and (wide.min() < limits.min or wide.max() > limits.max):
+            raise InvalidArgument(f"tensor '{name}': a value is out of range for {datatype}")
+        return wide.astype(dtype).reshape(shape)
+    return np.array(values, dtype=dtype).reshape(shape)
+
+
+def encode_response(response: InferResponse, typed: bool) -> ModelInferResponse:
+    """An answer message; raw unless the request came typed and every datatype has a typed form."""
+    message = ModelInferResponse(
+        model_name=response.model, model_version=response.version, id=response.id
+    )
+    typed = typed and all(tensor.datatype in _FIELD for tensor in response.outputs)
+    for tensor in response.outputs:
+        entry = message.outputs.add(
+            name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape
+        )
+        if typed:
+            values = getattr(entry.contents, _FIELD[tensor.datatype])
+            values.extend(tensor.data.reshape(-1).tolist())
+        else:
+            message.raw_output_contents.append(raw.encode(tensor.data))
+    return message

@@ -1,0 +1,73 @@
+"""What a model says of itself. Plain data: it crosses actors and feeds both wire forms."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve_app.protocol.tensors import TensorSpec
+
+
+@dataclass(slots=True)
+class VersionDescription:
+    """One version. Empty `inputs` or `outputs` mean undeclared: anything goes."""
+
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+
+
+@dataclass(slots=True)
+class ModelDescription:
+    """A model that is loaded: `versions` by name, oldest first."""
+
+    name: str
+    platform: str
+    versions: dict[str, VersionDescription]
+    max_batch_size: int = 0  # 0: requests are never coalesced
+    max_latency: float = 0  # milliseconds
+    in_flight: int = 1  # batches that one replica may hold
+
+
+@dataclass(slots=True)
+class Duration:
+    """How often and how long (nanoseconds in all)."""
+
+    count: int = 0
+    ns: int = 0
+
+    def add(self, ns: int, count: int = 1) -> None:
+        """Add `count` events that took `ns` together."""
+        self.count += count
+        self.ns += ns
+
+
+@dataclass(slots=True)
+class Statistics:
+    """One version's counters since this Router replica started."""
+
+    success: Duration = field(default_factory=Duration)
+    fail: Duration = field(default_factory=Duration)
+    queue: Duration = field(default_factory=Duration)
+    infer: Duration = field(default_factory=Duration)
+    batches: dict[int, Duration] = field(default_factory=dict)
+    inferences: int = 0
+    executions: int = 0
+    last_inference_ms: int = 0
+
+
+def example_inputs(specs: list[TensorSpec]) -> list[dict[str, Any]]:
+    """A runnable V2 JSON `inputs` list for declared inputs: their examples, or plain values."""
+    return [example_input(spec) for spec in specs if not spec.optional]
+
+
+def example_input(spec: TensorSpec) -> dict[str, Any]:
+    """One V2 JSON input; -1 becomes 1 unless the example decides a single open dimension."""
+    known = 1
+    for dimension in spec.shape:
+        known *= dimension if dimension > 0 else 1
+    shape = [dimension if dimension >= 0 else 1 for dimension in spec.shape]
+    data = spec.example
+    if data is None:
+        filler: Any = {"BYTES": "Tandem serves models.", "BOOL": False}.get(spec.datatype, 0)
+        data = [filler] * known
+    elif -1 in spec.shape and known and len(data) % known == 0:
+        shape[spec.shape.index(-1)] = len(data) // known
+    return {"name": spec.name, "shape": shape, "datatype": spec.datatype, "data": data}

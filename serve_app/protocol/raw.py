@@ -1,0 +1,70 @@
+"""Tensors as raw bytes: the binary tensor extension over HTTP and `raw_*_contents` over gRPC.
+
+Row-major, little-endian. A BYTES element is a 4-byte little-endian length and its bytes.
+"""
+
+import math
+import struct
+
+import numpy as np
+
+from serve_app.errors import InvalidArgument
+from serve_app.protocol.datatypes import BYTES, numpy_dtype
+
+_LENGTH = struct.Struct("<I")
+
+
+def decode(
+    data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tensor: str
+) -> np.ndarray:
+    """`data` as an array of `shape`: a read-only view, copied only for BYTES and odd BOOLs."""
+    dtype = numpy_dtype(datatype, tensor)
+    if dtype == BYTES:
+        return _decode_bytes(memoryview(data), shape, tensor)
+    expected = math.prod(shape) * dtype.itemsize
+    if len(data) != expected:
+        raise InvalidArgument(
+            f"tensor '{tensor}': {datatype} of shape {list(shape)} takes {expected} bytes, "
+            f"got {len(data)}"
+        )
+    if datatype == "BOOL":
+        return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+def encode(array: np.ndarray) -> bytes:
+    """The raw form of an array."""
+    if array.dtype == BYTES:
+        parts = []
+        for item in array.ravel():
+            parts.append(_LENGTH.pack(len(item)))
+            parts.append(item)
+        return b"".join(parts)
+    return array.tobytes()
+
+
+def _decode_bytes(data: memoryview, shape: tuple[int, ...], tensor: str) -> np.ndarray:
+    count = math.prod(shape)
+    if count * 4 > len(data):  # before anything of that size is allocated
+        raise InvalidArgument(
+            f"tensor '{tensor}': BYTES of shape {list(shape)} takes at least {count * 4} bytes, "
+            f"got {len(data)}"
+        )
+    out = np.empty(count, dtype=object)
+    position = 0
+    for index in range(count):
+        start = position + 4
+        if start > len(data):
+            raise InvalidArgument(f"tensor '{tensor}': BYTES end inside the length of element {index}")
+        position = start + int(_LENGTH.unpack_from(data, position)[0])
+        if position > len(data):
+            raise InvalidArgument(
+                f"tensor '{tensor}': element {index} says {position - start} bytes, "
+                f"but {len(data) - start} are left"
+            )
+        out[index] = bytes(data[start:position])
+    if position != len(data):
+        raise InvalidArgument(
+            f"tensor '{tensor}': {len(data) - position} bytes left over after {count} elements"
+        )
+    return out.reshape(shape)

@@ -1,0 +1,66 @@
+"""What a V2 request and response hold, whichever codec they came through."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Parameters = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A named array. Its shape is `data.shape`; `data` may be a read-only view of the request."""
+
+    name: str
+    datatype: str
+    data: np.ndarray
+
+
+@dataclass(slots=True)
+class RequestedOutput:
+    """One output a client asked for; `binary` is its answer form over HTTP."""
+
+    name: str
+    binary: bool = False
+
+
+@dataclass(slots=True)
+class InferRequest:
+    """A decoded inference request. `outputs` None means all of them."""
+
+    model: str
+    version: str
+    id: str
+    inputs: list[Tensor]
+    outputs: list[RequestedOutput] | None = None
+    parameters: Parameters = field(default_factory=dict)
+    binary_output: bool = False  # the default for outputs that don't say; HTTP only
+
+
+@dataclass(slots=True)
+class InferResponse:
+    """An answer to encode."""
+
+    model: str
+    version: str
+    id: str
+    outputs: list[Tensor]
+
+
+@dataclass(slots=True)
+class TensorSpec:
+    """A declared input or output; -1 in `shape` matches any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    optional: bool = False
+    example: list[Any] | None = None
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` fits."""
+        if len(shape) != len(self.shape):
+            return False
+        return all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))

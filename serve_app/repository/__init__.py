@@ -1,0 +1,1 @@
+"""Models on disk: from a storage URI to verified local version folders."""

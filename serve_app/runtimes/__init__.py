@@ -1,0 +1,1 @@
+"""Runtimes: one file per framework, each imported only when a model asks for it."""

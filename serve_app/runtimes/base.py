@@ -1,0 +1,89 @@
+"""What every runtime is: five verbs over one version of one model."""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from serve_app.config import ModelConfig, problems
+from serve_app.errors import ConfigError
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Runtime(Protocol):
+    """Runs one model version in this process.
+
+    `predict` may be a coroutine function, which is awaited on the event loop; a plain one runs in a
+    thread. Arrays may be read-only. Any exception fails the request as the model's fault, except
+    `serve_app.errors.InvalidArgument`, which is the caller's.
+    """
+
+    def load(self) -> None:
+        """Read the model into memory; ConfigError when what lies there can't be served."""
+
+    def warm_up(self, inputs: Arrays) -> None:
+        """Run once on example inputs so that the first request meets no cold start."""
+
+    def predict(self, inputs: Arrays, parameters: Parameters) -> Any:
+        """Arrays by input name to arrays by output name (or an awaitable of them)."""
+
+    def metadata(self) -> VersionDescription:
+        """Inputs and outputs, declared or read off the model."""
+
+    def close(self) -> None:
+        """Give memory back; no verb follows."""
+
+
+# modelFormat: (module, class). Imported on use, so that no framework is loaded in vain.
+RUNTIMES = {
+    "python": ("serve_app.runtimes.python", "PythonRuntime"),
+    "torch": ("serve_app.runtimes.torch", "TorchRuntime"),
+    "onnx": ("serve_app.runtimes.onnx", "OnnxRuntime"),
+    "transformers": ("serve_app.runtimes.transformers", "TransformersRuntime"),
+}
+
+
+def create(config: ModelConfig, folder: Path | None, **extra: Any) -> Runtime:
+    """The runtime for a model version that lies in `folder`."""
+    module, name = RUNTIMES[config.model_format]
+    runtime: Runtime = getattr(importlib.import_module(module), name)(config, folder, **extra)
+    return runtime
+
+
+def need(module: str, extra: str) -> Any:
+    """Import a framework; ConfigError names the extra that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            f"{module} can't be imported ({error}); install it with: pip install 'tandem-serve[{extra}]'"
+        ) from error
+
+
+def options_of(config: ModelConfig, kind: type[T]) -> T:
+    """The model's `options` as a runtime's own type."""
+    try:
+        return kind.model_validate(config.options)
+    except ValueError as error:
+        lines = problems(error, kind)  # type: ignore[arg-type]
+        text = "; ".join(f"{'.'.join(map(str, place))}: {why}" for place, why in lines)
+        raise ConfigError(f"options of modelFormat {config.model_format}: {text}") from None
+
+
+def declared(config: ModelConfig) -> VersionDescription:
+    """The inputs and outputs that the configuration declares."""
+    return VersionDescription(
+        inputs=[TensorSpec(t.name, t.datatype, t.shape, t.optional, t.example) for t in config.inputs],
+        outputs=[TensorSpec(t.name, t.datatype, t.shape, t.optional) for t in config.outputs],
+    )
+
+
+def is_async(runtime: Runtime) -> bool:
+    """Whether `predict` belongs on the event loop."""
+    return inspect.iscoroutinefunction(runtime.predict)

@@ -1,0 +1,125 @@
+"""PyTorch models: torch.export programs (`model.pt2`) and TorchScript (`model.pt`).
+
+Neither is ever unpickled: a .pt2 archive that would need it is refused (see `safe_pt2.py`), and
+TorchScript has a loader of its own. Inputs go in by position in the declared order; a tuple comes
+back as the declared outputs, a dict by its own names.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from serve_app.config import Config, ModelConfig
+from serve_app.errors import ConfigError
+from serve_app.protocol.datatypes import BF16
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.versions import only_file
+from serve_app.runtimes.base import declared, need, options_of
+
+
+class TorchOptions(Config):
+    """`threads` 0 leaves it to PyTorch; it is set for the whole process."""
+
+    threads: int = Field(default=0, ge=0)
+
+
+class TorchRuntime:
+    """One module on one device."""
+
+    def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
+        if not config.inputs or not config.outputs:
+            raise ConfigError("modelFormat torch needs inputs and outputs: the file doesn't name them")
+        self._spec = declared(config)
+        self._folder = folder
+        self._gpu = gpu
+        self._options = options_of(config, TorchOptions)
+        self._torch: Any = None
+        self._module: Any = None
+
+    def load(self) -> None:
+        """Read the module and move it to the device."""
+        torch = self._torch = need("torch", "torch")
+        assert self._folder is not None  # the configuration requires storageUri
+        if self._options.threads:
+            torch.set_num_threads(self._options.threads)
+        self._device = torch_device(torch, self._gpu)
+        path = only_file(self._folder, "model.pt2", "model.pt")
+        try:
+            if path.suffix == ".pt2":
+                from serve_app.runtimes.safe_pt2 import load_program
+
+                program = load_program(path)
+                if self._device.type != "cpu":
+                    from torch.export.passes import move_to_device_pass
+
+                    program = move_to_device_pass(program, self._device)
+                self._module = program.module()
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    self._module = torch.jit.load(str(path), map_location=self._device).eval()
+        except (RuntimeError, ValueError, KeyError, AssertionError, OSError) as error:
+            raise ConfigError(f"{path}: PyTorch can't load it: {error}") from error
+
+    def warm_up(self, inputs: Arrays) -> None:
+        """One run."""
+        self.predict(inputs, {})
+
+    def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """One forward pass without gradients."""
+        torch = self._torch
+        with torch.inference_mode():
+            tensors = [
+                to_torch(torch, inputs[spec.name]).to(self._device)
+                for spec in self._spec.inputs
+                if spec.name in inputs
+            ]
+            result = self._module(*tensors)
+        names = [spec.name for spec in self._spec.outputs]
+        if isinstance(result, torch.Tensor):
+            result = (result,)
+        if isinstance(result, dict):
+            return {name: to_numpy(torch, tensor) for name, tensor in result.items()}
+        if len(result) != len(names):
+            raise ValueError(f"the module returned {len(result)} tensors, declared are {', '.join(names)}")
+        return {name: to_numpy(torch, tensor) for name, tensor in zip(names, result, strict=True)}
+
+    def metadata(self) -> VersionDescription:
+        """As declared."""
+        return self._spec
+
+    def close(self) -> None:
+        """Drop the module and its memory on the device."""
+        self._module = None
+        if self._torch is not None and self._gpu:
+            self._torch.cuda.empty_cache()
+
+
+def torch_device(torch: Any, gpu: bool) -> Any:
+    """The replica's GPU when it reserved one (Ray shows it just that one), else the CPU."""
+    if not gpu:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ConfigError("num_gpus is set, but PyTorch sees no GPU here (a CPU build, or no driver)")
+    return torch.device("cuda", 0)
+
+
+def to_torch(torch: Any, array: np.ndarray) -> Any:
+    """A tensor over the array's memory where it may be; requests are never written to."""
+    if array.dtype == BF16:
+        return torch.from_numpy(np.array(array.view(np.int16))).view(torch.bfloat16)
+    if not array.flags.writeable:
+        array = array.copy()
+    return torch.from_numpy(array)
+
+
+def to_numpy(torch: Any, tensor: Any) -> np.ndarray:
+    """An array over the tensor's memory, on the host."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(BF16)  # type: ignore[no-any-return]
+    return tensor.numpy()  # type: ignore[no-any-return]

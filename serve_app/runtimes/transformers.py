@@ -1,0 +1,161 @@
+"""Hugging Face Transformers text models: embeddings and classification, safetensors only.
+
+`TextEncoder` (tokenization) stands apart from the network so that it can run in the Tokenizer
+deployment; placed inline, the runtime holds one of its own. `predict` takes either form.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from serve_app.config import Config, ModelConfig
+from serve_app.errors import ConfigError, InvalidArgument
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+from serve_app.runtimes.base import declared, need, options_of
+from serve_app.runtimes.torch import to_torch, torch_device
+
+TEXT = "text"
+
+
+class TransformersOptions(Config):
+    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length."""
+
+    task: Literal["embedding", "text-classification"]
+    max_length: int = Field(default=0, ge=0)
+    normalize: bool = True
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    threads: int = Field(default=0, ge=0)
+
+
+class TextEncoder:
+    """Texts to padded token arrays, INT64 [texts, longest]."""
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        options = options_of(config, TransformersOptions)
+        library = need("transformers", "transformers")
+        library.utils.logging.disable_progress_bar()
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            self._tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **local)
+            network = library.AutoConfig.from_pretrained(str(folder), **local)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
+        limits = [self._tokenizer.model_max_length, getattr(network, "max_position_embeddings", None)]
+        self._max_length = min(limit for limit in [options.max_length or None, *limits] if limit)
+
+    def encode(self, texts: np.ndarray) -> Arrays:
+        """Tokenize BYTES [texts]; InvalidArgument when an element isn't UTF-8."""
+        words = []
+        for index, item in enumerate(texts.flat):
+            try:
+                words.append(item.decode())
+            except UnicodeDecodeError:
+                raise InvalidArgument(f"tensor '{TEXT}': element {index} is not UTF-8") from None
+        if not words:
+            return {name: np.zeros((0, 1), dtype=np.int64) for name in ("input_ids", "attention_mask")}
+        tokens = self._tokenizer(
+            words, padding=True, truncation=True, max_length=self._max_length, return_tensors="np"
+        )
+        return {name: np.asarray(array, dtype=np.int64) for name, array in tokens.items()}
+
+
+class TransformersRuntime:
+    """One network on one device."""
+
+    def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
+        self._config = config
+        self._options = options_of(config, TransformersOptions)
+        self._folder = folder
+        self._gpu = gpu
+        self._encoder: TextEncoder | None = None
+        self._torch: Any = None
+        self._network: Any = None
+
+    def load(self) -> None:
+        """Read config and safetensors; nothing else, and no code from the folder."""
+        torch = self._torch = need("torch", "torch")
+        library = need("transformers", "transformers")
+        library.utils.logging.disable_progress_bar()
+        assert self._folder is not None  # the configuration requires storageUri
+        if self._options.threads:
+            torch.set_num_threads(self._options.threads)
+        self._device = torch_device(torch, self._gpu)
+        embedding = self._options.task == "embedding"
+        auto = library.AutoModel if embedding else library.AutoModelForSequenceClassification
+        try:
+            self._network = auto.from_pretrained(
+                str(self._folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=getattr(torch, self._options.dtype),
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
+        self._network = self._network.to(self._device).eval()
+
+    def encoder(self) -> TextEncoder:
+        """The tokenizer of this process, loaded on first use: a remote replica never needs it."""
+        if self._encoder is None:
+            assert self._folder is not None
+            self._encoder = TextEncoder(self._config, self._folder)
+        return self._encoder
+
+    def warm_up(self, inputs: Arrays) -> None:
+        """One run, tokenization included."""
+        self.predict(inputs, {})
+
+    def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
+        torch = self._torch
+        tokens = self.encoder().encode(inputs[TEXT]) if TEXT in inputs else inputs
+        with torch.inference_mode():
+            feed = {name: to_torch(torch, array).to(self._device) for name, array in tokens.items()}
+            if self._options.task == "embedding":
+                return {"embedding": self._embed(feed)}
+            return self._classify(feed)
+
+    def _embed(self, feed: dict[str, Any]) -> np.ndarray:
+        torch = self._torch
+        if not feed["input_ids"].shape[0]:
+            return np.zeros((0, self._network.config.hidden_size), dtype=np.float32)
+        hidden = self._network(**feed).last_hidden_state.float()
+        mask = feed["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+        if self._options.normalize:
+            mean = torch.nn.functional.normalize(mean, dim=1)
+        return mean.cpu().numpy()  # type: ignore[no-any-return]
+
+    def _classify(self, feed: dict[str, Any]) -> Arrays:
+        names = self._network.config.id2label
+        if not feed["input_ids"].shape[0]:
+            empty = np.zeros((0, len(names)), dtype=np.float32)
+            return {"probabilities": empty, "label": np.empty(0, dtype=object)}
+        odds = self._network(**feed).logits.float().softmax(-1).cpu().numpy()
+        labels = np.empty(len(odds), dtype=object)
+        labels[:] = [str(names[int(best)]).encode() for best in odds.argmax(-1)]
+        return {"probabilities": odds, "label": labels}
+
+    def metadata(self) -> VersionDescription:
+        """Texts in; vectors, or probabilities and labels, out."""
+        config = self._network.config
+        example = next((spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None)
+        inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example)]
+        if self._options.task == "embedding":
+            return VersionDescription(inputs, [TensorSpec("embedding", "FP32", (-1, config.hidden_size))])
+        return VersionDescription(
+            inputs,
+            [
+                TensorSpec("probabilities", "FP32", (-1, config.num_labels)),
+                TensorSpec("label", "BYTES", (-1,)),
+            ],
+        )
+
+    def close(self) -> None:
+        """Drop network and tokenizer."""
+        self._network = self._encoder = None
+        if self._torch is not None and self._gpu:
+            self._torch.cuda.empty_cache()
