@@ -22,7 +22,7 @@ from serve_app.ingress.rest import RestApp
 class Ingress(GrpcServicer, Router):
     """The Router with its two protocol edges."""
 
-    def __serve_build_asgi_app__(self) -> RestApp:  # noqa: PLW3201 - Serve's name
+    def __serve_build_asgi_app__(self) -> RestApp:
         return RestApp(self.plane, lambda: self.limits)
 
 

@@ -6,6 +6,7 @@ busy one finds its batch already waiting. `max_latency` adds a wait for company 
 
 import asyncio
 import contextvars
+import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
@@ -86,9 +87,7 @@ class Batcher:
             for start in range(0, rows, self._max_rows)
         ]
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._guarded(piece, parameters)) for piece in pieces
-            ]
+            tasks = [group.create_task(self._guarded(piece, parameters)) for piece in pieces]
         parts = [task.result() for task in tasks]
         for part in parts:
             if isinstance(part, Exception):
@@ -109,7 +108,7 @@ class Batcher:
         if self._closed:
             raise Unavailable("the model is being removed")
         loop = asyncio.get_running_loop()
-        item = _Item(inputs, rows, loop.create_future(), loop.time())
+        item = _Item(inputs, rows, loop.create_future(), time.monotonic())
         key = _key(inputs, parameters)
         lane = self._lanes.get(key)
         if lane is None:
@@ -148,7 +147,7 @@ class Batcher:
 
     def _take(self) -> _Batch | None:
         """The next batch: the oldest request's lane first; None when nothing is ready."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()  # not the loop's time, which uvloop rounds to milliseconds
         due: float | None = None
         oldest: tuple[float, Hashable] | None = None
         for key in list(self._lanes):
@@ -184,7 +183,7 @@ class Batcher:
 
     async def _run(self, batch: _Batch) -> None:
         items = batch.items
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         try:
             outputs = await self._compute(batch, started)
             _hand_out(items, outputs)
@@ -206,12 +205,10 @@ class Batcher:
         items = batch.items
         inputs = items[0].inputs
         if len(items) > 1:
-            inputs = {
-                name: np.concatenate([item.inputs[name] for item in items]) for name in inputs
-            }
+            inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
         outputs = await self._execute(inputs, batch.parameters)
         if self._observe is not None:
-            spent = asyncio.get_running_loop().time() - started
+            spent = time.monotonic() - started
             queued = sum(started - item.arrived for item in items)
             self._observe(sum(item.rows for item in items), len(items), queued, spent)
         return outputs
@@ -223,7 +220,7 @@ class Batcher:
                 continue
             alone = _Batch([item], batch.parameters, waiting=1)
             try:
-                outputs = await self._compute(alone, asyncio.get_running_loop().time())
+                outputs = await self._compute(alone, time.monotonic())
                 _hand_out([item], outputs)
             except asyncio.CancelledError:
                 for rest in batch.items:
@@ -282,5 +279,3 @@ def _fail(items: list[_Item], error: Exception) -> None:
     for item in items:
         if not item.future.done():
             item.future.set_exception(error)
-
-

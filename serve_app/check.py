@@ -236,4 +236,3 @@ def _fits(batching: Any, limit: int, place: Place, report: Report) -> None:
             f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests {limit}: "
             "such a batch would never fill",
         )
-

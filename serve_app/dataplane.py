@@ -152,9 +152,7 @@ class DataPlane:
             async with asyncio.timeout(seconds):
                 return await model.run(version, request)
         except TimeoutError:
-            raise DeadlineExceeded(
-                f"model '{model.name}' gave no answer within {seconds:g} s"
-            ) from None
+            raise DeadlineExceeded(f"model '{model.name}' gave no answer within {seconds:g} s") from None
 
     def _record(
         self, model: Model | None, version: str, request: InferRequest, status: str, seconds: float

@@ -38,7 +38,7 @@ class _Stop(BaseException):
 def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | None, mode: str) -> int:
     """Serve until SIGINT or SIGTERM; everything started is stopped before this returns."""
     http, grpc = _addresses(path, host, http_port, grpc_port)
-    scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))  # noqa: S108 - sockets need a short path
+    scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
         os.environ.update(environment(scratch, http["host"], mode))
         from serve_app.check import load_checked

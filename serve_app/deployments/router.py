@@ -6,9 +6,11 @@ place by `reconfigure`, and Serve's status, read every `discoveryInterval` secon
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 from ray import serve
+from ray.exceptions import RayError
 
 from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.dataplane import DataPlane
@@ -35,7 +37,8 @@ class Router:
         self.limits = self.config.limits
         self._hosts: dict[str, ModelHost] = {}
         self._apps: dict[str, RemoteApp] = {}  # as last described
-        self._describing: dict[str, asyncio.Task[None]] = {}
+        self._describing: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._apply(self.config)
         self._discovery = asyncio.create_task(self._discover())
 
@@ -75,9 +78,12 @@ class Router:
 
     def _retire(self, host: ModelHost) -> None:
         # In a thread: closing waits for predictions that still run.
-        task = asyncio.ensure_future(asyncio.to_thread(host.close))
-        self._describing[f"retire {id(host)}"] = task
-        task.add_done_callback(lambda _: self._describing.pop(f"retire {id(host)}", None))
+        self._spawn(asyncio.to_thread(host.close))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)  # the event loop itself keeps only a weak reference
+        task.add_done_callback(self._background.discard)
 
     def _apply(self, config: RouterUserConfig) -> None:
         self.config = config
@@ -121,19 +127,20 @@ class Router:
             elif name not in self._apps:
                 model.reason = f"its application is {app.status.value}"
             if app.settled and self._apps.get(name) != app and name not in self._describing:
-                task = asyncio.create_task(self._describe(model, app))
-                self._describing[name] = task
-                task.add_done_callback(lambda _, name=name: self._describing.pop(name, None))
+                self._describing.add(name)
+                self._spawn(self._describe(model, app))
 
     async def _describe(self, model: Model, app: RemoteApp) -> None:
         """Ask a settled application what it is, then serve it (again)."""
-        backend = RemoteBackend(app.name, serve.get_deployment_handle(app.ingress, app.name))
         try:
+            backend = RemoteBackend(app.name, serve.get_deployment_handle(app.ingress, app.name))
             async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
                 description = await backend.describe()
-        except (TandemError, TimeoutError) as error:
+        except (TandemError, RayError, TimeoutError) as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
             return
+        finally:
+            self._describing.discard(app.name)
         if self.plane.models.get(app.name) is model:
             self._apps[app.name] = app
             model.serve(description, backend, max(app.running, 1) * description.in_flight)

@@ -108,9 +108,7 @@ class RestApp:
         else:
             raise NotFound(f"no route {path}")
 
-    async def _infer(
-        self, scope: Scope, receive: Receive, send: Send, name: str, version: str
-    ) -> None:
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> None:
         headers: Headers = dict(scope["headers"])
         body = await read_body(receive, headers, self.limits())
         length = headers.get(b"inference-header-content-length")
@@ -134,9 +132,7 @@ class RestApp:
         else:
             await _send_json(send, self.plane.model_metadata(name, version))
 
-    async def _v1(
-        self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None
-    ) -> None:
+    async def _v1(self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None) -> None:
         if verb is None:
             _require("GET", scope["method"])
             ready = self.plane.model_ready(name)

@@ -57,8 +57,7 @@ def decode_request(data: bytes) -> tuple[InferRequest, bool]:
         raise InvalidArgument("inputs come in raw_input_contents or in contents, never in both")
     if raws and len(raws) != len(message.inputs):
         raise InvalidArgument(
-            f"raw_input_contents must hold one entry per input ({len(message.inputs)}), "
-            f"got {len(raws)}"
+            f"raw_input_contents must hold one entry per input ({len(message.inputs)}), got {len(raws)}"
         )
     inputs = []
     for index, tensor in enumerate(message.inputs):
@@ -110,14 +109,11 @@ def _typed(
         raise InvalidArgument(f"tensor '{name}': {datatype} must come in raw_input_contents")
     for present, _ in contents.ListFields():
         if present.name != field:
-            raise InvalidArgument(
-                f"tensor '{name}': {datatype} belongs in {field}, got {present.name}"
-            )
+            raise InvalidArgument(f"tensor '{name}': {datatype} belongs in {field}, got {present.name}")
     values = getattr(contents, field)
     if len(values) != math.prod(shape):
         raise InvalidArgument(
-            f"tensor '{name}': shape {list(shape)} takes {math.prod(shape)} elements, "
-            f"got {len(values)}"
+            f"tensor '{name}': shape {list(shape)} takes {math.prod(shape)} elements, got {len(values)}"
         )
     if dtype == BYTES:
         array = np.empty(len(values), dtype=object)
@@ -139,9 +135,7 @@ def encode_response(response: InferResponse, typed: bool) -> ModelInferResponse:
     )
     typed = typed and all(tensor.datatype in _FIELD for tensor in response.outputs)
     for tensor in response.outputs:
-        entry = message.outputs.add(
-            name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape
-        )
+        entry = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape)
         if typed:
             values = getattr(entry.contents, _FIELD[tensor.datatype])
             values.extend(tensor.data.reshape(-1).tolist())

@@ -14,9 +14,7 @@ from serve_app.protocol.datatypes import BYTES, numpy_dtype
 _LENGTH = struct.Struct("<I")
 
 
-def decode(
-    data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tensor: str
-) -> np.ndarray:
+def decode(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tensor: str) -> np.ndarray:
     """`data` as an array of `shape`: a read-only view, copied only for BYTES and odd BOOLs."""
     dtype = numpy_dtype(datatype, tensor)
     if dtype == BYTES:

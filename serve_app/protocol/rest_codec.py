@@ -158,9 +158,7 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def encode_response(
-    response: InferResponse, request: InferRequest
-) -> tuple[list[bytes], int | None]:
+def encode_response(response: InferResponse, request: InferRequest) -> tuple[list[bytes], int | None]:
     """The body in parts, and the length of its JSON part when binary tensors follow it."""
     binary = {output.name: output.binary for output in request.outputs or ()}
     head = {"model_name": response.model, "model_version": response.version, "id": response.id}

@@ -12,7 +12,6 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 
-
 T = TypeVar("T", bound=BaseModel)
 
 

@@ -87,7 +87,10 @@ class OnnxRuntime:
         examples = {spec.name: spec.example for spec in said.inputs}
         inputs = [_spec(node) for node in self._session.get_inputs()]
         outputs = [_spec(node) for node in self._session.get_outputs()]
-        for side, specs, configured in (("inputs", inputs, said.inputs), ("outputs", outputs, said.outputs)):
+        for side, specs, configured in (
+            ("inputs", inputs, said.inputs),
+            ("outputs", outputs, said.outputs),
+        ):
             _compare(side, specs, configured)
         for spec in inputs:
             spec.example = examples.get(spec.name)

@@ -32,14 +32,14 @@ def check(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            configs = [
-                json.loads(archive.read(name)) for name in names if name.endswith("_config.json")
-            ]
+            configs = [json.loads(archive.read(name)) for name in names if name.endswith("_config.json")]
     except (zipfile.BadZipFile, ValueError) as error:
         raise ConfigError(f"{path} is not a torch.export archive: {error}") from None
     inner = [name.partition("/")[2] for name in names]
     if "archive_format" not in inner:
-        raise ConfigError(f"{path} is no torch.export archive, or one from before PyTorch 2.8: export it again")
+        raise ConfigError(
+            f"{path} is no torch.export archive, or one from before PyTorch 2.8: export it again"
+        )
     for name in inner:
         folder, _, leaf = name.rpartition("/")
         if folder == "data/aotinductor" or folder.startswith("data/aotinductor/"):

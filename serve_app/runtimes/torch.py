@@ -85,7 +85,9 @@ class TorchRuntime:
         if isinstance(result, dict):
             return {name: to_numpy(torch, tensor) for name, tensor in result.items()}
         if len(result) != len(names):
-            raise ValueError(f"the module returned {len(result)} tensors, declared are {', '.join(names)}")
+            raise ValueError(
+                f"the module returned {len(result)} tensors, declared are {', '.join(names)}"
+            )
         return {name: to_numpy(torch, tensor) for name, tensor in zip(names, result, strict=True)}
 
     def metadata(self) -> VersionDescription:

@@ -142,10 +142,14 @@ class TransformersRuntime:
     def metadata(self) -> VersionDescription:
         """Texts in; vectors, or probabilities and labels, out."""
         config = self._network.config
-        example = next((spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None)
+        example = next(
+            (spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None
+        )
         inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example)]
         if self._options.task == "embedding":
-            return VersionDescription(inputs, [TensorSpec("embedding", "FP32", (-1, config.hidden_size))])
+            return VersionDescription(
+                inputs, [TensorSpec("embedding", "FP32", (-1, config.hidden_size))]
+            )
         return VersionDescription(
             inputs,
             [

@@ -1,0 +1,88 @@
+# `make run` and `make test` set up whatever they need; a second run reuses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= configs/quickstart.yaml
+MODE ?= high-throughput
+LOCKS := configs/locks
+TORCH := 2.13.0
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: run models check deploy test lint load lock protos clean
+
+## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
+run: models
+	@exec $(BIN)/tandem run $(CONFIG) --mode $(MODE) \
+		$(if $(HOST),--host $(HOST)) $(if $(HTTP_PORT),--http-port $(HTTP_PORT)) \
+		$(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
+
+## models: build the demo models into .models
+models: $(VENV)/.serve
+	@$(BIN)/tandem models .models
+
+## check: find what is wrong with CONFIG before it runs
+check: $(VENV)/.serve
+	@$(BIN)/tandem check $(CONFIG)
+
+## test: everything, with the real clients
+test: models $(VENV)/.test .venv-kserve/.done
+	$(BIN)/python -m pytest $(ARGS)
+
+## lint: style, types and import rules
+lint: $(VENV)/.test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## load: 30 s of mixed traffic against a running server (HTTP_PORT, GRPC_PORT)
+load: $(VENV)/.test
+	@HTTP_PORT=$(or $(HTTP_PORT),8000) GRPC_PORT=$(or $(GRPC_PORT),9000) \
+		$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary \
+		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
+
+## lock: resolve pyproject.toml anew into configs/locks
+lock: $(VENV)/.serve
+	@sh configs/locks/lock.sh $(BIN)/python
+
+## protos: regenerate the protobuf stubs, into a descriptor pool of their own
+protos: $(VENV)/.test
+	@cd serve_app/protocol && ../../$(BIN)/python -m grpc_tools.protoc -I. \
+		--python_out=. --pyi_out=. inference.proto && sed -i \
+		-e 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' \
+		-e "s/'inference_pb2', _globals/'serve_app.protocol.inference_pb2', _globals/" inference_pb2.py
+
+clean:
+	rm -rf $(VENV) .venv-kserve .models build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -m venv $(VENV)
+
+# PyTorch's CPU build comes from PyTorch's own index where that answers, else from wherever pip
+# looks. Without its dependencies, so that no CUDA package can follow; the lock holds the rest.
+$(VENV)/.torch: $(VENV)/bin/python
+	@echo "installing PyTorch $(TORCH) (CPU)"
+	@$(PIP) --no-deps --timeout 5 --retries 0 --index-url https://download.pytorch.org/whl/cpu \
+		torch==$(TORCH) 2>/dev/null || $(PIP) --no-deps torch==$(TORCH)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
+	@echo "installing the serving packages"
+	@$(PIP) --no-deps -r $(LOCKS)/serve.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import torch' || { echo "this PyTorch can't be imported: a CPU build is needed"; exit 1; }
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
+	@echo "installing the test and lint packages"
+	@$(PIP) --no-deps -r $(LOCKS)/dev.txt
+	@touch $@
+
+# KServe's client pins what we don't: an environment of its own, for the conformance tests.
+.venv-kserve/.done: $(LOCKS)/kserve.txt
+	@echo "installing KServe's client, for the tests"
+	@$(PYTHON) -m venv .venv-kserve
+	@.venv-kserve/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $(LOCKS)/kserve.txt
+	@touch $@
