@@ -34,7 +34,6 @@ class _Item:
 class _Batch:
     items: list[_Item]
     parameters: Parameters
-    waiting: int
     task: "asyncio.Task[None] | None" = None
 
 
@@ -123,11 +122,11 @@ class Batcher:
 
     def _abandon(self, item: _Item) -> None:
         """A caller went away: a batch that nobody waits for any more is stopped."""
-        if item.batch is None:
+        batch = item.batch
+        if batch is None or batch.task is None:
             return  # still queued; its cancelled future makes _take skip it
-        item.batch.waiting -= 1
-        if item.batch.waiting == 0 and item.batch.task is not None:
-            item.batch.task.cancel()
+        if all(other.future.done() for other in batch.items):
+            batch.task.cancel()
 
     def _pump(self) -> None:
         """Start batches while slots are free and some lane is ready."""
@@ -176,7 +175,7 @@ class Batcher:
                 rows += item.rows
         if not lane.items:
             del self._lanes[oldest[1]]
-        batch = _Batch(taken, lane.parameters, waiting=len(taken))
+        batch = _Batch(taken, lane.parameters)
         for item in taken:
             item.batch = batch
         return batch
@@ -218,7 +217,7 @@ class Batcher:
         for item in batch.items:
             if item.future.done():
                 continue
-            alone = _Batch([item], batch.parameters, waiting=1)
+            alone = _Batch([item], batch.parameters)
             try:
                 outputs = await self._compute(alone, time.monotonic())
                 _hand_out([item], outputs)

@@ -94,7 +94,7 @@ class DataPlane:
     def statistics(self, name: str = "", version: str = "") -> list[dict[str, Any]]:
         """Counters of this Router replica, per model version."""
         chosen = [self.model(name)] if name else list(self.models.values())
-        if version:
+        if name and version:
             chosen[0].resolve(version)
         return [
             _statistics(model.name, number, counters)
@@ -135,6 +135,9 @@ class DataPlane:
             raise
         except asyncio.CancelledError:
             status = "Cancelled"
+            raise
+        except Exception as error:  # a bug of ours, which must not count as a success
+            status = type(error).__name__
             raise
         finally:
             seconds = time.monotonic() - started

@@ -64,8 +64,8 @@ def _addresses(
         raise ConfigError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    options = {"http_options": {}, "grpc_options": {}} | (written if isinstance(written, dict) else {})
-    http, grpc = options["http_options"] or {}, options["grpc_options"] or {}
+    options: dict[str, Any] = written if isinstance(written, dict) else {}
+    http, grpc = options.get("http_options") or {}, options.get("grpc_options") or {}
     return (
         {"host": host or http.get("host") or "127.0.0.1", "port": http_port or http.get("port") or 8000},
         {"port": grpc_port or grpc.get("port") or 9000},

@@ -12,7 +12,7 @@ from typing import Any
 from grpc import _server
 from grpc.aio import _server as aio_server
 
-_WILDCARDS = ("[::]", "0.0.0.0", "*", "")
+_WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
 
 _WRAPPER = """#!/bin/sh
 # Written by `tandem run`: HAProxy with every listener on the loopback interface.

@@ -23,7 +23,7 @@ class RemoteApp:
     @property
     def settled(self) -> bool:
         """Deployed and not changing: what it says of itself now will hold."""
-        return self.status == ApplicationStatus.RUNNING
+        return bool(self.status == ApplicationStatus.RUNNING)
 
     @property
     def failed(self) -> bool:

@@ -16,7 +16,7 @@ from serve_app.runtimes.host import ModelHost
 class ModelReplica:
     """Takes whole batches. Its application's name is the model's name."""
 
-    async def __init__(self, config: dict[str, Any]) -> None:
+    async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
         self._config = named(parse(RemoteModel, config))
         self._batching = self._config.batching
         self._host = ModelHost(self._config, gpu=has_gpu())

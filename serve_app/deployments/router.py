@@ -31,7 +31,7 @@ DESCRIBE_TIMEOUT_S = 60
 class Router:
     """Everything of the ingress actor but the wire, which `serve_app.app` adds."""
 
-    async def __init__(self) -> None:
+    async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
         self.plane = DataPlane(RayMetrics())
         self.config = RouterUserConfig()
         self.limits = self.config.limits

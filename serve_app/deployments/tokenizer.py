@@ -20,7 +20,9 @@ from serve_app.runtimes.transformers import TEXT, TextEncoder
 class Tokenizer:
     """Turns a batch of texts into token arrays and hands them on, the answer back."""
 
-    async def __init__(self, config: dict[str, Any], replica: DeploymentHandle[Any]) -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, config: dict[str, Any], replica: DeploymentHandle[Any]
+    ) -> None:
         self._config = named(parse(RemoteModel, config))
         self._replica = RemoteBackend(self._config.name or "", replica)
         self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")

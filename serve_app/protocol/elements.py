@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,23 @@ import orjson
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.datatypes import BF16, BYTES, numpy_dtype
 
-_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "V": "iuf"}  # V is BF16
-_WORDS = {"b": "true or false", "i": "integers", "u": "integers", "f": "numbers", "V": "numbers"}
+_FITS: dict[str, frozenset[type]] = {
+    "b": frozenset([bool]),
+    "i": frozenset([int]),
+    "u": frozenset([int]),
+    "f": frozenset([int, float]),
+    "V": frozenset([int, float]),  # BF16
+    "O": frozenset([str]),
+}
+_WORDS = {
+    "b": "true or false",
+    "i": "integers",
+    "u": "integers",
+    "f": "numbers",
+    "V": "numbers",
+    "O": "strings",
+}
+_MAX_DIMENSIONS = 32
 
 
 def to_array(data: object, datatype: object, shape: tuple[int, ...], tensor: str) -> np.ndarray:
@@ -19,36 +35,46 @@ def to_array(data: object, datatype: object, shape: tuple[int, ...], tensor: str
     dtype = numpy_dtype(datatype, tensor)
     if not isinstance(data, list):
         raise InvalidArgument(f"tensor '{tensor}': data must be a list, got {type(data).__name__}")
-    array = _strings(data, tensor) if dtype == BYTES else _numbers(data, dtype, tensor)
-    if array.size != math.prod(shape) or (array.ndim > 1 and array.shape != shape):
-        got = f"shape {list(array.shape)}" if array.ndim > 1 else f"{array.size}"
+    flat, nesting = _flattened(data, tensor)
+    # Before numpy sees them: it reads true as 1, and pads every string to the longest one.
+    if not _FITS[dtype.kind].issuperset(map(type, flat)):
+        raise InvalidArgument(
+            f"tensor '{tensor}': data must hold {_WORDS[dtype.kind]}, got {_offender(flat, dtype)}"
+        )
+    if len(flat) != math.prod(shape) or (len(nesting) > 1 and nesting != shape[: len(nesting)]):
+        got = f"shape {list(nesting)}" if len(nesting) > 1 else f"{len(flat)}"
         raise InvalidArgument(
             f"tensor '{tensor}': shape {list(shape)} takes {math.prod(shape)} elements, got {got}"
         )
+    array = _encoded(flat, tensor) if dtype == BYTES else _numbers(flat, dtype, tensor)
     return array.reshape(shape)
 
 
-def _numbers(data: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
+def _flattened(data: list[Any], tensor: str) -> tuple[list[Any], tuple[int, ...]]:
+    """The elements in order, and the sizes of the lists around them down to the first empty one."""
+    shape = [len(data)]
+    while data and type(data[0]) is list:
+        width = len(data[0])
+        if len(shape) == _MAX_DIMENSIONS or any(
+            type(row) is not list or len(row) != width for row in data
+        ):
+            raise InvalidArgument(f"tensor '{tensor}': data is ragged or nested too deeply")
+        data = list(chain.from_iterable(data))
+        shape.append(width)
+    return data, tuple(shape)
+
+
+def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     try:
-        array = np.array(data)
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidArgument(f"tensor '{tensor}': data is ragged or nested too deeply") from None
-    if array.size == 0 and array.dtype.kind == "f":
-        return array.astype(dtype)
-    if dtype.kind in "iu" and array.dtype.kind in "fO":
-        array = _wide_integers(data, array)  # numpy makes floats of [2**63, 1]
-    if array.dtype.kind not in _KINDS[dtype.kind]:
-        raise InvalidArgument(
-            f"tensor '{tensor}': data must hold {_WORDS[dtype.kind]}, got {_offender(data, dtype)}"
-        )
+        # Integers are checked one by one by numpy; floats get their precision in a second step.
+        array = np.array(flat, dtype=dtype if dtype.kind in "iub" else np.float64)
+    except OverflowError:
+        raise InvalidArgument(f"tensor '{tensor}': a value is out of range for {dtype.name}") from None
     if array.dtype == dtype:
         return array
     with np.errstate(over="ignore", invalid="ignore"):
         cast = array.astype(dtype)
-    if dtype.kind in "iu":
-        lost = cast != array
-    else:
-        lost = np.isinf(cast) & ~np.isinf(array)
+    lost = np.isinf(cast) & ~np.isinf(array)
     if lost.any():
         raise InvalidArgument(
             f"tensor '{tensor}': {array[lost].flat[0]} is out of range for {dtype.name}"
@@ -56,51 +82,20 @@ def _numbers(data: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     return cast
 
 
-def _wide_integers(data: list[Any], array: np.ndarray) -> np.ndarray:
-    exact = np.array(data, dtype=object)
-    if all(type(item) is int for item in exact.flat):
-        if min(exact.flat) >= 0 and max(exact.flat) < 2**64:
-            return exact.astype(np.uint64)
-        return exact  # out of every range; kind O is refused with its first element
-    return array
-
-
-def _strings(data: list[Any], tensor: str) -> np.ndarray:
-    flat: list[bytes] = []
-    shape: tuple[int, ...] = (len(data),)
-    if data and isinstance(data[0], list):
-        try:
-            nested = np.array(data, dtype=object)
-        except (ValueError, RecursionError):
-            raise InvalidArgument(f"tensor '{tensor}': data is ragged or nested too deeply") from None
-        shape, data = nested.shape, list(nested.flat)
-    for index, item in enumerate(data):
-        if type(item) is not str:
-            raise InvalidArgument(
-                f"tensor '{tensor}': element {index} must be a string, got {type(item).__name__}"
-            )
-        try:
-            flat.append(item.encode())
-        except UnicodeEncodeError:
-            raise InvalidArgument(f"tensor '{tensor}': element {index} is not valid Unicode") from None
+def _encoded(flat: list[str], tensor: str) -> np.ndarray:
     out = np.empty(len(flat), dtype=object)
-    out[:] = flat
-    return out.reshape(shape)
+    try:
+        out[:] = [item.encode() for item in flat]
+    except UnicodeEncodeError as error:
+        index = next(index for index, item in enumerate(flat) if item is error.object)
+        raise InvalidArgument(f"tensor '{tensor}': element {index} is not valid Unicode") from None
+    return out
 
 
-def _offender(data: object, dtype: np.dtype) -> str:
+def _offender(flat: list[Any], dtype: np.dtype) -> str:
     """The first element that doesn't fit, shortened for a message."""
-    stack = [data]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(reversed(item))
-            continue
-        fits = {"b": bool, "i": int, "u": int}.get(dtype.kind, (int, float))
-        if not isinstance(item, fits) or (isinstance(item, bool) and dtype.kind != "b"):
-            text = repr(item)
-            return text if len(text) <= 40 else text[:37] + "..."
-    return "numbers out of every range"
+    text = repr(next(item for item in flat if type(item) not in _FITS[dtype.kind]))
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def to_json(array: np.ndarray, tensor: str) -> bytes:
@@ -128,7 +123,15 @@ def load_json(body: bytes | memoryview) -> Any:
         raw = bytes(body)
         if b"NaN" in raw or b"Infinity" in raw:
             try:
-                return json.loads(raw)
-            except (ValueError, RecursionError):
+                return _with_nan(raw)
+            except (ValueError, TypeError, RecursionError):
                 pass
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
+
+
+def _with_nan(raw: bytes) -> Any:
+    """Python's parser knows NaN and Infinity; all else it must read as orjson does."""
+    value = json.loads(raw.decode(), parse_int=orjson.loads, parse_float=orjson.loads)
+    if b"\\ud" in raw.lower():
+        orjson.dumps(value)  # refuses half of a surrogate pair, which no answer could carry
+    return value

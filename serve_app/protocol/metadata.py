@@ -62,7 +62,7 @@ def example_input(spec: TensorSpec) -> dict[str, Any]:
     """One V2 JSON input; -1 becomes 1 unless the example decides a single open dimension."""
     known = 1
     for dimension in spec.shape:
-        known *= dimension if dimension > 0 else 1
+        known *= dimension if dimension >= 0 else 1
     shape = [dimension if dimension >= 0 else 1 for dimension in spec.shape]
     data = spec.example
     if data is None:

@@ -26,8 +26,10 @@ def decode(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tens
             f"got {len(data)}"
         )
     if datatype == "BOOL":
-        return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
-    return np.frombuffer(data, dtype=dtype).reshape(shape)
+        flags: np.ndarray = np.frombuffer(data, dtype=np.uint8) != 0
+        return flags.reshape(shape)
+    array: np.ndarray = np.frombuffer(data, dtype=dtype)
+    return array.reshape(shape)
 
 
 def encode(array: np.ndarray) -> bytes:

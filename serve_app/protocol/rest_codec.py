@@ -125,7 +125,8 @@ def shape_of(shape: object, tensor: str) -> tuple[int, ...]:
         raise InvalidArgument(
             f"tensor '{tensor}': shape must hold integers of at least 0, got {str(shape)[:80]}"
         )
-    if len(shape) > 32 or math.prod(d for d in shape if d) >= 2**62:
+    # numpy counts bytes in 63 bits (8 per element), and passes over zeros while it does.
+    if len(shape) > 32 or math.prod(d for d in shape if d) >= 2**60:
         raise InvalidArgument(f"tensor '{tensor}': shape {str(shape)[:80]} is too large")
     return tuple(shape)
 

@@ -3,8 +3,10 @@
 For models with exactly one required input. One output answers as plain rows, several as objects.
 """
 
+import json
 from typing import Any
 
+import numpy as np
 import orjson
 
 from serve_app.errors import InvalidArgument
@@ -41,9 +43,8 @@ def decode_request(body: bytes, model: str, version: VersionDescription) -> tupl
 
 def _named(row: dict[str, Any], spec: TensorSpec, index: int) -> Any:
     if set(row) != {spec.name}:
-        raise InvalidArgument(
-            f"instances[{index}] must hold '{spec.name}' alone, got {', '.join(map(str, row)) or 'nothing'}"
-        )
+        got = ", ".join(row) or "nothing"
+        raise InvalidArgument(f"instances[{index}] must hold '{spec.name}' alone, got {got}")
     return row[spec.name]
 
 
@@ -58,24 +59,35 @@ def _shape(rows: list[Any], spec: TensorSpec) -> tuple[int, ...]:
 
 
 def encode_response(response: InferResponse, by_row: bool) -> bytes:
-    """`predictions` by row or `outputs` by column."""
+    """`predictions` by row or `outputs` by column; NaN and Infinity as V2 writes them."""
     columns = {tensor.name: _nested(tensor) for tensor in response.outputs}
+    value: Any = columns
     if len(columns) == 1:
-        key = b'{"predictions":' if by_row else b'{"outputs":'
-        return key + _dumps(next(iter(columns.values()))) + b"}"
-    if not by_row:
-        return b'{"outputs":' + _dumps(columns) + b"}"
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return b'{"predictions":' + _dumps(rows) + b"}"
+        value = next(iter(columns.values()))
+    elif by_row:
+        value = _rows(response, columns)
+    finite = all(
+        tensor.data.dtype.kind not in "fV" or np.isfinite(tensor.data).all()
+        for tensor in response.outputs
+    )
+    text = orjson.dumps(value) if finite else json.dumps(value).encode()
+    return (b'{"predictions":' if by_row else b'{"outputs":') + text + b"}"
+
+
+def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    sizes = [tensor.data.shape[:1] for tensor in response.outputs]
+    for tensor, size in zip(response.outputs, sizes, strict=True):
+        if not size or size != sizes[0]:
+            raise InvalidArgument(
+                f"output '{tensor.name}' has shape {list(tensor.data.shape)}, not one row per "
+                "instance: send inputs instead of instances, or use /v2"
+            )
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _nested(tensor: Tensor) -> Any:
-    array = tensor.data
-    flat = orjson.loads(elements.to_json(array, tensor.name))
-    for size in reversed(array.shape[1:]):
-        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else []
-    return flat if array.ndim else flat[0]
-
-
-def _dumps(value: Any) -> bytes:
-    return orjson.dumps(value)
+    # Through the JSON form, which has the short digits of FP16 and FP32.
+    flat = elements.load_json(elements.to_json(tensor.data, tensor.name))
+    items = np.empty(len(flat), dtype=object)
+    items[:] = flat
+    return items.reshape(tensor.data.shape).tolist()

@@ -7,6 +7,7 @@ storageUri) and `close()`, and may declare `inputs` and `outputs` as lists of Te
 
 import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,13 @@ class PythonRuntime:
             raise ConfigError(f"options don't fit {self._config.class_path}: {error}") from error
         if hasattr(self._model, "load"):
             self._model.load(self._folder)
-        predict = getattr(self._model, "predict", None)
-        if not callable(predict):
+        if not callable(getattr(self._model, "predict", None)):
             raise ConfigError(f"{self._config.class_path} has no predict(inputs, parameters)")
-        self.predict = predict  # its own attribute: one call less, and async stays visible
 
-    def predict(self, inputs: Arrays, parameters: Parameters) -> Any:  # type: ignore[no-redef]
-        """Replaced by the user's own in `load`."""
-        raise ConfigError("predict before load")
+    @property
+    def predict(self) -> Callable[[Arrays, Parameters], Any]:
+        """The user's own, so that whether it is async stays visible."""
+        return self._model.predict  # type: ignore[no-any-return]
 
     def warm_up(self, inputs: Arrays) -> None:
         """Only plain predicts are warmed: an async one belongs to the serving event loop."""

@@ -1,0 +1,109 @@
+"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.server import MODES, ROOT, Server
+
+QUICKSTART = ROOT / "configs" / "quickstart.yaml"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What `server` serves: a mode and, other than the quickstart, a writer of the config file."""
+
+    mode: str
+    name: str = "quickstart"
+    write: Callable[[Path], Path] | None = None
+
+    def __str__(self) -> str:
+        return self.mode if self.write is None else f"{self.name}-{self.mode}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SERVERS] = []
+
+
+_SERVERS = pytest.StashKey[list[Server]]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests without a server first, then one server after the other, each started once."""
+
+    def setup(item: pytest.Item) -> str:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        return str(params.get("server", ""))
+
+    order = {key: index for index, key in enumerate(dict.fromkeys(map(setup, items)))}
+    items.sort(key=lambda item: -1 if not setup(item) else order[setup(item)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failure shows the end of the log of every server that runs."""
+    report = yield
+    if report.failed:
+        for server in item.config.stash[_SERVERS]:
+            report.sections.append((f"server {server.config.name} ({server.mode})", server.tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def demo_models() -> Path:
+    """The demo models, built on first use as `make models` does."""
+    from serve_app.demo.build import build
+
+    folder = ROOT / ".models"
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=[Setup(mode) for mode in MODES], ids=str)
+def server(
+    request: pytest.FixtureRequest, demo_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The quickstart in every mode; other `Setup`s by indirect parametrization."""
+    setup: Setup = request.param
+    folder = tmp_path_factory.mktemp(str(setup))
+    config = setup.write(folder) if setup.write else QUICKSTART
+    with _Servers(request.config) as servers:
+        yield servers.start(config, setup.mode, log=folder / "server.log")
+
+
+@pytest.fixture
+def start_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`start_server(config, mode)`: a server of this test's own."""
+    with _Servers(request.config) as servers:
+        yield servers.start
+
+
+@pytest.fixture(scope="module")
+def start_module_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """`start_module_server(config, mode)`: a server that a module's tests share."""
+    with _Servers(request.config) as servers:
+        yield servers.start
+
+
+class _Servers:
+    """Started servers, all stopped at the end and known to the failure reports until then."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._known = config.stash[_SERVERS]
+        self._stack = ExitStack()
+
+    def start(self, config: Path | str, mode: str = MODES[0], **options: object) -> Server:
+        server = self._stack.enter_context(Server(config, mode, **options))
+        self._known.append(server)
+        self._stack.callback(self._known.remove, server)
+        return server
+
+    def __enter__(self) -> "_Servers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -1,0 +1,85 @@
+"""Models whose behaviour a test can watch from outside."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from serve_app.protocol.tensors import TensorSpec
+
+
+class Pid:
+    """Says which process answers."""
+
+    outputs = [TensorSpec("pid", "INT64", (1,))]
+
+    def predict(self, inputs, parameters):
+        return {"pid": np.array([os.getpid()])}
+
+
+class Slow:
+    """Takes a while, counts what it finished in a file, and says in what batch a row was."""
+
+    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+
+    def __init__(self, seconds: float, log: str = "") -> None:
+        self.seconds = seconds
+        self.log = Path(log) if log else None
+
+    def predict(self, inputs, parameters):
+        rows = len(inputs["x"])
+        time.sleep(self.seconds)
+        if self.log:
+            with self.log.open("a") as file:
+                file.write(f"{rows}\n")
+        return {"x": inputs["x"], "rows": np.full((rows, 1), rows)}
+
+
+class Waits:
+    """An async model that notes how each prediction ended."""
+
+    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+
+    def __init__(self, log: str) -> None:
+        self.log = Path(log)
+
+    def note(self, text: str) -> None:
+        with self.log.open("a") as file:
+            file.write(text + "\n")
+
+    async def predict(self, inputs, parameters):
+        self.note("started")
+        try:
+            await asyncio.sleep(float(inputs["x"][0, 0]))
+        except asyncio.CancelledError:
+            self.note("cancelled")
+            raise
+        self.note("finished")
+        return {"x": inputs["x"]}
+
+
+class Fussy:
+    """Can't stand a negative number anywhere in its batch."""
+
+    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause = pause
+
+    def predict(self, inputs, parameters):
+        time.sleep(self.pause)
+        if (inputs["x"] < 0).any():
+            raise ValueError("a negative number")
+        return {"x": inputs["x"]}
+
+
+class Broken:
+    """Never loads."""
+
+    def load(self, folder):
+        raise RuntimeError("the weights are gone")
+
+    def predict(self, inputs, parameters):
+        return inputs

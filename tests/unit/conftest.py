@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from serve_app.demo.build import build
+
+# No deadline: the machine may be busy. No database: a failure prints the blob that repeats it.
+settings.register_profile(
+    "unit",
+    deadline=None,
+    database=None,
+    max_examples=100,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("unit")
+
+
+@pytest.fixture(scope="session")
+def demo_models() -> Path:
+    """The demo models, built on first use as `tandem models` does."""
+    folder = Path(__file__).parents[2] / ".models"
+    build(folder)
+    return folder

@@ -1,0 +1,34 @@
+import grpc
+import pytest
+
+from serve_app import errors
+from serve_app.ingress.status import GRPC, HTTP
+
+
+def kinds(base=errors.TandemError):
+    return [kind for sub in base.__subclasses__() for kind in (sub, *kinds(sub))]
+
+
+def test_every_kind_is_in_both_tables():
+    assert set(HTTP) == set(GRPC) == set(kinds())
+
+
+@pytest.mark.parametrize(
+    ("kind", "http", "code"),
+    [
+        (errors.InvalidArgument, 400, "INVALID_ARGUMENT"), (errors.NotFound, 404, "NOT_FOUND"),
+        (errors.MethodNotAllowed, 405, "UNIMPLEMENTED"), (errors.TooLarge, 413, "RESOURCE_EXHAUSTED"),
+        (errors.Unsupported, 501, "UNIMPLEMENTED"), (errors.Unavailable, 503, "UNAVAILABLE"),
+        (errors.Overloaded, 503, "RESOURCE_EXHAUSTED"), (errors.DeadlineExceeded, 504, "DEADLINE_EXCEEDED"),
+        (errors.ModelFailed, 500, "INTERNAL"), (errors.ConfigError, 500, "INTERNAL"),
+    ],
+)  # fmt: skip
+def test_what_clients_are_promised(kind, http, code):
+    assert (HTTP[kind], GRPC[kind]) == (http, grpc.StatusCode[code])
+
+
+def test_a_clients_fault_is_never_internal():
+    internal = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+    for kind, status in HTTP.items():
+        if status < 500:
+            assert GRPC[kind] not in internal

@@ -1,0 +1,98 @@
+"""User models for modelFormat python, named by import path in the tests."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+
+from serve_app.errors import InvalidArgument
+from serve_app.protocol.tensors import TensorSpec
+
+
+class Double:
+    """Sync, declared, configurable."""
+
+    inputs = (TensorSpec("x", "FP32", (-1, 2)),)
+    outputs = (TensorSpec("y", "FP32", (-1, 2)),)
+
+    def __init__(self, by: float = 2) -> None:
+        self.by = by
+        self.folder: Path | None | str = "not loaded"
+        self.closed = False
+        self.seen: list[tuple[int, ...]] = []
+
+    def load(self, folder):
+        self.folder = folder
+
+    def predict(self, inputs, parameters):
+        self.seen.append(inputs["x"].shape)
+        return {"y": inputs["x"] * np.float32(parameters.get("by", self.by))}
+
+    def close(self):
+        self.closed = True
+
+
+class AsyncDouble:
+    """A coroutine function; undeclared."""
+
+    async def predict(self, inputs, parameters):
+        await asyncio.sleep(0)
+        return {name: array * 2 for name, array in inputs.items()}
+
+
+class Returns:
+    """Whatever `RETURNED` names; undeclared."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def predict(self, inputs, parameters):
+        result = RETURNED[self.what]
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+
+RETURNED = {
+    "a list": [1, 2],
+    "None": None,
+    "ragged": {"y": [[1], [2, 3]]},
+    "a complex array": {"y": np.ones(1, dtype=complex)},
+    "dates": {"y": np.array(["2020-01-01"], dtype="datetime64[D]")},
+    "an object array": {"y": np.array([b"fine", 3], dtype=object)},
+    "half a surrogate pair": {"y": np.array(["\ud800"])},
+    "a number as a name": {1: np.ones(1)},
+    "a set": {"y": {1, 2}},
+    "raises": RuntimeError("the weights are gone"),
+    "refuses": InvalidArgument("tensor 'x': too dark"),
+    "cancels": asyncio.CancelledError(),
+    "text": {"y": ["a", "é"]},
+    "numpy text": {"y": np.array(["a", "é"])},
+    "numpy bytes": {"y": np.array([b"a", b"bc"])},
+    "mixed text": {"y": np.array(["a", b"\xff"], dtype=object)},
+    "a float": {"y": 1.5},
+    "big-endian": {"y": np.array([1, 2], dtype=">i4")},
+    "long long": {"y": np.array([1], dtype=np.longlong)},
+    "transposed": {"y": np.arange(6, dtype=np.int32).reshape(2, 3).T},
+}
+
+
+class AsyncCancels:
+    """An async model whose own code ends in a cancellation that nobody asked for."""
+
+    async def predict(self, inputs, parameters):
+        raise asyncio.CancelledError
+
+
+class NoPredict:
+    """Not a model."""
+
+
+class Refuses:
+    """Fails to load."""
+
+    def load(self, folder):
+        raise OSError("the disk is gone")
+
+    def predict(self, inputs, parameters):
+        return inputs

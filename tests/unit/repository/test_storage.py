@@ -1,0 +1,52 @@
+import pytest
+
+from serve_app.errors import ConfigError
+from serve_app.repository.storage import ROOT_VARIABLE, local_folder
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    (tmp_path / "models" / "a b").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["{root}/models/a b", "models/a b", "./models/../models/a b",
+    "file://{root}/models/a b", "file://{root}/models/a%20b", "file://localhost{root}/models/a%20b"])  # fmt: skip
+def test_the_forms_of_a_local_folder(root, form):
+    assert local_folder(form.format(root=root)) == root / "models" / "a b"
+
+
+def test_relative_to_the_working_directory_without_the_variable(root, monkeypatch):
+    monkeypatch.delenv(ROOT_VARIABLE)
+    monkeypatch.chdir(root / "models")
+    assert local_folder("a b") == root / "models" / "a b"
+
+
+def test_a_missing_folder_says_where_it_was_looked_for(root):
+    with pytest.raises(ConfigError, match=f"'models/b': no folder at {root}/models/b"):
+        local_folder("models/b")
+    (root / "file").write_text("")
+    with pytest.raises(ConfigError, match="no folder at"):
+        local_folder("file")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("fil:///m", "no support for fil://; did you mean file?"),
+        ("s3://bucket/m", "no support for s3://; known: file"),
+        ("FILE:///m", "did you mean file?"),
+        ("file://models/m", "takes an absolute path.*got host 'models'"),
+        ("file:///m?version=1", "no query or fragment"),
+        ("file:///m#1", "no query or fragment"),
+    ],
+)
+def test_other_uris_are_refused(root, uri, message):
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        local_folder(uri)
+
+
+def test_a_link_to_a_model_is_followed(root):
+    (root / "link").symlink_to(root / "models" / "a b")
+    assert local_folder("link") == root / "models" / "a b"

@@ -1,0 +1,160 @@
+import pytest
+
+from serve_app.config import (
+    Batching,
+    InlineModel,
+    RemoteModel,
+    ReplicaUserConfig,
+    RouterArgs,
+    RouterUserConfig,
+    did_you_mean,
+    join,
+    keys_at,
+    parse,
+)
+from serve_app.errors import ConfigError
+
+INLINE = {"name": "m", "modelFormat": "onnx", "storageUri": "models/m"}
+REMOTE = {"modelFormat": "onnx", "storageUri": "models/m"}
+TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
+
+
+def refused(kind, data, where="") -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(kind, data, where)
+    return str(caught.value)
+
+
+def test_a_whole_model():
+    model = parse(
+        RemoteModel,
+        REMOTE
+        | {
+            "name": "m", "versions": ["1", "2"], "inputs": [TENSOR], "outputs": [TENSOR | {"name": "y"}],
+            "options": {"threads": 1}, "batching": {"maxBatchSize": 8, "maxLatency": 1.5}, "concurrency": 2,
+            "warmUp": False, "resources": {"num_cpus": 0.5, "num_gpus": 1},
+            "autoscaling": {"minReplicas": 0, "maxReplicas": 3, "scaleTarget": 2},
+        },
+    )  # fmt: skip
+    assert model.inputs[0].shape == (-1, 4)
+    assert model.batching == Batching(maxBatchSize=8, maxLatency=1.5)
+    assert (model.in_flight, model.autoscaling.max_replicas, model.resources.num_gpus) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("kind", [RouterUserConfig, RouterArgs, ReplicaUserConfig])
+def test_an_empty_config_is_a_config(kind):
+    assert parse(kind, {}) == kind()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        (InlineModel, INLINE | {"storageURI": "x"}, "storageURI: unknown key; did you mean storageUri?"),
+        (InlineModel, INLINE | {"storage_uri": "x"}, "storage_uri: unknown key; did you mean storageUri?"),
+        (InlineModel, INLINE | {"modelformat": "x"}, "did you mean modelFormat?"),
+        (InlineModel, INLINE | {"class_path": "a:B"}, "class_path: unknown key; did you mean class?"),
+        (InlineModel, INLINE | {"batching": {"max_batch_size": 8}}, "did you mean maxBatchSize?"),
+        (InlineModel, INLINE | {"batching": {"maxBatchsize": 8}}, "batching.maxBatchsize: unknown key; did you mean"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"dtype": "FP32"}]}, r"inputs\[0\].dtype: unknown key; did you"),
+        (InlineModel, INLINE | {"replicas": 2}, "replicas: unknown key"),
+        (RemoteModel, REMOTE | {"resources": {"numGpus": 1}}, "resources.numGpus: unknown key; did you mean num_gpus?"),
+        (RemoteModel, REMOTE | {"autoscaling": {"maxReplica": 1}}, "did you mean maxReplicas?"),
+        (RemoteModel, REMOTE | {"tokeniser": {}}, "did you mean tokenizer?"),
+        (RouterUserConfig, {"limit": {}}, "limit: unknown key; did you mean limits?"),
+        (RouterUserConfig, {"limits": {"maxBodyByte": 1}}, "limits.maxBodyByte: unknown key; did you mean maxBodyBytes"),
+        (RouterUserConfig, {"routing": {"m": {"defaultversion": "1"}}}, "routing.m.defaultversion.*defaultVersion"),
+        (RouterUserConfig, {"models": [INLINE | {"warmup": False}]}, r"models\[0\].warmup.*did you mean warmUp"),
+        (RouterUserConfig, {"logging": {"request": True}}, "did you mean requests?"),
+        (RouterArgs, {"maxOngoingRequest": 5}, "did you mean maxOngoingRequests?"),
+        (ReplicaUserConfig, {"batchin": {}}, "did you mean batching?"),
+    ],
+)  # fmt: skip
+def test_unknown_keys_come_with_a_suggestion(kind, data, message):
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        parse(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        (RemoteModel, REMOTE | {"replicas": 0}, "nothing could ever answer"),
+        (RemoteModel, REMOTE | {"replicas": -1}, "nothing could ever answer"),
+        (RemoteModel, REMOTE | {"replicas": 2, "autoscaling": {"maxReplicas": 2}}, "replicas or autoscaling, not both"),
+        (RemoteModel, REMOTE | {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas 3 is larger"),
+        (RemoteModel, REMOTE | {"autoscaling": {"maxReplicas": 2, "scaleTarget": 2}}, "scaleTarget 2 is never passed"),
+        (RemoteModel, REMOTE | {"autoscaling": {"maxReplicas": 2, "scaleTarget": 0}}, "scaleTarget"),
+        (RemoteModel, REMOTE | {"placement": "inline"}, "entry of `models` in the Router's user_config"),
+        (InlineModel, INLINE | {"placement": "remote"}, "application of its own"),
+        (InlineModel, INLINE | {"placement": "local"}, "placement"),
+        (RemoteModel, REMOTE | {"tokenizer": {}}, "tokenizer belongs to modelFormat transformers, not onnx"),
+        (InlineModel, {"name": "m", "modelFormat": "python"}, "needs `class`"),
+        (InlineModel, INLINE | {"class": "a:B"}, "`class` belongs to modelFormat python, not onnx"),
+        (InlineModel, {"name": "m", "modelFormat": "torch"}, "modelFormat torch needs storageUri"),
+        (InlineModel, REMOTE, "name: required, but not there"),
+        (InlineModel, INLINE | {"modelFormat": "tensorflow"}, "modelFormat.*got 'tensorflow'"),
+        (InlineModel, INLINE | {"inputs": [TENSOR, TENSOR]}, "inputs holds a name twice: x, x"),
+        (InlineModel, INLINE | {"outputs": [TENSOR, TENSOR]}, "outputs holds a name twice"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"shape": [-2]}]}, r"inputs\[0\].shape.*at least 0"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"datatype": "fp32"}]}, r"inputs\[0\].datatype.*got 'fp32'"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"name": ""}]}, r"inputs\[0\].name"),
+        (InlineModel, INLINE | {"batching": {"maxBatchSize": 0}}, "batching.maxBatchSize.*got 0"),
+        (InlineModel, INLINE | {"batching": {"maxBatchSize": 1, "maxLatency": -1}}, "maxLatency"),
+        (InlineModel, INLINE | {"batching": {}}, "batching.maxBatchSize: required"),
+        (InlineModel, INLINE | {"concurrency": 0}, "concurrency"),
+        (RouterUserConfig, {"models": [INLINE, INLINE]}, "models holds 'm' twice"),
+        (RouterUserConfig, {"limits": {"timeout": 0}}, "limits.timeout"),
+        (RouterUserConfig, {"discoveryInterval": 0}, "discoveryInterval"),
+        (RouterUserConfig, {"models": "m"}, "models"),
+        (RouterUserConfig, [], "expected a mapping, got list"),
+        (RouterUserConfig, None, "expected a mapping, got NoneType"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(kind, data, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(kind, data)
+
+
+def test_more_concurrency_makes_room_for_a_higher_target():
+    autoscaling = {"maxReplicas": 2, "scaleTarget": 2}
+    assert parse(RemoteModel, REMOTE | {"concurrency": 2, "autoscaling": autoscaling}).in_flight == 3
+
+
+@pytest.mark.parametrize("name", ["m", "0", "a.b-c_D9", "x" * 128])
+def test_names_that_can_be_served(name):
+    assert parse(InlineModel, INLINE | {"name": name}).name == name
+
+
+@pytest.mark.parametrize("name", ["", ".m", "-m", "_m", "a/b", "a b", "a:b", "é", "m\n", "x" * 129, "a?"])
+def test_names_that_cannot(name):
+    assert "letters" in refused(InlineModel, INLINE | {"name": name})
+
+
+def test_all_mistakes_are_listed_with_their_places():
+    data = {"models": [INLINE | {"x": 1}, {"name": "n"}], "limits": {"timeout": -1}}
+    lines = refused(RouterUserConfig, data, "user_config").splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("user_config.") for line in lines)
+
+
+def test_a_parsed_config_does_not_change():
+    model = parse(InlineModel, INLINE)
+    with pytest.raises(ValueError):
+        model.concurrency = 5
+
+
+def test_keys_are_found_by_walking_the_types():
+    assert "maxBatchSize" in keys_at(RouterUserConfig, ["models", 3, "batching"])
+    assert "defaultVersion" in keys_at(RouterUserConfig, ["routing", "any-name"])
+    assert "num_gpus" in keys_at(RemoteModel, ["resources"])
+
+
+def test_suggestions():
+    assert did_you_mean("modle", ["model", "other"]) == "; did you mean model?"
+    assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"
+    assert did_you_mean("zzz", []) == ""
+
+
+def test_places_are_written_as_in_the_file():
+    assert join("", ("a", 0, "b", "c", 2)) == "a[0].b.c[2]"
+    assert join("args", ()) == "args"
+    assert join("", ()) == "(top)"
