@@ -19,6 +19,10 @@ from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
 
 
+# Serve calls reconfigure for an empty user_config, but not for one that went away.
+NOTHING: dict[str, Any] = {}
+
+
 class Ingress(GrpcServicer, Router):
     """The Router with its two protocol edges."""
 
@@ -32,6 +36,7 @@ def build_router(args: dict[str, Any]) -> Application:
     deployment = serve.deployment(
         serve.ingress(None)(Ingress),
         name="Router",
+        user_config=NOTHING,
         max_ongoing_requests=config.max_ongoing_requests,
     )
     return deployment.bind()
@@ -45,6 +50,7 @@ def build_model(args: dict[str, Any]) -> Application:
     replica = serve.deployment(
         ModelReplica,
         name=REPLICA,
+        user_config=NOTHING,
         max_ongoing_requests=config.in_flight,
         ray_actor_options={"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus},
         **_scale(config),

@@ -11,7 +11,11 @@ TOKENIZER = "Tokenizer"
 
 @dataclass(frozen=True, slots=True)
 class RemoteApp:
-    """One model application. `ingress` is the deployment to call; `stamp` changes with a deploy."""
+    """One application. `stamp` changes with a deploy.
+
+    `ingress` is the deployment to call; '' while Serve still builds the application and doesn't
+    say what is in it.
+    """
 
     name: str
     ingress: str
@@ -33,18 +37,25 @@ class RemoteApp:
 
 
 def remote_apps(status: ServeStatus) -> dict[str, RemoteApp]:
-    """The model applications in a Serve status, those being deleted left out."""
+    """The applications that are or may be models, those being deleted left out."""
     apps = {}
     for name, app in status.applications.items():
         replica = app.deployments.get(REPLICA)
-        if replica is None or app.status == ApplicationStatus.DELETING:
+        if app.status == ApplicationStatus.DELETING or (app.deployments and not replica):
             continue
+        ingress = TOKENIZER if TOKENIZER in app.deployments else REPLICA
         apps[name] = RemoteApp(
             name=name,
-            ingress=TOKENIZER if TOKENIZER in app.deployments else REPLICA,
+            ingress=ingress if replica else "",
             status=app.status,
-            message=app.message or replica.message,
-            running=replica.replica_states.get(ReplicaState.RUNNING, 0),
+            message=cause(replica.message if replica and replica.message else app.message),
+            running=replica.replica_states.get(ReplicaState.RUNNING, 0) if replica else 0,
             stamp=app.last_deployed_time_s,
         )
     return apps
+
+
+def cause(message: str) -> str:
+    """The root of a status message: the last line of the traceback it ends with."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1].removeprefix("serve_app.errors.").removeprefix("ConfigError: ") if lines else ""

@@ -35,46 +35,58 @@ class Router:
         self.plane = DataPlane(RayMetrics())
         self.config = RouterUserConfig()
         self.limits = self.config.limits
+        self._inline: set[str] = set()
         self._hosts: dict[str, ModelHost] = {}
-        self._apps: dict[str, RemoteApp] = {}  # as last described
+        self._configured = False
+        self._apps: dict[str, RemoteApp | None] = {}  # as last described; None: to do again
         self._describing: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._apply(self.config)
         self._discovery = asyncio.create_task(self._discover())
 
     async def reconfigure(self, user_config: dict[str, Any] | None) -> None:
-        """Apply a `user_config`: nothing changes unless all of it can."""
-        config = parse(RouterUserConfig, user_config or {}, "user_config")
-        _check_batches(config.models)
-        loaded = await self._load(config.models)
+        """Apply a `user_config` in place.
+
+        A wrong one stops a Router that starts; a running one keeps what it has, because Serve
+        would kill it if this raised. A model that doesn't load is unavailable, with the reason.
+        """
+        try:
+            config = parse(RouterUserConfig, user_config or {}, "user_config")
+            _check_batches(config.models)
+        except ConfigError as error:
+            if not self._configured:
+                raise
+            log.error("the new user_config is refused, the old one stays: %s", error)
+            return
         keep = {model.name for model in config.models}
-        for name in [name for name in self._hosts if name not in keep]:
+        for name in self._inline - keep:
             self.plane.models.pop(name).close()
-            self._retire(self._hosts.pop(name))
-        for host in loaded:
-            model = self.plane.models.setdefault(host.name, Model(host.name, self.plane.metrics))
-            slots = host.config.concurrency
-            model.serve(host.describe(host.config.batching, slots), host, slots)
-            if old := self._hosts.get(host.name):
-                self._retire(old)
-            self._hosts[host.name] = host
+            if host := self._hosts.pop(name, None):
+                self._retire(host)
+        self._inline = keep
+        for model in config.models:
+            if not ((old := self._hosts.get(model.name)) and old.config == model):
+                await self._load(model)
+        self._configured = True
         self._apply(config)
 
-    async def _load(self, models: list[InlineModel]) -> list[ModelHost]:
-        """The hosts of new and changed inline models, loaded; none of them kept when one fails."""
-        loaded: list[ModelHost] = []
+    async def _load(self, config: InlineModel) -> None:
+        """Load a new or changed inline model beside what serves, then put it in its place."""
+        model = self.plane.models.setdefault(config.name, Model(config.name, self.plane.metrics))
+        host = ModelHost(config, gpu=has_gpu())
         try:
-            for model in models:
-                if (old := self._hosts.get(model.name)) and old.config == model:
-                    continue
-                host = ModelHost(model, gpu=has_gpu())
-                loaded.append(host)
-                await asyncio.to_thread(host.load)
-        except BaseException:
-            for host in loaded:
-                self._retire(host)
-            raise
-        return loaded
+            await asyncio.to_thread(host.load)
+        except ConfigError as error:
+            log.error("%s", error)
+            if config.name not in self._hosts:
+                model.stop_serving(str(error))
+            self._retire(host)
+            return
+        slots = config.concurrency
+        model.serve(host.describe(config.batching, slots), host, slots)
+        if old := self._hosts.get(config.name):
+            self._retire(old)
+        self._hosts[config.name] = host
 
     def _retire(self, host: ModelHost) -> None:
         # In a thread: closing waits for predictions that still run.
@@ -101,9 +113,12 @@ class Router:
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
+        own = serve.get_replica_context().app_name
         while True:
             try:
-                self._follow(remote_apps(await asyncio.to_thread(serve.status)))
+                apps = remote_apps(await asyncio.to_thread(serve.status))
+                apps.pop(own, None)
+                self._follow(apps)
                 self.plane.ready = True
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")
@@ -111,18 +126,20 @@ class Router:
 
     def _follow(self, apps: dict[str, RemoteApp]) -> None:
         for name in [name for name in self.plane.models if name not in apps]:
-            if name not in self._hosts:
+            if name not in self._inline:
                 self.plane.models.pop(name).close()
                 self._apps.pop(name, None)
         for name, app in apps.items():
-            if name in self._hosts:
+            if name in self._inline:
                 continue  # an inline model of that name goes first; `tandem check` refuses it
             model = self.plane.models.get(name)
+            if not app.ingress and not app.failed:
+                continue  # being built: a new one isn't known to be a model, an old one serves on
             if model is None:
                 model = self.plane.models[name] = Model(name, self.plane.metrics)
                 self._settle(model)
             if app.failed:
-                self._apps.pop(name, None)  # so that it is described anew when it is back
+                self._apps[name] = None
                 model.stop_serving(f"its application is {app.status.value}: {app.message}")
             elif name not in self._apps:
                 model.reason = f"its application is {app.status.value}"

@@ -78,7 +78,7 @@ def _inputs(message: dict[str, Any], binary: memoryview) -> tuple[list[Tensor], 
                 )
             data = elements.to_array(entry["data"], datatype, shape, name)
         else:
-            if "data" in entry:
+            if entry.get("data") is not None:  # null is how kserve's client sends an empty tensor
                 raise InvalidArgument(f"tensor '{name}': has both data and binary_data_size")
             if type(size) is not int or not 0 <= size <= len(binary) - used:
                 raise InvalidArgument(

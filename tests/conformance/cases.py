@@ -92,7 +92,7 @@ def _identity(client: str) -> Iterator[Case]:
 def _requests(client: str) -> Iterator[Case]:
     """Ids, parameters, several tensors, output filters, compression, streams."""
     several = {
-        "a": tensor("FP32", (2, 3)),
+        "a": tensor("FP32", (2, 3), finite=client == "kserve_rest"),
         "b": tensor("BYTES", (3,), utf8=True),
         "c": tensor("UINT8", (0,)),
         "d": tensor("BOOL", (2, 2, 2)),

@@ -83,3 +83,16 @@ class Broken:
 
     def predict(self, inputs, parameters):
         return inputs
+
+
+class SlowToLoad:
+    """Needs a while before it can answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def load(self, folder):
+        time.sleep(self.seconds)
+
+    def predict(self, inputs, parameters):
+        return inputs

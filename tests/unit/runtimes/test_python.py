@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from serve_app.config import ModelConfig, parse
+from serve_app.errors import ConfigError
+from serve_app.protocol.tensors import TensorSpec
+from serve_app.runtimes.base import create, is_async
+
+
+def runtime(name: str, folder=None, **changes):
+    data = {"modelFormat": "python", "class": f"tests.unit.models:{name}"} | changes
+    return create(parse(ModelConfig, data), folder)
+
+
+def loaded(name: str, folder=None, **changes):
+    made = runtime(name, folder, **changes)
+    made.load()
+    return made
+
+
+X = {"x": np.ones((1, 2), dtype=np.float32)}
+
+
+def test_the_five_verbs_reach_the_users_object(tmp_path):
+    made = loaded("Double", tmp_path, options={"by": 3})
+    user = made._model
+    assert user.folder == tmp_path
+    made.warm_up(X)
+    assert user.seen == [(1, 2)]
+    assert made.predict(X, {})["y"].tolist() == [[3, 3]]
+    assert made.predict(X, {"by": 0.5})["y"].tolist() == [[0.5, 0.5]]
+    assert not is_async(made)
+    made.close()
+    assert user.closed
+
+
+def test_without_storage_the_folder_is_none():
+    assert loaded("Double")._model.folder is None
+
+
+async def test_an_async_predict_stays_visible_and_is_not_warmed():
+    made = loaded("AsyncDouble")
+    assert is_async(made)
+    made.warm_up(X)
+    assert (await made.predict(X, {}))["x"].tolist() == [[2, 2]]
+
+
+def test_the_classs_declaration_unless_the_configuration_has_one():
+    about = loaded("Double").metadata()
+    assert about.inputs == [TensorSpec("x", "FP32", (-1, 2))]
+    assert about.outputs == [TensorSpec("y", "FP32", (-1, 2))]
+    mine = [{"name": "x", "datatype": "FP16", "shape": [-1]}]
+    about = loaded("Double", inputs=mine).metadata()
+    assert about.inputs == [TensorSpec("x", "FP16", (-1,))]
+    assert about.outputs == [TensorSpec("y", "FP32", (-1, 2))]
+    assert loaded("AsyncDouble").metadata().inputs == []
+
+
+def test_options_that_do_not_fit_name_the_class_and_the_option():
+    with pytest.raises(ConfigError, match="options don't fit tests.unit.models:Double: .*'bye'"):
+        loaded("Double", options={"bye": 3})
+    with pytest.raises(ConfigError, match="options don't fit tests.unit.models:Returns: .*'what'"):
+        loaded("Returns")
+
+
+def test_a_class_without_predict():
+    with pytest.raises(ConfigError, match=r"NoPredict has no predict\(inputs, parameters\)"):
+        loaded("NoPredict")
+
+
+@pytest.mark.parametrize("path", ["tests.unit.models:Nobody", "tests.unit.nothing:X", "tests.unit.models", "", ":X", "a.b"])
+def test_a_class_that_cannot_be_imported(path):
+    with pytest.raises(ConfigError):
+        loaded("x", **{"class": path})
