@@ -17,11 +17,29 @@ Answer = tuple[str | None, Arrays]  # request id, tensors
 _ids = itertools.count(1)
 
 
+def _identity(user: "ModelUser") -> None:
+    user.infer(payloads.identity())
+
+
+def _digits(user: "ModelUser") -> None:
+    user.infer(payloads.digits("digits"))
+
+
+def _digits_onnx(user: "ModelUser") -> None:
+    user.infer(payloads.digits("digits-onnx"))
+
+
+def _sentences(user: "ModelUser") -> None:
+    user.infer(payloads.sentences())
+
+
 class ModelUser(User):  # type: ignore[misc]
     """Asks the demo models in a random order, the next as soon as the last has answered."""
 
     abstract = True
     wait_time = constant(0)
+    # A text costs about fifty times as much as a digit: fewer of them, or little else gets a turn.
+    tasks = {_identity: 4, _digits: 4, _digits_onnx: 4, _sentences: 1}  # noqa: RUF012 - locust's own form
 
     def infer(self, sample: Sample) -> None:
         """Send, check and report one request."""
@@ -41,23 +59,3 @@ class ModelUser(User):  # type: ignore[misc]
         except Exception as error:  # an answer that can't be read is a failure, not the user's end
             return error
         return None
-
-
-def _identity(user: ModelUser) -> None:
-    user.infer(payloads.identity())
-
-
-def _digits(user: ModelUser) -> None:
-    user.infer(payloads.digits("digits"))
-
-
-def _digits_onnx(user: ModelUser) -> None:
-    user.infer(payloads.digits("digits-onnx"))
-
-
-def _sentences(user: ModelUser) -> None:
-    user.infer(payloads.sentences())
-
-
-# A text costs about fifty times as much as a digit: fewer of them, or nothing else gets its turn.
-ModelUser.tasks = {_identity: 4, _digits: 4, _digits_onnx: 4, _sentences: 1}

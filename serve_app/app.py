@@ -18,7 +18,6 @@ from serve_app.deployments.tokenizer import Tokenizer
 from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
 
-
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
 

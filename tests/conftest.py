@@ -2,26 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.server import MODES, ROOT, Server
-
-QUICKSTART = ROOT / "configs" / "quickstart.yaml"
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What `server` serves: a mode and, other than the quickstart, a writer of the config file."""
-
-    mode: str
-    name: str = "quickstart"
-    write: Callable[[Path], Path] | None = None
-
-    def __str__(self) -> str:
-        return self.mode if self.write is None else f"{self.name}-{self.mode}"
+from tests.server import MODES, QUICKSTART, ROOT, Server, Setup
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +57,9 @@ def server(
     folder = tmp_path_factory.mktemp(str(setup))
     config = setup.write(folder) if setup.write else QUICKSTART
     with _Servers(request.config) as servers:
-        yield servers.start(config, setup.mode, log=folder / "server.log")
+        started = servers.start(config, setup.mode, log=folder / "server.log")
+        yield started
+    assert not started.leftovers, "\n".join(started.leftovers)
 
 
 @pytest.fixture

@@ -7,18 +7,33 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 MODES = ("high-throughput", "default")
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 45
-_LOG_TAIL = 6000
+_LOG_TAIL = 4000
 _READY = "Ctrl-C stops everything"
 _DEPLOY = re.compile(r"^ .*serve deploy -a (\S+) ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the fixture `server` serves: the quickstart, or what `write(folder)` writes."""
+
+    mode: str
+    name: str = "quickstart"
+    write: Callable[[Path], Path] | None = None
+
+    def __str__(self) -> str:
+        return self.mode if self.write is None else f"{self.name}-{self.mode}"
 
 
 class Server:
@@ -39,7 +54,7 @@ class Server:
         arguments: tuple[str, ...] = (),
     ) -> None:
         self.config, self.mode = Path(config), mode
-        self.http_port, self.grpc_port = _free_port(), _free_port()
+        self.http_port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc = f"127.0.0.1:{self.grpc_port}"
         self.log = log or Path(tempfile.mkdtemp(prefix="tandem-test-")) / "server.log"
@@ -133,7 +148,7 @@ def _described(process: psutil.Process) -> str:
     return str(process.pid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -31,9 +31,13 @@ class RemoteApp:
 
     @property
     def failed(self) -> bool:
-        """It can't come up as it is, and nothing of it answers."""
-        broken = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY)
-        return self.status in broken and not self.running
+        """Its last deployment failed and nothing of it answers."""
+        return self.status == ApplicationStatus.DEPLOY_FAILED and not self.running
+
+    @property
+    def down(self) -> bool:
+        """Its replicas died; Serve is starting new ones."""
+        return self.status == ApplicationStatus.UNHEALTHY and not self.running
 
 
 def remote_apps(status: ServeStatus) -> dict[str, RemoteApp]:

@@ -6,6 +6,7 @@ place by `reconfigure`, and Serve's status, read every `discoveryInterval` secon
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -26,6 +27,8 @@ from serve_app.runtimes.host import ModelHost
 log = logging.getLogger("tandem")
 
 DESCRIBE_TIMEOUT_S = 60
+# So long requests wait for a replica to come back before they are refused.
+DOWN_GRACE_S = 10
 
 
 class Router:
@@ -40,6 +43,7 @@ class Router:
         self._configured = False
         self._apps: dict[str, RemoteApp | None] = {}  # as last described; None: to do again
         self._describing: set[str] = set()
+        self._down_since: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._apply(self.config)
         self._discovery = asyncio.create_task(self._discover())
@@ -138,7 +142,7 @@ class Router:
             if model is None:
                 model = self.plane.models[name] = Model(name, self.plane.metrics)
                 self._settle(model)
-            if app.failed:
+            if app.failed or self._down_too_long(app):
                 self._apps[name] = None
                 model.stop_serving(f"its application is {app.status.value}: {app.message}")
             elif name not in self._apps:
@@ -146,6 +150,12 @@ class Router:
             if app.settled and self._apps.get(name) != app and name not in self._describing:
                 self._describing.add(name)
                 self._spawn(self._describe(model, app))
+
+    def _down_too_long(self, app: RemoteApp) -> bool:
+        if not app.down:
+            self._down_since.pop(app.name, None)
+            return False
+        return time.monotonic() - self._down_since.setdefault(app.name, time.monotonic()) > DOWN_GRACE_S
 
     async def _describe(self, model: Model, app: RemoteApp) -> None:
         """Ask a settled application what it is, then serve it (again)."""

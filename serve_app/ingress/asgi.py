@@ -71,6 +71,8 @@ def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:
             raise TooLarge(f"the {name} body unpacks to more than the limit (maxBodyBytes) of {limit}")
         if not stream.eof:
             raise InvalidArgument(f"the {name} body is cut short")
+        if stream.unused_data:
+            raise InvalidArgument(f"the {name} body goes on after its end")
         return out
     raise InvalidArgument(f"the body is not valid {name}")
 
@@ -109,10 +111,8 @@ def _chosen(accept: bytes) -> bytes | None:
             weights[coding.strip()] = float(weight) if weight else 1.0
         except ValueError:
             continue
-    for coding in (b"gzip", b"deflate"):
-        if weights.get(coding, 0) > 0:
-            return coding
-    return None
+    wanted = [coding for coding in (b"gzip", b"deflate") if weights.get(coding, 0) > 0]
+    return max(wanted, key=weights.__getitem__, default=None)  # gzip among equals
 
 
 def _deflate(data: bytes, coding: bytes) -> bytes:

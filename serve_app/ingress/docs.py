@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
@@ -34,6 +35,11 @@ def docs_app(plane: DataPlane) -> FastAPI:
     @app.get("/openapi.json")
     async def schema() -> JSONResponse:
         return JSONResponse(openapi(plane))
+
+    @app.exception_handler(HTTPException)
+    async def failed(request: Request, error: HTTPException) -> JSONResponse:
+        body = {"error": f"{request.method} {request.url.path}: {error.detail}"}
+        return JSONResponse(body, error.status_code, error.headers)
 
     return app
 

@@ -22,6 +22,7 @@ log = logging.getLogger("tandem")
 
 SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 POOL = pb.DESCRIPTOR.pool
+_INTERNAL = "internal error; the server log has it"
 
 
 class Raw:
@@ -139,6 +140,9 @@ class GrpcServicer:
                 answer = pb.ModelStreamInferResponse(infer_response=await self._infer(item))
             except TandemError as error:
                 answer = pb.ModelStreamInferResponse(error_message=error.message)
+            except Exception as error:
+                log.error("the ingress itself failed", exc_info=error)
+                answer = pb.ModelStreamInferResponse(error_message=_INTERNAL)
             yield Raw(answer.SerializeToString())
 
     async def _infer(self, data: bytes) -> pb.ModelInferResponse:
@@ -171,5 +175,5 @@ def _failed(error: TandemError, context: Any) -> Raw:
 def _broken(error: Exception, context: Any) -> Raw:
     log.error("the ingress itself failed", exc_info=error)
     context.set_code(grpc.StatusCode.INTERNAL)
-    context.set_details("internal error; the server log has it")
+    context.set_details(_INTERNAL)
     return Raw(b"")

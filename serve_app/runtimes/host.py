@@ -82,6 +82,12 @@ class ModelHost:
                 outputs = await loop.run_in_executor(self._pool, runtime.predict, inputs, parameters)
         except TandemError:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody cancelled us: it came out of the model's own code.
+            raise ModelFailed(f"model '{self.name}' cancelled its own prediction") from None
         except Exception as error:
             log.exception("model %s version %s raised", self.name, version)
             raise ModelFailed(f"model '{self.name}' raised {type(error).__name__}: {error}") from None
@@ -94,7 +100,12 @@ class ModelHost:
             )
         arrays: Arrays = {}
         for name, value in outputs.items():
-            array = as_v2_array(np.asarray(value))
+            if not isinstance(name, str):
+                raise ModelFailed(f"model '{self.name}' named an output {name!r}, which is no string")
+            try:
+                array = as_v2_array(np.asarray(value))
+            except Exception as error:  # ragged lists, tensors on a GPU, text that isn't Unicode
+                raise ModelFailed(f"output '{name}' can't be made an array: {error}") from None
             datatype = v2_datatype(array)
             spec = specs.get(name)
             if datatype is None or (datatype == "BYTES" and not holds_bytes(array)):

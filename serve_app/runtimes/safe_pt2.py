@@ -40,11 +40,13 @@ _TREE = re.compile(r'[\w.+: ,"\\{}\[\]-]*')
 _PROSE = ("as_string", "as_strings")  # only ever quoted
 _SYMBOL = re.compile(r"[a-z]{1,6}\d+")
 _QUOTED = re.compile(r"[a-z]{1,6}\d+|[\d.e+-]+")
-_FUNCTIONS = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv CeilToInt FloorToInt TruncToInt RoundToInt ToFloat"
-    " IntTrueDiv FloatTrueDiv PowByNatural FloatPow LShift RShift ModularIndexing Where Identity"
-    " TruncToFloat RoundDecimal Eq Ne Le Lt Ge Gt And Or Not Abs".split()
-)
+_FUNCTIONS = {
+    "Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "PythonMod",
+    "FloorDiv", "CleanDiv", "CeilDiv", "CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt",
+    "ToFloat", "IntTrueDiv", "FloatTrueDiv", "PowByNatural", "FloatPow", "LShift", "RShift",
+    "ModularIndexing", "Where", "Identity", "TruncToFloat", "RoundDecimal", "Eq", "Ne", "Le", "Lt",
+    "Ge", "Gt", "And", "Or", "Not", "Abs",
+}  # fmt: skip
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.keyword, ast.Name, ast.Constant,
     ast.operator, ast.unaryop, ast.cmpop, ast.expr_context,

@@ -84,7 +84,7 @@ def _identity(client: str) -> Iterator[Case]:
                 yield Case(
                     name, infer("identity", {"x": array}, **wire), lambda array=array: {"x": array}
                 )
-    if client in GRPC:
+    if client != "kserve_rest":  # which makes a list of every number it gets
         large = np.random.default_rng(0).standard_normal((5, 2**20)).astype(np.float32)
         yield Case("large", infer("identity", {"x": large}), lambda: {"x": large})
 

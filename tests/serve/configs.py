@@ -8,7 +8,12 @@ import yaml
 
 def router(*models: dict[str, Any], **user: Any) -> dict[str, Any]:
     """The routed application; keywords go into its user_config."""
-    user_config = {"models": list(models), "logging": {"requests": False}, "discoveryInterval": 0.2, **user}
+    user_config = {
+        "models": list(models),
+        "logging": {"requests": False},
+        "discoveryInterval": 0.2,
+        **user,
+    }
     return {
         "name": "tandem",
         "route_prefix": "/",
@@ -21,12 +26,21 @@ def router(*models: dict[str, Any], **user: Any) -> dict[str, Any]:
 
 def python(name: str, **extra: Any) -> dict[str, Any]:
     """An inline model of tests/serve/models.py."""
-    return {"name": name.lower(), "modelFormat": "python", "class": f"tests.serve.models:{name}", **extra}
+    return {
+        "name": name.lower(),
+        "modelFormat": "python",
+        "class": f"tests.serve.models:{name}",
+        **extra,
+    }
 
 
 def remote(app: str, name: str, **extra: Any) -> dict[str, Any]:
     """An application around a model of tests/serve/models.py."""
-    args = {"modelFormat": "python", "class": f"tests.serve.models:{name}", "resources": {"num_cpus": 0.1}}
+    args = {
+        "modelFormat": "python",
+        "class": f"tests.serve.models:{name}",
+        "resources": {"num_cpus": 0.1},
+    }
     return {
         "name": app,
         "route_prefix": None,

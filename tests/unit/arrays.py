@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
-INTEGERS = {f"{sign}INT{bits}": f"{sign.lower()}int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+INTEGERS = {
+    f"{sign}INT{bits}": f"{sign.lower()}int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)
+}
 FLOATS = {"FP16": "float16", "FP32": "float32", "FP64": "float64", "BF16": BF16}
 DTYPES = {
     name: np.dtype(dtype)
@@ -43,7 +45,9 @@ def _filled(datatype: str, shape: tuple[int, ...], text: bool) -> st.SearchStrat
         return st.lists(item, min_size=size, max_size=size).map(lambda items: of_bytes(items, shape))
     if datatype not in FLOATS:
         return hnp.arrays(dtype, shape)
-    bits = hnp.arrays(f"u{dtype.itemsize}", shape, fill=st.nothing()).map(lambda array: array.view(dtype))
+    bits = hnp.arrays(f"u{dtype.itemsize}", shape, fill=st.nothing()).map(
+        lambda array: array.view(dtype)
+    )
     known = special(dtype)
     places = st.lists(st.integers(0, len(known) - 1), min_size=size, max_size=size)
     return bits | places.map(lambda places: known[np.array(places, dtype=int)].reshape(shape))

@@ -17,7 +17,7 @@ class Double:
 
     def __init__(self, by: float = 2) -> None:
         self.by = by
-        self.folder: Path | None | str = "not loaded"
+        self.folder: Path | str | None = "not loaded"
         self.closed = False
         self.seen: list[tuple[int, ...]] = []
 

@@ -43,6 +43,16 @@ class Echo:
         return inputs
 
 
+class Raises:
+    """Fails in a given way."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    async def predict(self, version: str, inputs: dict, parameters: dict) -> dict:
+        raise self.error
+
+
 X = TensorSpec("x", "FP32", (-1, 2))
 DECLARED = VersionDescription([X], [TensorSpec("y", "FP32", (-1, 2)), TensorSpec("z", "FP32", (-1, 2))])
 UNDECLARED = VersionDescription([], [])
@@ -52,7 +62,9 @@ def description(name: str = "m", about=DECLARED, versions=("1", "2"), **extra: A
     return ModelDescription(name, "python", dict.fromkeys(versions, about), **extra)
 
 
-def served(plane: DataPlane, name: str = "m", backend: Any = None, slots: int = 1, **extra: Any) -> Model:
+def served(
+    plane: DataPlane, name: str = "m", backend: Any = None, slots: int = 1, **extra: Any
+) -> Model:
     """Put a model into the plane and make it answer."""
     model = plane.models[name] = Model(name, plane.metrics)
     model.max_queued = 64

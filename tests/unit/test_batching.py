@@ -1,7 +1,5 @@
 import asyncio
 import contextvars
-import random
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -9,85 +7,7 @@ import pytest
 from serve_app.batching import Batcher, rows_of
 from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
 from tests.unit.arrays import of_bytes
-
-
-def soon(waiting):
-    """A guard for a broken batcher: without it the suite would hang."""
-    return asyncio.wait_for(waiting, 20)
-
-
-@dataclass(eq=False)
-class Call:
-    """One execution, held until the test lets it go."""
-
-    inputs: dict
-    parameters: dict
-    result: asyncio.Future = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def rows(self) -> list:
-        return self.inputs["x"][:, 0].tolist()
-
-    def answer(self) -> None:
-        self.result.set_result({"y": self.inputs["x"] * 10})
-
-    def fail(self, error: Exception) -> None:
-        self.result.set_exception(error)
-
-
-class Held:
-    """An `execute` whose calls the test takes and answers one by one."""
-
-    def __init__(self) -> None:
-        self.calls: asyncio.Queue[Call] = asyncio.Queue()
-
-    async def __call__(self, inputs, parameters):
-        call = Call(inputs, parameters)
-        self.calls.put_nowait(call)
-        try:
-            return await call.result
-        except asyncio.CancelledError:
-            call.cancelled.set()
-            raise
-
-    async def next(self) -> Call:
-        return await soon(self.calls.get())
-
-    async def idle(self) -> bool:
-        """Whether nothing starts although every task had its turn."""
-        for _ in range(5):
-            await asyncio.sleep(0)
-        return self.calls.empty()
-
-
-def x(*values: float, dtype="float32") -> dict:
-    return {"x": np.array(values, dtype=dtype).reshape(-1, 1)}
-
-
-class Callers:
-    """Starts callers in order, each already queued when the next one comes."""
-
-    def __init__(self, batcher: Batcher) -> None:
-        self.batcher = batcher
-
-    async def __call__(self, *values: float, **parameters) -> asyncio.Task:
-        return await self.send(x(*values), **parameters)
-
-    async def send(self, inputs: dict, **parameters) -> asyncio.Task:
-        task = asyncio.create_task(self.batcher.submit(inputs, parameters))
-        await asyncio.sleep(0)
-        return task
-
-
-async def result(task: asyncio.Task) -> list:
-    return (await soon(task))["y"][:, 0].tolist()
-
-
-def setup(rows: int = 4, **options) -> tuple[Held, Batcher, Callers]:
-    held = Held()
-    batcher = Batcher(held, rows, **options)
-    return held, batcher, Callers(batcher)
+from tests.unit.held import Callers, Held, result, setup, soon, x
 
 
 async def test_an_idle_model_gets_a_request_at_once():
@@ -253,52 +173,6 @@ async def test_a_large_request_that_is_given_up_frees_its_slots():
     assert await result(follower) == [40]
 
 
-@pytest.mark.parametrize("kind", [ModelFailed, InvalidArgument])
-async def test_whoever_is_at_fault_fails_alone(kind):
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    good, bad, fine = await caller(1), await caller(-1), await caller(2)
-    busy.answer()
-    (await held.next()).fail(kind("together"))
-    for _ in range(3):
-        call = await held.next()
-        assert len(call.rows) == 1
-        if call.rows == [-1]:
-            call.fail(kind("negative"))
-        else:
-            call.answer()
-    assert [await result(good), await result(fine), await result(block)] == [[10], [20], [0]]
-    with pytest.raises(kind, match="negative"):
-        await bad
-
-
-async def test_a_lost_replica_fails_the_batch_without_trying_each():
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    tasks = [await caller(1), await caller(2)]
-    busy.answer()
-    (await held.next()).fail(Unavailable("gone"))
-    for task in tasks:
-        with pytest.raises(Unavailable, match="gone"):
-            await task
-    assert await held.idle()
-    await block
-
-
-@pytest.mark.parametrize("shape", [(), (1,), (3, 1)])
-async def test_the_wrong_number_of_rows_is_the_models_fault(shape):
-    held, _, caller = setup()
-    task = await caller(1, 2)
-    (await held.next()).result.set_result({"y": np.zeros(shape)})
-    with pytest.raises(ModelFailed, match="'y'.*batch of 2 rows"):
-        await task
-    follower = await caller(3)
-    (await held.next()).answer()
-    assert await result(follower) == [30]
-
-
 async def test_zero_rows_are_a_request_too():
     held, _, caller = setup()
     task = await caller()
@@ -321,82 +195,6 @@ async def test_inputs_without_common_rows(inputs, message):
         await batcher.submit(inputs, {})
     assert held.calls.empty()
     assert rows_of({}) == 0
-
-
-async def test_a_caller_that_leaves_the_queue_is_left_out():
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    stays, leaves, waits = await caller(1), await caller(2), await caller(3)
-    leaves.cancel()
-    busy.answer()
-    call = await held.next()
-    assert call.rows == [1, 3]
-    call.answer()
-    assert [await result(stays), await result(waits), await result(block)] == [[10], [30], [0]]
-    assert leaves.cancelled()
-
-
-async def test_a_caller_that_leaves_a_running_batch_disturbs_nobody():
-    """Setting the result of a cancelled caller must not stop the batcher."""
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    leaves, stays = await caller(1), await caller(2)
-    busy.answer()
-    call = await held.next()
-    leaves.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await leaves
-    assert not call.cancelled.is_set()
-    call.answer()
-    assert await result(stays) == [20]
-    follower = await caller(3)
-    (await held.next()).answer()
-    assert [await result(follower), await result(block)] == [[30], [0]]
-
-
-async def test_a_batch_nobody_waits_for_is_stopped_and_its_slot_freed():
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    first, second = await caller(1), await caller(2)
-    busy.answer()
-    call = await held.next()
-    first.cancel()
-    second.cancel()
-    await soon(call.cancelled.wait())
-    follower = await caller(3)
-    (await held.next()).answer()
-    assert [await result(follower), await result(block)] == [[30], [0]]
-
-
-async def test_leaving_in_the_very_tick_of_the_start_frees_the_slot():
-    held, _, caller = setup()
-    task = await caller(1)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    follower = await caller(2)
-    while (call := await held.next()).rows != [2]:
-        await soon(call.cancelled.wait())
-    call.answer()
-    assert await result(follower) == [20]
-
-
-async def test_the_last_caller_leaving_stops_a_batch_taken_apart():
-    held, _, caller = setup()
-    block = await caller(0)
-    busy = await held.next()
-    served, leaves = await caller(1), await caller(2)
-    busy.answer()
-    (await held.next()).fail(ModelFailed("together"))
-    (await held.next()).answer()
-    assert await result(served) == [10]
-    alone = await held.next()
-    leaves.cancel()
-    await soon(alone.cancelled.wait())
-    await block
 
 
 async def test_a_batch_belongs_to_no_callers_context():
@@ -439,61 +237,3 @@ async def test_observed_are_rows_requests_and_batches():
     await asyncio.gather(*tasks)
     assert [(rows, requests) for rows, requests, _, _ in seen] == [(1, 1), (3, 2)]
     assert all(queued >= 0 and spent >= 0 for _, _, queued, spent in seen)
-
-
-@pytest.mark.parametrize("seed", range(6))
-async def test_everybody_gets_their_own_rows_under_random_load(seed):
-    """Many callers of all shapes; some fail, some leave; limits hold throughout."""
-    rng = random.Random(seed)
-    limit, slots = rng.randint(1, 8), rng.randint(1, 3)
-    running = peak = 0
-
-    async def execute(inputs, parameters):
-        nonlocal running, peak
-        running += 1
-        peak = max(peak, running)
-        try:
-            for _ in range(rng.randint(0, 6)):
-                await asyncio.sleep(0)
-            array = inputs["x"]
-            assert len(array) <= limit
-            if (array < 0).any():
-                raise ModelFailed("a negative number")
-            return {"y": array * parameters.get("by", 1), "wide": np.repeat(array, 2, axis=1)}
-        finally:
-            running -= 1
-
-    batcher = Batcher(execute, limit, rng.choice([0, 0, 1]), slots)
-
-    async def caller(number: int) -> str:
-        for _ in range(rng.randint(0, 40)):
-            await asyncio.sleep(0)
-        rows, columns = rng.randint(0, 2 * limit), rng.randint(1, 2)
-        array = (number * 1000 + np.arange(rows * columns)).reshape(rows, columns)
-        array = array.astype(rng.choice(["int64", "float64"]))
-        bad = rows > 0 and rng.random() < 0.1
-        if bad:
-            array[rng.randrange(rows)] = -1
-        parameters = rng.choice([{}, {"by": 2}, {"by": 3}])
-        task = asyncio.create_task(batcher.submit({"x": array}, parameters))
-        if rng.random() < 0.2:
-            for _ in range(rng.randint(0, 10)):
-                await asyncio.sleep(0)
-            task.cancel()
-        try:
-            got = await task
-        except ModelFailed:
-            assert bad
-            return "failed"
-        except asyncio.CancelledError:
-            return "left"
-        assert not bad
-        assert np.array_equal(got["y"], array * parameters.get("by", 1))
-        assert got["y"].dtype == array.dtype
-        assert np.array_equal(got["wide"], np.repeat(array, 2, axis=1))
-        return "served"
-
-    outcomes = await asyncio.gather(*(caller(number) for number in range(150)))
-    assert peak <= slots
-    assert {"failed", "left", "served"} == set(outcomes)
-    assert (await batcher.submit({"x": np.ones((1, 1))}, {}))["y"].tolist() == [[1]]

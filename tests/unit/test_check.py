@@ -64,9 +64,11 @@ def check(tmp_path):
         try:
             load_checked(path)
         except ConfigError as error:
-            assert all(line.startswith(f"{path}:") for line in str(error).splitlines())
-            return [line.removeprefix(f"{path}:") for line in str(error).splitlines()]
-        return []
+            lines = str(error).splitlines()
+        else:
+            return []
+        assert all(line.startswith(f"{path}:") for line in lines)
+        return [line.removeprefix(f"{path}:") for line in lines]
 
     return run
 
@@ -95,39 +97,65 @@ def test_our_own_configs_pass(path):
     ("old", "new", "mark", "message"),
     [
         # Serve's layers
-        ("http_options: {host", "http_option: {host", "http_option:", "unknown key; did you mean http_options?"),
-        ("{host: 127.0.0.1}", "{hosts: 127.0.0.1}", "hosts", "http_options.hosts: unknown key; did you mean host?"),
+        ("http_options: {host", "http_option: {host", "http_option:",
+         "unknown key; did you mean http_options?"),
+        ("{host: 127.0.0.1}", "{hosts: 127.0.0.1}", "hosts",
+         "http_options.hosts: unknown key; did you mean host?"),
         ("  port: 9000", "  prt: 9000", "prt", "grpc_options.prt: unknown key; did you mean port?"),
-        ("    route_prefix: /\n", "    route_prefx: /\n", "prefx:", "route_prefx: unknown key; did you mean route_prefix?"),
-        ("max_ongoing_requests: 64", "max_ongoing_request: 64", "request:", "did you mean max_ongoing_requests?"),
-        ("          num_cpus: 1", "          num_cpu: 1", "num_cpu:", "ray_actor_options.num_cpu: unknown key; did you"),
-        ("max_ongoing_requests: 64", "autoscaling_config: {max_replica: 2}", "max_replica", "did you mean max_replicas?"),
+        ("    route_prefix: /\n", "    route_prefx: /\n", "prefx:",
+         "route_prefx: unknown key; did you mean route_prefix?"),
+        ("max_ongoing_requests: 64", "max_ongoing_request: 64", "request:",
+         "did you mean max_ongoing_requests?"),
+        ("          num_cpus: 1", "          num_cpu: 1", "num_cpu:",
+         "ray_actor_options.num_cpu: unknown key; did you"),
+        ("max_ongoing_requests: 64", "autoscaling_config: {max_replica: 2}", "max_replica",
+         "did you mean max_replicas?"),
         ("max_ongoing_requests: 64", "max_ongoing_requests: many", "many", "max_ongoing_requests"),
         # the arguments of an application
-        ("maxOngoingRequests", "maxOngoingRequest", "maxOngoingRequest:", "args.maxOngoingRequest: unknown key; did you"),
+        ("maxOngoingRequests", "maxOngoingRequest", "maxOngoingRequest:",
+         "args.maxOngoingRequest: unknown key; did you"),
         ("storageUri: models/two", "storageURI: models/two", "storageURI", "did you mean storageUri?"),
-        ("        num_gpus: 1", "        num_gpu: 1", "num_gpu:", "args.resources.num_gpu: unknown key; did you mean"),
+        ("        num_gpus: 1", "        num_gpu: 1", "num_gpu:",
+         "args.resources.num_gpu: unknown key; did you mean"),
         # user_config, lists inside lists
-        ("          routing:", "          routin:", "routin:", "user_config.routin: unknown key; did you mean routing?"),
-        ("                  datatype: FP32", "                  dataType: FP32", "dataType", "models[0].inputs[0].dataType: unknown"),
-        ("                  datatype: FP32", "                  datatype: FP33", "FP33", "inputs[0].datatype"),
-        ("                maxBatchSize: 32", "                maxBatch: 32", "maxBatch:", "batching.maxBatch: unknown key; did you"),
-        ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0", "user_config.batching.maxBatchSize"),
+        ("          routing:", "          routin:", "routin:",
+         "user_config.routin: unknown key; did you mean routing?"),
+        ("                  datatype: FP32", "                  dataType: FP32", "dataType",
+         "models[0].inputs[0].dataType: unknown"),
+        ("                  datatype: FP32", "                  datatype: FP33", "FP33",
+         "inputs[0].datatype"),
+        ("                maxBatchSize: 32", "                maxBatch: 32", "maxBatch:",
+         "batching.maxBatch: unknown key; did you"),
+        ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0",
+         "user_config.batching.maxBatchSize"),
         ('"2"', "2", "defaultVersion: 2", "routing.two.defaultVersion"),
         # what must fit together
-        ("- name: ModelReplica", "- name: ModelReplika", "ModelReplika", "no deployment 'ModelReplika' here; did you mean ModelReplica?"),
-        ("- name: Router", "- name: router", "name: router", "no deployment 'router' here; did you mean Router?"),
+        ("- name: ModelReplica", "- name: ModelReplika", "ModelReplika",
+         "no deployment 'ModelReplika' here; did you mean ModelReplica?"),
+        ("- name: Router", "- name: router", "name: router",
+         "no deployment 'router' here; did you mean Router?"),
         ("            two:", "            tow:", "tow:", "no model 'tow'; did you mean two?"),
-        ("- serve_app.ingress.grpc.add_inference_service", "- other.add_servicer", "grpc_servicer_functions", "must hold"),
-        ("    route_prefix: null", "    route_prefix: /two", "/two", "a model's application takes route_prefix: null"),
-        ("            - name: one\n", "            - name: two\n", "  - name: two\n    route", "'two' is also an inline model"),
-        ("{maxBatchSize: 64}", "{maxBatchSize: 65}", "{maxBatchSize: 65}", "65 is larger than the Router's max_ongoing_requests 64"),
-        ("                maxBatchSize: 32", "                maxBatchSize: 99", "maxBatchSize: 99", "99 is larger"),
-        ("      modelFormat: torch", "      name: other\n      modelFormat: torch", "name: other", "must equal the application's name, 'two'"),
-        ("  - name: two\n    route_prefix", "  - name: t wo\n    route_prefix", "name: t wo", "letters, digits"),
-        ("      modelFormat: torch", "      placement: inline\n      modelFormat: torch", "placement", "entry of `models`"),
-        ("              modelFormat: onnx", "              placement: remote\n              modelFormat: onnx", "placement", "application of its own"),
-        ("      modelFormat: torch", "      replicas: 0\n      modelFormat: torch", "args:\n      replicas", "nothing could ever answer"),
+        ("- serve_app.ingress.grpc.add_inference_service", "- other.add_servicer",
+         "grpc_servicer_functions", "must hold"),
+        ("    route_prefix: null", "    route_prefix: /two", "/two",
+         "a model's application takes route_prefix: null"),
+        ("            - name: one\n", "            - name: two\n", "  - name: two\n    route",
+         "'two' is also an inline model"),
+        ("{maxBatchSize: 64}", "{maxBatchSize: 65}", "{maxBatchSize: 65}",
+         "65 is larger than the Router's max_ongoing_requests 64"),
+        ("                maxBatchSize: 32", "                maxBatchSize: 99", "maxBatchSize: 99",
+         "99 is larger"),
+        ("      modelFormat: torch", "      name: other\n      modelFormat: torch", "name: other",
+         "must equal the application's name, 'two'"),
+        ("  - name: two\n    route_prefix", "  - name: t wo\n    route_prefix", "name: t wo",
+         "letters, digits"),
+        ("      modelFormat: torch", "      placement: inline\n      modelFormat: torch", "placement",
+         "entry of `models`"),
+        ("              modelFormat: onnx",
+         "              placement: remote\n              modelFormat: onnx", "placement",
+         "application of its own"),
+        ("      modelFormat: torch", "      replicas: 0\n      modelFormat: torch",
+         "args:\n      replicas", "nothing could ever answer"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_found_with_its_line(check, old, new, mark, message):
@@ -140,36 +168,48 @@ def test_a_mistake_is_found_with_its_line(check, old, new, mark, message):
 def test_two_routed_applications(check):
     text = GOOD + "  - name: three\n    route_prefix: /three\n    import_path: other:app\n"
     (found,) = check(text)
-    assert found.startswith(f"{line_of(text, 'applications:')}: applications: exactly one application may have a route")
+    assert found.startswith(
+        f"{line_of(text, 'applications:')}: applications: exactly one application may have a route"
+    )
     assert "this file has 2" in found
 
 
 def test_no_routed_application(check):
-    assert any("this file has 0" in line for line in check(changed("route_prefix: /\n", "route_prefix: null\n")))
+    assert any(
+        "this file has 0" in line for line in check(changed("route_prefix: /\n", "route_prefix: null\n"))
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
         ("http_options: {", "http_options: {}\nhttp_options: {", "http_options"),
-        ("          num_cpus: 1", "          num_cpus: 1\n          num_cpus: 2", "ray_actor_options.num_cpus"),
-        ("                  datatype: FP32", "                  datatype: FP32\n                  datatype: FP64", "inputs[0].datatype"),
+        ("          num_cpus: 1", "          num_cpus: 1\n          num_cpus: 2",
+         "ray_actor_options.num_cpus"),
+        ("                  datatype: FP32",
+         "                  datatype: FP32\n                  datatype: FP64", "inputs[0].datatype"),
     ],
 )  # fmt: skip
 def test_a_key_given_twice_is_reported_at_the_second(check, old, new, place):
     text = changed(old, new)
     key = place.rpartition(".")[2].partition("[")[0]
     second = [n for n, line in enumerate(text.splitlines(), 1) if f"{key}:" in line][1]
-    assert any(line.startswith(f"{second}: ") and line.endswith(f"{place}: given twice") for line in check(text))
+    assert any(
+        line.startswith(f"{second}: ") and line.endswith(f"{place}: given twice") for line in check(text)
+    )
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(check):
-    text = changed("http_options: {host", "http_option: {host").replace("max_ongoing_requests: 64", "max_ongoing: 64")
+    text = changed("http_options: {host", "http_option: {host").replace(
+        "max_ongoing_requests: 64", "max_ongoing: 64"
+    )
     found = check(text)
     lines = [int(line.partition(":")[0]) for line in found]
     assert lines == sorted(lines)
     assert len(found) == 2
-    ours = changed("storageUri: models/two", "storageURI: models/two").replace("datatype: FP32", "datatype: FP31")
+    ours = changed("storageUri: models/two", "storageURI: models/two").replace(
+        "datatype: FP32", "datatype: FP31"
+    )
     assert len(check(ours)) >= 2
 
 
@@ -177,8 +217,10 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(check):
     ("text", "message"),
     [
         ("", "expected a mapping"), ("- a\n", "expected a mapping"), ("a: [", "not valid YAML"),
-        ("a: 1\n---\nb: 2\n", "not valid YAML"), ("{[1]: 2}", "not valid YAML"), ("a: !!python/name:os.system", "not valid YAML"),
-        ("applications: 3", "applications"), ("applications:\n  - 3\n", "applications[0]"), ("{}", "applications"),
+        ("a: 1\n---\nb: 2\n", "not valid YAML"), ("{[1]: 2}", "not valid YAML"),
+        ("a: !!python/name:os.system", "not valid YAML"),
+        ("applications: 3", "applications"), ("applications:\n  - 3\n", "applications[0]"),
+        ("{}", "applications"),
         ("applications:\n  - name: a\n    import_path: b\n    deployments: {}\n", "deployments"),
     ],
 )  # fmt: skip
@@ -199,5 +241,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_an_alias_keeps_the_anchors_mistakes(check):
-    text = changed("{maxBatchSize: 64}", "&b {maxBatchSize: 99}").replace("maxBatchSize: 16", "maxBatchSize: 8")
+    text = changed("{maxBatchSize: 64}", "&b {maxBatchSize: 99}").replace(
+        "maxBatchSize: 16", "maxBatchSize: 8"
+    )
     assert any("99 is larger" in line for line in check(text))

@@ -31,7 +31,8 @@ def test_a_whole_model():
         REMOTE
         | {
             "name": "m", "versions": ["1", "2"], "inputs": [TENSOR], "outputs": [TENSOR | {"name": "y"}],
-            "options": {"threads": 1}, "batching": {"maxBatchSize": 8, "maxLatency": 1.5}, "concurrency": 2,
+            "options": {"threads": 1}, "batching": {"maxBatchSize": 8, "maxLatency": 1.5},
+            "concurrency": 2,
             "warmUp": False, "resources": {"num_cpus": 0.5, "num_gpus": 1},
             "autoscaling": {"minReplicas": 0, "maxReplicas": 3, "scaleTarget": 2},
         },
@@ -50,20 +51,27 @@ def test_an_empty_config_is_a_config(kind):
     ("kind", "data", "message"),
     [
         (InlineModel, INLINE | {"storageURI": "x"}, "storageURI: unknown key; did you mean storageUri?"),
-        (InlineModel, INLINE | {"storage_uri": "x"}, "storage_uri: unknown key; did you mean storageUri?"),
+        (InlineModel, INLINE | {"storage_uri": "x"},
+         "storage_uri: unknown key; did you mean storageUri?"),
         (InlineModel, INLINE | {"modelformat": "x"}, "did you mean modelFormat?"),
         (InlineModel, INLINE | {"class_path": "a:B"}, "class_path: unknown key; did you mean class?"),
         (InlineModel, INLINE | {"batching": {"max_batch_size": 8}}, "did you mean maxBatchSize?"),
-        (InlineModel, INLINE | {"batching": {"maxBatchsize": 8}}, "batching.maxBatchsize: unknown key; did you mean"),
-        (InlineModel, INLINE | {"inputs": [TENSOR | {"dtype": "FP32"}]}, r"inputs\[0\].dtype: unknown key; did you"),
+        (InlineModel, INLINE | {"batching": {"maxBatchsize": 8}},
+         "batching.maxBatchsize: unknown key; did you mean"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"dtype": "FP32"}]},
+         r"inputs\[0\].dtype: unknown key; did you"),
         (InlineModel, INLINE | {"replicas": 2}, "replicas: unknown key"),
-        (RemoteModel, REMOTE | {"resources": {"numGpus": 1}}, "resources.numGpus: unknown key; did you mean num_gpus?"),
+        (RemoteModel, REMOTE | {"resources": {"numGpus": 1}},
+         "resources.numGpus: unknown key; did you mean num_gpus?"),
         (RemoteModel, REMOTE | {"autoscaling": {"maxReplica": 1}}, "did you mean maxReplicas?"),
         (RemoteModel, REMOTE | {"tokeniser": {}}, "did you mean tokenizer?"),
         (RouterUserConfig, {"limit": {}}, "limit: unknown key; did you mean limits?"),
-        (RouterUserConfig, {"limits": {"maxBodyByte": 1}}, "limits.maxBodyByte: unknown key; did you mean maxBodyBytes"),
-        (RouterUserConfig, {"routing": {"m": {"defaultversion": "1"}}}, "routing.m.defaultversion.*defaultVersion"),
-        (RouterUserConfig, {"models": [INLINE | {"warmup": False}]}, r"models\[0\].warmup.*did you mean warmUp"),
+        (RouterUserConfig, {"limits": {"maxBodyByte": 1}},
+         "limits.maxBodyByte: unknown key; did you mean maxBodyBytes"),
+        (RouterUserConfig, {"routing": {"m": {"defaultversion": "1"}}},
+         "routing.m.defaultversion.*defaultVersion"),
+        (RouterUserConfig, {"models": [INLINE | {"warmup": False}]},
+         r"models\[0\].warmup.*did you mean warmUp"),
         (RouterUserConfig, {"logging": {"request": True}}, "did you mean requests?"),
         (RouterArgs, {"maxOngoingRequest": 5}, "did you mean maxOngoingRequests?"),
         (ReplicaUserConfig, {"batchin": {}}, "did you mean batching?"),
@@ -79,14 +87,18 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
     [
         (RemoteModel, REMOTE | {"replicas": 0}, "nothing could ever answer"),
         (RemoteModel, REMOTE | {"replicas": -1}, "nothing could ever answer"),
-        (RemoteModel, REMOTE | {"replicas": 2, "autoscaling": {"maxReplicas": 2}}, "replicas or autoscaling, not both"),
-        (RemoteModel, REMOTE | {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas 3 is larger"),
-        (RemoteModel, REMOTE | {"autoscaling": {"maxReplicas": 2, "scaleTarget": 2}}, "scaleTarget 2 is never passed"),
+        (RemoteModel, REMOTE | {"replicas": 2, "autoscaling": {"maxReplicas": 2}},
+         "replicas or autoscaling, not both"),
+        (RemoteModel, REMOTE | {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
+         "minReplicas 3 is larger"),
+        (RemoteModel, REMOTE | {"autoscaling": {"maxReplicas": 2, "scaleTarget": 2}},
+         "scaleTarget 2 is never passed"),
         (RemoteModel, REMOTE | {"autoscaling": {"maxReplicas": 2, "scaleTarget": 0}}, "scaleTarget"),
         (RemoteModel, REMOTE | {"placement": "inline"}, "entry of `models` in the Router's user_config"),
         (InlineModel, INLINE | {"placement": "remote"}, "application of its own"),
         (InlineModel, INLINE | {"placement": "local"}, "placement"),
-        (RemoteModel, REMOTE | {"tokenizer": {}}, "tokenizer belongs to modelFormat transformers, not onnx"),
+        (RemoteModel, REMOTE | {"tokenizer": {}},
+         "tokenizer belongs to modelFormat transformers, not onnx"),
         (InlineModel, {"name": "m", "modelFormat": "python"}, "needs `class`"),
         (InlineModel, INLINE | {"class": "a:B"}, "`class` belongs to modelFormat python, not onnx"),
         (InlineModel, {"name": "m", "modelFormat": "torch"}, "modelFormat torch needs storageUri"),
@@ -95,7 +107,8 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, INLINE | {"inputs": [TENSOR, TENSOR]}, "inputs holds a name twice: x, x"),
         (InlineModel, INLINE | {"outputs": [TENSOR, TENSOR]}, "outputs holds a name twice"),
         (InlineModel, INLINE | {"inputs": [TENSOR | {"shape": [-2]}]}, r"inputs\[0\].shape.*at least 0"),
-        (InlineModel, INLINE | {"inputs": [TENSOR | {"datatype": "fp32"}]}, r"inputs\[0\].datatype.*got 'fp32'"),
+        (InlineModel, INLINE | {"inputs": [TENSOR | {"datatype": "fp32"}]},
+         r"inputs\[0\].datatype.*got 'fp32'"),
         (InlineModel, INLINE | {"inputs": [TENSOR | {"name": ""}]}, r"inputs\[0\].name"),
         (InlineModel, INLINE | {"batching": {"maxBatchSize": 0}}, "batching.maxBatchSize.*got 0"),
         (InlineModel, INLINE | {"batching": {"maxBatchSize": 1, "maxLatency": -1}}, "maxLatency"),
@@ -124,7 +137,9 @@ def test_names_that_can_be_served(name):
     assert parse(InlineModel, INLINE | {"name": name}).name == name
 
 
-@pytest.mark.parametrize("name", ["", ".m", "-m", "_m", "a/b", "a b", "a:b", "é", "m\n", "x" * 129, "a?"])
+@pytest.mark.parametrize(
+    "name", ["", ".m", "-m", "_m", "a/b", "a b", "a:b", "é", "m\n", "x" * 129, "a?"]
+)
 def test_names_that_cannot(name):
     assert "letters" in refused(InlineModel, INLINE | {"name": name})
 

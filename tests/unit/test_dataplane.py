@@ -6,7 +6,7 @@ from serve_app.errors import DeadlineExceeded, InvalidArgument, ModelFailed, Not
 from serve_app.model import Model
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.planes import UNDECLARED, Echo, plane, request, served, tensor
+from tests.unit.planes import UNDECLARED, Echo, Raises, plane, request, served, tensor
 
 ROW = [[1.0, 2.0]]
 
@@ -16,16 +16,6 @@ class Never:
 
     async def predict(self, version, inputs, parameters):
         await asyncio.Event().wait()
-
-
-class Raises:
-    """Fails in a given way."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    async def predict(self, version, inputs, parameters):
-        raise self.error
 
 
 async def test_an_answer_names_the_version_that_gave_it():
@@ -124,11 +114,13 @@ async def test_what_happened_is_counted_and_logged():
         await leaves
     assert log == [
         ("a", "m", "2", "OK"), ("b", "m", "2", "InvalidArgument"), ("b", "m", "9", "NotFound"),
-        ("b", "none", "", "NotFound"), ("b", "bad", "2", "ModelFailed"), ("b", "buggy", "2", "RuntimeError"),
+        ("b", "none", "", "NotFound"), ("b", "bad", "2", "ModelFailed"),
+        ("b", "buggy", "2", "RuntimeError"),
         ("c", "slow", "2", "Cancelled"),
     ]  # fmt: skip
     assert p.metrics.requests == [
-        ("m", "2", ""), ("m", "2", "InvalidArgument"), ("m", "", "NotFound"), ("bad", "2", "ModelFailed"),
+        ("m", "2", ""), ("m", "2", "InvalidArgument"), ("m", "", "NotFound"),
+        ("bad", "2", "ModelFailed"),
         ("buggy", "2", "RuntimeError"), ("slow", "2", "Cancelled"),
     ]  # fmt: skip
     (about,) = p.statistics("m", "2")
@@ -175,7 +167,12 @@ def test_readiness():
 def test_metadata_and_config():
     p = plane()
     x = TensorSpec("x", "BYTES", (-1, 3), optional=True)
-    served(p, about=VersionDescription([x], [TensorSpec("y", "FP16", (-1,))]), max_batch_size=8, max_latency=1.5)
+    served(
+        p,
+        about=VersionDescription([x], [TensorSpec("y", "FP16", (-1,))]),
+        max_batch_size=8,
+        max_latency=1.5,
+    )
     assert p.model_metadata("m") == {
         "name": "m",
         "versions": ["1", "2"],
@@ -188,7 +185,10 @@ def test_metadata_and_config():
     # Triton's dims leave the batch dimension out where there is one.
     assert config["input"] == [{"name": "x", "data_type": "TYPE_STRING", "dims": [3], "optional": True}]
     assert config["output"] == [{"name": "y", "data_type": "TYPE_FP16", "dims": []}]
-    assert config["dynamic_batching"] == {"preferred_batch_size": [8], "max_queue_delay_microseconds": 1500}
+    assert config["dynamic_batching"] == {
+        "preferred_batch_size": [8],
+        "max_queue_delay_microseconds": 1500,
+    }
     served(p, "n")
     assert p.model_config("n")["input"][0]["dims"] == [-1, 2]
     assert "dynamic_batching" not in p.model_config("n")
@@ -217,4 +217,9 @@ def test_the_index_lists_every_version_and_its_state():
 def test_the_server_names_only_what_works():
     about = plane().server_metadata()
     assert about["name"] == "tandem"
-    assert set(about["extensions"]) == {"binary_tensor_data", "model_configuration", "parameters", "statistics"}
+    assert set(about["extensions"]) == {
+        "binary_tensor_data",
+        "model_configuration",
+        "parameters",
+        "statistics",
+    }

@@ -52,7 +52,9 @@ async def test_a_model_is_not_ready_before_it_is_served():
 async def test_a_request_reaches_its_version_without_the_protocols_own_parameters():
     backend = Backend()
     model = make(backend)
-    answer = await model.run("1", request(tensor(ROW), parameters={"timeout": 5, "priority": 1, "t": 0.5}))
+    answer = await model.run(
+        "1", request(tensor(ROW), parameters={"timeout": 5, "priority": 1, "t": 0.5})
+    )
     assert answer["y"].tolist() == [[11, 21]]
     assert [(version, parameters) for version, _, parameters in backend.seen] == [("1", {"t": 0.5})]
 

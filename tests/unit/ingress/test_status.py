@@ -19,7 +19,8 @@ def test_every_kind_is_in_both_tables():
         (errors.InvalidArgument, 400, "INVALID_ARGUMENT"), (errors.NotFound, 404, "NOT_FOUND"),
         (errors.MethodNotAllowed, 405, "UNIMPLEMENTED"), (errors.TooLarge, 413, "RESOURCE_EXHAUSTED"),
         (errors.Unsupported, 501, "UNIMPLEMENTED"), (errors.Unavailable, 503, "UNAVAILABLE"),
-        (errors.Overloaded, 503, "RESOURCE_EXHAUSTED"), (errors.DeadlineExceeded, 504, "DEADLINE_EXCEEDED"),
+        (errors.Overloaded, 503, "RESOURCE_EXHAUSTED"),
+        (errors.DeadlineExceeded, 504, "DEADLINE_EXCEEDED"),
         (errors.ModelFailed, 500, "INTERNAL"), (errors.ConfigError, 500, "INTERNAL"),
     ],
 )  # fmt: skip

@@ -83,9 +83,11 @@ def test_uint64_beyond_int64_beside_small_numbers():
         ("FP32", [True]), ("FP32", [1.5, False]), ("FP16", [0, True]), ("BF16", [True, 1]),
         ("BOOL", [1]), ("BOOL", [True, 0]), ("BOOL", [0.0]), ("BOOL", ["true"]), ("BOOL", [None]),
         ("FP32", ["1.5"]), ("FP32", [1.5, "NaN"]), ("INT32", ["1"]), ("INT32", [1, "2"]),
-        ("FP64", [None]), ("FP64", [1.0, None]), ("INT8", [None, 1]), ("FP32", [{}]), ("FP32", [{"a": 1}, 2]),
+        ("FP64", [None]), ("FP64", [1.0, None]), ("INT8", [None, 1]), ("FP32", [{}]),
+        ("FP32", [{"a": 1}, 2]),
         ("INT32", [float("nan")]), ("INT32", [float("inf"), 1]),
-        ("BYTES", [1]), ("BYTES", ["a", None]), ("BYTES", [True]), ("BYTES", [{}]), ("BYTES", [["a"], [2]]),
+        ("BYTES", [1]), ("BYTES", ["a", None]), ("BYTES", [True]), ("BYTES", [{}]),
+        ("BYTES", [["a"], [2]]),
     ],
 )  # fmt: skip
 def test_an_element_of_the_wrong_kind_is_refused(datatype, data):
@@ -95,10 +97,17 @@ def test_an_element_of_the_wrong_kind_is_refused(datatype, data):
 
 @pytest.mark.parametrize(
     ("datatype", "value"),
-    [("FP16", 65520), ("FP16", -1e5), ("FP32", 3.5e38), ("FP32", -1e300), ("BF16", 3.4e38), ("FP64", 10**400)],
+    [
+        ("FP16", 65520),
+        ("FP16", -1e5),
+        ("FP32", 3.5e38),
+        ("FP32", -1e300),
+        ("BF16", 3.4e38),
+        ("FP64", 10**400),
+    ],
 )
 def test_float_overflow_is_refused(datatype, value):
-    with pytest.raises(InvalidArgument, match="'x'.*range"):
+    with pytest.raises(InvalidArgument, match=r"'x'.*range"):
         to_array([0.5, value], datatype, (2,), "x")
 
 
@@ -125,7 +134,8 @@ def test_nan_and_infinity_in_and_out():
     [
         ([1, 2, 3], (2,)), ([], (1,)), ([1], (0,)), ([1, 2], ()), ([], ()),
         ([[1, 2], [3, 4]], (4,)), ([[1, 2], [3, 4]], (1, 4)), ([[1, 2, 3], [4, 5, 6]], (3, 2)),
-        ([[1, 2], [3]], (3,)), ([[1], 2], (2,)), ([1, [2]], (2,)), ([[1], []], (1,)), ([[[1]], [2]], (2,)),
+        ([[1, 2], [3]], (3,)), ([[1], 2], (2,)), ([1, [2]], (2,)), ([[1], []], (1,)),
+        ([[[1]], [2]], (2,)),
         ([[]], (2, 0)), ([[], []], (0,)), ([[1], [2, 3]], (2, 1)),
     ],
 )  # fmt: skip
@@ -165,7 +175,7 @@ def test_a_scalar_is_a_list_of_one():
 
 
 def test_bytes_that_are_not_utf8_have_no_json_form():
-    with pytest.raises(InvalidArgument, match="output 'x'.*binary_data"):
+    with pytest.raises(InvalidArgument, match=r"output 'x'.*binary_data"):
         to_json(of_bytes([b"fine", b"\xff\xfe"], (2,)), "x")
     with pytest.raises(InvalidArgument, match="element 1 is not valid Unicode"):
         to_array(["a", "\ud800"], "BYTES", (2,), "x")
@@ -174,8 +184,10 @@ def test_bytes_that_are_not_utf8_have_no_json_form():
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"{'a': 1}", b"[1,]", b"nul", b"\xff\xfe", b'{"a": NaN', b"[Nan]", b"[-NaN]", b"[+Infinity]",
-        b'"\xff NaN"', b"[NaN]" * 2, b"[" * 100_000, b"[NaN, " + b"[" * 100_000, b"[NaN, " + b"9" * 5000 + b"]", b"[1e400]", b"[NaN, 1e400]",
+        b"", b"{", b"{'a': 1}", b"[1,]", b"nul", b"\xff\xfe", b'{"a": NaN', b"[Nan]", b"[-NaN]",
+        b"[+Infinity]",
+        b'"\xff NaN"', b"[NaN]" * 2, b"[" * 100_000, b"[NaN, " + b"[" * 100_000,
+        b"[NaN, " + b"9" * 5000 + b"]", b"[1e400]", b"[NaN, 1e400]",
         '{"a": NaN}'.encode("utf-16"), rb'{"id": "\ud800", "x": NaN}',
     ],
 )  # fmt: skip
@@ -185,7 +197,8 @@ def test_what_is_not_json_is_refused(body):
 
 
 def test_nan_changes_nothing_else_about_a_body():
-    body = rb'{"a": [NaN, 18446744073709551616, 18446744073709551615, -1, 0.1], "s": "NaN \ud83d\ude00 \\ud800"}'
+    body = rb"""{"a": [NaN, 18446744073709551616, 18446744073709551615, -1, 0.1],
+                  "s": "NaN \ud83d\ude00 \\ud800"}"""
     read = load_json(body)
     assert read["a"][1:] == [2.0**64, 2**64 - 1, -1, 0.1]
     assert type(read["a"][1]) is float

@@ -29,8 +29,10 @@ BODY = {
 }
 BINARY = b"\1\2\3\2\0\0\0hi"
 ODD = [
-    None, True, False, 0, -1, 1.5, 2**31, 2**63, 2**64, -(2**63), 1e308, float("nan"), float("inf"), "", "NaN",
-    "FP16", "BOOL", "BYTES", "UINT64", [], {}, [[]], [1, [2]], [None], ["a", 1], [True, 1], [2**64, 1], [0, 2**61],
+    None, True, False, 0, -1, 1.5, 2**31, 2**63, 2**64, -(2**63), 1e308, float("nan"), float("inf"), "",
+    "NaN",
+    "FP16", "BOOL", "BYTES", "UINT64", [], {}, [[]], [1, [2]], [None], ["a", 1], [True, 1], [2**64, 1],
+    [0, 2**61],
     {"a": None}, [-1], [1] * 40, "x" * 50, [[[[[1]]]]],
 ]  # fmt: skip
 
@@ -60,7 +62,9 @@ def read(body: bytes, length: int | None) -> bool:
 
 def spots(value: object, path: tuple = ()) -> list[tuple]:
     """Every place in a JSON value but the top."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     return [place for key, item in inner for place in [(*path, key), *spots(item, (*path, key))]]
 
 
@@ -108,7 +112,9 @@ def test_mutated_bytes_and_lying_lengths():
                     case 1:
                         del data[place : place + rng.randint(1, 9)]
                     case 2:
-                        data[place:place] = rng.choice([b"[", b"NaN", b"9" * 30, b"null", b"\\ud800", b"\xff", b'"'])
+                        data[place:place] = rng.choice(
+                            [b"[", b"NaN", b"9" * 30, b"null", b"\\ud800", b"\xff", b'"']
+                        )
             near = len(text) + rng.randint(-3, 3)
             read(bytes(data), rng.choice([None, 0, near, near, -1, len(data), len(data) + 1, 2**60]))
 
@@ -117,7 +123,12 @@ def test_mutated_bytes_and_lying_lengths():
 @pytest.mark.parametrize("datatype", ["BYTES", "FP64", "BOOL", "BF16"])
 def test_lying_binary_sizes(datatype, size):
     for shape in ([1], [0], [3], [2**40], [2**59], [0, 2**59], []):
-        entry = {"name": "x", "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": size}}
+        entry = {
+            "name": "x",
+            "datatype": datatype,
+            "shape": shape,
+            "parameters": {"binary_data_size": size},
+        }
         text = json.dumps({"inputs": [entry]}).encode()
         for binary in (b"", bytes(8), b"\xff" * 12, b"\4\0\0\0abcd\0\0\0\0"):
             read(text + binary, len(text))
@@ -143,7 +154,9 @@ def read_grpc(data: bytes) -> bool:
         request, typed = grpc_codec.decode_request(data)
     except InvalidArgument:
         return False
-    grpc_codec.encode_response(InferResponse("m", "1", request.id, request.inputs), typed).SerializeToString()
+    grpc_codec.encode_response(
+        InferResponse("m", "1", request.id, request.inputs), typed
+    ).SerializeToString()
     return True
 
 

@@ -17,8 +17,10 @@ from tests.unit.arrays import DATATYPES, DTYPES, arrays, of_bytes, same
 
 FIELDS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
-    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
-    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
+    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
 }  # fmt: skip
 
 
@@ -90,14 +92,20 @@ def test_typed_answers_hold_the_values_in_the_right_field(triton, tensors):
     for name, datatype, array in tensors:
         values = outputs[name].get(FIELDS[datatype], [])
         assert list(outputs[name]) == ([FIELDS[datatype]] if array.size else [])
-        back = of_bytes(values, (len(values),)) if datatype == "BYTES" else np.array(values, DTYPES[datatype])
+        back = (
+            of_bytes(values, (len(values),))
+            if datatype == "BYTES"
+            else np.array(values, DTYPES[datatype])
+        )
         assert same(array.ravel(), back, nan_payloads=False)
 
 
 @pytest.mark.parametrize("datatype", ["FP16", "BF16"])
 def test_one_tensor_without_a_typed_form_makes_the_whole_answer_raw(datatype):
     half = Tensor("half", datatype, np.ones(2, dtype=DTYPES[datatype]))
-    answer = encode_response(InferResponse("m", "1", "i", [half, Tensor("n", "INT8", np.ones(1, "i1"))]), True)
+    answer = encode_response(
+        InferResponse("m", "1", "i", [half, Tensor("n", "INT8", np.ones(1, "i1"))]), True
+    )
     assert len(answer.raw_output_contents) == 2
     assert not any(entry.HasField("contents") for entry in answer.outputs)
 
@@ -139,8 +147,10 @@ def x(field: str | None = None, values=(), **entry) -> dict:
         (request(x(name="")), r"inputs\[0\].name must be a non-empty string"),
         (request(outputs=[{"name": ""}]), r"outputs\[0\].name must be a non-empty string"),
         (request(parameters={"p": {}}), "parameters.p has no value"),
-        (request(x("int_contents", [1, 2], parameters={"shared_memory_region": {"string_param": "r"}})), "not supp"),
-        (request(outputs=[{"name": "y", "parameters": {"classification": {"int64_param": 3}}}]), "classification"),
+        (request(x("int_contents", [1, 2], parameters={"shared_memory_region": {"string_param": "r"}})),
+         "not supp"),
+        (request(outputs=[{"name": "y", "parameters": {"classification": {"int64_param": 3}}}]),
+         "classification"),
         (b"\xff", "not a valid inference.ModelInferRequest"),
         (b"\x0a\x05ab", "not a valid inference.ModelInferRequest"),
         (b"\x0a\x02\xff\xfe", "not a valid inference.ModelInferRequest"),  # a name that isn't UTF-8
@@ -179,5 +189,5 @@ def test_a_message_without_inputs_is_an_empty_request():
 
 def test_parse_fills_the_message_it_is_given():
     assert parse(pb.ModelReadyRequest(), b"\x0a\x01m\x12\x012").version == "2"
-    with pytest.raises(InvalidArgument, match="inference.ModelReadyRequest"):
+    with pytest.raises(InvalidArgument, match=r"inference.ModelReadyRequest"):
         parse(pb.ModelReadyRequest(), b"\x0a\xff")

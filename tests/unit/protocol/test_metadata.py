@@ -30,7 +30,8 @@ def test_optional_inputs_need_no_example():
 @pytest.mark.parametrize(
     ("declared", "shape", "fits"),
     [
-        ((), (), True), ((), (1,), False), ((-1,), (0,), True), ((-1,), (7,), True), ((-1,), (1, 1), False),
+        ((), (), True), ((), (1,), False), ((-1,), (0,), True), ((-1,), (7,), True),
+        ((-1,), (1, 1), False),
         ((2, -1), (2, 9), True), ((2, -1), (3, 9), False), ((0,), (0,), True), ((0,), (1,), False),
     ],
 )  # fmt: skip

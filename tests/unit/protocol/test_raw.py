@@ -70,7 +70,9 @@ def test_any_nonzero_byte_is_true():
 @pytest.mark.parametrize("off", [-1, 1])
 def test_a_wrong_length_names_tensor_expected_and_got(datatype, off):
     expected = 6 * DTYPES[datatype].itemsize
-    with pytest.raises(InvalidArgument, match=rf"'x'.*{datatype}.*\[2, 3\].*{expected}.*{expected + off}"):
+    with pytest.raises(
+        InvalidArgument, match=rf"'x'.*{datatype}.*\[2, 3\].*{expected}.*{expected + off}"
+    ):
         raw.decode(bytes(expected + off), datatype, (2, 3), "x")
 
 
@@ -105,5 +107,5 @@ def test_arbitrary_bytes_are_read_or_refused(datatype, data, shape):
 
 @pytest.mark.parametrize("datatype", ["FLOAT", "fp32", "", None, 3, ["FP32"]])
 def test_an_unknown_datatype_is_refused_with_the_list(datatype):
-    with pytest.raises(InvalidArgument, match="'x'.*BOOL, .*BYTES"):
+    with pytest.raises(InvalidArgument, match=r"'x'.*BOOL, .*BYTES"):
         raw.decode(b"", datatype, (0,), "x")

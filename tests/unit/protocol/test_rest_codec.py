@@ -135,24 +135,32 @@ def test_names_are_escaped():
         ({"inputs": [{}]}, r"inputs\[0\].name must be a non-empty string"),
         (x(name=""), "non-empty"), (x(name=3), r"inputs\[0\].name"), (x(name=None), r"inputs\[0\].name"),
         (x(shape=None), "'x': shape must be a list, got null"), (x(shape=2), "'x': shape"),
-        (x(shape="2"), "'x': shape"), (x(shape=[-1]), "'x': shape.*at least 0"), (x(shape=[True, 2]), "'x': shape"),
+        (x(shape="2"), "'x': shape"), (x(shape=[-1]), "'x': shape.*at least 0"),
+        (x(shape=[True, 2]), "'x': shape"),
         (x(shape=[2.0]), "'x': shape"), (x(shape=["2"]), "'x': shape"), (x(shape=[[2]]), "'x': shape"),
         (x(shape=[None]), "'x': shape"), (x(shape=[2**63]), "'x': shape.*too large"),
         (x(shape=[2**31, 2**31, 2]), "too large"), (x(shape=[2**70]), "'x': shape"),
         (x(shape=[2**61, 0], data=[]), "too large"), (x(shape=[0, 2**40, 2**40], data=[]), "too large"),
         (x(shape=[1] * 33), "too large"), (x(shape=[3]), r"shape \[3\] takes 3 elements, got 2"),
         (x(shape=[2**40]), "takes"), (x(shape=[10**6] * 3), "takes"),
-        (x(datatype=None), "'x': datatype"), (x(datatype="INT31"), "'x': datatype"), (x(datatype=[]), "'x': datatype"),
+        (x(datatype=None), "'x': datatype"), (x(datatype="INT31"), "'x': datatype"),
+        (x(datatype=[]), "'x': datatype"),
         (x(data=None), "'x': data must be a list, got"), (x(data="12"), "'x': data must be a list"),
-        (x(parameters=[]), "'x': parameters must be an object"), (x(parameters={"a": None}), "parameters.a must be"),
-        (x(parameters={"a": [1]}), "parameters.a must be"), (x(parameters={"binary_data_size": 8}), "both data and"),
+        (x(parameters=[]), "'x': parameters must be an object"),
+        (x(parameters={"a": None}), "parameters.a must be"),
+        (x(parameters={"a": [1]}), "parameters.a must be"),
+        (x(parameters={"binary_data_size": 8}), "both data and"),
         (x(parameters={"shared_memory_region": "r"}), "shared_memory_region is not supported"),
         (x() | {"id": 7}, "id must be a string, got a number"), (x() | {"id": True}, "a boolean"),
-        (x() | {"outputs": {}}, "outputs must be a list"), (x() | {"outputs": [1]}, r"outputs\[0\] must be an object"),
+        (x() | {"outputs": {}}, "outputs must be a list"),
+        (x() | {"outputs": [1]}, r"outputs\[0\] must be an object"),
         (x() | {"outputs": [{"name": ""}]}, r"outputs\[0\].name"),
-        (x() | {"outputs": [{"name": "y", "parameters": {"binary_data": 1}}]}, "'y': binary_data must be true or"),
-        (x() | {"outputs": [{"name": "y", "parameters": {"classification": 2}}]}, "classification is not"),
-        (x() | {"parameters": {"binary_data_output": "yes"}}, "binary_data_output must be true or false"),
+        (x() | {"outputs": [{"name": "y", "parameters": {"binary_data": 1}}]},
+         "'y': binary_data must be true or"),
+        (x() | {"outputs": [{"name": "y", "parameters": {"classification": 2}}]},
+         "classification is not"),
+        (x() | {"parameters": {"binary_data_output": "yes"}},
+         "binary_data_output must be true or false"),
         (x() | {"parameters": "p"}, "parameters must be an object"),
     ],
 )  # fmt: skip
@@ -174,7 +182,7 @@ def binary(size: object, **entry) -> dict:
 
 @pytest.mark.parametrize("size", [9, 7, -1, 8.0, "8", True, 2**63, 10**30])
 def test_a_lying_binary_size(size):
-    with pytest.raises(InvalidArgument, match="'x'|follow the JSON"):
+    with pytest.raises(InvalidArgument, match=r"'x'|follow the JSON"):
         infer(binary(size), b"\1\0\0\0\2\0\0\0")
 
 
@@ -198,4 +206,7 @@ def test_binary_that_fits_and_what_does_not():
 
 def test_tensors_from_arrays_keep_the_asked_order():
     outputs = {"a": np.zeros(2, dtype=np.uint8), "b": of_bytes([b"x"], (1,))}
-    assert [(t.name, t.datatype) for t in tensors_from(outputs, ["b", "a"])] == [("b", "BYTES"), ("a", "UINT8")]
+    assert [(t.name, t.datatype) for t in tensors_from(outputs, ["b", "a"])] == [
+        ("b", "BYTES"),
+        ("a", "UINT8"),
+    ]

@@ -35,7 +35,12 @@ def test_every_message_is_a_subset_of_tritons_with_the_same_numbers(stubs):
 
 
 def test_the_inference_messages_are_complete(stubs):
-    for name in ("ModelInferRequest", "ModelInferResponse", "InferTensorContents", "ModelMetadataResponse"):
+    for name in (
+        "ModelInferRequest",
+        "ModelInferResponse",
+        "InferTensorContents",
+        "ModelMetadataResponse",
+    ):
         full = f"inference.{name}"
         assert stubs["ours"]["messages"][full] == stubs["theirs"]["messages"][full]
 

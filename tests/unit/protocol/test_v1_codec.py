@@ -10,7 +10,9 @@ from serve_app.protocol.v1_codec import decode_request, encode_response
 from tests.unit.arrays import DTYPES, of_bytes
 
 ROWS = VersionDescription([TensorSpec("x", "FP32", (-1, 2))], [])
-TEXT = VersionDescription([TensorSpec("text", "BYTES", (-1,)), TensorSpec("top", "INT32", (1,), True)], [])
+TEXT = VersionDescription(
+    [TensorSpec("text", "BYTES", (-1,)), TensorSpec("top", "INT32", (1,), True)], []
+)
 
 
 def decode(body: object, version: VersionDescription = ROWS):
@@ -53,9 +55,11 @@ def test_texts_beside_an_optional_input():
         (b"{", "not valid JSON"), ([1], "JSON object"), ({}, "exactly one of"),
         ({"instances": [[1, 2]], "inputs": [[1, 2]]}, "exactly one of"),
         ({"instances": 3}, "must be a list of rows for 'x'"), ({"inputs": {"y": [1]}}, "list of rows"),
-        ({"instances": None}, "list of rows"), ({"instances": [{"y": [1, 2]}]}, r"instances\[0\] must hold 'x' alone, got y"),
+        ({"instances": None}, "list of rows"),
+        ({"instances": [{"y": [1, 2]}]}, r"instances\[0\] must hold 'x' alone, got y"),
         ({"instances": [{"x": [1, 2]}, {}]}, r"instances\[1\] must hold 'x' alone, got nothing"),
-        ({"instances": [[1, 2], [3]]}, "'x': data is ragged"), ({"instances": [[1, "2"]]}, "'x': data must hold numbers"),
+        ({"instances": [[1, 2], [3]]}, "'x': data is ragged"),
+        ({"instances": [[1, "2"]]}, "'x': data must hold numbers"),
         ({"instances": [[1, 2], {"x": [3, 4]}]}, "'x'"),
     ],
 )  # fmt: skip
@@ -103,6 +107,6 @@ def test_nan_is_never_null():
 @pytest.mark.parametrize("z", [np.array(1), np.array([1, 2, 3])])
 def test_outputs_that_have_no_common_rows_are_for_columns(z):
     outputs = {"y": np.array([1.5, 2.5]), "z": z}
-    with pytest.raises(InvalidArgument, match="'z'.*inputs"):
+    with pytest.raises(InvalidArgument, match=r"'z'.*inputs"):
         answer(**outputs)
     assert answer(by_row=False, **outputs) == {"outputs": {"y": [1.5, 2.5], "z": z.tolist()}}

@@ -11,8 +11,17 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("form", ["{root}/models/a b", "models/a b", "./models/../models/a b",
-    "file://{root}/models/a b", "file://{root}/models/a%20b", "file://localhost{root}/models/a%20b"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{root}/models/a b",
+        "models/a b",
+        "./models/../models/a b",
+        "file://{root}/models/a b",
+        "file://{root}/models/a%20b",
+        "file://localhost{root}/models/a%20b",
+    ],
+)
 def test_the_forms_of_a_local_folder(root, form):
     assert local_folder(form.format(root=root)) == root / "models" / "a b"
 

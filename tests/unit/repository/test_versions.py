@@ -17,12 +17,16 @@ def test_versions_are_numbers_in_numeric_order(model):
     assert list(found.items()) == [(v, model / v) for v in ("2", "9", "10")]
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("latest", ["10"]), (["9", "2"], ["2", "9"]), (["10"], ["10"])])
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("latest", ["10"]), (["9", "2"], ["2", "9"]), (["10"], ["10"])]
+)
 def test_policies(model, policy, kept):
     assert list(version_folders(model, policy)) == kept
 
 
-@pytest.mark.parametrize(("policy", "named"), [(["9", "3", "4"], "3, 4"), ([], "an empty list"), (["old"], "old")])
+@pytest.mark.parametrize(
+    ("policy", "named"), [(["9", "3", "4"], "3, 4"), ([], "an empty list"), (["old"], "old")]
+)
 def test_a_policy_that_asks_for_what_is_not_there(model, policy, named):
     with pytest.raises(ConfigError, match=f"versions: {named} asked for, .* holds 2, 9, 10"):
         version_folders(model, policy)
@@ -36,7 +40,7 @@ def test_a_folder_without_versions_is_version_one(tmp_path, policy):
 def test_a_version_must_not_lead_out_of_its_model(model, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (model / "12").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigError, match="12 leads out of its model's folder, to .*elsewhere"):
+    with pytest.raises(ConfigError, match=r"12 leads out of its model's folder, to .*elsewhere"):
         version_folders(model, "all")
 
 
@@ -52,7 +56,7 @@ def test_the_one_model_file(tmp_path):
     (tmp_path / "model.pt").write_text("")
     assert only_file(tmp_path, *names) == tmp_path / "model.pt"
     (tmp_path / "model.pt2").write_text("")
-    with pytest.raises(ConfigError, match="found model.pt2, model.pt"):
+    with pytest.raises(ConfigError, match=r"found model.pt2, model.pt"):
         only_file(tmp_path, *names)
 
 

@@ -17,14 +17,24 @@ DECLARED = [{"name": "x", "datatype": "FP32", "shape": [1]}]
         ("transformers", "torch", "torch", {"task": "embedding"}),
     ],
 )  # fmt: skip
-def test_a_missing_framework_names_the_extra(monkeypatch, tmp_path, model_format, module, extra, options):
+def test_a_missing_framework_names_the_extra(
+    monkeypatch, tmp_path, model_format, module, extra, options
+):
     monkeypatch.setitem(sys.modules, module, None)
     config = parse(
         ModelConfig,
-        {"modelFormat": model_format, "storageUri": "x", "options": options, "inputs": DECLARED, "outputs": DECLARED},
+        {
+            "modelFormat": model_format,
+            "storageUri": "x",
+            "options": options,
+            "inputs": DECLARED,
+            "outputs": DECLARED,
+        },
     )
     runtime = create(config, tmp_path)
-    with pytest.raises(ConfigError, match=rf"{module} can't be imported.*pip install 'tandem-serve\[{extra}\]'"):
+    with pytest.raises(
+        ConfigError, match=rf"{module} can't be imported.*pip install 'tandem-serve\[{extra}\]'"
+    ):
         runtime.load()
 
 

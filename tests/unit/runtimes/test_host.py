@@ -60,7 +60,9 @@ def test_loading_warms_up_with_the_examples(host):
 
 @pytest.mark.parametrize("datatype", DATATYPES)
 def test_examples_of_every_datatype(datatype):
-    arrays = example_arrays([TensorSpec("x", datatype, (-1, 3)), TensorSpec("o", datatype, (1,), optional=True)])
+    arrays = example_arrays(
+        [TensorSpec("x", datatype, (-1, 3)), TensorSpec("o", datatype, (1,), optional=True)]
+    )
     assert list(arrays) == ["x"]
     assert (arrays["x"].shape, arrays["x"].dtype) == ((1, 3), DTYPES[datatype])
 
@@ -107,7 +109,8 @@ def test_what_cannot_be_loaded_names_model_and_version(host, name, message):
     [
         ("raises", "model 'm' raised RuntimeError: the weights are gone"),
         ("a list", "returned list, not a dict"), ("None", "returned NoneType, not a dict"),
-        ("ragged", "output 'y'"), ("a complex array", "output 'y' is a complex128 array that V2 can't carry"),
+        ("ragged", "output 'y'"),
+        ("a complex array", "output 'y' is a complex128 array that V2 can't carry"),
         ("dates", "output 'y' is a datetime64"), ("an object array", "output 'y' is a object array"),
         ("a set", "output 'y' is a object array"), ("half a surrogate pair", "output 'y'"),
         ("a number as a name", "1"), ("cancels", "cancel"),
@@ -149,7 +152,10 @@ async def test_what_a_model_may_return(host, what, expected):
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ([{"name": "y", "datatype": "FP32", "shape": []}], r"'y' of model 'm' is FP64 \[\], but FP32 \[\] in its"),
+        (
+            [{"name": "y", "datatype": "FP32", "shape": []}],
+            r"'y' of model 'm' is FP64 \[\], but FP32 \[\] in its",
+        ),
         ([{"name": "y", "datatype": "FP64", "shape": [-1]}], r"is FP64 \[\], but FP64 \[-1\]"),
         ([{"name": "z", "datatype": "FP64", "shape": []}], "but not declared in its metadata"),
         ([{"name": n, "datatype": "FP64", "shape": []} for n in "yz"], "model 'm' didn't return z"),

@@ -57,9 +57,9 @@ def test_the_classs_declaration_unless_the_configuration_has_one():
 
 
 def test_options_that_do_not_fit_name_the_class_and_the_option():
-    with pytest.raises(ConfigError, match="options don't fit tests.unit.models:Double: .*'bye'"):
+    with pytest.raises(ConfigError, match=r"options don't fit tests.unit.models:Double: .*'bye'"):
         loaded("Double", options={"bye": 3})
-    with pytest.raises(ConfigError, match="options don't fit tests.unit.models:Returns: .*'what'"):
+    with pytest.raises(ConfigError, match=r"options don't fit tests.unit.models:Returns: .*'what'"):
         loaded("Returns")
 
 
@@ -68,7 +68,9 @@ def test_a_class_without_predict():
         loaded("NoPredict")
 
 
-@pytest.mark.parametrize("path", ["tests.unit.models:Nobody", "tests.unit.nothing:X", "tests.unit.models", "", ":X", "a.b"])
+@pytest.mark.parametrize(
+    "path", ["tests.unit.models:Nobody", "tests.unit.nothing:X", "tests.unit.models", "", ":X", "a.b"]
+)
 def test_a_class_that_cannot_be_imported(path):
     with pytest.raises(ConfigError):
         loaded("x", **{"class": path})

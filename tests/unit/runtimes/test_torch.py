@@ -120,7 +120,10 @@ def test_torch_needs_declarations(tmp_path, side):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"thread": 1}, "thread: unknown key; did you mean threads"), ({"threads": -1}, "threads: .*got -1")],
+    [
+        ({"thread": 1}, "thread: unknown key; did you mean threads"),
+        ({"threads": -1}, "threads: .*got -1"),
+    ],
 )
 def test_options_are_checked(tmp_path, options, message):
     with pytest.raises(ConfigError, match=f"options of modelFormat torch: {message}"):

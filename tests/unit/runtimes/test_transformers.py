@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification, BertTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    BertTokenizerFast,
+)
 
 from serve_app.config import ModelConfig, parse
 from serve_app.errors import ConfigError, InvalidArgument
@@ -12,11 +18,18 @@ from serve_app.runtimes.base import create
 from serve_app.runtimes.transformers import TextEncoder
 from tests.unit.arrays import of_bytes
 
-TEXTS = ["a short one", "A much longer sentence, with commas, and more words than the first has.", "", "é"]
+TEXTS = [
+    "a short one",
+    "A much longer sentence, with commas, and more words than the first has.",
+    "",
+    "é",
+]
 
 
 def config(**options) -> ModelConfig:
-    return parse(ModelConfig, {"modelFormat": "transformers", "storageUri": "unused", "options": options})
+    return parse(
+        ModelConfig, {"modelFormat": "transformers", "storageUri": "unused", "options": options}
+    )
 
 
 def loaded(folder, **options):
@@ -38,13 +51,22 @@ def sentences(demo_models):
 def classifier(tmp_path_factory):
     """A tiny BERT with random weights and a small vocabulary."""
     folder = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"a b c d e good bad film".split()]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *["a", "b", "c", "d", "e", "good", "bad", "film"],
+    ]
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     small = BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
-        max_position_embeddings=16, id2label={0: "bad", 1: "fine", 2: "good"}, label2id={"bad": 0, "fine": 1, "good": 2},
+        vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=16, id2label={0: "bad", 1: "fine", 2: "good"},
+        label2id={"bad": 0, "fine": 1, "good": 2},
     )  # fmt: skip
     network = BertForSequenceClassification(small).eval()
     network.save_pretrained(folder, safe_serialization=True)
@@ -69,8 +91,12 @@ def test_embeddings_against_plain_transformers(sentences, normalize):
     got = runtime.predict(texts(*TEXTS), {})["embedding"]
     assert got.dtype == np.float32
     assert np.allclose(got, plain_embeddings(sentences, TEXTS, normalize, 12), atol=1e-5)
-    assert [(s.name, s.datatype, s.shape) for s in runtime.metadata().inputs] == [("text", "BYTES", (-1,))]
-    assert [(s.name, s.datatype, s.shape) for s in runtime.metadata().outputs] == [("embedding", "FP32", (-1, 384))]
+    assert [(s.name, s.datatype, s.shape) for s in runtime.metadata().inputs] == [
+        ("text", "BYTES", (-1,))
+    ]
+    assert [(s.name, s.datatype, s.shape) for s in runtime.metadata().outputs] == [
+        ("embedding", "FP32", (-1, 384))
+    ]
     assert runtime.predict(texts(), {})["embedding"].shape == (0, 384)
 
 
@@ -78,7 +104,10 @@ def test_tokens_of_a_tokenizer_elsewhere_give_the_same(sentences):
     runtime = loaded(sentences, task="embedding")
     encoder = TextEncoder(config(task="embedding"), sentences)
     tokens = encoder.encode(texts(*TEXTS)["text"])
-    assert {name: (array.dtype, array.ndim) for name, array in tokens.items()}["input_ids"] == (np.int64, 2)
+    assert {name: (array.dtype, array.ndim) for name, array in tokens.items()}["input_ids"] == (
+        np.int64,
+        2,
+    )
     here, there = runtime.predict(texts(*TEXTS), {}), runtime.predict(tokens, {})
     assert np.allclose(here["embedding"], there["embedding"], atol=1e-6)
     assert runtime.predict(encoder.encode(texts()["text"]), {})["embedding"].shape == (0, 384)

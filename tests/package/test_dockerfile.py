@@ -1,0 +1,142 @@
+"""What an image must and must not be, read from the Dockerfile: no engine is needed."""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+import serve_app
+
+ROOT = Path(__file__).parents[2]
+Instruction = tuple[str, str]
+
+
+@pytest.fixture
+def instructions() -> list[Instruction]:
+    """(KEYWORD, rest) in order, continued lines joined, comments dropped."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    return [(line.split()[0].upper(), line.split(None, 1)[1]) for line in lines if line.strip()]
+
+
+@pytest.fixture
+def final(instructions: list[Instruction]) -> list[Instruction]:
+    """The last stage and the stages it builds on: what ends up in the image."""
+    stages: dict[str, list[Instruction]] = {}
+    stage: list[Instruction] = []
+    for keyword, rest in instructions:
+        if keyword == "FROM":
+            source, *name = re.split(r"\s+as\s+", rest, flags=re.IGNORECASE)
+            stage = list(stages.get(source, []))
+            stages[name[0] if name else ""] = stage
+        stage.append((keyword, rest))
+    return stage
+
+
+def test_not_root(final: list[Instruction]) -> None:
+    users = [rest for keyword, rest in final if keyword == "USER"]
+    assert users[-1] == "1000:1000"
+    after = final[final.index(("USER", "1000:1000")) :]
+    assert not any(keyword in ("RUN", "COPY", "ADD") for keyword, _ in after)
+    assert not any("sudo" in rest for _, rest in final)
+
+
+def test_base_is_pinned(instructions: list[Instruction]) -> None:
+    args = dict(rest.split("=", 1) for keyword, rest in instructions if keyword == "ARG")
+    stages = [
+        re.split(r"\s+as\s+", rest, flags=re.IGNORECASE) for key, rest in instructions if key == "FROM"
+    ]
+    names = {name[0] for _, *name in stages if name}
+    sources = [re.sub(r"\$\{(\w+)\}", lambda match: args[match[1]], source) for source, *_ in stages]
+    outside = [source for source in sources if source not in names]
+    assert outside == ["python:3.11-slim"]
+
+
+def test_system_packages(final: list[Instruction]) -> None:
+    (install,) = (rest for keyword, rest in final if keyword == "RUN" and "apt-get install" in rest)
+    packages = re.search(r"--no-install-recommends ([a-z ]+?) *&&", install)
+    assert packages
+    assert packages[1].split() == ["bash", "tini", "wget"]  # wget: KubeRay's readiness probe
+
+
+def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) -> None:
+    installs = [rest for keyword, rest in instructions if keyword == "RUN" and "pip install" in rest]
+    assert installs
+    assert all("--no-deps" in install for install in installs)
+    torch, lock, own = installs
+    assert "--require-hashes --requirement configs/locks/serve.txt" in lock
+    assert own.endswith(" .")
+    version = re.search(r"^TORCH := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert version
+    assert torch.endswith(f"--index-url https://download.pytorch.org/whl/cpu torch=={version[1]}")
+
+
+def test_nothing_for_gpus() -> None:
+    text = (ROOT / "Dockerfile").read_text().lower()
+    assert not re.search(r"cuda|nvidia|\bcu1\d\d|rocm|triton", text)
+    assert "latest" not in text
+
+
+def test_no_secrets(instructions: list[Instruction]) -> None:
+    for keyword, rest in instructions:
+        assert keyword != "ADD"  # fetches and unpacks
+        if keyword in ("ARG", "ENV"):
+            assert not re.search(r"token|secret|passw|key\b|credential", rest, re.IGNORECASE)
+
+
+def test_ready_to_run(final: list[Instruction]) -> None:
+    assert [rest for keyword, rest in final if keyword == "WORKDIR"][-1] == "/app"
+    assert ("EXPOSE", "8000 9000 8265 6379") in final
+    assert ("ENTRYPOINT", '["tini", "--"]') in final
+    env = " ".join(rest for keyword, rest in final if keyword == "ENV")
+    assert "PATH=/venv/bin:$PATH" in env  # KubeRay calls `ray`
+    assert ("COPY", "--from=build /app/.models /app/.models") in final  # as in rayservice.yaml
+    labels = " ".join(rest for keyword, rest in final if keyword == "LABEL")
+    assert f'org.opencontainers.image.version="{serve_app.__version__}"' in labels
+
+
+def test_copied_files_exist_and_pass_the_dockerignore(instructions: list[Instruction]) -> None:
+    copies = [rest.split() for keyword, rest in instructions if keyword == "COPY"]
+    sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
+    assert len(sources) == 4
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert not ignored(source), source
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".git", ".git/config", ".venv", ".venv/bin/python", ".venv-kserve", ".models", ".env",
+        "tests/conftest.py", "secrets.yaml", "serve_app/__pycache__", "serve_app/__pycache__/a.pyc",
+    ],
+)  # fmt: skip
+def test_dockerignore_keeps_out(path: str) -> None:
+    assert ignored(path)
+
+
+def test_dockerignore_lets_in() -> None:
+    assert not ignored("serve_app/protocol/inference.proto")
+    assert not ignored("configs/locks/serve.txt")
+
+
+def ignored(path: str) -> bool:
+    """Docker's rule: the last line that matches the path or a folder around it decides."""
+    parts = path.split("/")
+    places = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    out = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.strip()
+        if not pattern or pattern.startswith("#"):
+            continue
+        keep = pattern.startswith("!")
+        if any(_matches(place, pattern.removeprefix("!")) for place in places):
+            out = not keep
+    return out
+
+
+def _matches(place: str, pattern: str) -> bool:
+    if pattern.startswith("**/"):
+        return fnmatchcase(place.rsplit("/", 1)[-1], pattern[3:])
+    return place.count("/") == pattern.count("/") and fnmatchcase(place, pattern)

@@ -1,0 +1,114 @@
+"""The repository as a package: versions, extras, locks, layers, and what lies at its top."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import serve_app
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+REQUIRED = {
+    "CHANGELOG.md", "Dockerfile", "Makefile", "README.md", "pyproject.toml", "rayservice.yaml",
+    "configs", "docs", "loadtests", "serve_app", "tests",
+}  # fmt: skip
+LOCKS = sorted((ROOT / "configs/locks").glob("*.txt"))
+FRAMEWORKS = ("torch", "onnxruntime", "transformers")
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_version() -> None:
+    dynamic = PROJECT["tool"]["setuptools"]["dynamic"]["version"]
+    assert dynamic == {"attr": "serve_app.__version__"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", serve_app.__version__)
+    assert importlib.metadata.version(PROJECT["project"]["name"]) == serve_app.__version__
+
+
+def test_command() -> None:
+    (command,) = PROJECT["project"]["scripts"].items()
+    assert command == ("tandem", "serve_app.cli:main")
+
+
+def test_extras_in_messages_exist() -> None:
+    named: set[str] = set()
+    for path in (ROOT / "serve_app").rglob("*.py"):
+        text = path.read_text()
+        named |= set(re.findall(rf"{PROJECT['project']['name']}\[([\w,]+)\]", text))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "need":
+                named.add(ast.literal_eval(node.args[1]))
+    assert {"torch", "onnx", "transformers", "demo"} <= named
+    assert named <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_top_level() -> None:
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("not a git checkout")
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.split("\n")
+    present = {name.split("/")[0] for name in listed if name and (ROOT / name).exists()}
+    assert REQUIRED - present == set()
+    assert {name for name in present - REQUIRED if not name.startswith(".")} == set()
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
+def test_locks(path: Path) -> None:
+    entries = re.split(r"\n(?=\S)", path.read_text().strip())
+    for entry in entries:
+        first, *hashes = entry.splitlines()
+        assert re.match(r"[a-z0-9-]+(\[[\w,]+\])?==[\w.+!]+( ;|\s*\\$)", first), first
+        assert hashes, first
+        assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), first
+        # PyTorch's CPU build is installed by itself; nothing may bring its GPU packages along.
+        assert not re.match(r"(torch|triton|pytorch-triton|nvidia-.*|cuda-.*)==", first), first
+
+
+def test_there_are_locks() -> None:
+    assert [path.stem for path in LOCKS] == ["dev", "kserve", "serve"]
+
+
+def test_serve_lock_is_part_of_the_dev_lock() -> None:
+    def pins(path: Path) -> set[str]:
+        return set(re.findall(r"^([a-z0-9-]+==[^ ]+)", path.read_text(), re.MULTILINE))
+
+    assert pins(ROOT / "configs/locks/serve.txt") <= pins(ROOT / "configs/locks/dev.txt")
+
+
+def test_layers() -> None:
+    result = run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_load_tests_import_only_the_protocol() -> None:
+    names: set[str] = set()
+    for path in (ROOT / "loadtests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+    ours = {name for name in names if name.split(".")[0] == "serve_app"}
+    assert ours
+    assert {name for name in ours if not name.startswith("serve_app.protocol.")} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("serve_app.app", FRAMEWORKS),
+        ("loadtests.locustfile", (*FRAMEWORKS, "sklearn", "ray", "serve_app.app")),
+    ],
+)
+def test_imports_stay_light(module: str, absent: tuple[str, ...]) -> None:
+    code = f"import {module}, sys; print([name for name in {absent!r} if name in sys.modules])"
+    result = run(sys.executable, "-c", code)
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr

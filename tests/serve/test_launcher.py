@@ -1,0 +1,81 @@
+"""`tandem run`: what it opens, how it ends, what it refuses to start."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.serve.configs import python, remote, router, write
+from tests.serve.live import ENV, pid_of
+from tests.server import ROOT, Server
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write(tmp_path / "config.yaml", router(python("Pid")), remote("one", "Pid"))
+
+
+def listeners(server: Server) -> dict[str, str]:
+    """Address to process name, for every listening TCP socket of the server's processes."""
+    found = {}
+    for process in server.processes():
+        for connection in process.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                found[f"{connection.laddr.ip}:{connection.laddr.port}"] = process.name()
+    return found
+
+
+def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_server):
+    first = start_server(config, "high-throughput", env=ENV)
+    second = start_server(config, "default", env=ENV)
+    for server in (first, second):
+        with server.http() as client:
+            assert pid_of(client, "pid") in [process.pid for process in server.processes()]
+            assert pid_of(client, "one") in [process.pid for process in server.processes()]
+        open_to_others = {
+            address: name
+            for address, name in listeners(server).items()
+            if not address.startswith(("127.", "::ffff:127.", "::1:"))
+        }
+        assert open_to_others == {}
+        assert any(address.endswith(f":{server.http_port}") for address in listeners(server))
+    assert any("haproxy" in process.name() for process in first.processes())
+    for server, number in ((first, signal.SIGINT), (second, signal.SIGTERM)):
+        family = server.processes()
+        psutil.Process(server.pid).send_signal(number)
+        _, alive = psutil.wait_procs(family, timeout=15)
+        assert alive == []
+
+
+def run_refused(*arguments: str) -> str:
+    """`tandem run` that must end by itself, with 2: what it printed on standard error."""
+    command = [sys.executable, "-m", "serve_app.cli", "run", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_wrong_config_is_refused_with_line_and_suggestion(tmp_path):
+    model = {**python("Pid"), "maxBatchsize": 3}
+    config = write(tmp_path / "wrong.yaml", router(model))
+    line = next(n for n, text in enumerate(config.read_text().splitlines(), 1) if "maxBatchsize" in text)
+    error = run_refused(str(config))
+    assert f"wrong.yaml:{line}:" in error
+    assert "maxBatchsize" in error
+    assert "unknown key" in error
+    misspelt = write(tmp_path / "misspelt.yaml", router({**python("Pid"), "concurency": 3}))
+    assert "did you mean concurrency?" in run_refused(str(misspelt))
+    assert "no-such.yaml" in run_refused(str(tmp_path / "no-such.yaml"))
+
+
+def test_a_taken_port_is_named(config):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        error = run_refused(str(config), "--http-port", str(taken.getsockname()[1]))
+    assert "HTTP_PORT" in error

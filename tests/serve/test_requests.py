@@ -1,0 +1,168 @@
+"""Batches, cancellation, failures and deadlines on a live server, inline and remote alike."""
+
+import contextlib
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from serve_app.protocol.inference_pb2 import ModelInferRequest
+from tests.serve.configs import python, remote, router, write
+from tests.serve.live import ENV, column, pid_of, until
+from tests.server import MODES
+
+BATCHED = {"maxBatchSize": 8}
+EITHER = pytest.mark.parametrize("place", ["", "remote-"])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def live(request, start_module_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("requests")
+    inline, far = str(folder / "inline.log"), str(folder / "remote.log")
+    Path(inline).touch(), Path(far).touch()
+    slow, fussy = {"seconds": 0.1}, {"pause": 0.1}
+    config = write(
+        folder / "config.yaml",
+        router(
+            python("Waits", options={"log": inline}),
+            python("Slow", options=slow, batching=BATCHED),
+            python("Fussy", options=fussy, batching=BATCHED),
+        ),
+        remote("remote-waits", "Waits", options={"log": far}),
+        remote("remote-slow", "Slow", options=slow, batching=BATCHED),
+        remote("remote-fussy", "Fussy", options=fussy, batching=BATCHED),
+        remote("mortal", "Pid"),
+    )
+    server = start_module_server(config, request.param, env=ENV)
+    return server, {"": Path(inline), "remote-": Path(far)}
+
+
+@EITHER
+def test_requests_share_batches_and_keep_their_rows(live, place):
+    server, _ = live
+
+    def ask(number: int) -> tuple[float, float]:
+        answer = client.post(f"/v2/models/{place}slow/infer", json=column(number)).json()
+        outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+        return outputs["x"][0], outputs["rows"][0]
+
+    with server.http() as client, ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(ask, range(48)))
+    assert [x for x, _ in answers] == list(range(48))
+    assert max(rows for _, rows in answers) > 2
+    assert max(rows for _, rows in answers) <= BATCHED["maxBatchSize"]
+
+
+@EITHER
+def test_a_request_larger_than_a_batch_goes_through_in_pieces(live, place):
+    server, _ = live
+    with server.http() as client:
+        answer = client.post(f"/v2/models/{place}slow/infer", json=column(*range(50))).json()
+    outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+    assert outputs["x"] == list(range(50))
+    assert max(outputs["rows"]) == BATCHED["maxBatchSize"]
+
+
+@EITHER
+def test_a_failing_request_fails_alone(live, place):
+    server, _ = live
+
+    def ask(number: int):
+        body = {**column(-number if number % 5 == 0 else number), "id": f"r{number}"}
+        return client.post(f"/v2/models/{place}fussy/infer", json=body)
+
+    with server.http() as client, ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(1, 25)))
+    for number, answer in enumerate(answers, 1):
+        if number % 5:
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["outputs"][0]["data"] == [number]
+        else:
+            assert answer.status_code == 500
+            error = answer.json()["error"]
+            assert f"r{number}" in error
+            assert "a negative number" in error
+            assert "Traceback" not in error
+
+
+@EITHER
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_cancelled_client_stops_the_work(live, place, protocol):
+    server, logs = live
+    log = logs[place]
+    before = log.read_text()
+
+    def since() -> str:
+        return log.read_text()[len(before) :]
+
+    if protocol == "grpc":
+        request = ModelInferRequest(model_name=f"{place}waits")
+        tensor = request.inputs.add(name="x", datatype="FP32", shape=[1, 1])
+        tensor.contents.fp32_contents.append(600)
+        with grpc.insecure_channel(server.grpc) as channel:
+            call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            future = call.future(request.SerializeToString())
+            until(lambda: "started" in since(), "the model runs")
+            future.cancel()
+    else:
+        with server.http() as client, ThreadPoolExecutor(1) as pool:
+            pool.submit(client.post, f"/v2/models/{place}waits/infer", json=column(600))
+            until(lambda: "started" in since(), "the model runs")
+            client.close()
+    until(lambda: "cancelled" in since(), "the model is told")
+    with server.http() as client:
+        answer = client.post(f"/v2/models/{place}waits/infer", json=column(0))
+    assert answer.status_code == 200
+
+
+@EITHER
+def test_cancelled_neighbours_dont_poison_a_batch(live, place):
+    server, _ = live
+
+    def leave(number: int) -> None:
+        with server.http() as client, contextlib.suppress(httpx.TimeoutException):
+            client.post(f"/v2/models/{place}slow/infer", json=column(number), timeout=0.05)
+
+    def stay(number: int) -> float:
+        with server.http() as client:
+            answer = client.post(f"/v2/models/{place}slow/infer", json=column(number))
+        assert answer.status_code == 200, answer.text
+        return answer.json()["outputs"][0]["data"][0]
+
+    with ThreadPoolExecutor(24) as pool:
+        leaving = [pool.submit(leave, number) for number in range(100, 112)]
+        answers = list(pool.map(stay, range(24)))
+        for future in leaving:
+            future.result()
+    assert answers == list(range(24))
+
+
+@EITHER
+def test_a_deadline_ends_the_wait(live, place):
+    server, logs = live
+    body = {**column(600), "parameters": {"timeout": 200_000}}  # microseconds
+    before = logs[place].read_text()
+    with server.http() as client:
+        answer = client.post(f"/v2/models/{place}waits/infer", json=body)
+    assert answer.status_code == 504
+    assert "0.2 s" in answer.json()["error"]
+    until(lambda: "cancelled" in logs[place].read_text()[len(before) :], "the model is told")
+
+
+def test_a_dead_replica_is_survived(live):
+    server, _ = live
+    with server.http() as client:
+        pid = pid_of(client, "mortal")
+        os.kill(pid, signal.SIGKILL)
+
+        def status() -> int:
+            answer = client.post("/v2/models/mortal/infer", json={"inputs": []})
+            assert answer.status_code in (200, 503, 504), answer.text
+            return answer.status_code
+
+        until(lambda: status() == 200, "it answers again")
+        assert pid_of(client, "mortal") != pid

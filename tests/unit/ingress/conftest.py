@@ -1,0 +1,30 @@
+import httpx
+import pytest
+
+from serve_app.config import Limits
+from serve_app.errors import ModelFailed, Overloaded
+from serve_app.ingress.rest import RestApp
+from serve_app.model import Model
+from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
+
+
+@pytest.fixture
+def the_plane():
+    made = plane()
+    served(made)
+    served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
+    served(made, "bad", backend=Raises(ModelFailed("model 'bad' raised ValueError: no")))
+    served(made, "full", backend=Raises(Overloaded("the replicas are full")))
+    served(made, "buggy", backend=Raises(RuntimeError("a secret")))
+    made.models["new"] = Model("new", made.metrics)
+    return made
+
+
+@pytest.fixture
+async def http(the_plane):
+    limits = Limits(maxBodyBytes=5000, minCompressBytes=500)
+    transport = httpx.ASGITransport(RestApp(the_plane, lambda: limits))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://t", headers={"accept-encoding": ""}
+    ) as client:
+        yield client

