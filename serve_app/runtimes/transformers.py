@@ -76,7 +76,7 @@ class TransformersRuntime:
 
     def load(self) -> None:
         """Read config and safetensors; nothing else, and no code from the folder."""
-        torch = self._torch = need("torch", "torch")
+        torch = self._torch = need("torch", "transformers")
         library = need("transformers", "transformers")
         library.utils.logging.disable_progress_bar()
         assert self._folder is not None  # the configuration requires storageUri

@@ -1,5 +1,6 @@
 """Requests gone wrong: mutations of valid ones, the same for the same seed."""
 
+import copy
 import json
 import math
 import random
@@ -40,7 +41,7 @@ _ABOUT = ["ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics", "Repo
 def http_request(noise: random.Random) -> tuple[str, bytes, dict[str, str]]:
     """Path, body and headers."""
     model, message = noise.choice(BASES)
-    message = json.loads(json.dumps(message))
+    message = copy.deepcopy(message)
     headers: dict[str, str] = {}
     for _ in range(noise.randrange(4)):
         _mutate_json(noise, message)
@@ -72,6 +73,10 @@ def http_request(noise: random.Random) -> tuple[str, bytes, dict[str, str]]:
     return f"/v2/models/{model}/infer", body, headers
 
 
+def _junk(noise: random.Random) -> Any:
+    return copy.deepcopy(noise.choice(JUNK))  # so that none of it is mutated for good
+
+
 def _mutate_json(noise: random.Random, node: Any) -> None:
     """Change one place somewhere below `node`, a non-empty container."""
     while True:
@@ -87,11 +92,11 @@ def _mutate_json(noise: random.Random, node: Any) -> None:
     if action == 0:
         del node[place]
     elif action == 1 and isinstance(node, dict):
-        node[noise.choice(KEYS)] = noise.choice(JUNK)
+        node[noise.choice(KEYS)] = _junk(noise)
     elif action == 2 and isinstance(node, list):
-        node.insert(place, noise.choice(JUNK))
+        node.insert(place, _junk(noise))
     else:
-        node[place] = noise.choice(JUNK)
+        node[place] = _junk(noise)
 
 
 def _binary(noise: random.Random, message: dict[str, Any]) -> bytes:
@@ -105,7 +110,7 @@ def _binary(noise: random.Random, message: dict[str, Any]) -> bytes:
                 raw = b"".join(
                     struct.pack("<I", noise.choice([1, 1, 1, 0, 2**32 - 1])) + b"a" for _ in range(2)
                 )
-            size: Any = len(raw) if noise.random() < 0.6 else noise.choice(JUNK)
+            size: Any = len(raw) if noise.random() < 0.6 else _junk(noise)
             entry.pop("data", None)
             entry["parameters"] = {"binary_data_size": size}
             parts.append(raw)

@@ -30,9 +30,9 @@ def test_replica_ports_are_never_shared(tmp_path: Path) -> None:
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     config = tmp_path / "wrong.yaml"
-    config.write_text("applications: [{name: tandem, import_path: serve_app.app:build_rooter}]\n")
+    config.write_text("applications: [{name: tandem, import_paht: serve_app.app:build_router}]\n")
     server = Server(config)
-    with pytest.raises(RuntimeError, match="build_rooter"), server:
+    with pytest.raises(RuntimeError, match="import_paht"), server:
         pass
     assert server.exit_code == 2
     assert not server.leftovers

@@ -13,7 +13,7 @@ from serve_app.protocol.tensors import TensorSpec
 class Pid:
     """Says which process answers."""
 
-    outputs = [TensorSpec("pid", "INT64", (1,))]
+    outputs = (TensorSpec("pid", "INT64", (1,)),)
 
     def predict(self, inputs, parameters):
         return {"pid": np.array([os.getpid()])}
@@ -22,7 +22,7 @@ class Pid:
 class Slow:
     """Takes a while, counts what it finished in a file, and says in what batch a row was."""
 
-    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+    inputs = (TensorSpec("x", "FP32", (-1, 1)),)
 
     def __init__(self, seconds: float, log: str = "") -> None:
         self.seconds = seconds
@@ -40,7 +40,7 @@ class Slow:
 class Waits:
     """An async model that notes how each prediction ended."""
 
-    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+    inputs = (TensorSpec("x", "FP32", (-1, 1)),)
 
     def __init__(self, log: str) -> None:
         self.log = Path(log)
@@ -63,7 +63,7 @@ class Waits:
 class Fussy:
     """Can't stand a negative number anywhere in its batch."""
 
-    inputs = [TensorSpec("x", "FP32", (-1, 1))]
+    inputs = (TensorSpec("x", "FP32", (-1, 1)),)
 
     def __init__(self, pause: float = 0.0) -> None:
         self.pause = pause

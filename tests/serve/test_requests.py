@@ -38,7 +38,8 @@ def live(request, start_module_server, tmp_path_factory):
         remote("mortal", "Pid"),
     )
     server = start_module_server(config, request.param, env=ENV)
-    return server, {"": Path(inline), "remote-": Path(far)}
+    yield server, {"": Path(inline), "remote-": Path(far)}
+    server.stop()  # now, not at the module's end: the next mode has the machine to itself
 
 
 @EITHER

@@ -14,7 +14,7 @@ DECLARED = [{"name": "x", "datatype": "FP32", "shape": [1]}]
     [
         ("torch", "torch", "torch", {}), ("onnx", "onnxruntime", "onnx", {}),
         ("transformers", "transformers", "transformers", {"task": "embedding"}),
-        ("transformers", "torch", "torch", {"task": "embedding"}),
+        ("transformers", "torch", "transformers", {"task": "embedding"}),
     ],
 )  # fmt: skip
 def test_a_missing_framework_names_the_extra(
