@@ -75,7 +75,10 @@ def load_checked(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(data, dict) or node is None:
         raise ConfigError(f"{path}: expected a mapping with `applications`")
-    _note_lines(node, (), report)
+    try:
+        _note_lines(node, (), report)
+    except RecursionError:
+        raise ConfigError(f"{path}: an alias contains itself, or the nesting has no end") from None
     _check_serve(data, report)
     if not report.found:
         _check_applications(data, report)

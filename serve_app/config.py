@@ -300,7 +300,7 @@ def _inner(kind: Any, step: str | int) -> Any:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or a list of what is known, or nothing."""
-    known = sorted(known)
+    known = sorted(set(known))
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         close = [key for key in known if key.lower() == word.lower().replace("_", "")][:1]

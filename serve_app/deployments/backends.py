@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
@@ -43,14 +43,11 @@ class RemoteBackend:
             raise
         except RayActorError:
             raise
-        except TandemError as error:
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            raise type(cause)(str(cause)) from None
         except BackPressureError:
             raise Overloaded(f"the replicas of model '{self._name}' are full; try again later") from None
         except DeploymentUnavailableError:
             raise Unavailable(f"model '{self._name}' has no replica that can answer") from None
-        except RayError as error:
+        except Exception as error:  # the replica's own, wrapped by Ray or not, or the transport's
             cause = error.cause if isinstance(error, RayTaskError) else error
             if isinstance(cause, TandemError):
                 raise type(cause)(str(cause)) from None

@@ -30,7 +30,7 @@ class Runtime(Protocol):
         """Run once on example inputs so that the first request meets no cold start."""
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Any:
-        """Arrays by input name to arrays by output name (or an awaitable of them)."""
+        """Arrays by input name to arrays by output name."""
 
     def metadata(self) -> VersionDescription:
         """Inputs and outputs, declared or read off the model."""

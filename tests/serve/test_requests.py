@@ -1,6 +1,7 @@
 """Batches, cancellation, failures and deadlines on a live server, inline and remote alike."""
 
 import contextlib
+import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ def live(request, start_module_server, tmp_path_factory):
         remote("remote-slow", "Slow", options=slow, batching=BATCHED),
         remote("remote-fussy", "Fussy", options=fussy, batching=BATCHED),
         remote("mortal", "Pid"),
+        remote("echo", "", **{"class": "serve_app.demo.identity:Identity"}),
     )
     server = start_module_server(config, request.param, env=ENV)
     yield server, {"": Path(inline), "remote-": Path(far)}
@@ -167,3 +169,26 @@ def test_a_dead_replica_is_survived(live):
 
         until(lambda: status() == 200, "it answers again")
         assert pid_of(client, "mortal") != pid
+
+
+def test_a_large_tensor_reaches_a_replica_and_comes_back(live):
+    server, _ = live
+    data = os.urandom(16 * 2**20)
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "x",
+                    "shape": [len(data)],
+                    "datatype": "UINT8",
+                    "parameters": {"binary_data_size": len(data)},
+                }
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    with server.http() as client:
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        answer = client.post("/v2/models/echo/infer", content=head + data, headers=headers)
+    assert answer.status_code == 200, answer.text[:500]
+    assert answer.content.endswith(data)

@@ -1,0 +1,65 @@
+"""What operators see of a request: a JSON log line and Ray's metrics."""
+
+import json
+
+import httpx
+import psutil
+
+from tests.serve.live import until
+
+X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
+
+
+def log_line(server, request_id: str) -> dict[str, object]:
+    """The line about a request; Ray puts the process's name before what a worker prints."""
+
+    def find() -> str:
+        return next((line for line in server.text().splitlines() if f'"id":"{request_id}"' in line), "")
+
+    line = until(find, f"a log line about {request_id}", 30)
+    return json.loads(line[line.index("{") :])
+
+
+def test_one_json_line_per_request(server):
+    with server.http() as client:
+        client.post("/v2/models/identity/infer", json={"id": "seen-well", "inputs": [X]})
+        client.post("/v2/models/digits/infer", json={"id": "seen-failing", "inputs": [X]})
+    line = log_line(server, "seen-well")
+    assert (line["model"], line["version"], line["status"]) == ("identity", "1", "OK")
+    assert line["ms"] > 0
+    assert log_line(server, "seen-failing")["status"] == "InvalidArgument"
+
+
+def scrape(server) -> str:
+    """Ray's metrics page, found among everything the server listens on."""
+    for process in server.processes():
+        for connection in process.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN:
+                continue
+            try:
+                page = httpx.get(f"http://127.0.0.1:{connection.laddr.port}/metrics", timeout=2)
+            except httpx.HTTPError:
+                continue
+            if "ray_request_count" in page.text:
+                return page.text
+    return ""
+
+
+def test_metrics_per_model_and_version(server):
+    with server.http() as client:
+        client.post("/v2/models/identity/infer", json={"inputs": [X]})
+        client.post("/v2/models/digits/infer", json={"inputs": [X]})
+    wanted = ("ray_request_count", "ray_request_errors", "ray_request_predict_seconds_bucket")
+
+    def found() -> bool:
+        page = scrape(server)
+        return all(name in page for name in wanted)
+
+    until(found, "the metrics on Ray's page", 60)
+    page = scrape(server)
+    for name in ("model_inference_seconds", "model_batch_size", "request_queue_seconds"):
+        assert f"ray_{name}_count" in page
+    errors = [line for line in page.splitlines() if line.startswith("ray_request_errors")]
+    assert any('kind="InvalidArgument"' in line and 'model_name="digits"' in line for line in errors)
+    served = [line for line in page.splitlines() if line.startswith("ray_request_count")]
+    assert any('model_name="identity"' in line and 'model_version="1"' in line for line in served)
