@@ -143,6 +143,11 @@ class DataPlane:
             seconds = time.monotonic() - started
             self._record(model, version, request, status, seconds)
 
+    def refused(self, name: str, version: str, error: TandemError) -> None:
+        """Count and log a request that couldn't even be decoded."""
+        request = InferRequest(name, version, uuid.uuid4().hex, [])
+        self._record(self.models.get(name), version, request, type(error).__name__, 0.0)
+
     async def _run(self, model: Model, version: str, request: InferRequest) -> Arrays:
         _check_outputs(request, model, version)
         seconds = self.timeout

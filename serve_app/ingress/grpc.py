@@ -146,12 +146,14 @@ class GrpcServicer:
             yield Raw(answer.SerializeToString())
 
     async def _infer(self, data: bytes) -> pb.ModelInferResponse:
-        if len(data) > self.limits.max_body_bytes:
-            raise TooLarge(
-                f"the message has {len(data)} bytes, the limit (maxBodyBytes) is "
-                f"{self.limits.max_body_bytes}"
-            )
-        request, typed = grpc_codec.decode_request(data)
+        limit = self.limits.max_body_bytes
+        try:
+            if len(data) > limit:
+                raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
+            request, typed = grpc_codec.decode_request(data)
+        except TandemError as error:
+            self.plane.refused("", "", error)
+            raise
         return grpc_codec.encode_response(await self.plane.infer(request), typed)
 
     def _answer(

@@ -110,9 +110,13 @@ class RestApp:
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> None:
         headers: Headers = dict(scope["headers"])
-        body = await read_body(receive, headers, self.limits())
-        length = headers.get(b"inference-header-content-length")
-        request = rest_codec.decode_request(body, _length(length), name, version)
+        try:
+            body = await read_body(receive, headers, self.limits())
+            length = headers.get(b"inference-header-content-length")
+            request = rest_codec.decode_request(body, _length(length), name, version)
+        except TandemError as error:
+            self.plane.refused(name, version, error)
+            raise
         response = await self.plane.infer(request)
         parts, json_length = rest_codec.encode_response(response, request)
         out = [JSON]

@@ -30,6 +30,14 @@ def test_one_json_line_per_request(server):
     assert log_line(server, "seen-failing")["status"] == "InvalidArgument"
 
 
+def test_a_request_that_cannot_be_decoded_is_logged_too(server):
+    path = "/v2/models/identity/versions/1/infer"
+    before = server.text().count('"status":"InvalidArgument"')
+    with server.http() as client:
+        assert client.post(path, content=b"{").status_code == 400
+    until(lambda: server.text().count('"status":"InvalidArgument"') > before, "a log line", 30)
+
+
 def scrape(server) -> str:
     """Ray's metrics page, found among everything the server listens on."""
     for process in server.processes():

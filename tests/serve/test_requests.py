@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
@@ -32,6 +33,7 @@ def live(request, start_module_server, tmp_path_factory):
             python("Waits", options={"log": inline}),
             python("Slow", options=slow, batching=BATCHED),
             python("Fussy", options=fussy, batching=BATCHED),
+            limits={"timeout": 900},  # so that no deadline passes for a cancellation
         ),
         remote("remote-waits", "Waits", options={"log": far}),
         remote("remote-slow", "Slow", options=slow, batching=BATCHED),
@@ -112,10 +114,10 @@ def test_a_cancelled_client_stops_the_work(live, place, protocol):
             until(lambda: "started" in since(), "the model runs")
             future.cancel()
     else:
-        with server.http() as client, ThreadPoolExecutor(1) as pool:
-            pool.submit(client.post, f"/v2/models/{place}waits/infer", json=column(600))
-            until(lambda: "started" in since(), "the model runs")
-            client.close()
+        connection = HTTPConnection("127.0.0.1", server.http_port)
+        connection.request("POST", f"/v2/models/{place}waits/infer", json.dumps(column(600)))
+        until(lambda: "started" in since(), "the model runs")
+        connection.close()
     until(lambda: "cancelled" in since(), "the model is told")
     with server.http() as client:
         answer = client.post(f"/v2/models/{place}waits/infer", json=column(0))
