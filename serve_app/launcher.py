@@ -97,6 +97,7 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
             "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + _BLOCK // 2),
             "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + _BLOCK),
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
@@ -107,8 +108,6 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(scratch),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(scratch / "server-state"),
         }
-        if host in LOOPBACK:
-            variables["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(haproxy_wrapper(scratch))
     # What the user set for Ray on purpose stays.
     return {name: os.environ.get(name, value) for name, value in variables.items()}
 

