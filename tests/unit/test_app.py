@@ -1,0 +1,62 @@
+"""The composition root: arguments to Serve deployments, without a cluster."""
+
+import pytest
+
+from serve_app.app import build_model, build_router
+from serve_app.errors import ConfigError
+
+PYTHON = {"modelFormat": "python", "class": "serve_app.demo.identity:Identity"}
+TEXT = {"modelFormat": "transformers", "storageUri": "x", "options": {"task": "embedding"}}
+
+
+def deployment(application):
+    return application._bound_deployment
+
+
+def test_the_router_takes_its_limit():
+    router = deployment(build_router({"maxOngoingRequests": 7}))
+    assert (router.name, router.max_ongoing_requests) == ("Router", 7)
+    assert router.user_config == {}
+
+
+def test_a_model_gets_its_share_and_one_batch_in_waiting():
+    resources = {"num_cpus": 0.25, "num_gpus": 0.5}
+    replica = deployment(
+        build_model({**PYTHON, "resources": resources, "concurrency": 3, "replicas": 2})
+    )
+    assert replica.name == "ModelReplica"
+    assert replica.num_replicas == 2
+    assert replica.max_ongoing_requests == 4
+    options = replica.ray_actor_options
+    assert (options["num_cpus"], options["num_gpus"]) == (0.25, 0.5)
+
+
+def test_autoscaling_from_zero():
+    scale = {"minReplicas": 0, "maxReplicas": 5, "scaleTarget": 1.5}
+    config = deployment(
+        build_model({**PYTHON, "autoscaling": scale})
+    )._deployment_config.autoscaling_config
+    assert (config.min_replicas, config.max_replicas) == (0, 5)
+    assert config.target_ongoing_requests == 1.5
+
+
+def test_a_text_model_has_a_tokenizer_before_it():
+    tokenizer = deployment(build_model({**TEXT, "tokenizer": {"replicas": 3, "num_cpus": 0.5}}))
+    assert (tokenizer.name, tokenizer.num_replicas) == ("Tokenizer", 3)
+    assert tokenizer.ray_actor_options["num_cpus"] == 0.5
+    assert deployment(tokenizer.init_args[1]).name == "ModelReplica"
+
+
+@pytest.mark.parametrize(
+    ("build", "args", "says"),
+    [
+        (build_router, {"maxOngoingRequest": 5}, "did you mean maxOngoingRequests?"),
+        (build_model, {**PYTHON, "replica": 2}, "did you mean replicas?"),
+        (build_model, {**PYTHON, "replicas": 0}, "nothing could ever answer"),
+        (build_model, {**PYTHON, "placement": "inline"}, "not an application of its own"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_reason(build, args, says):
+    with pytest.raises(ConfigError) as refused:
+        build(args)
+    assert says in str(refused.value)
