@@ -94,6 +94,8 @@ class ModelConfig(Config):
             raise ValueError(f"`class` belongs to modelFormat python, not {self.model_format}")
         elif not self.storage_uri:
             raise ValueError(f"modelFormat {self.model_format} needs storageUri")
+        if self.model_format == "torch" and not (self.inputs and self.outputs):
+            raise ValueError("modelFormat torch needs inputs and outputs: the file doesn't name them")
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):

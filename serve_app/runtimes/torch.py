@@ -31,8 +31,6 @@ class TorchRuntime:
     """One module on one device."""
 
     def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
-        if not config.inputs or not config.outputs:
-            raise ConfigError("modelFormat torch needs inputs and outputs: the file doesn't name them")
         self._spec = declared(config)
         self._folder = folder
         self._gpu = gpu

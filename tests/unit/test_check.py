@@ -42,7 +42,7 @@ applications:
     route_prefix: null
     import_path: serve_app.app:build_model
     args:
-      modelFormat: torch
+      modelFormat: transformers
       storageUri: models/two
       batching: {maxBatchSize: 64}
       resources:
@@ -145,16 +145,16 @@ def test_our_own_configs_pass(path):
          "65 is larger than the Router's max_ongoing_requests 64"),
         ("                maxBatchSize: 32", "                maxBatchSize: 99", "maxBatchSize: 99",
          "99 is larger"),
-        ("      modelFormat: torch", "      name: other\n      modelFormat: torch", "name: other",
+        ("      modelFormat: transformers", "      name: other\n      modelFormat: transformers", "name: other",
          "must equal the application's name, 'two'"),
         ("  - name: two\n    route_prefix", "  - name: t wo\n    route_prefix", "name: t wo",
          "letters, digits"),
-        ("      modelFormat: torch", "      placement: inline\n      modelFormat: torch", "placement",
+        ("      modelFormat: transformers", "      placement: inline\n      modelFormat: transformers", "placement",
          "entry of `models`"),
         ("              modelFormat: onnx",
          "              placement: remote\n              modelFormat: onnx", "placement",
          "application of its own"),
-        ("      modelFormat: torch", "      replicas: 0\n      modelFormat: torch",
+        ("      modelFormat: transformers", "      replicas: 0\n      modelFormat: transformers",
          "args:\n      replicas", "nothing could ever answer"),
     ],
 )  # fmt: skip

@@ -102,6 +102,7 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, {"name": "m", "modelFormat": "python"}, "needs `class`"),
         (InlineModel, INLINE | {"class": "a:B"}, "`class` belongs to modelFormat python, not onnx"),
         (InlineModel, {"name": "m", "modelFormat": "torch"}, "modelFormat torch needs storageUri"),
+        (InlineModel, INLINE | {"modelFormat": "torch"}, "needs inputs and outputs"),
         (InlineModel, REMOTE, "name: required, but not there"),
         (InlineModel, INLINE | {"modelFormat": "tensorflow"}, "modelFormat.*got 'tensorflow'"),
         (InlineModel, INLINE | {"inputs": [TENSOR, TENSOR]}, "inputs holds a name twice: x, x"),
