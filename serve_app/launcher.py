@@ -164,7 +164,7 @@ def _serve(config: dict[str, Any], path: Path) -> int:
     _on_signals(_raise_stop)  # Ray has set handlers of its own
     serve.start(
         proxy_location=config.get("proxy_location", "EveryNode"),
-        http_options={"host": http["host"], "port": http["port"]},
+        http_options=http,
         grpc_options=grpc,
     )
     dashboard = f"http://{context.dashboard_url}"
@@ -222,7 +222,9 @@ def _announce(url: str, grpc: str, dashboard: str, path: Path) -> None:
 
 
 def _get(url: str, body: bytes | None = None) -> Any:
-    with urllib.request.urlopen(url, body, timeout=10) as answer:  # noqa: S310 - our own server
+    # Without proxies: an environment that names one means it for other machines.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, body, timeout=10) as answer:
         return json.load(answer)
 
 
