@@ -63,6 +63,12 @@ class Model:
                     self._batchers[version] = self._batcher(version, *limits)
         self.reason = ""
 
+    def resize(self, slots: int) -> None:
+        """Change how many batches may run at once."""
+        about = self.described
+        for batcher in self._batchers.values():
+            batcher.configure(about.max_batch_size, about.max_latency, slots)
+
     def stop_serving(self, reason: str) -> None:
         """Answer 503 from now on; what runs may finish."""
         self.reason = reason

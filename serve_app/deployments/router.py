@@ -22,6 +22,7 @@ from serve_app.errors import ConfigError, TandemError
 from serve_app.model import Model
 from serve_app.observability.logs import log_request
 from serve_app.observability.metrics import RayMetrics
+from serve_app.protocol.metadata import ModelDescription
 from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
@@ -147,7 +148,14 @@ class Router:
                 model.stop_serving(f"its application is {app.status.value}: {app.message}")
             elif name not in self._apps:
                 model.reason = f"its application is {app.status.value}"
-            if app.settled and self._apps.get(name) != app and name not in self._describing:
+            known = self._apps.get(name)
+            if not app.settled or app == known or name in self._describing:
+                continue
+            if known and known.stamp == app.stamp:
+                # Only scaled. Not described again: asking would wake a model that went to zero.
+                self._apps[name] = app
+                model.resize(_slots(app, model.described))
+            else:
                 self._describing.add(name)
                 self._spawn(self._describe(model, app))
 
@@ -170,7 +178,12 @@ class Router:
             self._describing.discard(app.name)
         if self.plane.models.get(app.name) is model:
             self._apps[app.name] = app
-            model.serve(description, backend, max(app.running, 1) * description.in_flight)
+            model.serve(description, backend, _slots(app, description))
+
+
+def _slots(app: RemoteApp, description: ModelDescription) -> int:
+    """Batches in flight to all replicas together; a model at zero takes one replica's worth."""
+    return max(app.running, 1) * description.in_flight
 
 
 def _check_batches(models: list[InlineModel]) -> None:

@@ -1,0 +1,54 @@
+"""A model that scales to zero stays there, ready, until a request wakes it."""
+
+import psutil
+import pytest
+
+from tests.serve.configs import python, remote, router, write
+from tests.serve.live import ENV, pid_of, until
+
+FAST = {
+    "min_replicas": 0,
+    "max_replicas": 1,
+    "look_back_period_s": 1,
+    "metrics_interval_s": 0.2,
+    "upscale_delay_s": 0,
+    "downscale_delay_s": 1,
+    "downscale_to_zero_delay_s": 1,
+}
+
+
+@pytest.fixture
+def server(start_server, tmp_path):
+    sleepy = remote("sleepy", "Pid", autoscaling={"minReplicas": 0, "maxReplicas": 1})
+    # Serve's own keys, for delays that a test can wait for.
+    sleepy["deployments"] = [{"name": "ModelReplica", "autoscaling_config": FAST}]
+    return start_server(write(tmp_path / "config.yaml", router(python("Pid")), sleepy), env=ENV)
+
+
+def test_to_zero_and_back(server):
+    with server.http() as client:
+        until(lambda: client.get("/v2/models/sleepy/ready").status_code == 200, "described")
+        first = pid_of(client, "sleepy")
+        assert first in awake(server)
+        until(lambda: not psutil.pid_exists(first), "scaled to zero")
+        # Many looks at Serve's status later (one every 0.2 s) nothing has woken it.
+        seen = set()
+        for _ in range(40):
+            assert client.get("/v2/models/sleepy/ready").status_code == 200
+            seen |= awake(server)
+            with pytest.raises(psutil.TimeoutExpired):
+                psutil.Process(server.pid).wait(timeout=0.2)
+        assert seen == set()
+        assert pid_of(client, "sleepy") != first
+
+
+def awake(server) -> set[int]:
+    """The processes of the model's replicas."""
+    return {p.pid for p in server.processes() if _title(p).startswith("ray::ServeReplica:sleepy")}
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
