@@ -6,7 +6,8 @@ CONFIG ?= configs/quickstart.yaml
 MODE ?= high-throughput
 LOCKS := configs/locks
 TORCH := 2.13.0
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+pip = $(1)/bin/python -m pip --disable-pip-version-check install --quiet
+PIP := $(call pip,$(VENV))
 
 export RAY_USAGE_STATS_ENABLED := 0
 
@@ -54,7 +55,7 @@ protos: $(VENV)/.test
 		-e "s/'inference_pb2', _globals/'serve_app.protocol.inference_pb2', _globals/" inference_pb2.py
 
 clean:
-	rm -rf $(VENV) .venv-kserve .models build *.egg-info
+	rm -rf $(VENV) .venv-kserve .venv-mlserver .models build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
@@ -62,10 +63,14 @@ $(VENV)/bin/python:
 
 # PyTorch's CPU build comes from PyTorch's own index where that answers, else from wherever pip
 # looks. Without its dependencies, so that no CUDA package can follow; the lock holds the rest.
+define install-torch
+	@echo "installing PyTorch $(TORCH) (CPU) into $(1)"
+	@$(pip) --no-deps --timeout 5 --retries 0 --index-url https://download.pytorch.org/whl/cpu \
+		torch==$(TORCH) 2>/dev/null || $(pip) --no-deps torch==$(TORCH)
+endef
+
 $(VENV)/.torch: $(VENV)/bin/python
-	@echo "installing PyTorch $(TORCH) (CPU)"
-	@$(PIP) --no-deps --timeout 5 --retries 0 --index-url https://download.pytorch.org/whl/cpu \
-		torch==$(TORCH) 2>/dev/null || $(PIP) --no-deps torch==$(TORCH)
+	$(call install-torch,$(VENV))
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
@@ -84,5 +89,19 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 .venv-kserve/.done: $(LOCKS)/kserve.txt
 	@echo "installing KServe's client, for the tests"
 	@$(PYTHON) -m venv .venv-kserve
-	@.venv-kserve/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $(LOCKS)/kserve.txt
+	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve.txt
+	@touch $@
+
+# The servers that the benchmark runs beside Tandem: each with what Tandem's runtimes need.
+.venv-kserve/.bench: .venv-kserve/.done $(LOCKS)/kserve-bench.txt
+	$(call install-torch,.venv-kserve)
+	@echo "installing KServe's model server, for the benchmark"
+	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve-bench.txt
+	@touch $@
+
+.venv-mlserver/.bench: $(LOCKS)/mlserver.txt
+	@$(PYTHON) -m venv .venv-mlserver
+	$(call install-torch,.venv-mlserver)
+	@echo "installing MLServer, for the benchmark"
+	@$(call pip,.venv-mlserver) --no-deps -r $(LOCKS)/mlserver.txt
 	@touch $@

@@ -24,7 +24,7 @@ DIGITS = (
     "0003ca00001e6f00000g6a00000eg200003ef30001g49900004d47800003abf2",
     "008ga20000cdeb0000ad8g20004ffg8000038bd0000005g4001227g5003eggb1",
 )
-_PIXELS = np.array([[int(level, 17) for level in digit] for digit in DIGITS], dtype=np.float32)
+PIXELS = np.array([[int(level, 17) for level in digit] for digit in DIGITS], dtype=np.float32)
 _ROWS = 4  # digits per request, at most
 
 _SENTENCES = (
@@ -82,12 +82,12 @@ def digits(model: str) -> Sample:
         if odds is None or odds.dtype != np.float32 or odds.shape != (len(asked), 10):
             raise WrongAnswer("no probabilities, FP32 [n, 10]")
 
-    return Sample(model, {"pixels": _PIXELS[asked]}, check)
+    return Sample(model, {"pixels": PIXELS[asked]}, check)
 
 
 def sentences() -> Sample:
     """A text of one to ten sentences (1 to about 140 words, most of them short), to embed."""
-    text = random.choice(_TEXTS)
+    text = random.choice(TEXTS)
 
     def check(outputs: Arrays) -> None:
         got = outputs.get("embedding")
@@ -107,5 +107,5 @@ def _texts(count: int) -> list[str]:
     return [" ".join(chance.sample(_SENTENCES, length)) for length in lengths]
 
 
-_TEXTS = _texts(64)
+TEXTS = _texts(64)
 _seen: dict[str, np.ndarray] = {}

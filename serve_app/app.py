@@ -15,6 +15,7 @@ from serve_app.deployments.discovery import REPLICA, TOKENIZER
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
+from serve_app.ingress.direct import register
 from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
 
@@ -26,7 +27,9 @@ class Ingress(GrpcServicer, Router):
     """The Router with its two protocol edges."""
 
     def __serve_build_asgi_app__(self) -> RestApp:
-        return RestApp(self.plane, lambda: self.limits)
+        app = RestApp(self.plane, lambda: self.limits)
+        register(app, self)
+        return app
 
 
 def build_router(args: dict[str, Any]) -> Application:

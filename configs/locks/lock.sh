@@ -24,3 +24,23 @@ compile $locks/dev.txt pyproject.toml $serve --extra load --extra test --extra l
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
 compile $locks/kserve.txt "$tool/kserve.in"
+
+# The benchmark's peer servers: what serve_app.runtimes needs beside each of them. uv prefers the
+# versions it finds in its output file, so each peer runs on Tandem's wherever its own pins allow.
+cat >"$tool/runtimes.in" <<EOF
+torch>=2.13,<2.14
+transformers>=5.16,<5.20
+safetensors>=0.6
+ml_dtypes>=0.5
+numpy>=2
+orjson>=3.11
+pydantic>=2.12
+pyyaml>=6
+uvloop
+httptools
+EOF
+cp $locks/serve.txt "$tool/lock.txt"
+compile $locks/kserve-bench.txt "$tool/kserve.in" "$tool/runtimes.in" --constraint $locks/kserve.txt
+cp $locks/serve.txt "$tool/lock.txt"
+echo "mlserver==1.7.1" >"$tool/mlserver.in"
+compile $locks/mlserver.txt "$tool/mlserver.in" "$tool/runtimes.in"

@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.dataplane import DataPlane
 from serve_app.deployments.backends import RemoteBackend
-from serve_app.deployments.discovery import RemoteApp, remote_apps
+from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applications
 from serve_app.deployments.replica import has_gpu
 from serve_app.errors import ConfigError, TandemError
 from serve_app.model import Model
@@ -121,7 +121,7 @@ class Router:
         own = serve.get_replica_context().app_name
         while True:
             try:
-                apps = remote_apps(await asyncio.to_thread(serve.status))
+                apps = remote_apps(await asyncio.to_thread(serve_applications))
                 apps.pop(own, None)
                 self._follow(apps)
                 self.plane.ready = True

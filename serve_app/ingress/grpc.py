@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from serve_app.config import Limits
 from serve_app.dataplane import DataPlane
 from serve_app.errors import TandemError, TooLarge
+from serve_app.ingress.direct import direct_servicer
 from serve_app.ingress.status import GRPC
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
@@ -45,13 +46,18 @@ def add_inference_service(servicer: Any, server: Any) -> None:
     ours stays out of. Configs therefore say `enable_reflection: false`.
     """
     handlers = {}
+    direct = direct_servicer(server, SERVICE.full_name)
     for method in SERVICE.methods:
         kind = (
             grpc.stream_stream_rpc_method_handler
             if method.client_streaming
             else grpc.unary_unary_rpc_method_handler
         )
-        handlers[method.name] = kind(getattr(servicer, method.name), None, None)
+        if direct is None:
+            answer = getattr(servicer, method.name)  # Serve puts its own in this place
+        else:
+            answer = direct.handler(method.name, method.client_streaming)
+        handlers[method.name] = kind(answer, None, None)
     generic = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
     server.add_generic_rpc_handlers((generic,))
     server.add_registered_method_handlers(SERVICE.full_name, handlers)

@@ -36,7 +36,7 @@ def test_identity() -> None:
 def test_digits() -> None:
     sample = payloads.digits("digits")
     rows = len(sample.inputs["pixels"])
-    known = [payloads._PIXELS.tolist().index(row) for row in sample.inputs["pixels"].tolist()]
+    known = [payloads.PIXELS.tolist().index(row) for row in sample.inputs["pixels"].tolist()]
     odds = np.zeros((rows, 10), dtype=np.float32)
     sample.check({"label": np.array(known), "probabilities": odds})
     for wrong in (np.array(known) + 1, np.array(known * 2), None):
@@ -63,7 +63,7 @@ def test_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_texts_have_real_lengths() -> None:
-    words = sorted(len(text.split()) for text in payloads._TEXTS)
+    words = sorted(len(text.split()) for text in payloads.TEXTS)
     assert words[0] <= 10
     assert 10 <= words[len(words) // 2] <= 40
     assert 100 <= words[-1] <= 200

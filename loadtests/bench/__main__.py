@@ -1,0 +1,47 @@
+"""`python -m loadtests.bench --case echo-http --rounds 2`: measure, print ratios, write JSON."""
+
+import argparse
+import os
+import platform
+import time
+from pathlib import Path
+
+from loadtests.bench import report
+from loadtests.bench.generators import tool
+from loadtests.bench.points import CASES, chosen
+from loadtests.bench.servers import SERVERS
+from loadtests.bench.session import Session
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    parser.add_argument("--case", default="table", help=f"{', '.join(CASES)}; table, curves or all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of one measurement")
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    given = parser.parse_args()
+    servers = given.servers.split(",")
+    if unknown := [name for name in servers if name not in SERVERS]:
+        raise SystemExit(f"no server {unknown[0]}; there are {', '.join(SERVERS)}")
+    about: dict[str, object] = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load": {"http": tool(grpc=False), "grpc": tool(grpc=True)},
+        "seconds": given.seconds,
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    session = Session(chosen(given.case), given.seconds, lambda text: print(f"  {text}", flush=True))
+    for number in range(given.rounds):
+        print(f"round {number + 1} of {given.rounds}", flush=True)
+        session.round(servers)
+        session.results.save(given.output, about | {"rounds": number + 1})
+    load = about["load"]
+    print(f"\nload from {load}; the last columns: the server's cores and memory, the client's cores")
+    print(report.details(session.results))
+    print(f"\n{report.ratios(session.results)}\n\nraw figures: {given.output}")
+
+
+if __name__ == "__main__":
+    main()

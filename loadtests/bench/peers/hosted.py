@@ -1,0 +1,65 @@
+"""The models of a Serve config file, loaded in this process, and the command line of every peer."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.config import ModelConfig, RemoteModel, RouterUserConfig, parse
+from serve_app.errors import ConfigError
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.runtimes.host import ModelHost
+
+ROUTER, MODEL = "serve_app.app:build_router", "serve_app.app:build_model"
+LOOPBACK = "127.0.0.1"
+# In stock servers too: with the 4 or 8 MB that they allow by default the large tensors would fail.
+MESSAGE_BYTES = 256 * 2**20
+
+
+def command_line(name: str) -> argparse.Namespace:
+    """`config`, `http_port`, `grpc_port` and `tuned`."""
+    parser = argparse.ArgumentParser(prog=name, allow_abbrev=False)
+    parser.add_argument("--config", type=Path, required=True, help="a Serve config file")
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--grpc-port", type=int, required=True)
+    parser.add_argument("--tuned", action="store_true", help="as set up for speed, not by default")
+    return parser.parse_args()
+
+
+def load(file: Path) -> dict[str, ModelHost]:
+    """Every model of the file by name, inline and remote alike, loaded and warmed up."""
+    found: dict[str, ModelHost] = {}
+    for config in configs(yaml.safe_load(file.read_text())):
+        host = ModelHost(config)
+        if host.name in found:
+            raise ConfigError(f"{file} holds the model '{host.name}' twice")
+        host.load()
+        found[host.name] = host
+    return found
+
+
+def configs(serve: dict[str, Any]) -> Iterator[ModelConfig]:
+    """The models that a Serve config names, each under the name that it serves by."""
+    for application in serve["applications"]:
+        if application["import_path"] == ROUTER:
+            for deployment in application.get("deployments", []):
+                user_config = deployment.get("user_config") or {}
+                yield from parse(RouterUserConfig, user_config, "user_config").models
+        elif application["import_path"] == MODEL:
+            name = application["name"]
+            yield parse(RemoteModel, {**application.get("args", {}), "name": name}, name)
+
+
+def latest(host: ModelHost) -> tuple[str, VersionDescription]:
+    """The newest version of a model, as Tandem would choose it."""
+    versions = host.describe(None, 1).versions
+    version = max(versions, key=int)
+    return version, versions[version]
+
+
+def close(loaded: Iterable[ModelHost]) -> None:
+    """Give every model back."""
+    for host in loaded:
+        host.close()

@@ -1,0 +1,49 @@
+"""The limit of a model: called in this process, batch after batch, by nobody but itself.
+
+Prints JSON: rows per second for each batch size, requests taken in the order the servers get them.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests.bench.peers.hosted import latest, load
+from loadtests.payloads import PIXELS, TEXTS
+
+BATCHES = (1, 8, 16, 32, 64)
+
+
+def _inputs(model: str, at: int, rows: int) -> dict[str, Any]:
+    if model == "digits":
+        return {"pixels": PIXELS[np.arange(at, at + rows) % len(PIXELS)]}
+    texts = [TEXTS[index % len(TEXTS)].encode() for index in range(at, at + rows)]
+    return {"text": np.array(texts, dtype=object)}
+
+
+async def _rate(host: Any, model: str, rows: int, seconds: float) -> float:
+    version, _ = latest(host)
+    await host.predict(version, _inputs(model, 0, rows), {})
+    started, done = time.monotonic(), 0
+    # Whole rounds through the texts only: a part of one would favour its lengths.
+    while time.monotonic() - started < seconds or done % len(TEXTS):
+        await host.predict(version, _inputs(model, done, rows), {})
+        done += rows
+    return done / (time.monotonic() - started)
+
+
+async def _main(given: argparse.Namespace) -> dict[str, float]:
+    host = load(given.config)[given.model]
+    return {str(rows): await _rate(host, given.model, rows, given.seconds) for rows in BATCHES}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    print(json.dumps(asyncio.run(_main(parser.parse_args()))))

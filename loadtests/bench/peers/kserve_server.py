@@ -1,0 +1,74 @@
+"""KServe's model server: `python -m loadtests.bench.peers.kserve_server --config FILE ...`.
+
+Stock is KServe's defaults. Tuned logs nothing per request and runs on uvloop; KServe has httptools
+already, batches nothing in its Python server, and keeps its metrics and timing middleware on.
+"""
+
+import asyncio
+import copy
+import sys
+from typing import Any
+
+from loadtests.bench.peers.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    options = command_line("kserve_server")
+    # KServe reads the process's command line when it is imported, and by its own names.
+    sys.argv[1:] = [
+        f"--http_port={options.http_port}",
+        f"--grpc_port={options.grpc_port}",
+        f"--grpc_max_send_message_length={MESSAGE_BYTES}",
+        f"--grpc_max_receive_message_length={MESSAGE_BYTES}",
+    ]
+    if options.tuned:
+        sys.argv.append("--enable_latency_logging=false")
+        _tune()
+
+    from kserve import ModelServer
+
+    from loadtests.bench.peers.kserve_model import HostedModel
+
+    _stay_local()
+    loaded = load(options.config)
+    try:
+        ModelServer(workers=1).start([HostedModel(host) for host in loaded.values()])
+    finally:
+        close(loaded.values())
+
+
+def _tune() -> None:
+    import uvloop
+    from kserve.logging import KSERVE_LOG_CONFIG, configure_logging
+
+    # `--event-loop` reaches only servers of several workers; one worker runs on the policy's loop.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop(asyncio.new_event_loop())  # KServe asks for one before it runs its own
+    quiet = copy.deepcopy(KSERVE_LOG_CONFIG)
+    for logger in quiet["loggers"].values():
+        logger["level"] = "WARNING"
+    # Without a handler uvicorn doesn't even compose the line.
+    quiet["loggers"]["uvicorn.access"].update(handlers=[], propagate=False)
+    configure_logging(quiet)
+
+
+def _stay_local() -> None:
+    """Listen on 127.0.0.1: KServe listens everywhere and has no setting for it."""
+    import uvicorn
+    from grpc import aio
+
+    http, grpc = uvicorn.Config, aio.server
+
+    def local_grpc(*args: Any, **options: Any) -> Any:
+        server = grpc(*args, **options)
+        bind = server.add_insecure_port
+        server.add_insecure_port = lambda address: bind(address.replace("[::]", LOOPBACK))
+        return server
+
+    uvicorn.Config = lambda *args, **options: http(*args, **{**options, "host": LOOPBACK})  # type: ignore
+    aio.server = local_grpc
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""What is measured: each case is a few points, each point a request mix at one concurrency."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from loadtests.payloads import PIXELS, TEXTS
+from serve_app.protocol import inference_pb2 as pb
+
+GRPC_PATH = "/inference.GRPCInferenceService/ModelInfer"
+BARE = "bare"  # the server that knows nothing but identity
+
+
+@dataclass(frozen=True)
+class Request:
+    """One encoded request: an HTTP body, or a protobuf message when `grpc`."""
+
+    model: str
+    body: bytes
+    grpc: bool = False
+    json_length: int | None = None  # with binary tensors behind the JSON
+
+    @property
+    def path(self) -> str:
+        """The URL's path."""
+        return GRPC_PATH if self.grpc else f"/v2/models/{self.model}/infer"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an HTTP client sends with it."""
+        if self.json_length is None:
+            return {"Content-Type": "application/json"}
+        return {
+            "Content-Type": "application/octet-stream",
+            "Inference-Header-Content-Length": str(self.json_length),
+        }
+
+
+@dataclass(frozen=True)
+class Point:
+    """One figure to measure: `requests` in turn, from `connections` with `streams` in flight each."""
+
+    case: str
+    label: str
+    requests: tuple[Request, ...]
+    connections: int
+    streams: int = 1
+    rows: int = 1  # units of work in one request
+    copies: int = 1  # how many identity models the server holds
+    load: float = 0  # open loop: this share of the server's capacity at `capacity`
+    capacity: str = ""
+
+    @property
+    def key(self) -> str:
+        """Unique among all points."""
+        return f"{self.case}: {self.label}"
+
+    @property
+    def grpc(self) -> bool:
+        """Which port it goes to."""
+        return self.requests[0].grpc
+
+    @property
+    def models(self) -> set[str]:
+        """The models it needs."""
+        return {request.model for request in self.requests}
+
+
+def json_request(model: str, name: str, datatype: str, data: list[Any], shape: list[int]) -> Request:
+    """A V2 request in JSON alone."""
+    tensor = {"name": name, "shape": shape, "datatype": datatype, "data": data}
+    return Request(model, orjson.dumps({"inputs": [tensor]}))
+
+
+def binary_request(model: str, size: int, grpc: bool) -> Request:
+    """FP32 [1, size / 4] as raw bytes, both ways."""
+    array = np.arange(size // 4, dtype=np.float32)
+    raw, shape = array.tobytes(), [1, size // 4]
+    if grpc:
+        message = pb.ModelInferRequest(model_name=model, raw_input_contents=[raw])
+        message.inputs.add(name="x", datatype="FP32", shape=shape)
+        return Request(model, message.SerializeToString(), grpc=True)
+    tensor = {"name": "x", "shape": shape, "datatype": "FP32"}
+    head = orjson.dumps(
+        {
+            "inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}],
+            "parameters": {"binary_data_output": True},
+        }
+    )
+    return Request(model, head + raw, json_length=len(head))
+
+
+def echo(model: str = "identity") -> Request:
+    """FP32 [1, 4] in JSON."""
+    return json_request(model, "x", "FP32", [1.5, -2.25, 3.125, 4.0], [1, 4])
+
+
+@cache
+def digits(rows: int = 1) -> tuple[Request, ...]:
+    """Ten requests, each of `rows` handwritten digits."""
+    return tuple(
+        json_request("digits", "pixels", "FP32", np.tile(PIXELS[i], rows).tolist(), [rows, 64])
+        for i in range(len(PIXELS))
+    )
+
+
+@cache
+def sentences(rows: int = 1) -> tuple[Request, ...]:
+    """`rows` texts per request; lengths as they come, from one word to 140."""
+    texts = [[TEXTS[(i + j) % len(TEXTS)] for j in range(rows)] for i in range(0, len(TEXTS), rows)]
+    return tuple(json_request("sentences", "text", "BYTES", some, [rows]) for some in texts)
+
+
+def _mix() -> tuple[Request, ...]:
+    """Of forty: twenty-four echoes, ten digits, four sentences, two tensors of 100 kB."""
+    text, digit, large = sentences(), digits(), binary_request("identity", 100_000, grpc=False)
+    block = [echo(), digit[0], echo(), text[0], echo(), echo(), digit[1], echo(), echo(), digit[2]]
+    mix = [*block * 4]
+    for turn in range(4):
+        mix[turn * 10 + 3] = text[turn * 7]
+    mix[4] = mix[24] = large
+    return tuple(mix)
+
+
+def _plain(case: str, requests: tuple[Request, ...], *connections: int) -> Iterable[Point]:
+    return (Point(case, f"{n} connections", requests, n) for n in connections)
+
+
+def _binary(case: str, size: int) -> Iterable[Point]:
+    yield Point(case, "HTTP, 4 connections", (binary_request("identity", size, grpc=False),), 4)
+    yield Point(case, "gRPC, 4 connections", (binary_request("identity", size, grpc=True),), 4)
+
+
+def _grpc() -> Iterable[Point]:
+    small = (binary_request("identity", 16, grpc=True),)
+    yield Point("echo-grpc", "1 in flight", small, 1)
+    yield Point("echo-grpc", "32 in flight", small, 8, streams=4)
+
+
+def _open_loop() -> Iterable[Point]:
+    for name, requests in (("echo-http", (echo(),)), ("sentences", sentences())):
+        closed = Point("open-loop", f"{name}, capacity", requests, 32)
+        yield closed
+        yield Point("open-loop", f"{name} at 70%", requests, 64, load=0.7, capacity=closed.key)
+
+
+def _payload() -> Iterable[Point]:
+    for size in (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000):
+        request = (binary_request("identity", size, grpc=False),)
+        yield Point("curve-payload", f"{size} bytes", request, 8)
+
+
+def _models() -> Iterable[Point]:
+    for count in (1, 10, 100):
+        requests = tuple(echo(name) for name in copies(count))
+        yield Point("curve-models", f"{count} models", requests, 32, copies=count)
+
+
+def _batch() -> Iterable[Point]:
+    for rows in (1, 4, 16, 64, 256):
+        yield Point("curve-batch", f"digits, {rows} rows", digits(rows), 8, rows=rows)
+    for rows in (1, 4, 16, 32):
+        yield Point("curve-batch", f"sentences, {rows} texts", sentences(rows), 4, rows=rows)
+
+
+def copies(count: int) -> list[str]:
+    """The names of `count` identity models."""
+    return ["identity", *(f"identity-{index}" for index in range(1, count))]
+
+
+CASES: dict[str, Callable[[], Iterable[Point]]] = {
+    "echo-http": lambda: _plain("echo-http", (echo(),), 1, 8, 32, 128),
+    "echo-remote": lambda: _plain("echo-remote", (echo("identity-remote"),), 1, 32),
+    "echo-grpc": _grpc,
+    "binary-1mb": lambda: _binary("binary-1mb", 1_000_000),
+    "binary-10mb": lambda: _binary("binary-10mb", 10_000_000),
+    "digits": lambda: _plain("digits", digits(), 1, 32),
+    "sentences": lambda: _plain("sentences", sentences(), 1, 8, 32, 64),
+    "mixed": lambda: _plain("mixed", _mix(), 32),
+    "open-loop": _open_loop,
+    "curve-payload": _payload,
+    "curve-connections": lambda: _plain("curve-connections", (echo(),), 1, 4, 16, 64, 256),
+    "curve-models": _models,
+    "curve-batch": _batch,
+}
+Kind = Literal["all", "table", "curves"]
+
+
+def chosen(text: str) -> list[Point]:
+    """The points of comma-separated case names; `table`, `curves` and `all` are groups."""
+    groups = {
+        "all": list(CASES),
+        "table": [name for name in CASES if not name.startswith("curve")],
+        "curves": [name for name in CASES if name.startswith("curve")],
+    }
+    names = [name for part in text.split(",") for name in groups.get(part, [part])]
+    if unknown := [name for name in names if name not in CASES]:
+        raise SystemExit(f"no case {unknown[0]}; there are {', '.join([*CASES, *groups])}")
+    return [point for name in names for point in CASES[name]()]
