@@ -1,12 +1,13 @@
 """The V2 verbs over a directory of models. No Ray, no HTTP, no gRPC."""
 
 import asyncio
+import random
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from serve_app import __version__
+from serve_app.deadlines import Deadlines
 from serve_app.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -22,8 +23,15 @@ from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, Tens
 
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
 
+_random = random.Random()  # noqa: S311 - unique is enough; uuid4 asks the system for entropy
+
 # One finished request: id, model, version, status ("OK" or the error kind), milliseconds.
 AccessLog = Callable[[str, str, str, str, float], None]
+
+
+def new_id() -> str:
+    """An id for a request that came without one: 32 hexadecimal digits."""
+    return f"{_random.getrandbits(128):032x}"
 
 
 class DataPlane:
@@ -35,6 +43,7 @@ class DataPlane:
         self.timeout = 60.0
         self.access_log: AccessLog | None = None
         self.metrics = metrics
+        self._deadlines = Deadlines()
 
     def model(self, name: str) -> Model:
         """The model; NotFound when the directory doesn't hold it."""
@@ -119,7 +128,7 @@ class DataPlane:
     async def infer(self, request: InferRequest) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
         started = time.monotonic()
-        request.id = request.id or uuid.uuid4().hex
+        request.id = request.id or new_id()
         status, version = "OK", request.version
         model: Model | None = None
         try:
@@ -145,7 +154,7 @@ class DataPlane:
 
     def refused(self, name: str, version: str, error: TandemError) -> None:
         """Count and log a request that couldn't even be decoded."""
-        request = InferRequest(name, version, uuid.uuid4().hex, [])
+        request = InferRequest(name, version, new_id(), [])
         self._record(self.models.get(name), version, request, type(error).__name__, 0.0)
 
     async def _run(self, model: Model, version: str, request: InferRequest) -> Arrays:
@@ -157,7 +166,7 @@ class DataPlane:
                 raise InvalidArgument(f"parameters.timeout must be microseconds, got {asked!r}")
             seconds = min(seconds, asked / 1e6) if asked else seconds
         try:
-            async with asyncio.timeout(seconds):
+            with self._deadlines.within(seconds):
                 return await model.run(version, request)
         except TimeoutError:
             raise DeadlineExceeded(f"model '{model.name}' gave no answer within {seconds:g} s") from None

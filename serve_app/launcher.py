@@ -99,6 +99,10 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            # Serve's counts then come from the Router, not from a process that reads a log line
+            # of HAProxy's for every request.
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+            "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.direct:middlewares",
             "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),

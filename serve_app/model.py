@@ -6,7 +6,7 @@ from typing import Protocol
 
 from serve_app.batching import Batcher
 from serve_app.errors import InvalidArgument, Overloaded, Unavailable
-from serve_app.protocol.metadata import ModelDescription, Statistics, VersionDescription
+from serve_app.protocol.metadata import Duration, ModelDescription, Statistics, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 from serve_app.routing.versions import choose
 
@@ -25,8 +25,11 @@ class Backend(Protocol):
 class Metrics(Protocol):
     """Receives what happens, per model and version."""
 
-    def batch(self, model: str, version: str, rows: int, queued: float, spent: float) -> None:
-        """One executed batch: rows, and seconds queued (the mean) and computing."""
+    def execution(self, model: str, version: str, spent: float) -> None:
+        """One execution of the model: seconds."""
+
+    def batch(self, model: str, version: str, rows: int, queued: float) -> None:
+        """What an execution of a batched model was made of: rows, and seconds queued (the mean)."""
 
     def request(self, model: str, version: str, error: str, seconds: float) -> None:
         """One finished request; `error` is the kind's name, empty on success."""
@@ -79,7 +82,8 @@ class Model:
             return await self._backend.predict(version, inputs, parameters)
 
         def observe(rows: int, requests: int, queued: float, spent: float) -> None:
-            self._observe(version, rows, requests, queued, spent)
+            self._count(version, rows, requests, queued, spent)
+            self._metrics.batch(self.name, version, rows, queued / requests)
 
         return Batcher(execute, rows, latency, slots, observe)
 
@@ -122,20 +126,22 @@ class Model:
             assert self._backend is not None  # ready
             started = time.monotonic()
             outputs = await self._backend.predict(version, inputs, parameters)
-            self._observe(version, 1, 1, 0, time.monotonic() - started)
+            self._count(version, 1, 1, 0, time.monotonic() - started)
             return outputs
         finally:
             self._pending -= 1
 
-    def _observe(self, version: str, rows: int, requests: int, queued: float, spent: float) -> None:
+    def _count(self, version: str, rows: int, requests: int, queued: float, spent: float) -> None:
         counters = self.statistics[version]
         ns = int(spent * 1e9)
         counters.inferences += rows
         counters.executions += 1
         counters.queue.add(int(queued * 1e9), requests)
         counters.infer.add(ns * requests, requests)
-        counters.batches.setdefault(rows, type(counters.queue)()).add(ns)
-        self._metrics.batch(self.name, version, rows, queued / max(requests, 1), spent)
+        if (batches := counters.batches.get(rows)) is None:
+            batches = counters.batches[rows] = Duration()
+        batches.add(ns)
+        self._metrics.execution(self.name, version, spent)
 
     def close(self) -> None:
         """The model was removed: what waits is refused."""

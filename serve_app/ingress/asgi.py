@@ -7,6 +7,7 @@ from typing import Any
 
 from serve_app.config import Limits
 from serve_app.errors import InvalidArgument, TooLarge
+from serve_app.ingress.cork import corked
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -58,6 +59,12 @@ async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes
     return await asyncio.to_thread(_inflate, body, coding, limit)
 
 
+async def departure(receive: Receive) -> None:
+    """Return when the client has left; to be awaited once the whole body was read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:
     name = coding.decode()
     # 47 reads gzip and zlib; deflate is zlib by the standard and raw by habit.
@@ -83,8 +90,11 @@ async def respond(
     """One whole answer, the length stated."""
     data = body[0] if len(body) == 1 else b"".join(body)
     headers.append((b"content-length", b"%d" % len(data)))
+    cork = corked(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": data})
+    if cork is not None:
+        cork.flush()  # an answer to HEAD has no body
 
 
 async def respond_packed(

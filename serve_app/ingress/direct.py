@@ -11,12 +11,12 @@ processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 from ray.serve._private.common import RequestMetadata, RequestProtocol
+from ray.serve._private.tracing_utils import is_tracing_enabled
 from starlette.middleware import Middleware
 
 from serve_app.ingress.asgi import Receive, Scope, Send
@@ -39,42 +39,59 @@ _local: Local | None = None
 
 def register(app: Any, servicer: Any) -> None:
     """Called by the Router's replica once it is ready, before Serve starts its servers."""
-    global _local
+    global _local  # noqa: PLW0603 - one Router per process, and Serve builds what has to find it
     _local = Local(app, servicer)
 
 
 class Counter:
-    """What Serve keeps of a request: how many are in flight, how many there were, how long each took."""
+    """What Serve keeps of requests: how many are in flight, and how many there were by status.
+
+    Not how long each took: `request_predict_seconds` says that, by model, and to record it twice
+    more for Serve's own histograms would cost as much as decoding a small request.
+    """
 
     def __init__(self, replica: Any, protocol: RequestProtocol) -> None:
-        from ray.serve._private.tracing_utils import is_tracing_enabled
-
-        self._metrics = replica._metrics_manager
-        self._route = replica._route_prefix
-        self._limit = replica.max_ongoing_requests
+        if is_tracing_enabled() or replica._route_prefix != "/":
+            raise RuntimeError("tracing is on, or the Router isn't at /")
+        self._replica, self._protocol = replica, protocol
+        self._limit: int = replica.max_ongoing_requests
         self._metadata = RequestMetadata("", "", _request_protocol=protocol, is_direct_ingress=True)
         # Asked for here, so that another Ray that lacks them fails now and not in a request.
-        self._enter = self._metrics.inc_num_ongoing_requests
-        self._leave = self._metrics.dec_num_ongoing_requests
-        self._record = self._metrics.record_request_metrics
-        self._ongoing = self._metrics.get_num_ongoing_requests
-        if is_tracing_enabled() or self._route != "/":
-            raise RuntimeError("tracing is on, or the Router isn't at /")
+        manager = replica._metrics_manager
+        self._enter = manager.inc_num_ongoing_requests
+        self._leave = manager.dec_num_ongoing_requests
+        self._ongoing = manager.get_num_ongoing_requests
+        self._counted: dict[tuple[str, str, bool], int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._hand_on()
 
     def full(self) -> bool:
         """Whether the next request would be one too many."""
         return bool(self._ongoing() >= self._limit)
 
-    def enter(self) -> float:
-        """One more in flight; the time, for `leave`."""
+    def enter(self) -> None:
+        """One more in flight."""
         self._enter(self._metadata)
-        return time.monotonic()
 
-    def leave(self, started: float, failed: bool) -> None:
-        """It is over. `failed` means cancelled or broken: a refused request isn't Serve's error."""
+    def leave(self, method: str, status: str, failed: bool) -> None:
+        """It was answered."""
         self._leave(self._metadata)
-        spent = (time.monotonic() - started) * 1000
-        self._record(route=self._route, latency_ms=spent, is_error=failed)
+        key = (method, status, failed)
+        self._counted[key] = self._counted.get(key, 0) + 1
+
+    def _hand_on(self) -> None:
+        """Once a second: counters add up, so nothing is lost by waiting."""
+        self._loop.call_later(1, self._hand_on)
+        counted, self._counted = self._counted, {}
+        manager, app = self._replica._metrics_manager, self._replica._deployment_id.app_name
+        for (method, status, failed), count in counted.items():
+            manager._request_counter.inc(count, tags={"route": "/"})
+            if (ingress := manager._ingress_metrics.get(self._protocol)) is None:
+                continue
+            tags = {"route": "/", "method": method, "application": app}
+            ingress.request_counter.inc(count, tags={**tags, "status_code": status})
+            if failed:
+                ingress.request_error_counter.inc(count, tags={**tags, "error_code": status})
 
 
 def middlewares() -> list[Middleware]:
@@ -107,12 +124,12 @@ class DirectApp:
         ):
             await self._serve(scope, receive, send)
             return
-        started, failed = self._counter.enter(), True
+        self._counter.enter()
+        status = 499  # what Serve counts for a client that left
         try:
-            await local.app(scope, receive, send)
-            failed = False
+            status = await local.app(scope, receive, send)
         finally:
-            self._counter.leave(started, failed)
+            self._counter.leave(scope["method"], str(status), status >= 400)
 
 
 def direct_servicer(server: Any, service: str) -> Any:
@@ -133,30 +150,34 @@ class DirectServicer:
     def __init__(self, servicer: Any, counter: Counter) -> None:
         self._servicer, self._counter = servicer, counter
 
-    def handler(self, name: str, streaming: bool) -> Callable[..., Any]:
+    def handler(self, service: str, name: str, streaming: bool) -> Callable[..., Any]:
         """The method `name` as grpc.aio calls it."""
         method, counter = getattr(self._servicer, name), self._counter
+
+        path = f"/{service}/{name}"
 
         async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
             if counter.full():
                 context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
                 context.set_details("the Router has max_ongoing_requests in flight; try again later")
                 return b""
-            started, failed = counter.enter(), True
+            counter.enter()
+            status = "CANCELLED"
             try:
-                answer: bytes = (await method(request, context)).data
-                failed = False
-                return answer
+                answer = await method(request, context)
+                status = answer.status
+                return answer.data  # type: ignore[no-any-return]
             finally:
-                counter.leave(started, failed)
+                counter.leave(path, status, status != "OK")
 
         async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-            started, failed = counter.enter(), True
+            counter.enter()
+            status = "CANCELLED"
             try:
                 async for answer in method(request):
                     yield answer.data
-                failed = False
+                status = "OK"
             finally:
-                counter.leave(started, failed)
+                counter.leave(path, status, status != "OK")
 
         return stream if streaming else unary

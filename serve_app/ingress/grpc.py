@@ -29,10 +29,10 @@ _INTERNAL = "internal error; the server log has it"
 class Raw:
     """An encoded answer in the one shape that Serve asks of it."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "status")
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, data: bytes, status: str = "OK") -> None:
+        self.data, self.status = data, status
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
         """The bytes."""
@@ -56,7 +56,7 @@ def add_inference_service(servicer: Any, server: Any) -> None:
         if direct is None:
             answer = getattr(servicer, method.name)  # Serve puts its own in this place
         else:
-            answer = direct.handler(method.name, method.client_streaming)
+            answer = direct.handler(SERVICE.full_name, method.name, method.client_streaming)
         handlers[method.name] = kind(answer, None, None)
     generic = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
     server.add_generic_rpc_handlers((generic,))
@@ -177,11 +177,11 @@ def _failed(error: TandemError, context: Any) -> Raw:
     # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
     context.set_code(GRPC[type(error)])
     context.set_details(error.message)
-    return Raw(b"")
+    return Raw(b"", GRPC[type(error)].name)
 
 
 def _broken(error: Exception, context: Any) -> Raw:
     log.error("the ingress itself failed", exc_info=error)
     context.set_code(grpc.StatusCode.INTERNAL)
     context.set_details(_INTERNAL)
-    return Raw(b"")
+    return Raw(b"", "INTERNAL")

@@ -9,6 +9,7 @@ import orjson
 
 from serve_app.config import Limits
 from serve_app.dataplane import DataPlane
+from serve_app.deadlines import Departures
 from serve_app.errors import (
     InvalidArgument,
     MethodNotAllowed,
@@ -25,6 +26,7 @@ from serve_app.ingress.asgi import (
     Receive,
     Scope,
     Send,
+    departure,
     read_body,
     respond,
     respond_packed,
@@ -32,6 +34,7 @@ from serve_app.ingress.asgi import (
 from serve_app.ingress.docs import docs_app
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
 from serve_app.protocol import elements, rest_codec, v1_codec
+from serve_app.protocol.tensors import InferRequest, InferResponse
 
 log = logging.getLogger("tandem")
 
@@ -52,6 +55,7 @@ class RestApp:
         self.plane = plane
         self.limits = limits
         self._docs = docs_app(plane)
+        self._departures = Departures()
         self._plain = {
             "/v2/health/live": ("GET", self._live),
             "/v2/health/ready": ("GET", self._ready),
@@ -62,24 +66,26 @@ class RestApp:
             "/v1/models": ("GET", self._list),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """ASGI entry; the status, 499 for a client that left."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-            return
+            return 0
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
-            return
+            return 0
         try:
             await self._dispatch(scope, receive, send)
+            return 200
         except TandemError as error:
-            await _send_error(send, error)
+            return await _send_error(send, error)
         except Disconnected:
-            return
+            return 499
         except Exception:
             log.exception("the ingress itself failed on %s %s", scope["method"], scope["path"])
             body = b'{"error":"internal error; the server log has it"}'
             await respond(send, 500, [body], [JSON])
+            return 500
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -117,13 +123,25 @@ class RestApp:
         except TandemError as error:
             self.plane.refused(name, version, error)
             raise
-        response = await self.plane.infer(request)
+        response = await self._watched(receive, request)
         parts, json_length = rest_codec.encode_response(response, request)
         out = [JSON]
         if json_length is not None:
             out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
+
+    async def _watched(self, receive: Receive, request: InferRequest) -> InferResponse:
+        """Run it until it is answered or its client leaves."""
+        task = self._departures.watch(lambda: departure(receive))
+        try:
+            response = await self.plane.infer(request)
+        except BaseException:
+            if self._departures.forget(task):
+                raise Disconnected from None
+            raise
+        self._departures.forget(task)
+        return response
 
     async def _about(self, send: Send, name: str, version: str, verb: str | None) -> None:
         if verb == "ready":
@@ -150,7 +168,7 @@ class RestApp:
         model = self.plane.model(name)
         described = model.versions[model.resolve("")]
         request, by_row = v1_codec.decode_request(body, name, described)
-        answer = v1_codec.encode_response(await self.plane.infer(request), by_row)
+        answer = v1_codec.encode_response(await self._watched(receive, request), by_row)
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
 
@@ -198,7 +216,7 @@ async def _send_json(send: Send, value: Any, status: int = 200) -> None:
     await respond(send, status, [orjson.dumps(value)], [JSON])
 
 
-async def _send_error(send: Send, error: TandemError) -> None:
+async def _send_error(send: Send, error: TandemError) -> int:
     headers = [JSON]
     if isinstance(error, Overloaded):
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
@@ -207,6 +225,7 @@ async def _send_error(send: Send, error: TandemError) -> None:
     message = error.message.encode("utf-8", "replace").decode()
     body = orjson.dumps({"error": message})
     await respond(send, HTTP[type(error)], [body], headers)
+    return HTTP[type(error)]
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -3,11 +3,16 @@
 Names follow KServe's model server where it has one (`request_predict_seconds`).
 """
 
+import asyncio
+from collections import Counter
+from typing import Any
+
 from ray.serve import metrics
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _TAGS = ("model_name", "model_version")
+_FLUSH_S = 1.0
 
 
 class RayMetrics:
@@ -22,50 +27,68 @@ class RayMetrics:
             description="Inference requests that failed, by kind of error.",
             tag_keys=(*_TAGS, "kind"),
         )
-        self._predict = metrics.Histogram(
+        self._predict = _Histogram(
             "request_predict_seconds",
-            description="A request in the data plane: validation, queue and model.",
-            boundaries=_SECONDS,
-            tag_keys=_TAGS,
+            "A request in the data plane: validation, queue and model.",
+            _SECONDS,
         )
-        self._queue = metrics.Histogram(
+        self._queue = _Histogram(
             "request_queue_seconds",
-            description="Mean time in the queue of the requests of one batch.",
-            boundaries=_SECONDS,
-            tag_keys=_TAGS,
+            "Mean time in the queue of the requests of one batch.",
+            _SECONDS,
         )
-        self._inference = metrics.Histogram(
+        self._inference = _Histogram(
             "model_inference_seconds",
-            description="One execution of the model, hop included when remote.",
-            boundaries=_SECONDS,
-            tag_keys=_TAGS,
+            "One execution of the model, hop included when remote.",
+            _SECONDS,
         )
-        self._rows = metrics.Histogram(
-            "model_batch_size",
-            description="Rows in one execution of the model.",
-            boundaries=_ROWS,
-            tag_keys=_TAGS,
-        )
-        self._tags: dict[tuple[str, str], dict[str, str]] = {}
+        self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
+        # Counted here and handed on each second: counters add up, so nothing is lost by waiting.
+        self._counted: Counter[tuple[str, str, str]] = Counter()
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_later(_FLUSH_S, self._flush)
 
-    def batch(self, model: str, version: str, rows: int, queued: float, spent: float) -> None:
-        """One executed batch."""
-        tags = self._of(model, version)
-        self._queue.observe(queued, tags)
-        self._inference.observe(spent, tags)
-        self._rows.observe(rows, tags)
+    def execution(self, model: str, version: str, spent: float) -> None:
+        """One execution of the model."""
+        self._inference.observe(spent, model, version)
+
+    def batch(self, model: str, version: str, rows: int, queued: float) -> None:
+        """What an execution of a batched model was made of."""
+        self._queue.observe(queued, model, version)
+        self._rows.observe(rows, model, version)
 
     def request(self, model: str, version: str, error: str, seconds: float) -> None:
         """One finished request."""
-        tags = self._of(model, version)
-        self._requests.inc(1, tags)
-        self._predict.observe(seconds, tags)
-        if error:
-            self._errors.inc(1, {**tags, "kind": error})
+        self._counted[model, version, error] += 1
+        self._predict.observe(seconds, model, version)
 
-    def _of(self, model: str, version: str) -> dict[str, str]:
-        key = (model, version)
-        tags = self._tags.get(key)
+    def _flush(self) -> None:
+        self._loop.call_later(_FLUSH_S, self._flush)
+        counted, self._counted = self._counted, Counter()
+        for (model, version, error), count in counted.items():
+            tags = {"model_name": model, "model_version": version}
+            self._requests.inc(count, tags)
+            if error:
+                self._errors.inc(count, {**tags, "kind": error})
+
+
+class _Histogram:
+    """Serve's histogram, its tags merged and checked once per model version and not per value."""
+
+    def __init__(self, name: str, description: str, boundaries: list[Any]) -> None:
+        self._histogram = metrics.Histogram(
+            name, description=description, boundaries=boundaries, tag_keys=_TAGS
+        )
+        self._tags: dict[tuple[str, str], dict[str, str]] = {}
+
+    def observe(self, value: float, model: str, version: str) -> None:
+        """One value."""
+        tags = self._tags.get((model, version))
         if tags is None:
-            tags = self._tags[key] = {"model_name": model, "model_version": version}
-        return tags
+            # Through the front door once: it checks the tags.
+            self._histogram.observe(value, {"model_name": model, "model_version": version})
+            self._tags[model, version] = self._histogram._get_final_tags(
+                {"model_name": model, "model_version": version}
+            )
+            return
+        self._histogram._metric.record(value, tags=tags)

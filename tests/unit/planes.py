@@ -18,7 +18,10 @@ class Recorded:
         self.batches: list[tuple[str, str, int]] = []
         self.requests: list[tuple[str, str, str]] = []
 
-    def batch(self, model: str, version: str, rows: int, queued: float, spent: float) -> None:
+    def execution(self, model: str, version: str, spent: float) -> None:
+        assert spent >= 0
+
+    def batch(self, model: str, version: str, rows: int, queued: float) -> None:
         self.batches.append((model, version, rows))
 
     def request(self, model: str, version: str, error: str, seconds: float) -> None:
