@@ -8,10 +8,12 @@ LOCKS := configs/locks
 TORCH := 2.13.0
 pip = $(1)/bin/python -m pip --disable-pip-version-check install --quiet
 PIP := $(call pip,$(VENV))
+# Without the program $(1) the benchmark goes on, with a Python client that takes more of the cores.
+want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: Debian's $(2) has it"
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models check deploy test lint load lock protos clean
+.PHONY: run models check deploy test lint load bench lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: models
@@ -42,6 +44,13 @@ load: $(VENV)/.test
 	@HTTP_PORT=$(or $(HTTP_PORT),8000) GRPC_PORT=$(or $(GRPC_PORT),9000) \
 		$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary \
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
+
+## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS
+bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
+	@$(call want,wrk,wrk)
+	@$(call want,h2load,nghttp2-client)
+	@$(BIN)/python -m loadtests.bench --case $(or $(CASE),table) --rounds $(or $(ROUNDS),5) \
+		--seconds $(or $(SECONDS_EACH),4) $(if $(SERVERS),--servers $(SERVERS)) $(ARGS)
 
 ## lock: resolve pyproject.toml anew into configs/locks
 lock: $(VENV)/.serve

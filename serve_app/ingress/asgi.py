@@ -3,9 +3,10 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 from serve_app.config import Limits
+from serve_app.deadlines import Departures
 from serve_app.errors import InvalidArgument, TooLarge
 from serve_app.ingress.cork import corked
 
@@ -14,9 +15,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = dict[bytes, bytes]
+T = TypeVar("T")
+R = TypeVar("R")
 
 JSON = (b"content-type", b"application/json")
 OCTETS = (b"content-type", b"application/octet-stream")
+CODINGS = (b"gzip", b"deflate")
 _OFF_LOOP = 2**16  # from this size on, (de)compression leaves the event loop
 
 
@@ -30,6 +34,19 @@ async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > limit:
         raise TooLarge(f"the body has {int(length)} bytes, the limit (maxBodyBytes) is {limit}")
+    body = await collect(receive, limit)
+    coding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if coding in (b"identity", b""):
+        return body
+    if coding not in CODINGS:
+        raise InvalidArgument(
+            f"Content-Encoding must be gzip or deflate, got '{coding.decode('latin-1')}'"
+        )
+    return await inflate(body, coding, limit)
+
+
+async def collect(receive: Receive, limit: int, framing: int = 0) -> bytes:
+    """A body as it was sent, of at most `limit` bytes and `framing` more."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Disconnected
@@ -42,27 +59,42 @@ async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes
                 raise Disconnected
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > limit:
+            if size > limit + framing:
                 raise TooLarge(f"the body is longer than the limit (maxBodyBytes) of {limit} bytes")
         body = b"".join(parts)
-    if len(body) > limit:
+    if len(body) > limit + framing:
         raise TooLarge(f"the body has {len(body)} bytes, the limit (maxBodyBytes) is {limit}")
-    coding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if coding in (b"identity", b""):
-        return body
-    if coding not in (b"gzip", b"deflate"):
-        raise InvalidArgument(
-            f"Content-Encoding must be gzip or deflate, got '{coding.decode('latin-1')}'"
-        )
+    return body
+
+
+async def inflate(body: bytes, coding: bytes, limit: int) -> bytes:
+    """A body decompressed, off the event loop when it is large; TooLarge beyond `limit`."""
     if len(body) < _OFF_LOOP:
         return _inflate(body, coding, limit)
     return await asyncio.to_thread(_inflate, body, coding, limit)
 
 
-async def departure(receive: Receive) -> None:
-    """Return when the client has left; to be awaited once the whole body was read."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def watched(
+    call: Callable[[T], Awaitable[R]], departures: Departures
+) -> Callable[[T, Receive], Awaitable[R]]:
+    """`call`, cancelled when the client leaves; its body must have been read. Raises Disconnected."""
+
+    async def run(request: T, receive: Receive) -> R:
+        async def departure() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        task = departures.watch(departure)
+        try:
+            result = await call(request)
+        except BaseException:
+            if departures.forget(task):
+                raise Disconnected from None
+            raise
+        departures.forget(task)
+        return result
+
+    return run
 
 
 def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:

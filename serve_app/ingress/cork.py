@@ -8,19 +8,28 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 class Cork:
     """Stands in for a transport: keeps the first write back until the second."""
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_finished", "_head", "_transport")
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._head: bytes | None = None
+        self._finished = False
 
     def write(self, data: bytes) -> None:
         """The head waits for the body; what follows goes straight out."""
+        if self._finished:
+            return
         if self._head is None:
             self._head = data
             return
         head, self._head = self._head, b""
         self._transport.writelines((head, data) if head else (data,))
+
+    def finish(self, *parts: bytes) -> None:
+        """Write the head and the whole rest, and drop what uvicorn would end it with."""
+        head, self._head = self._head or b"", b""
+        self._transport.writelines((head, *parts))
+        self._finished = True
 
     def flush(self) -> None:
         """Write a head that no body followed."""

@@ -19,11 +19,14 @@ from ray.serve._private.common import RequestMetadata, RequestProtocol
 from ray.serve._private.tracing_utils import is_tracing_enabled
 from starlette.middleware import Middleware
 
-from serve_app.ingress.asgi import Receive, Scope, Send
+from serve_app.deadlines import Departures
+from serve_app.ingress import grpc_http1
+from serve_app.ingress.asgi import Receive, Scope, Send, watched
 
 log = logging.getLogger("tandem")
 
 _PATHS = ("/v2", "/v1")
+FULL = "the Router has max_ongoing_requests in flight; try again later"
 
 
 class Local:
@@ -108,7 +111,10 @@ class DirectApp:
         try:
             if _local is not None and _local.loop is asyncio.get_running_loop():
                 # Serve's own middleware, around a method of the replica.
-                self._counter = Counter(app._app.__self__, RequestProtocol.HTTP)
+                replica = app._app.__self__
+                self._counter = Counter(replica, RequestProtocol.HTTP)
+                self._grpc_counter = Counter(replica, RequestProtocol.GRPC)
+                self._infer = watched(_local.servicer.infer_bytes, Departures())
                 self._local = _local
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)
@@ -116,6 +122,9 @@ class DirectApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
         local = self._local
+        if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
+            await self._grpc(scope, receive, send)
+            return
         if (
             local is None
             or scope["type"] != "http"
@@ -130,6 +139,22 @@ class DirectApp:
             status = await local.app(scope, receive, send)
         finally:
             self._counter.leave(scope["method"], str(status), status >= 400)
+
+    async def _grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._local is None:
+            # A proxy, where calls end up while HAProxy knows no Router.
+            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
+            return
+        if self._grpc_counter.full():
+            await grpc_http1.refuse(send, grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
+            return
+        self._grpc_counter.enter()
+        status = "CANCELLED"
+        try:
+            limit = self._local.servicer.limits.max_body_bytes
+            status = await grpc_http1.answer(scope, receive, send, self._infer, limit)
+        finally:
+            self._grpc_counter.leave(grpc_http1.PATH, status, status != "OK")
 
 
 def direct_servicer(server: Any, service: str) -> Any:
@@ -159,7 +184,7 @@ class DirectServicer:
         async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
             if counter.full():
                 context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
-                context.set_details("the Router has max_ongoing_requests in flight; try again later")
+                context.set_details(FULL)
                 return b""
             counter.enter()
             status = "CANCELLED"

@@ -133,7 +133,7 @@ class GrpcServicer:
     async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Inference."""
         try:
-            return Raw((await self._infer(request)).SerializeToString())
+            return Raw(await self.infer_bytes(request))
         except TandemError as error:
             return _failed(error, grpc_context)
         except Exception as error:
@@ -150,6 +150,10 @@ class GrpcServicer:
                 log.error("the ingress itself failed", exc_info=error)
                 answer = pb.ModelStreamInferResponse(error_message=_INTERNAL)
             yield Raw(answer.SerializeToString())
+
+    async def infer_bytes(self, data: bytes) -> bytes:
+        """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
+        return (await self._infer(data)).SerializeToString()
 
     async def _infer(self, data: bytes) -> pb.ModelInferResponse:
         limit = self.limits.max_body_bytes

@@ -26,15 +26,14 @@ from serve_app.ingress.asgi import (
     Receive,
     Scope,
     Send,
-    departure,
     read_body,
     respond,
     respond_packed,
+    watched,
 )
 from serve_app.ingress.docs import docs_app
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
 from serve_app.protocol import elements, rest_codec, v1_codec
-from serve_app.protocol.tensors import InferRequest, InferResponse
 
 log = logging.getLogger("tandem")
 
@@ -55,7 +54,7 @@ class RestApp:
         self.plane = plane
         self.limits = limits
         self._docs = docs_app(plane)
-        self._departures = Departures()
+        self._infer_watched = watched(plane.infer, Departures())
         self._plain = {
             "/v2/health/live": ("GET", self._live),
             "/v2/health/ready": ("GET", self._ready),
@@ -123,25 +122,13 @@ class RestApp:
         except TandemError as error:
             self.plane.refused(name, version, error)
             raise
-        response = await self._watched(receive, request)
+        response = await self._infer_watched(request, receive)
         parts, json_length = rest_codec.encode_response(response, request)
         out = [JSON]
         if json_length is not None:
             out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
-
-    async def _watched(self, receive: Receive, request: InferRequest) -> InferResponse:
-        """Run it until it is answered or its client leaves."""
-        task = self._departures.watch(lambda: departure(receive))
-        try:
-            response = await self.plane.infer(request)
-        except BaseException:
-            if self._departures.forget(task):
-                raise Disconnected from None
-            raise
-        self._departures.forget(task)
-        return response
 
     async def _about(self, send: Send, name: str, version: str, verb: str | None) -> None:
         if verb == "ready":
@@ -168,7 +155,7 @@ class RestApp:
         model = self.plane.model(name)
         described = model.versions[model.resolve("")]
         request, by_row = v1_codec.decode_request(body, name, described)
-        answer = v1_codec.encode_response(await self._watched(receive, request), by_row)
+        answer = v1_codec.encode_response(await self._infer_watched(request, receive), by_row)
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
 

@@ -73,7 +73,7 @@ def test_locks(path: Path) -> None:
 
 
 def test_there_are_locks() -> None:
-    assert [path.stem for path in LOCKS] == ["dev", "kserve", "serve"]
+    assert {path.stem for path in LOCKS} == {"dev", "kserve", "kserve-bench", "mlserver", "serve"}
 
 
 def test_serve_lock_is_part_of_the_dev_lock() -> None:
@@ -88,17 +88,28 @@ def test_layers() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_load_tests_import_only_the_protocol() -> None:
+def imports_of_ours(*paths: Path) -> set[str]:
+    """What these files import from serve_app, as dotted names."""
     names: set[str] = set()
-    for path in (ROOT / "loadtests").rglob("*.py"):
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-    ours = {name for name in names if name.split(".")[0] == "serve_app"}
+    return {name for name in names if name.split(".")[0] == "serve_app"}
+
+
+def test_load_tests_import_only_the_protocol() -> None:
+    """But for the servers that the benchmark puts around our runtimes, which know no more than these."""
+    peers = set((ROOT / "loadtests/bench/peers").glob("*.py"))
+    ours = imports_of_ours(*set((ROOT / "loadtests").rglob("*.py")) - peers)
     assert ours
     assert {name for name in ours if not name.startswith("serve_app.protocol.")} == set()
+    parts = ("protocol.", "config.", "errors.", "runtimes.host.")
+    wrapped = imports_of_ours(*peers)
+    assert "serve_app.runtimes.host.ModelHost" in wrapped
+    assert {name for name in wrapped if not name.removeprefix("serve_app.").startswith(parts)} == set()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +117,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     [
         ("serve_app.app", FRAMEWORKS),
         ("loadtests.locustfile", (*FRAMEWORKS, "sklearn", "ray", "serve_app.app")),
+        ("loadtests.bench.__main__", (*FRAMEWORKS, "sklearn", "ray", "uvicorn", "serve_app.runtimes")),
     ],
 )
 def test_imports_stay_light(module: str, absent: tuple[str, ...]) -> None:

@@ -1,0 +1,93 @@
+"""ModelInfer calls that arrive over HTTP/1.1, from HAProxy.
+
+A gRPC call is a POST whose body is a five-byte prefix and a message, and whose answer ends with a
+trailer. HAProxy speaks HTTP/2 to the client and can speak HTTP/1.1 to the replica, trailers
+included, and there uvicorn with httptools does in a third of the time what grpc.aio does. The
+HAProxy wrapper (`serve_app.loopback`) sends ModelInfer this way; all other methods, and every
+client that connects to the replica itself, get grpc.aio.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from grpc import StatusCode
+
+from serve_app.errors import InvalidArgument, TandemError
+from serve_app.ingress.asgi import (
+    CODINGS,
+    Disconnected,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    collect,
+    inflate,
+)
+from serve_app.ingress.cork import corked
+from serve_app.ingress.status import GRPC
+
+log = logging.getLogger("tandem")
+
+PATH = "/inference.GRPCInferenceService/ModelInfer"
+_PREFIX = 5  # compressed or not (1), length (4, big-endian)
+_HEADERS = [
+    (b"content-type", b"application/grpc"),
+    (b"grpc-accept-encoding", b"identity,deflate,gzip"),
+]
+
+Infer = Callable[[bytes, Receive], Awaitable[bytes]]
+
+
+async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
+    """Answer one call with what `infer` makes of its message; the name of its status."""
+    headers: Headers = dict(scope["headers"])
+    try:
+        message = await _message(receive, headers, limit)
+        data = await infer(message, receive)
+    except TandemError as error:
+        code = GRPC[type(error)]
+        await refuse(send, code, error.message)
+        return str(code.name)
+    except Disconnected:
+        return "CANCELLED"
+    except Exception:
+        log.exception("the ingress itself failed on %s", PATH)
+        await refuse(send, StatusCode.INTERNAL, "internal error; the server log has it")
+        return "INTERNAL"
+    if (cork := corked(send)) is None:
+        await refuse(send, StatusCode.UNAVAILABLE, "this replica can't answer gRPC here; try again")
+        return "UNAVAILABLE"
+    start = [*_HEADERS, (b"transfer-encoding", b"chunked"), (b"trailer", b"grpc-status")]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    # By hand, because uvicorn knows no trailers, and to spare it a copy of the message.
+    frame = b"%x\r\n\0%b" % (len(data) + _PREFIX, len(data).to_bytes(4, "big"))
+    cork.finish(frame, data, b"\r\n0\r\ngrpc-status: 0\r\n\r\n")
+    await send({"type": "http.response.body"})
+    return "OK"
+
+
+async def refuse(send: Send, code: StatusCode, message: str) -> None:
+    """An error: headers alone, as gRPC has it when there is no message."""
+    text = quote(message.encode("utf-8", "replace")[:4096], safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
+    headers = [
+        *_HEADERS,
+        (b"grpc-status", b"%d" % code.value[0]),
+        (b"grpc-message", text.encode()),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body"})
+
+
+async def _message(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The one message of a unary call, decompressed."""
+    body = await collect(receive, limit, framing=_PREFIX)
+    if len(body) < _PREFIX or len(body) != _PREFIX + int.from_bytes(body[1:_PREFIX], "big"):
+        raise InvalidArgument(f"the call's {len(body)} bytes are not one gRPC message")
+    if not body[0]:
+        return body[_PREFIX:]
+    coding = headers.get(b"grpc-encoding", b"identity")
+    if coding not in CODINGS:
+        raise InvalidArgument(f"grpc-encoding must be gzip or deflate, got '{coding.decode('latin-1')}'")
+    return await inflate(body[_PREFIX:], coding, limit)
