@@ -64,7 +64,7 @@ def write(sample: Sample, request_id: str) -> bytes:
     message = ModelInferRequest(model_name=sample.model, id=request_id)
     for name, array in sample.inputs.items():
         message.inputs.add(name=name, datatype=v2_datatype(array), shape=array.shape)
-        message.raw_input_contents.append(raw.encode(array))
+        message.raw_input_contents.append(bytes(raw.encode(array)))
     return message.SerializeToString()
 
 

@@ -7,6 +7,8 @@ tool=$(mktemp -d)
 trap 'rm -rf "$tool"' EXIT
 "$1" -m venv "$tool/venv"
 "$tool/venv/bin/python" -m pip --disable-pip-version-check install --quiet uv
+# Not the user's cache: a package's page that is older than another's lacks versions that one needs.
+export UV_CACHE_DIR="$tool/cache"
 
 compile() { # compile OUTPUT ARGUMENTS...
   output=$1

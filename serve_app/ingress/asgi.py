@@ -2,13 +2,14 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from serve_app.config import Limits
 from serve_app.deadlines import Departures
 from serve_app.errors import InvalidArgument, TooLarge
 from serve_app.ingress.cork import corked
+from serve_app.protocol.wire import Buffer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -117,20 +118,25 @@ def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:
 
 
 async def respond(
-    send: Send, status: int, body: list[bytes], headers: list[tuple[bytes, bytes]]
+    send: Send, status: int, body: Sequence[Buffer], headers: list[tuple[bytes, bytes]]
 ) -> None:
     """One whole answer, the length stated."""
-    data = body[0] if len(body) == 1 else b"".join(body)
-    headers.append((b"content-length", b"%d" % len(data)))
+    headers.append((b"content-length", b"%d" % sum(map(len, body))))
     cork = corked(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})
     if cork is not None:
-        cork.flush()  # an answer to HEAD has no body
+        cork.finish(body)
+        await send({"type": "http.response.body"})
+    else:
+        await send({"type": "http.response.body", "body": b"".join(body)})
 
 
 async def respond_packed(
-    send: Send, body: list[bytes], headers: list[tuple[bytes, bytes]], accept: bytes | None, least: int
+    send: Send,
+    body: Sequence[Buffer],
+    headers: list[tuple[bytes, bytes]],
+    accept: bytes | None,
+    least: int,
 ) -> None:
     """A 200 answer, compressed when the client asked for it and it is large enough to pay."""
     coding = _chosen(accept) if accept and sum(map(len, body)) >= least else None

@@ -1,46 +1,39 @@
-"""An answer's head and body in one write: one system call less, and one packet less to wake up for."""
+"""An answer's head and body in one write, without joining its parts: fewer system calls and copies,
+and one packet less to wake up for."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from serve_app.protocol.wire import Buffer
+
 
 class Cork:
-    """Stands in for a transport: keeps the first write back until the second."""
+    """Stands in for the transport of one answer: keeps its head back until the body is there."""
 
-    __slots__ = ("_finished", "_head", "_transport")
+    __slots__ = ("_cycle", "_finished", "_head", "_transport")
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle: Any = cycle
+        self._transport: Any = cycle.transport
+        self._head = b""
         self._finished = False
 
     def write(self, data: bytes) -> None:
-        """The head waits for the body; what follows goes straight out."""
-        if self._finished:
-            return
-        if self._head is None:
-            self._head = data
-            return
-        head, self._head = self._head, b""
-        self._transport.writelines((head, data) if head else (data,))
+        """uvicorn's own writes: first the head; what it has for an end is not needed any more."""
+        if not self._finished:
+            self._head += data
 
-    def finish(self, *parts: bytes) -> None:
-        """Write the head and the whole rest, and drop what uvicorn would end it with."""
-        head, self._head = self._head or b"", b""
-        self._transport.writelines((head, *parts))
+    def finish(self, body: Sequence[Buffer]) -> None:
+        """Write the head and the whole body; uvicorn is to be told afterwards that it ends."""
         self._finished = True
-
-    def flush(self) -> None:
-        """Write a head that no body followed."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        """After whatever waits."""
-        self.flush()
-        self._transport.close()
+        if not self._head:
+            return  # the client had left, and uvicorn wrote nothing
+        if self._cycle.scope["method"] == "HEAD":
+            body = ()
+        self._cycle.expected_content_length = 0
+        self._transport.writelines((self._head, *body))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -51,5 +44,6 @@ def corked(send: Any) -> Cork | None:
     cycle = getattr(send, "__self__", None)
     if type(cycle) is not RequestResponseCycle:
         return None
-    cork = cycle.transport = Cork(cycle.transport)  # type: ignore[assignment]
+    cork = Cork(cycle)
+    cycle.transport = cork  # type: ignore[assignment]
     return cork

@@ -114,7 +114,7 @@ class DirectApp:
                 replica = app._app.__self__
                 self._counter = Counter(replica, RequestProtocol.HTTP)
                 self._grpc_counter = Counter(replica, RequestProtocol.GRPC)
-                self._infer = watched(_local.servicer.infer_bytes, Departures())
+                self._infer = watched(_local.servicer.infer_parts, Departures())
                 self._local = _local
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)

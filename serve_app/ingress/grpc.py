@@ -18,11 +18,13 @@ from serve_app.ingress.direct import direct_servicer
 from serve_app.ingress.status import GRPC
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol.wire import Buffer, joined
 
 log = logging.getLogger("tandem")
 
 SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 POOL = pb.DESCRIPTOR.pool
+_STREAMED = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 _INTERNAL = "internal error; the server log has it"
 
 
@@ -133,7 +135,7 @@ class GrpcServicer:
     async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Inference."""
         try:
-            return Raw(await self.infer_bytes(request))
+            return Raw(b"".join(await self.infer_parts(request)))
         except TandemError as error:
             return _failed(error, grpc_context)
         except Exception as error:
@@ -143,19 +145,17 @@ class GrpcServicer:
         """Inference request by request, in order; an error answers in its place in the stream."""
         async for item in request:
             try:
-                answer = pb.ModelStreamInferResponse(infer_response=await self._infer(item))
+                answer = b"".join(await self.infer_parts(item))
+                parts = joined(b"", _STREAMED, [answer])
             except TandemError as error:
-                answer = pb.ModelStreamInferResponse(error_message=error.message)
+                parts = [_stream_error(error.message)]
             except Exception as error:
                 log.error("the ingress itself failed", exc_info=error)
-                answer = pb.ModelStreamInferResponse(error_message=_INTERNAL)
-            yield Raw(answer.SerializeToString())
+                parts = [_stream_error(_INTERNAL)]
+            yield Raw(b"".join(parts))
 
-    async def infer_bytes(self, data: bytes) -> bytes:
+    async def infer_parts(self, data: Buffer) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
-        return (await self._infer(data)).SerializeToString()
-
-    async def _infer(self, data: bytes) -> pb.ModelInferResponse:
         limit = self.limits.max_body_bytes
         try:
             if len(data) > limit:
@@ -175,6 +175,10 @@ class GrpcServicer:
             return _failed(error, context)
         except Exception as error:
             return _broken(error, context)
+
+
+def _stream_error(message: str) -> bytes:
+    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()  # type: ignore[no-any-return]
 
 
 def _failed(error: TandemError, context: Any) -> Raw:

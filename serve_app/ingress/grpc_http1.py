@@ -8,7 +8,7 @@ client that connects to the replica itself, get grpc.aio.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import quote
 
 from grpc import StatusCode
@@ -26,6 +26,7 @@ from serve_app.ingress.asgi import (
 )
 from serve_app.ingress.cork import corked
 from serve_app.ingress.status import GRPC
+from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
@@ -36,7 +37,7 @@ _HEADERS = [
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
 ]
 
-Infer = Callable[[bytes, Receive], Awaitable[bytes]]
+Infer = Callable[[Buffer, Receive], Awaitable[Sequence[Buffer]]]
 
 
 async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
@@ -55,14 +56,16 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
         log.exception("the ingress itself failed on %s", PATH)
         await refuse(send, StatusCode.INTERNAL, "internal error; the server log has it")
         return "INTERNAL"
-    if (cork := corked(send)) is None:
-        await refuse(send, StatusCode.UNAVAILABLE, "this replica can't answer gRPC here; try again")
+    cork = corked(send)
+    if cork is None:
+        await refuse(send, StatusCode.UNAVAILABLE, "no answer to gRPC this way; try again")
         return "UNAVAILABLE"
     start = [*_HEADERS, (b"transfer-encoding", b"chunked"), (b"trailer", b"grpc-status")]
     await send({"type": "http.response.start", "status": 200, "headers": start})
     # By hand, because uvicorn knows no trailers, and to spare it a copy of the message.
-    frame = b"%x\r\n\0%b" % (len(data) + _PREFIX, len(data).to_bytes(4, "big"))
-    cork.finish(frame, data, b"\r\n0\r\ngrpc-status: 0\r\n\r\n")
+    size = sum(map(len, data))
+    frame = b"%x\r\n\0%b" % (size + _PREFIX, size.to_bytes(4, "big"))
+    cork.finish((frame, *data, b"\r\n0\r\ngrpc-status: 0\r\n\r\n"))
     await send({"type": "http.response.body"})
     return "OK"
 
@@ -80,13 +83,13 @@ async def refuse(send: Send, code: StatusCode, message: str) -> None:
     await send({"type": "http.response.body"})
 
 
-async def _message(receive: Receive, headers: Headers, limit: int) -> bytes:
+async def _message(receive: Receive, headers: Headers, limit: int) -> Buffer:
     """The one message of a unary call, decompressed."""
     body = await collect(receive, limit, framing=_PREFIX)
     if len(body) < _PREFIX or len(body) != _PREFIX + int.from_bytes(body[1:_PREFIX], "big"):
         raise InvalidArgument(f"the call's {len(body)} bytes are not one gRPC message")
     if not body[0]:
-        return body[_PREFIX:]
+        return memoryview(body)[_PREFIX:]
     coding = headers.get(b"grpc-encoding", b"identity")
     if coding not in CODINGS:
         raise InvalidArgument(f"grpc-encoding must be gzip or deflate, got '{coding.decode('latin-1')}'")

@@ -1,6 +1,7 @@
 """V2 over gRPC: protobuf messages to and from our types."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from serve_app.protocol.tensors import (
     RequestedOutput,
     Tensor,
 )
+from serve_app.protocol.wire import LARGE, Buffer, joined, split
 
 # The field of InferTensorContents that carries a datatype. FP16 and BF16 have none.
 _FIELD = {
@@ -34,6 +36,8 @@ _FIELD = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
+_RAW_INPUTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
+_RAW_OUTPUTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 _UNSUPPORTED = ("shared_memory_region", "classification")
 
 
@@ -48,10 +52,13 @@ def parse(message: Any, data: bytes) -> Any:
     return message
 
 
-def decode_request(data: bytes) -> tuple[InferRequest, bool]:
+def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
     """A request, and whether its tensors came typed (the answer then goes out typed too)."""
-    message = parse(ModelInferRequest(), data)
-    raws = message.raw_input_contents
+    raws: Sequence[Buffer] = ()
+    if len(data) >= LARGE:
+        data, raws = split(data, _RAW_INPUTS)
+    message = parse(ModelInferRequest(), bytes(data))
+    raws = raws or message.raw_input_contents
     typed = not raws
     if raws and any(tensor.HasField("contents") for tensor in message.inputs):
         raise InvalidArgument("inputs come in raw_input_contents or in contents, never in both")
@@ -128,17 +135,19 @@ def _typed(
     return np.array(values, dtype=dtype).reshape(shape)
 
 
-def encode_response(response: InferResponse, typed: bool) -> ModelInferResponse:
-    """An answer message; raw unless the request came typed and every datatype has a typed form."""
+def encode_response(response: InferResponse, typed: bool) -> list[Buffer]:
+    """An answer's bytes in parts; raw unless the request came typed and all datatypes have a typed
+    form."""
     message = ModelInferResponse(
         model_name=response.model, model_version=response.version, id=response.id
     )
     typed = typed and all(tensor.datatype in _FIELD for tensor in response.outputs)
+    raws = []
     for tensor in response.outputs:
         entry = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape)
         if typed:
             values = getattr(entry.contents, _FIELD[tensor.datatype])
             values.extend(tensor.data.reshape(-1).tolist())
         else:
-            message.raw_output_contents.append(raw.encode(tensor.data))
-    return message
+            raws.append(raw.encode(tensor.data))
+    return joined(message.SerializeToString(), _RAW_OUTPUTS, raws)

@@ -10,6 +10,7 @@ import numpy as np
 
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
+from serve_app.protocol.wire import LARGE, Buffer
 
 _LENGTH = struct.Struct("<I")
 
@@ -32,15 +33,17 @@ def decode(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tens
     return array.reshape(shape)
 
 
-def encode(array: np.ndarray) -> bytes:
-    """The raw form of an array."""
+def encode(array: np.ndarray) -> Buffer:
+    """The raw form of an array: of a large one, the array's own memory."""
     if array.dtype == BYTES:
         parts = []
         for item in array.ravel():
             parts.append(_LENGTH.pack(len(item)))
             parts.append(item)
         return b"".join(parts)
-    return array.tobytes()
+    if array.nbytes < LARGE:
+        return array.tobytes()
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _decode_bytes(data: memoryview, shape: tuple[int, ...], tensor: str) -> np.ndarray:

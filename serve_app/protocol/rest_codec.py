@@ -16,6 +16,7 @@ from serve_app.protocol.tensors import (
     RequestedOutput,
     Tensor,
 )
+from serve_app.protocol.wire import Buffer
 
 _UNSUPPORTED = ("shared_memory_region", "classification")
 
@@ -159,12 +160,12 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def encode_response(response: InferResponse, request: InferRequest) -> tuple[list[bytes], int | None]:
+def encode_response(response: InferResponse, request: InferRequest) -> tuple[list[Buffer], int | None]:
     """The body in parts, and the length of its JSON part when binary tensors follow it."""
     binary = {output.name: output.binary for output in request.outputs or ()}
     head = {"model_name": response.model, "model_version": response.version, "id": response.id}
     parts: list[bytes] = [orjson.dumps(head)[:-1], b',"outputs":[']
-    buffers: list[bytes] = []
+    buffers: list[Buffer] = []
     for index, tensor in enumerate(response.outputs):
         entry = orjson.dumps(
             {"name": tensor.name, "shape": tensor.data.shape, "datatype": tensor.datatype}

@@ -47,7 +47,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def _infer(data: bytes, context: Any) -> bytes:
     request, typed = grpc_codec.decode_request(data)
-    return bytes(grpc_codec.encode_response(_identity(request), typed).SerializeToString())
+    return b"".join(grpc_codec.encode_response(_identity(request), typed))
 
 
 async def _serve(http_port: int, grpc_port: int) -> None:

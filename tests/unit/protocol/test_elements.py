@@ -203,3 +203,95 @@ def test_nan_changes_nothing_else_about_a_body():
     assert read["a"][1:] == [2.0**64, 2**64 - 1, -1, 0.1]
     assert type(read["a"][1]) is float
     assert read["s"] == "NaN \N{GRINNING FACE} \\ud800"
+
+
+PACKED = ["FP32", "FP64", "INT32", "INT64", "UINT8", "INT8"]  # what `struct` reads in one step
+
+
+def numbers(datatype: str) -> st.SearchStrategy[list]:
+    """Lists of what JSON can hold and the datatype takes, its extremes often among them."""
+    if datatype in INTEGERS:
+        limits = np.iinfo(DTYPES[datatype])
+        return st.lists(st.integers(int(limits.min), int(limits.max)))
+    limits = np.finfo(DTYPES[datatype])
+    integers = st.integers(-(2**64), 2**64) | st.sampled_from([2**24 + 1, 2**53 + 1, 10**38, -(2**127)])
+    extremes = [float(value) for value in special(DTYPES[datatype])]
+    floats = st.floats(float(limits.min), float(limits.max)) | st.sampled_from(extremes)
+    return st.lists(integers | floats)
+
+
+@given(st.sampled_from(PACKED).flatmap(lambda name: st.tuples(st.just(name), numbers(name))))
+def test_numbers_are_read_as_numpy_reads_them(case):
+    datatype, data = case
+    dtype = DTYPES[datatype]
+    expected = np.array(data, dtype=np.float64 if dtype.kind == "f" else dtype).astype(dtype)
+    assert same(to_array(data, datatype, (len(data),), "x"), expected)
+
+
+@pytest.mark.parametrize("datatype", PACKED)
+def test_no_numbers(datatype):
+    for data, shape in (([], (0,)), ([[], []], (2, 0)), ([], (0, 3))):
+        assert same(to_array(data, datatype, shape, "x"), np.zeros(shape, DTYPES[datatype]))
+    assert to_json(np.zeros((2, 0), DTYPES[datatype]), "x") == b"[]"
+
+
+FLOAT_MAX = float(np.finfo(np.float32).max)
+TIE = float.fromhex("0x1.ffffffp127")  # between the largest FP32 and what would be the next: rounds up
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "message"),
+    [
+        ("FP32", 3.5e38, "3.5e+38 is out of range for float32"),
+        ("FP32", -1e300, "-1e+300 is out of range for float32"),
+        ("FP32", TIE, "3.4028235677973366e+38 is out of range for float32"),
+        ("FP32", 2**128, "3.402823669209385e+38 is out of range for float32"),
+        ("FP32", 10**39, "1e+39 is out of range for float32"),
+        ("FP32", 10**400, "a value is out of range for float32"),
+        ("FP64", -(10**400), "a value is out of range for float64"),
+        ("INT8", 128, "a value is out of range for int8"),
+        ("UINT8", -1, "a value is out of range for uint8"),
+        ("INT32", -(2**31) - 1, "a value is out of range for int32"),
+        ("INT64", 2**63, "a value is out of range for int64"),
+        ("INT64", 10**400, "a value is out of range for int64"),
+    ],
+)
+def test_out_of_range(datatype, value, message):
+    for data in ([value], [0, value, 0]):
+        with pytest.raises(InvalidArgument) as caught:
+            to_array(data, datatype, (len(data),), "x")
+        assert str(caught.value) == f"tensor 'x': {message}"
+
+
+def test_the_largest_numbers_are_in_range():
+    below = float(np.nextafter(TIE, 0))
+    assert to_array([FLOAT_MAX, -FLOAT_MAX, below], "FP32", (3,), "x").tolist() == [
+        FLOAT_MAX, -FLOAT_MAX, FLOAT_MAX,
+    ]  # fmt: skip
+    largest = float(np.finfo(np.float64).max)
+    assert to_array([largest, int(largest), -largest], "FP64", (3,), "x").tolist() == [
+        largest, largest, -largest,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("datatype", sorted(FLOATS))
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("place", [0, 500, 999])
+def test_one_number_that_is_not_finite_among_many(datatype, odd, place):
+    data = [0.5, -2.0] * 500
+    data[place] = odd
+    array = to_array(data, datatype, (20, 50), "x")
+    assert same(array, np.array(data).astype(DTYPES[datatype]).reshape(20, 50))
+    text = to_json(array, "x")
+    word = {float("inf"): b"Infinity", float("-inf"): b"-Infinity"}.get(odd, b"NaN")
+    assert text.replace(b" ", b"").strip(b"[]").split(b",")[place] == word
+    assert same(to_array(load_json(text), datatype, (20, 50), "x"), array, nan_payloads=False)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_list_follows_the_shape_and_not_the_memory(order):
+    array = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32, order=order)
+    assert to_json(array, "x") == b"[1.0,2.0,3.0,4.0,5.0,6.0]"
+    assert to_json(array[:, ::-2], "x") == b"[3.0,1.0,6.0,4.0]"
+    array[1, 0] = np.nan
+    assert to_json(array, "x").replace(b" ", b"") == b"[1.0,2.0,3.0,NaN,5.0,6.0]"

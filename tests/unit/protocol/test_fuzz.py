@@ -154,9 +154,8 @@ def read_grpc(data: bytes) -> bool:
         request, typed = grpc_codec.decode_request(data)
     except InvalidArgument:
         return False
-    grpc_codec.encode_response(
-        InferResponse("m", "1", request.id, request.inputs), typed
-    ).SerializeToString()
+    response = InferResponse("m", "1", request.id, request.inputs)
+    pb.ModelInferResponse.FromString(b"".join(grpc_codec.encode_response(response, typed)))
     return True
 
 

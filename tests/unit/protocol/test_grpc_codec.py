@@ -74,7 +74,7 @@ def test_typed_requests_made_of_tritons_messages(triton, tensors):
 @given(tensors=several(DATATYPES))
 def test_tritons_client_reads_raw_answers(triton, tensors):
     response = InferResponse("m", "3", "id-2", [Tensor(*tensor) for tensor in tensors])
-    head, outputs = triton("read_response", encode_response(response, False).SerializeToString())
+    head, outputs = triton("read_response", b"".join(encode_response(response, False)))
     assert head == ("m", "3", "id-2")
     for name, datatype, array in tensors:
         got_datatype, got_shape, got = outputs[name]
@@ -88,7 +88,7 @@ def test_tritons_client_reads_raw_answers(triton, tensors):
 @given(tensors=several(FIELDS))
 def test_typed_answers_hold_the_values_in_the_right_field(triton, tensors):
     response = InferResponse("m", "3", "id-2", [Tensor(*tensor) for tensor in tensors])
-    outputs = triton("read_typed_response", encode_response(response, True).SerializeToString())
+    outputs = triton("read_typed_response", b"".join(encode_response(response, True)))
     for name, datatype, array in tensors:
         values = outputs[name].get(FIELDS[datatype], [])
         assert list(outputs[name]) == ([FIELDS[datatype]] if array.size else [])
@@ -103,9 +103,10 @@ def test_typed_answers_hold_the_values_in_the_right_field(triton, tensors):
 @pytest.mark.parametrize("datatype", ["FP16", "BF16"])
 def test_one_tensor_without_a_typed_form_makes_the_whole_answer_raw(datatype):
     half = Tensor("half", datatype, np.ones(2, dtype=DTYPES[datatype]))
-    answer = encode_response(
+    parts = encode_response(
         InferResponse("m", "1", "i", [half, Tensor("n", "INT8", np.ones(1, "i1"))]), True
     )
+    answer = pb.ModelInferResponse.FromString(b"".join(parts))
     assert len(answer.raw_output_contents) == 2
     assert not any(entry.HasField("contents") for entry in answer.outputs)
 

@@ -1,0 +1,75 @@
+"""Large bytes fields of protobuf messages without the copies that protobuf makes of them.
+
+A message is its fields one after the other, in any order. So a large bytes field can be cut out
+before the rest is parsed, and put behind the rest after that was serialized.
+"""
+
+from collections.abc import Iterable
+
+Buffer = bytes | memoryview
+
+LARGE = 2**16  # bytes from which on that pays
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def split(data: Buffer, field: int) -> tuple[bytes, list[memoryview]]:
+    """The message without the bytes field `field`, and the values of that field, in order.
+
+    What isn't a valid message comes back whole, for protobuf to refuse.
+    """
+    view, found, rest, at = memoryview(data), [], [], 0
+    try:
+        while at < len(view):
+            start = at
+            tag, at = _varint(view, at)
+            kind = tag & 7
+            if kind == _BYTES:
+                size, at = _varint(view, at)
+                if at + size > len(view):
+                    raise ValueError
+                if tag >> 3 == field:
+                    found.append(view[at : at + size])
+                    at += size
+                    continue
+                at += size
+            elif kind == _VARINT:
+                _, at = _varint(view, at)
+            elif kind in (_FIXED64, _FIXED32):
+                at += 8 if kind == _FIXED64 else 4
+            else:
+                raise ValueError
+            rest.append(view[start:at])
+    except (IndexError, ValueError):
+        return bytes(data), []
+    return b"".join(rest), found
+
+
+def joined(message: bytes, field: int, values: Iterable[Buffer]) -> list[Buffer]:
+    """A serialized message with `values` for its bytes field `field`, in parts to be sent in turn."""
+    parts: list[Buffer] = [message]
+    for value in values:
+        parts += (_encoded(field << 3 | _BYTES) + _encoded(len(value)), value)
+    return parts
+
+
+def _varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = view[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError
+
+
+def _encoded(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
