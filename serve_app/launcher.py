@@ -102,6 +102,9 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
             # Serve's counts then come from the Router, not from a process that reads a log line
             # of HAProxy's for every request.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+            # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
+            "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
+            "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.direct:middlewares",
             "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
