@@ -34,6 +34,7 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._running: dict[Deadline, None] = {}
+        self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float) -> Deadline:
@@ -45,7 +46,7 @@ class Deadlines:
     def add(self, deadline: Deadline) -> None:
         """Watch it."""
         self._running[deadline] = None
-        if self._timer is None or deadline.end < self._timer.when():
+        if self._timer is None or deadline.end < self._due:
             self._set(deadline.end)
 
     def remove(self, deadline: Deadline) -> None:
@@ -55,6 +56,7 @@ class Deadlines:
     def _set(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._due = when  # not kept by the handles of every event loop
         self._timer = asyncio.get_running_loop().call_at(when, self._fire)
 
     def _fire(self) -> None:

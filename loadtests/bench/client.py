@@ -36,6 +36,8 @@ class Connection(asyncio.Protocol):
 
     async def send(self, data: bytes) -> bool:
         """One request; whether it was answered with 200."""
+        if self._transport.is_closing():
+            raise ConnectionError("the server closed the connection")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(data)
         return await self._answer

@@ -116,7 +116,7 @@ def sentences(rows: int = 1) -> tuple[Request, ...]:
 
 
 def _mix() -> tuple[Request, ...]:
-    """Of forty: twenty-four echoes, ten digits, four sentences, two tensors of 100 kB."""
+    """Of forty: twenty-two echoes, twelve digits, four sentences, two tensors of 100 kB."""
     text, digit, large = sentences(), digits(), binary_request("identity", 100_000, grpc=False)
     block = [echo(), digit[0], echo(), text[0], echo(), echo(), digit[1], echo(), echo(), digit[2]]
     mix = [*block * 4]

@@ -22,13 +22,16 @@ class RemoteBackend:
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch, one hop; sent once more when its replica died (inference has no effects)."""
         try:
-            return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
+            outputs: Arrays = await self._call("predict", version, inputs, parameters)
         except RayActorError:
-            pass
-        try:
-            return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
-        except RayActorError as error:
-            raise Unavailable(f"a replica of model '{self._name}' died: {_first_line(error)}") from None
+            try:
+                outputs = await self._call("predict", version, inputs, parameters)
+            except RayActorError as error:
+                reason = _first_line(error)
+                raise Unavailable(f"a replica of model '{self._name}' died: {reason}") from None
+        for array in outputs.values():
+            array.flags.writeable = False  # ours alone: it can be sent without a copy
+        return outputs
 
     async def describe(self) -> ModelDescription:
         """What the application says of itself."""

@@ -28,8 +28,8 @@ class Cork:
     def finish(self, body: Sequence[Buffer]) -> None:
         """Write the head and the whole body; uvicorn is to be told afterwards that it ends."""
         self._finished = True
-        if not self._head:
-            return  # the client had left, and uvicorn wrote nothing
+        if not self._head or self._transport.is_closing():
+            return  # the client has left
         if self._cycle.scope["method"] == "HEAD":
             body = ()
         self._cycle.expected_content_length = 0

@@ -73,7 +73,9 @@ def _flattened(data: list[Any], tensor: str) -> tuple[list[Any], tuple[int, ...]
 def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     if dtype.char in _PACKED:
         try:  # in one step, and half the time numpy takes; it refuses what doesn't fit
-            return np.frombuffer(struct.pack(f"={len(flat)}{_PACKED[dtype.char]}", *flat), dtype)
+            packed = np.empty(len(flat), dtype)
+            struct.pack_into(f"={len(flat)}{_PACKED[dtype.char]}", packed.data, 0, *flat)
+            return packed
         except (struct.error, OverflowError):
             pass  # below it is found out which one
     try:

@@ -34,15 +34,15 @@ def decode(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tens
 
 
 def encode(array: np.ndarray) -> Buffer:
-    """The raw form of an array: of a large one, the array's own memory."""
+    """The raw form of an array: of a large one that nobody may change, its own memory."""
     if array.dtype == BYTES:
         parts = []
         for item in array.ravel():
             parts.append(_LENGTH.pack(len(item)))
             parts.append(item)
         return b"".join(parts)
-    if array.nbytes < LARGE:
-        return array.tobytes()
+    if array.nbytes < LARGE or array.flags.writeable:
+        return array.tobytes()  # a copy, for what is sent may wait for its client longer than a model
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 

@@ -27,6 +27,8 @@ class ModelHost:
         self.config = config
         self.name = config.name or ""
         self._gpu = gpu
+        # A user's class may keep the arrays it returns, and change them; frameworks' are new each time.
+        self._ours = config.model_format != "python"
         self._runtimes: dict[str, Runtime] = {}
         self._outputs: dict[str, dict[str, TensorSpec]] = {}
         self._async: dict[str, bool] = {}
@@ -116,6 +118,8 @@ class ModelHost:
                     f"output '{name}' of model '{self.name}' is {datatype} {list(array.shape)}, "
                     f"but {declared} in its metadata"
                 )
+            if self._ours:
+                array.flags.writeable = False  # so it is sent as it is, without a copy
             arrays[name] = array
         if missing := [name for name in specs if name not in arrays]:
             raise ModelFailed(f"model '{self.name}' didn't return {', '.join(missing)}")

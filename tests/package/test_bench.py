@@ -1,6 +1,7 @@
 """The benchmark: its points, its load generators against the bare server, its checks and figures."""
 
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from loadtests.bench import generators, report
 from loadtests.bench.answers import Answers, Refused, ask
 from loadtests.bench.generators import Sample, send
 from loadtests.bench.peers import hosted
-from loadtests.bench.points import BARE, CASES, Point, Request, binary_request, chosen, digits, echo
+from loadtests.bench.points import BARE, CASES, Point, binary_request, chosen, digits, echo
 from loadtests.bench.report import TARGETS, Ratio
 from loadtests.bench.servers import CONFIG, SERVERS, Server, _config
 from loadtests.bench.session import Results
@@ -72,7 +73,7 @@ def test_points_fit_their_generators() -> None:
     assert all(request.body.count(b"pixels") == 1 for request in digits(3))
 
 
-@pytest.mark.parametrize(("program", "point"), [("wrk", ECHO), ("wrk", BINARY), ("h2load", GRPC)])
+@pytest.mark.parametrize(("program", "point"), [("wrk", ECHO), ("h2load", GRPC)])
 def test_compiled_clients(bare: Server, program: str, point: Point) -> None:
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
@@ -94,10 +95,20 @@ def test_the_python_client_in_an_open_loop(bare: Server) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, 50])
-def test_failed_requests_are_counted(bare: Server, rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("keeps", [True, False], ids=["keeps connections", "closes connections"])
+def test_failed_requests_are_noticed(
+    other: Any, rate: float, keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*args: Any, **options: Any) -> Any:
+        return subprocess.run(*args, **{**options, "timeout": 6})
+
     monkeypatch.setattr(generators, "tool", lambda grpc: "python")
-    bad = replace(ECHO, requests=(echo(), Request("identity", b"{")))
-    assert send(bad, bare.http_port, 0.2, rate).errors > 0
+    monkeypatch.setattr(generators, "subprocess", SimpleNamespace(run=run))
+    other.status, other.keeps = 500, keeps
+    try:
+        assert send(ECHO, other.port(ECHO), 0.2, rate).errors > 0
+    except RuntimeError:
+        assert not keeps
 
 
 @pytest.mark.parametrize(("program", "point"), [("wrk", ECHO), ("h2load", GRPC)])
@@ -132,11 +143,14 @@ def other() -> Iterator[Any]:
     """A server that answers what its `says` holds, with `status`."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             body = orjson.dumps({"outputs": found.says})
             self.send_response(found.status)
             self.send_header("content-length", str(len(body)))
+            self.send_header("connection", "keep-alive" if found.keeps else "close")
             self.end_headers()
             self.wfile.write(body)
 
@@ -144,8 +158,9 @@ def other() -> Iterator[Any]:
             """Not to standard error."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
         found = SimpleNamespace(
-            name="other", status=200, says=[], port=lambda point: server.server_address[1]
+            name="other", status=200, keeps=True, says=[], port=lambda point: server.server_address[1]
         )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -177,7 +192,7 @@ def test_a_different_answer_is_noticed(bare: Server, other: Any, says: list[Any]
 
 def test_an_error_is_a_refusal(bare: Server, other: Any) -> None:
     other.status = 415
-    with pytest.raises(Refused, match='415 {"outputs"'):
+    with pytest.raises(Refused, match=r'415 \{"outputs"'):
         Answers().check(other, ECHO)
     with pytest.raises(Refused):
         ask(bare, GRPC, replace(GRPC.requests[0], body=b"{"))
@@ -222,7 +237,8 @@ def test_the_better_peer_is_the_better_one_by_the_points_figure() -> None:
         "", ">= 2.0x, >= 0.3x of the limit",
     ]  # fmt: skip
     assert row(found, LATENCY) == [
-        "p50, ms", "2.00", "1.50x (1.00-2.00) kserve", "0.50x (0.50-0.50) mlserver-tuned", "", "<= 0.75x",
+        "p50, ms", "2.00", "1.50x (1.00-2.00) kserve", "0.50x (0.50-0.50) mlserver-tuned",
+        "", "<= 0.75x",
     ]  # fmt: skip
 
 
@@ -286,5 +302,5 @@ def test_every_model_of_the_cases_is_there() -> None:
 
 def test_servers_and_their_config() -> None:
     assert CONFIG.exists()
-    assert list(SERVERS)[0] == report.US
+    assert next(iter(SERVERS)) == report.US
     assert BARE in SERVERS

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serve_app.config import Limits
-from serve_app.ingress.cork import Cork, corked
+from serve_app.ingress.cork import corked
 from serve_app.ingress.rest import RestApp
 from tests.unit.ingress.rest_bodies import BODY, INFER
 from tests.unit.loops import event_loop_policy  # noqa: F401
@@ -376,51 +376,6 @@ async def test_leaving_just_before_a_quick_answer(server, client, the_plane, slo
     other = Client(server.address)
     assert await other.ask(LIVE) == ALIVE
     other.close()
-
-
-class Recorder:
-    """A transport that keeps its calls."""
-
-    def __init__(self) -> None:
-        self.calls: list[Any] = []
-
-    def write(self, data: bytes) -> None:
-        self.calls.append(data)
-
-    def writelines(self, parts: Any) -> None:
-        self.calls.append(b"|".join(parts))
-
-    def close(self) -> None:
-        self.calls.append("close")
-
-    def is_closing(self) -> bool:
-        return "close" in self.calls
-
-
-def test_the_head_waits_for_the_body():
-    transport = Recorder()
-    cork = Cork(transport)
-    cork.write(b"head")
-    assert transport.calls == []
-    cork.write(b"body")
-    cork.write(b"more")
-    cork.flush()
-    assert transport.calls == [b"head|body", b"more"]
-    assert not cork.is_closing()
-    cork.close()
-    assert cork.is_closing()
-
-
-@pytest.mark.parametrize("way", ["flush", "close"])
-def test_a_head_alone_goes_out_once(way):
-    transport = Recorder()
-    cork = Cork(transport)
-    cork.flush()
-    cork.write(b"head")
-    getattr(cork, way)()
-    cork.flush()
-    cork.write(b"late")
-    assert transport.calls == [b"head", *(["close"] if way == "close" else []), b"late"]
 
 
 def test_only_uvicorns_own_send_is_corked():
