@@ -60,6 +60,8 @@ def build_model(args: dict[str, Any]) -> Application:
     if config.model_format != "transformers":
         return replica
     tokenizer = config.tokenizer or TokenizerConfig()
+    if not tokenizer.replicas:
+        return replica
     return serve.deployment(
         Tokenizer,
         name=TOKENIZER,

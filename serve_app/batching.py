@@ -1,7 +1,10 @@
 """Coalescing requests into batches. Plain asyncio: knows no models, no Ray.
 
 A batch leaves as soon as one of `in_flight` slots is free, so an idle model answers at once and a
-busy one finds its batch already waiting. `max_latency` adds a wait for company while idle.
+busy one finds its batch already waiting. `max_latency` adds a wait for company while idle. Of the
+slots, `spare` hold batches that wait at a replica behind the one it computes: that hides the way
+there. Where computing takes so long that the way is nothing beside it, they take full batches only:
+a half-full one would leave early just to wait there, and miss who comes meanwhile.
 """
 
 import asyncio
@@ -15,6 +18,8 @@ import numpy as np
 
 from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
 from serve_app.protocol.tensors import Arrays, Parameters
+
+_LONG_S = 0.02  # a hop takes a tenth of it
 
 Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
 # Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.
@@ -59,21 +64,23 @@ class Batcher:
         max_latency: float = 0,
         in_flight: int = 1,
         observe: Observe | None = None,
+        spare: int = 0,
     ) -> None:
         self._execute = execute
         self._max_rows = max_batch_size
         self._max_wait = max_latency / 1000
-        self._in_flight = in_flight
+        self._in_flight, self._spare = in_flight, spare
         self._observe = observe
+        self._usual_s = 0.0  # what an execution takes of late
         self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
         self._running: set[_Batch] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def configure(self, max_batch_size: int, max_latency: float, in_flight: int) -> None:
+    def configure(self, max_batch_size: int, max_latency: float, in_flight: int, spare: int = 0) -> None:
         """Change the limits in place; takes effect with the next batch."""
         self._max_rows, self._max_wait = max_batch_size, max_latency / 1000
-        self._in_flight = in_flight
+        self._in_flight, self._spare = in_flight, spare
         self._pump()
 
     async def submit(self, inputs: Arrays, parameters: Parameters) -> Arrays:
@@ -134,7 +141,8 @@ class Batcher:
             self._timer.cancel()
             self._timer = None
         while len(self._running) < self._in_flight:
-            batch = self._take()
+            only_full = len(self._running) >= self._in_flight - self._spare and self._usual_s > _LONG_S
+            batch = self._take(only_full)
             if batch is None:
                 return
             self._running.add(batch)
@@ -144,7 +152,7 @@ class Batcher:
                 self._run(batch), context=contextvars.Context()
             )
 
-    def _take(self) -> _Batch | None:
+    def _take(self, only_full: bool) -> _Batch | None:
         """The next batch: the oldest request's lane first; None when nothing is ready."""
         now = time.monotonic()  # not the loop's time, which uvloop rounds to milliseconds
         due: float | None = None
@@ -157,8 +165,9 @@ class Batcher:
                 del self._lanes[key]
                 continue
             wait = items[0].arrived + self._max_wait - now
-            if wait > 0 and sum(item.rows for item in items) < self._max_rows:
-                due = wait if due is None else min(due, wait)
+            if (wait > 0 or only_full) and sum(item.rows for item in items) < self._max_rows:
+                if not only_full:  # else the end of a running batch is what to wait for
+                    due = wait if due is None else min(due, wait)
             elif oldest is None or items[0].arrived < oldest[0]:
                 oldest = (items[0].arrived, key)
         if oldest is None:
@@ -206,8 +215,9 @@ class Batcher:
         if len(items) > 1:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
         outputs = await self._execute(inputs, batch.parameters)
+        spent = time.monotonic() - started
+        self._usual_s += (spent - self._usual_s) / 8
         if self._observe is not None:
-            spent = time.monotonic() - started
             queued = sum(started - item.arrived for item in items)
             self._observe(sum(item.rows for item in items), len(items), queued, spent)
         return outputs

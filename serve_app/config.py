@@ -144,9 +144,13 @@ class Autoscaling(Config):
 
 
 class TokenizerConfig(Config):
-    """The Tokenizer deployment of a text model, scaled apart from its ModelReplica."""
+    """The Tokenizer deployment of a text model, scaled apart from its ModelReplica.
 
-    replicas: int = Field(default=1, ge=1)
+    With 0 replicas there is none: the ModelReplica tokenizes, which saves a hop, and suits a model
+    that shares its CPUs with it anyway.
+    """
+
+    replicas: int = Field(default=1, ge=0)
     num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
 
 

@@ -50,8 +50,10 @@ class Model:
         self._batchers: dict[str, Batcher] = {}
         self._pending = 0
 
-    def serve(self, description: ModelDescription, backend: Backend, slots: int = 1) -> None:
-        """Take or replace what answers. `slots` is how many batches may run at once."""
+    def serve(
+        self, description: ModelDescription, backend: Backend, slots: int = 1, spare: int = 0
+    ) -> None:
+        """Take or replace what answers. `slots` and `spare`: serve_app.batching."""
         self._description, self._backend = description, backend
         for version in list(self._batchers):
             if version not in description.versions or not description.max_batch_size:
@@ -59,24 +61,24 @@ class Model:
         for version in description.versions:
             self.statistics.setdefault(version, Statistics())
             if description.max_batch_size:
-                limits = (description.max_batch_size, description.max_latency, slots)
+                limits = (description.max_batch_size, description.max_latency, slots, spare)
                 if batcher := self._batchers.get(version):
                     batcher.configure(*limits)
                 else:
                     self._batchers[version] = self._batcher(version, *limits)
         self.reason = ""
 
-    def resize(self, slots: int) -> None:
-        """Change how many batches may run at once."""
+    def resize(self, slots: int, spare: int = 0) -> None:
+        """Change how many batches may be in flight."""
         about = self.described
         for batcher in self._batchers.values():
-            batcher.configure(about.max_batch_size, about.max_latency, slots)
+            batcher.configure(about.max_batch_size, about.max_latency, slots, spare)
 
     def stop_serving(self, reason: str) -> None:
         """Answer 503 from now on; what runs may finish."""
         self.reason = reason
 
-    def _batcher(self, version: str, rows: int, latency: float, slots: int) -> Batcher:
+    def _batcher(self, version: str, rows: int, latency: float, slots: int, spare: int) -> Batcher:
         async def execute(inputs: Arrays, parameters: Parameters) -> Arrays:
             assert self._backend is not None  # set before any batcher exists
             return await self._backend.predict(version, inputs, parameters)
@@ -85,7 +87,7 @@ class Model:
             self._count(version, rows, requests, queued, spent)
             self._metrics.batch(self.name, version, rows, queued / requests)
 
-        return Batcher(execute, rows, latency, slots, observe)
+        return Batcher(execute, rows, latency, slots, observe, spare)
 
     @property
     def ready(self) -> bool:

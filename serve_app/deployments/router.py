@@ -154,7 +154,7 @@ class Router:
             if known and known.stamp == app.stamp:
                 # Only scaled. Not described again: asking would wake a model that went to zero.
                 self._apps[name] = app
-                model.resize(_slots(app, model.described))
+                model.resize(*_slots(app, model.described))
             else:
                 self._describing.add(name)
                 self._spawn(self._describe(model, app))
@@ -178,12 +178,16 @@ class Router:
             self._describing.discard(app.name)
         if self.plane.models.get(app.name) is model:
             self._apps[app.name] = app
-            model.serve(description, backend, _slots(app, description))
+            model.serve(description, backend, *_slots(app, description))
 
 
-def _slots(app: RemoteApp, description: ModelDescription) -> int:
-    """Batches in flight to all replicas together; a model at zero takes one replica's worth."""
-    return max(app.running, 1) * description.in_flight
+def _slots(app: RemoteApp, description: ModelDescription) -> tuple[int, int]:
+    """Batches in flight to all replicas together, and how many of them wait there for their turn.
+
+    A model at zero takes one replica's worth.
+    """
+    replicas = max(app.running, 1)
+    return replicas * description.in_flight, replicas
 
 
 def _check_batches(models: list[InlineModel]) -> None:

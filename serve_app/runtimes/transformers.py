@@ -4,6 +4,7 @@
 deployment; placed inline, the runtime holds one of its own. `predict` takes either form.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,14 +19,21 @@ from serve_app.runtimes.base import declared, need, options_of
 from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
+_CPU_TOKENS = 256
 
 
 class TransformersOptions(Config):
-    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length."""
+    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length.
+
+    `maxBatchTokens` bounds what one forward pass takes, padding included: a batch is sorted by
+    length and cut there. 0 means 256 on a CPU, where more falls out of its caches, and no bound on a
+    GPU.
+    """
 
     task: Literal["embedding", "text-classification"]
     max_length: int = Field(default=0, ge=0)
     normalize: bool = True
+    max_batch_tokens: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     threads: int = Field(default=0, ge=0)
 
@@ -62,6 +70,17 @@ class TextEncoder:
         return {name: np.asarray(array, dtype=np.int64) for name, array in tokens.items()}
 
 
+def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
+    """Row numbers of texts to run together: of like length, at most `max_tokens` with padding."""
+    lengths = mask.sum(1)
+    order = np.argsort(lengths, kind="stable")[::-1]
+    start = 0
+    while start < len(order):
+        count = max(1, max_tokens // max(1, int(lengths[order[start]]))) if max_tokens else len(order)
+        yield order[start : start + count]
+        start += count
+
+
 class TransformersRuntime:
     """One network on one device."""
 
@@ -96,6 +115,7 @@ class TransformersRuntime:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         self._network = self._network.to(self._device).eval()
+        self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, loaded on first use: a remote replica never needs it."""
@@ -112,29 +132,32 @@ class TransformersRuntime:
         """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
         torch = self._torch
         tokens = self.encoder().encode(inputs[TEXT]) if TEXT in inputs else inputs
+        embedding = self._options.task == "embedding"
+        forward, width = (self._embed, "hidden_size") if embedding else (self._odds, "num_labels")
+        count = tokens["input_ids"].shape[0]
+        out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
         with torch.inference_mode():
-            feed = {name: to_torch(torch, array).to(self._device) for name, array in tokens.items()}
-            if self._options.task == "embedding":
-                return {"embedding": self._embed(feed)}
-            return self._classify(feed)
+            for rows in groups(tokens["attention_mask"], self._max_tokens):
+                longest = int(tokens["attention_mask"][rows].sum(1).max())
+                part = {name: array[rows, :longest] for name, array in tokens.items()}
+                feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
+                out[rows] = forward(feed).cpu().numpy()
+        return {"embedding": out} if embedding else self._labelled(out)
 
-    def _embed(self, feed: dict[str, Any]) -> np.ndarray:
+    def _embed(self, feed: dict[str, Any]) -> Any:
         torch = self._torch
-        if not feed["input_ids"].shape[0]:
-            return np.zeros((0, self._network.config.hidden_size), dtype=np.float32)
         hidden = self._network(**feed).last_hidden_state.float()
         mask = feed["attention_mask"].unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
         if self._options.normalize:
             mean = torch.nn.functional.normalize(mean, dim=1)
-        return mean.cpu().numpy()  # type: ignore[no-any-return]
+        return mean
 
-    def _classify(self, feed: dict[str, Any]) -> Arrays:
+    def _odds(self, feed: dict[str, Any]) -> Any:
+        return self._network(**feed).logits.float().softmax(-1)
+
+    def _labelled(self, odds: np.ndarray) -> Arrays:
         names = self._network.config.id2label
-        if not feed["input_ids"].shape[0]:
-            empty = np.zeros((0, len(names)), dtype=np.float32)
-            return {"probabilities": empty, "label": np.empty(0, dtype=object)}
-        odds = self._network(**feed).logits.float().softmax(-1).cpu().numpy()
         labels = np.empty(len(odds), dtype=object)
         labels[:] = [str(names[int(best)]).encode() for best in odds.argmax(-1)]
         return {"probabilities": odds, "label": labels}
