@@ -27,7 +27,7 @@ DIGITS = (
 PIXELS = np.array([[int(level, 17) for level in digit] for digit in DIGITS], dtype=np.float32)
 _ROWS = 4  # digits per request, at most
 
-_SENTENCES = (
+SENTENCES = (
     "The parcel arrived two days late and the box was torn at one corner.",
     "I'd like to move my appointment from Tuesday to any morning next week.",
     "Where do I find the serial number?",
@@ -104,7 +104,7 @@ def sentences() -> Sample:
 def _texts(count: int) -> list[str]:
     chance = random.Random(17)  # the same texts in every process
     lengths = [min(1 + int(chance.expovariate(0.6)), 10) for _ in range(count)]
-    return [" ".join(chance.sample(_SENTENCES, length)) for length in lengths]
+    return [" ".join(chance.sample(SENTENCES, length)) for length in lengths]
 
 
 TEXTS = _texts(64)

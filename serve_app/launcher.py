@@ -31,6 +31,21 @@ STOP_STEP_S = 5  # for each of: Serve, Ray, what is left
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BLOCK = 200  # ports of one instance's replicas, half of them HTTP
 _BLOCKS = range(20000, 30000, _BLOCK)  # above those of Ray's workers, below the ephemeral ones
+
+# The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
+HIGH_THROUGHPUT = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
+    # V2 requests skip Serve's wrapping of each request.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.direct:middlewares",
+    # Serve's counts then come from the Router, not from a process that reads a log line of
+    # HAProxy's for every request.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
+    "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
+    "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
+}
 _guards: list[socket.socket] = []
 
 
@@ -91,23 +106,13 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
     if mode == "high-throughput":
         first = _own_block()
-        variables |= {
+        variables |= HIGH_THROUGHPUT | {
             "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first + 1),
             "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + _BLOCK // 2),
             "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + _BLOCK // 2),
             "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + _BLOCK),
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            # Serve's counts then come from the Router, not from a process that reads a log line
-            # of HAProxy's for every request.
-            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-            # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
-            "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
-            "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
-            "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.direct:middlewares",
-            "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(scratch / "haproxy.cfg"),

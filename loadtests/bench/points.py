@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from loadtests.payloads import PIXELS, TEXTS
+from loadtests.payloads import PIXELS, SENTENCES, TEXTS
 from serve_app.protocol import inference_pb2 as pb
 
 GRPC_PATH = "/inference.GRPCInferenceService/ModelInfer"
@@ -50,6 +50,7 @@ class Point:
     connections: int
     streams: int = 1
     rows: int = 1  # units of work in one request
+    longer: float = 1  # how many times as long to measure, where answers are slow
     copies: int = 1  # how many identity models the server holds
     load: float = 0  # open loop: this share of the server's capacity at `capacity`
     capacity: str = ""
@@ -115,6 +116,11 @@ def sentences(rows: int = 1) -> tuple[Request, ...]:
     return tuple(json_request("sentences", "text", "BYTES", some, [rows]) for some in texts)
 
 
+def queries() -> tuple[Request, ...]:
+    """One sentence per request, about fifteen words: what a search box sends."""
+    return tuple(json_request("sentences", "text", "BYTES", [text], [1]) for text in SENTENCES)
+
+
 def _mix() -> tuple[Request, ...]:
     """Of forty: twenty-two echoes, twelve digits, four sentences, two tensors of 100 kB."""
     text, digit, large = sentences(), digits(), binary_request("identity", 100_000, grpc=False)
@@ -130,9 +136,10 @@ def _plain(case: str, requests: tuple[Request, ...], *connections: int) -> Itera
     return (Point(case, f"{n} connections", requests, n) for n in connections)
 
 
-def _binary(case: str, size: int) -> Iterable[Point]:
-    yield Point(case, "HTTP, 4 connections", (binary_request("identity", size, grpc=False),), 4)
-    yield Point(case, "gRPC, 4 connections", (binary_request("identity", size, grpc=True),), 4)
+def _binary(case: str, size: int, longer: float = 1) -> Iterable[Point]:
+    for name, grpc in (("HTTP", False), ("gRPC", True)):
+        request = binary_request("identity", size, grpc)
+        yield Point(case, f"{name}, 4 connections", (request,), 4, longer=longer)
 
 
 def _grpc() -> Iterable[Point]:
@@ -177,9 +184,10 @@ CASES: dict[str, Callable[[], Iterable[Point]]] = {
     "echo-remote": lambda: _plain("echo-remote", (echo("identity-remote"),), 1, 32),
     "echo-grpc": _grpc,
     "binary-1mb": lambda: _binary("binary-1mb", 1_000_000),
-    "binary-10mb": lambda: _binary("binary-10mb", 10_000_000),
+    "binary-10mb": lambda: _binary("binary-10mb", 10_000_000, longer=2),
     "digits": lambda: _plain("digits", digits(), 1, 32),
     "sentences": lambda: _plain("sentences", sentences(), 1, 8, 32, 64),
+    "queries": lambda: _plain("queries", queries(), 1, 32),
     "mixed": lambda: _plain("mixed", _mix(), 32),
     "open-loop": _open_loop,
     "curve-payload": _payload,

@@ -28,7 +28,7 @@ class Ratio:
     """Ours over theirs, round by round: the median and the extremes."""
 
     def __init__(self, ours: list[float], theirs: list[float]) -> None:
-        every = [a / b for a, b in zip(ours, theirs, strict=False)]
+        every = [a / b for a, b in zip(ours, theirs, strict=False)] or [float("nan")]
         self.median, self.least, self.most = median(every), min(every), max(every)
 
     def __str__(self) -> str:

@@ -73,10 +73,14 @@ class Session:
                     continue
                 rate = point.load * capacities.get(point.capacity, 0)
                 cpu, started = server.cpu(), time.monotonic()
-                sample = send(point, server.port(point), self._seconds, rate)
+                sample = send(point, server.port(point), self._seconds * point.longer, rate)
                 sample.server_cpu = (server.cpu() - cpu) / (time.monotonic() - started)
                 sample.memory = server.memory()
                 capacities[point.key] = sample.rate
+                if not sample.rate:
+                    reason = f"no answer within {self._seconds * point.longer:.0f} s"
+                    self.results.refused.setdefault(point.key, {})[name] = reason
+                    continue
                 if sample.errors:
                     raise RuntimeError(f"{name}, {point.key}: {sample.errors} requests failed")
                 self.results.add(point, name, sample)

@@ -10,16 +10,12 @@ import yaml
 import serve_app
 from serve_app.check import load_checked
 from serve_app.errors import ConfigError
+from serve_app.launcher import HIGH_THROUGHPUT
 
 ROOT = Path(__file__).parents[2]
 IMAGE_ROOT = "/app/"
 DRAIN_S = 30  # RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S
-HIGH_THROUGHPUT = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_worker_niceness": "0",
-    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
-}
+THROUGHPUT = {**HIGH_THROUGHPUT, "RAY_worker_niceness": "0"}
 
 
 @pytest.fixture
@@ -91,8 +87,8 @@ def test_one_image(groups: list[dict[str, Any]]) -> None:
 def test_same_mode_everywhere(groups: list[dict[str, Any]]) -> None:
     for group in groups:
         env = container(group)["env"]
-        assert {entry["name"]: entry["value"] for entry in env} == HIGH_THROUGHPUT
-        assert len(env) == len(HIGH_THROUGHPUT)
+        assert {entry["name"]: entry["value"] for entry in env} == THROUGHPUT
+        assert len(env) == len(THROUGHPUT)
 
 
 def test_time_to_drain(groups: list[dict[str, Any]]) -> None:
