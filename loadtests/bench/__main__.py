@@ -33,10 +33,13 @@ def main() -> None:
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     session = Session(chosen(given.case), given.seconds, lambda text: print(f"  {text}", flush=True))
-    for number in range(given.rounds):
-        print(f"round {number + 1} of {given.rounds}", flush=True)
-        session.round(servers)
-        session.results.save(given.output, about | {"rounds": number + 1})
+    try:
+        for number in range(given.rounds):
+            print(f"round {number + 1} of {given.rounds}", flush=True)
+            session.round(servers)
+            session.results.save(given.output, about | {"rounds": number + 1})
+    except KeyboardInterrupt:
+        print("stopped; what was measured until now:")
     load = about["load"]
     print(f"\nload from {load}; the last columns: the server's cores and memory, the client's cores")
     print(report.details(session.results))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import uvloop
 
 Send = Callable[[int], Awaitable[bool]]
 WARM_UP_S = 1.0
@@ -166,4 +167,4 @@ if __name__ == "__main__":
                        ("connections", int), ("streams", int)):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--grpc", action="store_true")
-    print(json.dumps(asyncio.run(_main(parser.parse_args()))))
+    print(json.dumps(uvloop.run(_main(parser.parse_args()))))
