@@ -149,10 +149,10 @@ def _grpc() -> Iterable[Point]:
 
 
 def _open_loop() -> Iterable[Point]:
-    for name, requests in (("echo-http", (echo(),)), ("sentences", sentences())):
-        closed = Point("open-loop", f"{name}, capacity", requests, 32)
+    for name in ("echo-http", "sentences"):
+        (closed,) = (point for point in CASES[name]() if point.connections == 32)
         yield closed
-        yield Point("open-loop", f"{name} at 70%", requests, 64, load=0.7, capacity=closed.key)
+        yield Point("open-loop", f"{name} at 70%", closed.requests, 64, load=0.7, capacity=closed.key)
 
 
 def _payload() -> Iterable[Point]:
@@ -208,4 +208,4 @@ def chosen(text: str) -> list[Point]:
     names = [name for part in text.split(",") for name in groups.get(part, [part])]
     if unknown := [name for name in names if name not in CASES]:
         raise SystemExit(f"no case {unknown[0]}; there are {', '.join([*CASES, *groups])}")
-    return [point for name in names for point in CASES[name]()]
+    return list({point.key: point for name in names for point in CASES[name]()}.values())

@@ -95,6 +95,14 @@ class Server:
                 used += process.memory_full_info().pss
         return used
 
+    def settle(self) -> None:
+        """Wait, for 30 s at most, until it has done what its last clients left behind."""
+        for _ in range(100):
+            before = self.cpu()
+            time.sleep(0.3)
+            if self.cpu() - before < 0.15:
+                return
+
     def stop(self) -> None:
         """SIGTERM, then what is left is killed, by its pid."""
         if self._process is None:

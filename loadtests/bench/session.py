@@ -78,12 +78,14 @@ class Session:
                 sample.memory = server.memory()
                 capacities[point.key] = sample.rate
                 if not sample.rate:
+                    server.settle()
                     reason = f"no answer within {self._seconds * point.longer:.0f} s"
                     self.results.refused.setdefault(point.key, {})[name] = reason
                     continue
                 if sample.errors:
                     raise RuntimeError(f"{name}, {point.key}: {sample.errors} requests failed")
                 self.results.add(point, name, sample)
+                server.settle()
                 self._say(f"{name:<15} {point.key:<40} {sample.rate:9.1f} req/s")
 
     def _alone(self, model: str) -> dict[str, float]:

@@ -47,6 +47,12 @@ def test_a_text_model_has_a_tokenizer_before_it():
     assert deployment(tokenizer.init_args[1]).name == "ModelReplica"
 
 
+def test_without_tokenizer_replicas_the_model_takes_texts_itself():
+    replica = deployment(build_model({**TEXT, "tokenizer": {"replicas": 0}, "replicas": 2}))
+    assert (replica.name, replica.num_replicas) == ("ModelReplica", 2)
+    assert replica.init_args == ({**TEXT, "tokenizer": {"replicas": 0}, "replicas": 2},)
+
+
 @pytest.mark.parametrize(
     ("build", "args", "says"),
     [
@@ -54,6 +60,7 @@ def test_a_text_model_has_a_tokenizer_before_it():
         (build_model, {**PYTHON, "replica": 2}, "did you mean replicas?"),
         (build_model, {**PYTHON, "replicas": 0}, "nothing could ever answer"),
         (build_model, {**PYTHON, "placement": "inline"}, "not an application of its own"),
+        (build_model, {**TEXT, "tokenizer": {"replicas": -1}}, "tokenizer.replicas"),
     ],
 )
 def test_wrong_arguments_are_refused_with_the_reason(build, args, says):

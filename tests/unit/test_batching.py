@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import random
 
 import numpy as np
 import pytest
@@ -237,3 +238,239 @@ async def test_observed_are_rows_requests_and_batches():
     await asyncio.gather(*tasks)
     assert [(rows, requests) for rows, requests, _, _ in seen] == [(1, 1), (3, 2)]
     assert all(queued >= 0 and spent >= 0 for _, _, queued, spent in seen)
+
+
+class Clock:
+    """What the batcher takes for the time: it stands still unless the test moves it."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr("serve_app.batching.time", made)
+    return made
+
+
+async def after(clock, seconds, *, rows=4, **options):
+    """A batcher whose model usually takes `seconds`, and a batch that it computes."""
+    held, batcher, caller = setup(rows, **options)
+    for _ in range(80):  # until it is used to it
+        task = await caller(0)
+        call = await held.next()
+        clock.now += seconds
+        call.answer()
+        await result(task)
+    await caller(0)
+    return held, batcher, caller, await held.next()
+
+
+async def still(held) -> bool:
+    """Whether nothing starts, timers included."""
+    await asyncio.sleep(0.02)
+    return await held.idle()
+
+
+async def test_a_slow_model_takes_only_a_full_batch_in_advance(clock):
+    held, _, caller, busy = await after(clock, 0.03, rows=3, in_flight=2, spare=1)
+    await caller(1)
+    await caller(2)
+    clock.now += 60
+    assert await still(held)
+    await caller(3)
+    full = await held.next()
+    assert full.rows == [1, 2, 3]
+    task = await caller(4)
+    busy.answer()
+    assert await held.idle()  # the one in advance is the one it computes now
+    full.answer()
+    assert await still(held)  # for up to 5 ms
+    clock.now += 0.005
+    call = await held.next()
+    assert call.rows == [4]
+    call.answer()
+    assert await result(task) == [40]
+
+
+async def test_a_partial_batch_goes_when_the_model_is_free(clock):
+    held, _, caller, busy = await after(clock, 0.03, in_flight=2, spare=1)
+    task = await caller(1)
+    assert await held.idle()
+    busy.answer()
+    (await held.next()).answer()
+    assert await result(task) == [10]
+
+
+async def test_a_quick_model_takes_any_batch_in_advance(clock):
+    held, _, caller, _ = await after(clock, 0.019, in_flight=2, spare=1)
+    await caller(1)
+    assert (await held.next()).rows == [1]
+    await caller(2)
+    assert await held.idle()
+
+
+async def test_only_the_spare_slots_ask_for_full_batches(clock):
+    held, _, caller, _ = await after(clock, 1, rows=2, in_flight=4, spare=2)
+    await caller(1)
+    assert (await held.next()).rows == [1]
+    await caller(2)
+    assert await held.idle()
+    await caller(3)
+    assert (await held.next()).rows == [2, 3]
+    await caller(4, 5)
+    assert (await held.next()).rows == [4, 5]
+    await caller(6, 7)
+    assert await held.idle()
+
+
+async def test_without_spare_slots_a_slow_model_is_given_what_there_is(clock):
+    held, _, caller, _ = await after(clock, 1, in_flight=2)
+    await caller(1)
+    assert (await held.next()).rows == [1]
+
+
+async def test_configure_changes_what_is_spare(clock):
+    held, batcher, caller, _ = await after(clock, 1, in_flight=2, spare=1)
+    await caller(1)
+    assert await held.idle()
+    batcher.configure(max_batch_size=4, max_latency=0, in_flight=3, spare=1)
+    assert (await held.next()).rows == [1]
+    await caller(2)
+    assert await held.idle()
+    batcher.configure(max_batch_size=4, max_latency=0, in_flight=3)
+    assert (await held.next()).rows == [2]
+    await caller(3)
+    batcher.configure(max_batch_size=1, max_latency=0, in_flight=4, spare=1)
+    assert (await held.next()).rows == [3]  # full now
+
+
+async def test_batches_in_advance_wait_for_company_like_others(clock):
+    held, batcher, caller, busy = await after(clock, 1, rows=2, in_flight=2, spare=1)
+    batcher.configure(max_batch_size=2, max_latency=50, in_flight=2, spare=1)
+    await caller(1)
+    busy.answer()
+    clock.now += 0.049
+    assert await still(held)
+    clock.now += 0.001
+    assert (await held.next()).rows == [1]
+
+
+async def of_three(clock, seconds, **options):
+    """As `after`; but a batch of three was just answered."""
+    held, batcher, caller, busy = await after(clock, seconds, **options)
+    together = [await caller(1), await caller(2), await caller(3)]
+    clock.now += seconds
+    busy.answer()
+    call = await held.next()
+    assert call.rows == [1, 2, 3]
+    clock.now += seconds
+    call.answer()
+    await asyncio.gather(*together)
+    return held, batcher, caller
+
+
+@pytest.mark.parametrize(("usual", "most"), [(0.04, 0.002), (0.1, 0.005), (9, 0.005)])
+async def test_a_slow_model_lingers_for_those_it_just_answered(clock, usual, most):
+    held, _, caller = await of_three(clock, usual)
+    tasks = [await caller(4), await caller(5)]
+    clock.now += most * 0.99
+    assert await still(held)
+    clock.now += most * 0.02
+    call = await held.next()
+    assert call.rows == [4, 5]
+    call.answer()
+    assert await asyncio.gather(*map(result, tasks)) == [[40], [50]]
+
+
+@pytest.mark.parametrize("back", [[(4,), (5,), (6,)], [(4, 5, 6)], [(4,), (5, 6, 7)]])
+async def test_it_lingers_until_as_many_are_back(clock, back):
+    held, _, caller = await of_three(clock, 1)
+    for values in back:
+        assert await held.idle()
+        await caller(*values)
+    assert (await held.next()).rows == [value for values in back for value in values]
+
+
+async def test_who_waited_already_is_expected_besides(clock):
+    held, _, caller, busy = await after(clock, 1, rows=2)
+    for value in (1, 2, 3):
+        await caller(value)
+    busy.answer()
+    (await held.next()).answer()
+    assert await still(held)
+    await caller(4)  # no more than a batch can hold
+    assert (await held.next()).rows == [3, 4]
+
+
+@pytest.mark.parametrize("late", [0.0051, 60])
+async def test_who_comes_later_does_not_wait(clock, late):
+    held, _, caller = await of_three(clock, 1)
+    clock.now += late
+    await caller(4)
+    assert (await held.next()).rows == [4]
+
+
+async def test_a_quick_model_does_not_linger(clock):
+    held, _, caller = await of_three(clock, 0.019)
+    await caller(4)
+    assert (await held.next()).rows == [4]
+
+
+async def test_nobody_lingers_after_a_batch_of_one(clock):
+    held, _, caller = await of_three(clock, 1)
+    await caller(4, 5, 6)
+    task = await caller(7)
+    (await held.next()).answer()
+    call = await held.next()
+    assert call.rows == [7]
+    call.answer()
+    await result(task)
+    await caller(8)
+    assert (await held.next()).rows == [8]
+
+
+async def test_who_leaves_while_it_lingers_holds_nobody_up(clock):
+    held, _, caller = await of_three(clock, 1)
+    leaves, stays = await caller(4), await caller(5)
+    leaves.cancel()
+    clock.now += 0.006
+    call = await held.next()
+    assert call.rows == [5]
+    call.answer()
+    assert await result(stays) == [50]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_nobody_is_forgotten(seed):
+    """Models of all speeds, changing limits, callers that ask again at once, alone and together."""
+    rng = random.Random(seed)
+    usual = rng.choice([0.001, 0.02, 0.03])
+
+    async def execute(inputs, parameters):
+        await asyncio.sleep(usual * rng.random() * 2)
+        return {"y": inputs["x"]}
+
+    batcher = Batcher(execute, 4, in_flight=2, spare=1)
+    batcher._usual_s = usual  # not only after many executions
+
+    async def caller(number: int) -> None:
+        for turn in range(5):
+            value = number * 10 + turn
+            task = asyncio.create_task(batcher.submit(x(*[value] * rng.randint(1, 6)), {}))
+            if rng.random() < 0.1:
+                await asyncio.sleep(usual * rng.random())
+                task.cancel()
+            got = (await asyncio.gather(task, return_exceptions=True))[0]
+            if not isinstance(got, asyncio.CancelledError):
+                assert set(got["y"].ravel()) == {value}
+            if rng.random() < 0.2:
+                slots = rng.randint(1, 4)
+                batcher.configure(rng.randint(1, 6), rng.choice([0, 0, 1]), slots, rng.randrange(slots))
+            await asyncio.sleep(rng.choice([0, 0, usual * rng.random()]))
+
+    await soon(asyncio.gather(*map(caller, range(12))))
+    await soon(batcher.submit(x(1), {}))

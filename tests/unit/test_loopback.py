@@ -113,3 +113,72 @@ def test_the_wrapper_is_haproxy_for_everything_else(tmp_path):
         return subprocess.run([str(binary), "-v"], capture_output=True, text=True, check=True).stdout
 
     assert version(haproxy_wrapper(tmp_path)) == version(get_haproxy_binary())
+
+
+DIRECT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.direct:middlewares"}
+SHORT_WAY = (
+    "    use_backend http-tandem if { path /inference.GRPCInferenceService/ModelInfer }"
+    " !{ req.hdr(application) -m found }"
+)
+
+
+def grpc_config(default: str, *backends: str, port: int) -> str:
+    """Laid out as Serve does: a frontend, then its backends."""
+    lines = [
+        "defaults", "    mode http", "    timeout connect 5s", "    timeout client 5s",
+        "    timeout server 5s", "frontend grpc_frontend", f"    bind 127.0.0.1:{port} proto h2",
+        r'    http-request return content-type a/b lf-string "\'%[path]\' & \\n" if { path /n }',
+        f"    default_backend {default}", "",
+    ]  # fmt: skip
+    for backend in backends:
+        lines += [f"backend {backend}", "    server s 127.0.0.1:1"]
+    return "\n".join([*lines, ""])
+
+
+def edited(folder: Path, config: str, times: int = 1, **environment: str) -> list[str]:
+    """The lines that the wrapper leaves HAProxy, which finds them valid."""
+    file, wrapper = folder / "haproxy.cfg", haproxy_wrapper(folder)
+    file.write_text(config)
+    inherited = {key: value for key, value in os.environ.items() if key not in DIRECT}
+    for _ in range(times):
+        done = subprocess.run(
+            [str(wrapper), "-c", "-f", str(file)],
+            env=inherited | environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return file.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "backends",
+    [("http-tandem", "grpc-tandem"), ("grpc-tandem", "http-other", "http-tandem")],
+    ids=["before", "behind"],
+)
+def test_inference_goes_to_the_http_backend_of_the_same_application(tmp_path, free_ports, backends):
+    config = grpc_config("grpc-tandem", *backends, port=free_ports[0])
+    lines = edited(tmp_path, config, **DIRECT)
+    added = lines.index(SHORT_WAY)
+    assert lines[added - 1] == "    default_backend grpc-tandem"
+    assert lines[:added] + lines[added + 1 :] == config.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("default", "backends", "environment"),
+    [
+        ("grpc-tandem", ("grpc-tandem", "http-other", "http-tandem-2"), DIRECT),
+        ("default_grpc_backend", ("default_grpc_backend", "http-tandem", "grpc-tandem"), DIRECT),
+        ("http-tandem", ("http-tandem",), DIRECT),
+        ("grpc-tandem", ("http-tandem", "grpc-tandem"), {}),
+        ("grpc-tandem", ("http-tandem", "grpc-tandem"), dict.fromkeys(DIRECT, "some.other:middlewares")),
+    ],
+    ids=["no such backend", "no application", "plain http", "not asked for", "somebody else's hook"],
+)
+def test_a_config_without_the_short_way_stays(tmp_path, free_ports, default, backends, environment):
+    config = grpc_config(default, *backends, port=free_ports[0])
+    assert edited(tmp_path, config, **environment) == config.splitlines()
+
+
+def test_editing_twice_changes_nothing_for_haproxy(tmp_path, free_ports):
+    config = grpc_config("grpc-tandem", "grpc-tandem", "http-tandem", port=free_ports[0])
+    lines = edited(tmp_path, config, times=2, **DIRECT)
+    assert [line for line in lines if line != SHORT_WAY] == config.splitlines()

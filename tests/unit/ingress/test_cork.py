@@ -3,18 +3,14 @@
 import asyncio
 import json
 import logging
-import socket
-from functools import partial
 from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from serve_app.config import Limits
 from serve_app.ingress.cork import corked
 from serve_app.ingress.rest import RestApp
+from tests.unit.ingress.connections import Client, Server, stated
 from tests.unit.ingress.rest_bodies import BODY, INFER
 from tests.unit.loops import event_loop_policy  # noqa: F401
 from tests.unit.planes import UNDECLARED, served
@@ -45,95 +41,6 @@ class Slow:
             self.cancelled.set()
             raise
         return {"y": inputs["x"]}
-
-
-class Counted:
-    """A transport that notes how much each write holds."""
-
-    def __init__(self, transport: Any, writes: list[int]) -> None:
-        self._transport, self._writes = transport, writes
-
-    def write(self, data: bytes) -> None:
-        self._writes.append(len(data))
-        self._transport.write(data)
-
-    def writelines(self, parts: tuple[bytes, ...]) -> None:
-        self._writes.append(sum(map(len, parts)))
-        self._transport.writelines(parts)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Server:
-    """uvicorn around the app; `writes` are those of all its connections."""
-
-    def __init__(self, app: RestApp) -> None:
-        writes: list[int] = []
-        self.writes = writes
-
-        class Protocol(HttpToolsProtocol):
-            def connection_made(self, transport: Any) -> None:
-                super().connection_made(Counted(transport, writes))
-
-        async def asgi(scope: Any, receive: Any, send: Any) -> None:
-            await app(scope, receive, send)
-
-        config = uvicorn.Config(asgi, log_config=None, access_log=False)
-        self._protocol = partial(Protocol, config, ServerState(), {})
-
-    async def __aenter__(self) -> "Server":
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, "127.0.0.1", 0)
-        self.address = self._server.sockets[0].getsockname()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-
-class Client:
-    """One connection, byte by byte."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._socket = socket.create_connection(address)
-        self._socket.setblocking(False)
-        self._loop = asyncio.get_running_loop()
-
-    async def send(self, data: bytes) -> None:
-        await asyncio.wait_for(self._loop.sock_sendall(self._socket, data), 10)
-
-    async def receive(self, most: int = 2**16) -> bytes:
-        return await asyncio.wait_for(self._loop.sock_recv(self._socket, most), 10)
-
-    async def exactly(self, count: int) -> bytes:
-        got = bytearray()
-        while len(got) < count and (part := await self.receive(count - len(got))):
-            got += part
-        return bytes(got)
-
-    async def whole(self) -> tuple[bytes, bytes]:
-        """Head and body of the next answer."""
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += await self.exactly(1)
-        return head, await self.exactly(stated(head))
-
-    async def ask(self, data: bytes) -> bytes:
-        """The first thing that comes back."""
-        await self.send(data)
-        return await self.receive()
-
-    async def silent(self) -> bool:
-        """Whether nothing more comes."""
-        try:
-            await asyncio.wait_for(self._loop.sock_recv(self._socket, 1), 0.05)
-        except TimeoutError:
-            return True
-        return False
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture
@@ -173,11 +80,6 @@ def answered(body: bytes, status: str = "200 OK", *more: str) -> bytes:
         f"content-length: {len(body)}",
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def stated(head: bytes) -> int:
-    """The length of the body behind this head."""
-    return int(head.partition(b"\r\ncontent-length: ")[2].split(b"\r\n")[0])
 
 
 def binary(size: int) -> tuple[bytes, bytes]:

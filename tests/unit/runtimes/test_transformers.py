@@ -1,9 +1,12 @@
 import json
+import random
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -15,7 +18,7 @@ from transformers import (
 from serve_app.config import ModelConfig, parse
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.runtimes.base import create
-from serve_app.runtimes.transformers import TextEncoder
+from serve_app.runtimes.transformers import TextEncoder, groups
 from tests.unit.arrays import of_bytes
 
 TEXTS = [
@@ -113,6 +116,63 @@ def test_tokens_of_a_tokenizer_elsewhere_give_the_same(sentences):
     assert runtime.predict(encoder.encode(texts()["text"]), {})["embedding"].shape == (0, 384)
 
 
+def grouped(lengths: list[int], max_tokens: int) -> list[list[int]]:
+    mask = np.arange(max(lengths, default=1)) < np.array(lengths, dtype=int).reshape(-1, 1)
+    return [rows.tolist() for rows in groups(mask.astype(np.int64), max_tokens)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "max_tokens", "expected"),
+    [
+        ([3, 9, 4, 1], 0, [[1, 2, 0, 3]]),
+        ([3, 9, 4, 1], 10, [[1], [2, 0], [3]]),
+        ([3, 9, 4, 1], 12, [[1], [2, 0, 3]]),
+        ([3, 9, 4, 1], 1, [[1], [2], [0], [3]]),
+        ([2, 50, 2], 8, [[1], [2, 0]]),
+        ([0, 0], 1, [[1], [0]]),
+        ([], 8, []), ([], 0, []),
+    ],
+    ids=["no bound", "10", "12", "one each", "longer than allowed", "no tokens", "none", "none at all"],
+)  # fmt: skip
+def test_texts_of_like_length_go_together(lengths, max_tokens, expected):
+    assert grouped(lengths, max_tokens) == expected
+
+
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 100))
+def test_every_text_is_in_one_group_within_the_budget(lengths, max_tokens):
+    found = grouped(lengths, max_tokens)
+    order = [row for rows in found for row in rows]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[row] for row in order] == sorted(lengths, reverse=True)
+    for rows in found:
+        assert len(rows) == 1 or len(rows) * max(lengths[row] for row in rows) <= max_tokens
+
+
+@pytest.mark.parametrize("max_tokens", [1, 20, 64, 0])
+def test_neither_company_nor_order_changes_an_embedding(sentences, max_tokens):
+    words = [*TEXTS, "two words", "a rather long one " * 8, "the same", "the same"]
+    runtime = loaded(sentences, task="embedding", maxBatchTokens=max_tokens)
+    alone = {word: runtime.predict(texts(word), {})["embedding"][0] for word in words}
+    for seed in range(3):
+        random.Random(seed).shuffle(words)
+        got = runtime.predict(texts(*words), {})["embedding"]
+        assert got.dtype == np.float32
+        assert np.allclose(got, np.stack([alone[word] for word in words]), atol=1e-5)
+    assert runtime.predict(texts(), {})["embedding"].shape == (0, 384)
+
+
+@pytest.mark.parametrize("max_tokens", [1, 10, 64, 0])
+def test_neither_company_nor_order_changes_a_classification(classifier, max_tokens):
+    words = ["good film", "bad", "a b c d e unknown", "", "good " * 40, "bad"]
+    runtime = loaded(classifier, task="text-classification", maxBatchTokens=max_tokens)
+    alone = {word: runtime.predict(texts(word), {}) for word in words}
+    for some in (words, words[::-1], words[2:] + words[:2]):
+        got = runtime.predict(texts(*some), {})
+        odds = np.concatenate([alone[word]["probabilities"] for word in some])
+        assert np.allclose(got["probabilities"], odds, atol=1e-6)
+        assert got["label"].tolist() == [alone[word]["label"][0] for word in some]
+
+
 def test_half_precision_is_close(sentences):
     full, half = (loaded(sentences, task="embedding", dtype=dtype) for dtype in ("float32", "bfloat16"))
     a, b = (runtime.predict(texts("a short one"), {})["embedding"] for runtime in (full, half))
@@ -183,6 +243,7 @@ def test_an_empty_folder(tmp_path):
     ("options", "message"),
     [({}, "task: required"), ({"task": "translation"}, "task: .*got 'translation'"),
      ({"task": "embedding", "max_length": 3}, "max_length: unknown key; did you mean maxLength"),
+     ({"task": "embedding", "maxBatchTokens": -1}, "maxBatchTokens"),
      ({"task": "embedding", "dtype": "int8"}, "dtype")],
 )  # fmt: skip
 def test_options_are_checked(tmp_path, options, message):

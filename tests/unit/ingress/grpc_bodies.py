@@ -1,0 +1,25 @@
+"""gRPC calls and refusals as they are over HTTP/1.1."""
+
+from grpc import StatusCode
+
+from serve_app.ingress.grpc_http1 import PATH
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"
+    b"grpc-accept-encoding: identity,deflate,gzip\r\n"
+)
+
+
+def frame(message: bytes, flag: int = 0) -> bytes:
+    return bytes([flag]) + len(message).to_bytes(4, "big") + message
+
+
+def post(body: bytes, *headers: str) -> bytes:
+    lines = [f"POST {PATH} HTTP/1.1", "Host: t", "Content-Type: application/grpc",
+             "TE: trailers", f"Content-Length: {len(body)}", *headers, "", ""]  # fmt: skip
+    return "\r\n".join(lines).encode() + body
+
+
+def refused(code: StatusCode, message: str) -> bytes:
+    status = b"grpc-status: %d\r\ngrpc-message: %b\r\n" % (code.value[0], message.encode())
+    return HEAD + status + b"content-length: 0\r\n\r\n"
