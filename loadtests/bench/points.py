@@ -52,8 +52,9 @@ class Point:
     rows: int = 1  # units of work in one request
     longer: float = 1  # how many times as long to measure, where answers are slow
     copies: int = 1  # how many identity models the server holds
-    load: float = 0  # open loop: this share of the server's capacity at `capacity`
+    load: float = 0  # open loop: this share of the rate at the point `capacity`
     capacity: str = ""
+    whose: str = ""  # of this server; '' for one's own
 
     @property
     def key(self) -> str:
@@ -132,8 +133,10 @@ def _mix() -> tuple[Request, ...]:
     return tuple(mix)
 
 
-def _plain(case: str, requests: tuple[Request, ...], *connections: int) -> Iterable[Point]:
-    return (Point(case, f"{n} connections", requests, n) for n in connections)
+def _plain(
+    case: str, requests: tuple[Request, ...], *connections: int, longer: float = 1
+) -> Iterable[Point]:
+    return (Point(case, f"{n} connections", requests, n, longer=longer) for n in connections)
 
 
 def _binary(case: str, size: int, longer: float = 1) -> Iterable[Point]:
@@ -152,7 +155,10 @@ def _open_loop() -> Iterable[Point]:
     for name in ("echo-http", "sentences"):
         (closed,) = (point for point in CASES[name]() if point.connections == 32)
         yield closed
-        yield Point("open-loop", f"{name} at 70%", closed.requests, 64, load=0.7, capacity=closed.key)
+        common = {"connections": 64, "load": 0.7, "capacity": closed.key, "longer": 2}
+        yield Point("open-loop", f"{name} at 70%", closed.requests, **common)  # type: ignore[arg-type]
+        label = f"{name} at 70% of KServe's"
+        yield Point("open-loop", label, closed.requests, **common, whose="kserve-tuned")  # type: ignore[arg-type]
 
 
 def _payload() -> Iterable[Point]:
@@ -186,7 +192,7 @@ CASES: dict[str, Callable[[], Iterable[Point]]] = {
     "binary-1mb": lambda: _binary("binary-1mb", 1_000_000),
     "binary-10mb": lambda: _binary("binary-10mb", 10_000_000, longer=2),
     "digits": lambda: _plain("digits", digits(), 1, 32),
-    "sentences": lambda: _plain("sentences", sentences(), 1, 8, 32, 64),
+    "sentences": lambda: _plain("sentences", sentences(), 1, 8, 32, 64, longer=2),
     "queries": lambda: _plain("queries", queries(), 1, 32),
     "mixed": lambda: _plain("mixed", _mix(), 32),
     "open-loop": _open_loop,

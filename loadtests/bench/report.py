@@ -20,7 +20,9 @@ TARGETS: dict[str, tuple[str, float | None, float | None]] = {
     "sentences: 1 connections": ("p50", 1.1, None),
     "sentences: 32 connections": ("rate", 3.0, 0.85),
     "open-loop: echo-http at 70%": ("p99", 1.0, None),
+    "open-loop: echo-http at 70% of KServe's": ("p99", 1.0, None),
     "open-loop: sentences at 70%": ("p99", 1.0, None),
+    "open-loop: sentences at 70% of KServe's": ("p99", 1.0, None),
 }
 
 

@@ -24,13 +24,14 @@ START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 30
 _PEERS = "loadtests.bench.peers"
 
-# Name: (interpreter, module and arguments).
+# Name: (interpreter, module and arguments), in the order of a round: KServe first, whose capacity
+# sets the rate of an open loop for others.
 SERVERS = {
-    "tandem": (sys.executable, ["-m", "serve_app.cli", "run"]),
     "kserve": (".venv-kserve/bin/python", ["-m", f"{_PEERS}.kserve_server"]),
     "kserve-tuned": (".venv-kserve/bin/python", ["-m", f"{_PEERS}.kserve_server", "--tuned"]),
     "mlserver": (".venv-mlserver/bin/python", ["-m", f"{_PEERS}.mlserver_server"]),
     "mlserver-tuned": (".venv-mlserver/bin/python", ["-m", f"{_PEERS}.mlserver_server", "--tuned"]),
+    "tandem": (sys.executable, ["-m", "serve_app.cli", "run"]),
     BARE: (sys.executable, ["-m", f"{_PEERS}.bare"]),
 }
 

@@ -48,6 +48,7 @@ class Session:
         self._seconds = seconds
         self._say = say
         self._answers = Answers()
+        self._capacities: dict[tuple[str, str], float] = {}
 
     def round(self, servers: list[str]) -> None:
         """Every server once, then the models alone."""
@@ -62,7 +63,6 @@ class Session:
 
     def _visit(self, name: str, points: list[Point]) -> None:
         with Server(name, points) as server:
-            capacities: dict[str, float] = {}
             for point in points:
                 try:
                     self._answers.check(server, point)
@@ -71,12 +71,14 @@ class Session:
                         raise
                     self.results.refused.setdefault(point.key, {})[name] = str(error)
                     continue
-                rate = point.load * capacities.get(point.capacity, 0)
+                rate = point.load * self._capacities.get((point.whose or name, point.capacity), 0)
+                if point.load and not rate:
+                    continue  # that server has not been measured yet
                 cpu, started = server.cpu(), time.monotonic()
                 sample = send(point, server.port(point), self._seconds * point.longer, rate)
                 sample.server_cpu = (server.cpu() - cpu) / (time.monotonic() - started)
                 sample.memory = server.memory()
-                capacities[point.key] = sample.rate
+                self._capacities[name, point.key] = sample.rate
                 if not sample.rate:
                     server.settle()
                     reason = f"no answer within {self._seconds * point.longer:.0f} s"

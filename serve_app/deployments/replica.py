@@ -7,6 +7,7 @@ import ray
 from ray import serve
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, parse
+from serve_app.deployments import collector
 from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
@@ -21,6 +22,7 @@ class ModelReplica:
         self._batching = self._config.batching
         self._host = ModelHost(self._config, gpu=has_gpu())
         await asyncio.to_thread(self._host.load)
+        collector.calm()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take what may change without a restart."""

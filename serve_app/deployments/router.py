@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 
 from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.dataplane import DataPlane
+from serve_app.deployments import collector
 from serve_app.deployments.backends import RemoteBackend
 from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applications
 from serve_app.deployments.replica import has_gpu
@@ -74,6 +75,7 @@ class Router:
                 await self._load(model)
         self._configured = True
         self._apply(config)
+        collector.calm()
 
     async def _load(self, config: InlineModel) -> None:
         """Load a new or changed inline model beside what serves, then put it in its place."""

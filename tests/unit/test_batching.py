@@ -276,11 +276,12 @@ async def still(held) -> bool:
 
 
 async def test_a_slow_model_takes_only_a_full_batch_in_advance(clock):
-    held, _, caller, busy = await after(clock, 0.03, rows=3, in_flight=2, spare=1)
+    held, batcher, caller, busy = await after(clock, 0.03, rows=3, in_flight=2, spare=1)
     await caller(1)
     await caller(2)
     clock.now += 60
     assert await still(held)
+    assert batcher._timer is None  # the end of the running batch is what it waits for
     await caller(3)
     full = await held.next()
     assert full.rows == [1, 2, 3]
@@ -396,13 +397,27 @@ async def test_it_lingers_until_as_many_are_back(clock, back):
 
 
 async def test_who_waited_already_is_expected_besides(clock):
+    held, _, caller, busy = await after(clock, 1)
+    await caller(1)
+    await caller(2)
+    busy.answer()
+    call = await held.next()
+    await caller(3)
+    call.answer()
+    await caller(4)
+    assert await still(held)
+    await caller(5)
+    assert (await held.next()).rows == [3, 4, 5]
+
+
+async def test_no_more_are_expected_than_a_batch_holds(clock):
     held, _, caller, busy = await after(clock, 1, rows=2)
     for value in (1, 2, 3):
         await caller(value)
     busy.answer()
     (await held.next()).answer()
     assert await still(held)
-    await caller(4)  # no more than a batch can hold
+    await caller(4)
     assert (await held.next()).rows == [3, 4]
 
 

@@ -151,9 +151,11 @@ async def serves(client: Client, path: str = "/v2") -> bool:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
 
 
 async def counted(metric: Metric) -> dict[tuple, int]:

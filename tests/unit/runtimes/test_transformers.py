@@ -7,6 +7,9 @@ import torch
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -171,6 +174,39 @@ def test_neither_company_nor_order_changes_a_classification(classifier, max_toke
         odds = np.concatenate([alone[word]["probabilities"] for word in some])
         assert np.allclose(got["probabilities"], odds, atol=1e-6)
         assert got["label"].tolist() == [alone[word]["label"][0] for word in some]
+
+
+@pytest.mark.xfail(
+    reason="what is cut off is at the end, where such a tokenizer has the words", strict=True
+)
+def test_a_tokenizer_that_pads_in_front(classifier, tmp_path):
+    for file in classifier.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    BertTokenizerFast.from_pretrained(classifier, padding_side="left").save_pretrained(tmp_path)
+    words = ["good film", "a b c d e a b c d e", "bad"]
+    for max_tokens in (1, 0):
+        runtime = loaded(tmp_path, task="text-classification", maxBatchTokens=max_tokens)
+        alone = [runtime.predict(texts(word), {})["probabilities"] for word in words]
+        got = runtime.predict(texts(*words), {})["probabilities"]
+        assert np.allclose(got, np.concatenate(alone), atol=1e-6)
+
+
+@pytest.mark.xfail(reason="a network takes no texts of length 0", strict=True, raises=RuntimeError)
+@pytest.mark.parametrize("words", [["a b", ""], [""]])
+def test_a_text_without_tokens(tmp_path, words):
+    """A tokenizer that adds no special ones makes nothing of an empty text."""
+    plain = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "a": 2, "b": 3}, unk_token="[UNK]"))
+    plain.pre_tokenizer = Whitespace()
+    library = transformers.PreTrainedTokenizerFast
+    library(tokenizer_object=plain, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(tmp_path)
+    small = BertConfig(
+        vocab_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    transformers.BertModel(small).eval().save_pretrained(tmp_path, safe_serialization=True)
+    runtime = loaded(tmp_path, task="embedding", maxBatchTokens=1)
+    got = runtime.predict(texts(*words), {})["embedding"]
+    assert np.isfinite(got).all()
+    assert got.shape == (len(words), 8)
 
 
 def test_half_precision_is_close(sentences):
