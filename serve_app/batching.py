@@ -148,7 +148,8 @@ class Batcher:
             self._timer.cancel()
             self._timer = None
         while len(self._running) < self._in_flight:
-            only_full = len(self._running) >= self._in_flight - self._spare and self._usual_s > _LONG_S
+            free = self._in_flight - self._spare
+            only_full = len(self._running) >= max(1, free) and self._usual_s > _LONG_S
             batch = self._take(only_full)
             if batch is None:
                 return

@@ -54,10 +54,7 @@ class Counter:
     """
 
     def __init__(self, replica: Any, protocol: RequestProtocol) -> None:
-        if is_tracing_enabled() or replica._route_prefix != "/":
-            raise RuntimeError("tracing is on, or the Router isn't at /")
         self._replica, self._protocol = replica, protocol
-        self._limit: int = replica.max_ongoing_requests
         self._metadata = RequestMetadata("", "", _request_protocol=protocol, is_direct_ingress=True)
         # Asked for here, so that another Ray that lacks them fails now and not in a request.
         manager = replica._metrics_manager
@@ -70,7 +67,7 @@ class Counter:
 
     def full(self) -> bool:
         """Whether the next request would be one too many."""
-        return bool(self._ongoing() >= self._limit)
+        return bool(self._ongoing() >= self._replica.max_ongoing_requests)
 
     def enter(self) -> None:
         """One more in flight."""
@@ -102,19 +99,28 @@ def middlewares() -> list[Middleware]:
     return [Middleware(DirectApp)]
 
 
+def _open(replica: Any) -> None:
+    if is_tracing_enabled() or replica._route_prefix != "/":
+        raise RuntimeError("tracing is on, or the Router isn't at /")
+
+
 class DirectApp:
     """Around Serve's ASGI application, in proxies and replicas alike."""
 
     def __init__(self, app: Any) -> None:
         self._serve = app
         self._local: Local | None = None
+        self._router: Local | None = None
+        self._grpc_counter: Counter | None = None
         try:
             if _local is not None and _local.loop is asyncio.get_running_loop():
+                self._router = _local
+                self._infer = watched(_local.servicer.infer_parts, Departures())
                 # Serve's own middleware, around a method of the replica.
                 replica = app._app.__self__
-                self._counter = Counter(replica, RequestProtocol.HTTP)
                 self._grpc_counter = Counter(replica, RequestProtocol.GRPC)
-                self._infer = watched(_local.servicer.infer_parts, Departures())
+                _open(replica)
+                self._counter = Counter(replica, RequestProtocol.HTTP)
                 self._local = _local
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)
@@ -141,27 +147,32 @@ class DirectApp:
             self._counter.leave(scope["method"], str(status), status >= 400)
 
     async def _grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._local is None:
+        if self._router is None:
             # A proxy, where calls end up while HAProxy knows no Router.
             await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
             return
-        if self._grpc_counter.full():
+        limit = self._router.servicer.limits.max_body_bytes
+        if (counter := self._grpc_counter) is None:
+            await grpc_http1.answer(scope, receive, send, self._infer, limit)
+            return
+        if counter.full():
             await grpc_http1.refuse(send, grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
             return
-        self._grpc_counter.enter()
+        counter.enter()
         status = "CANCELLED"
         try:
-            limit = self._local.servicer.limits.max_body_bytes
             status = await grpc_http1.answer(scope, receive, send, self._infer, limit)
         finally:
-            self._grpc_counter.leave(grpc_http1.PATH, status, status != "OK")
+            counter.leave(grpc_http1.PATH, status, status != "OK")
 
 
 def direct_servicer(server: Any, service: str) -> Any:
     """The servicer whose methods `server` may call by itself, or None where Serve has to route."""
     try:
         if _local is not None and _local.loop is asyncio.get_running_loop():
-            counter = Counter(server.service_handler_factory.__self__, RequestProtocol.GRPC)
+            replica = server.service_handler_factory.__self__
+            _open(replica)
+            counter = Counter(replica, RequestProtocol.GRPC)
             server.add_passthrough_service(service)
             return DirectServicer(_local.servicer, counter)
     except Exception as error:

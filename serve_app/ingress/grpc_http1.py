@@ -72,7 +72,7 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
 
 async def refuse(send: Send, code: StatusCode, message: str) -> None:
     """An error: headers alone, as gRPC has it when there is no message."""
-    text = quote(message.encode("utf-8", "replace")[:4096], safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
+    text = quote(message.encode("utf-8", "replace")[:2400], safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
     headers = [
         *_HEADERS,
         (b"grpc-status", b"%d" % code.value[0]),

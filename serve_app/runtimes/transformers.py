@@ -48,6 +48,7 @@ class TextEncoder:
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **local)
+            self._tokenizer.padding_side = "right"  # `predict` cuts padding off there
             network = library.AutoConfig.from_pretrained(str(folder), **local)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
@@ -62,11 +63,14 @@ class TextEncoder:
                 words.append(item.decode())
             except UnicodeDecodeError:
                 raise InvalidArgument(f"tensor '{TEXT}': element {index} is not UTF-8") from None
+        empty = np.zeros((len(words), 1), dtype=np.int64)
         if not words:
-            return {name: np.zeros((0, 1), dtype=np.int64) for name in ("input_ids", "attention_mask")}
+            return {"input_ids": empty, "attention_mask": empty}
         tokens = self._tokenizer(
             words, padding=True, truncation=True, max_length=self._max_length, return_tensors="np"
         )
+        if not tokens["input_ids"].shape[1]:  # empty texts, and a tokenizer without special tokens
+            return {"input_ids": empty, "attention_mask": empty}
         return {name: np.asarray(array, dtype=np.int64) for name, array in tokens.items()}
 
 
@@ -138,7 +142,7 @@ class TransformersRuntime:
         out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
         with torch.inference_mode():
             for rows in groups(tokens["attention_mask"], self._max_tokens):
-                longest = int(tokens["attention_mask"][rows].sum(1).max())
+                longest = max(1, int(tokens["attention_mask"][rows].sum(1).max()))
                 part = {name: array[rows, :longest] for name, array in tokens.items()}
                 feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
                 out[rows] = forward(feed).cpu().numpy()

@@ -258,6 +258,8 @@ async def test_whatever_the_application_raises_is_counted_out(registered, replic
     with pytest.raises(kind):
         await around(replica)({"type": "http", "path": "/v2", "method": "GET"}, None, None)
     assert replica.ongoing == 0
+    (error,) = await counted(replica._ingress_metrics[HTTP].request_error_counter)
+    assert dict(error)["error_code"] == "499"
 
 
 async def test_beyond_the_limit_serve_decides(server, client, replica, held):
@@ -276,7 +278,6 @@ async def test_beyond_the_limit_serve_decides(server, client, replica, held):
     assert (await client.ask(call())) != FULL
 
 
-@pytest.mark.xfail(reason="the limit is read once, when the replica starts", strict=True)
 async def test_a_limit_that_serve_changes_in_place_counts(client, replica):
     replica.max_ongoing_requests = 0
     assert await client.ask(call()) == FULL
@@ -310,7 +311,6 @@ async def test_what_the_short_way_cannot_do_serve_does(registered, replica, monk
     assert replica.protocols == []
 
 
-@pytest.mark.xfail(reason="HAProxy sends such calls here all the same, and nobody answers", strict=True)
 @hindrances
 async def test_calls_are_answered_where_the_short_way_is_closed(
     registered, replica, monkeypatch, hinder

@@ -131,18 +131,20 @@ async def test_every_kind_of_error_has_its_status(client, calls, kind):
 
 
 async def test_messages_survive_whatever_they_hold(client, calls):
-    for text in ("".join(map(chr, range(0x180))), "\r\nx: y\r\n", "日本 %41", "", "long " * 2000):
+    for text in ("".join(map(chr, range(0x180))), "\r\nx: y\r\n", "日本 %41", "", "long" * 500):
         calls.infer = raises(NotFound(text))
         head = await client.ask(post(frame(b"x")))
         said = head.partition(b"\r\ngrpc-message: ")[2].split(b"\r\n")[0]
-        assert unquote_to_bytes(said) == text.encode()[:4096]
+        assert unquote_to_bytes(said) == text.encode()
         assert head == refused(StatusCode.NOT_FOUND, said.decode("ascii"))
     calls.infer = raises(NotFound("half \ud800"))
     assert await client.ask(post(frame(b"x"))) == refused(StatusCode.NOT_FOUND, "half ?")
 
 
-@pytest.mark.xfail(reason="4096 bytes are cut, and become up to three times as many", strict=True)
-@pytest.mark.parametrize("text", ["é" * 9000, "%" * 9000])
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 9000, "é" * 9000, "%" * 9000],
+)
 async def test_no_message_is_longer_than_clients_take(client, calls, text):
     """gRPC's own clients refuse at random what has more than 8 KiB of headers."""
     calls.infer = raises(NotFound(text))
