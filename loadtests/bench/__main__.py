@@ -10,7 +10,7 @@ from loadtests.bench import report
 from loadtests.bench.generators import tool
 from loadtests.bench.points import CASES, chosen
 from loadtests.bench.servers import SERVERS
-from loadtests.bench.session import Session
+from loadtests.bench.session import Results, Session
 
 
 def main() -> None:
@@ -21,7 +21,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of one measurement")
     parser.add_argument("--servers", default=",".join(SERVERS))
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--report", type=Path, help="only print what such a file holds")
     given = parser.parse_args()
+    if given.report:
+        show(Results.load(given.report))
+        return
     servers = given.servers.split(",")
     if unknown := [name for name in servers if name not in SERVERS]:
         raise SystemExit(f"no server {unknown[0]}; there are {', '.join(SERVERS)}")
@@ -40,10 +44,15 @@ def main() -> None:
             session.results.save(given.output, about | {"rounds": number + 1})
     except KeyboardInterrupt:
         print("stopped; what was measured until now:")
-    load = about["load"]
-    print(f"\nload from {load}; the last columns: the server's cores and memory, the client's cores")
-    print(report.details(session.results))
-    print(f"\n{report.ratios(session.results)}\n\nraw figures: {given.output}")
+    show(session.results)
+    print(f"\nload from {about['load']}; raw figures in {given.output}")
+
+
+def show(results: Results) -> None:
+    """All figures, then the ratios."""
+    print("\nper second (least-most), latencies, the server's cores and memory, the client's cores")
+    print(report.details(results))
+    print(f"\n{report.ratios(results)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loadtests.bench.answers import Answers, Refused
 from loadtests.bench.generators import ROOT, Sample, send
-from loadtests.bench.points import BARE, Point
+from loadtests.bench.points import BARE, Point, chosen
 from loadtests.bench.servers import CONFIG, Server
 
 IN_PROCESS = ("digits", "sentences")  # the models with a limit of their own
@@ -28,6 +28,18 @@ class Results:
     def add(self, point: Point, server: str, sample: Sample) -> None:
         """One more round."""
         self.samples.setdefault(point.key, {}).setdefault(server, []).append(sample)
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """What `save` wrote."""
+        found = json.loads(path.read_text())
+        known = {point.key: point for point in chosen("all")}
+        samples = {
+            key: {server: [Sample(**one) for one in some] for server, some in by_server.items()}
+            for key, by_server in found["samples"].items()
+        }
+        points = [known[key] for key in samples if key in known]
+        return cls(points, samples, found["refused"], found["limits"])
 
     def save(self, path: Path, about: dict[str, object]) -> None:
         """Everything, as JSON."""
