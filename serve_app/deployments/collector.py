@@ -2,16 +2,14 @@
 
 import gc
 
-# By default the youngest generation is searched every 700 objects, a few requests' worth.
-_YOUNGEST = 20_000
 
-
-def calm() -> None:
+def calm(youngest: int = 700) -> None:
     """To be called when something was loaded: what lives now will stay.
 
     Ray, torch and a model are a million objects. A full collection walks them all, a tenth of a
-    second in which nothing is answered; frozen, they are walked no more.
+    second in which nothing is answered; frozen, they are walked no more. `youngest` is how many new
+    objects there may be before they are searched; 700 is Python's own, a few requests' worth.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNGEST, 20, 20)
+    gc.set_threshold(youngest, 10, 10)

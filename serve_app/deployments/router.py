@@ -75,7 +75,7 @@ class Router:
                 await self._load(model)
         self._configured = True
         self._apply(config)
-        collector.calm()
+        collector.calm(5_000)
 
     async def _load(self, config: InlineModel) -> None:
         """Load a new or changed inline model beside what serves, then put it in its place."""

@@ -42,7 +42,8 @@ def check_sample(sample: Sample, client: str) -> None:
 
 
 def test_every_case_builds_and_keys_are_unique() -> None:
-    assert [point.case for case in CASES for point in chosen(case)] == [p.case for p in chosen("all")]
+    for case in CASES:
+        assert any(point.case == case for point in chosen(case))
     keys = [point.key for point in chosen("all")]
     assert len(keys) == len(set(keys))
     assert set(TARGETS) <= {point.key for point in chosen("table")}
