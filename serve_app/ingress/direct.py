@@ -61,6 +61,8 @@ class Counter:
         self._enter = manager.inc_num_ongoing_requests
         self._leave = manager.dec_num_ongoing_requests
         self._ongoing = manager.get_num_ongoing_requests
+        self._requests, self._ingress = manager._request_counter, manager._ingress_metrics
+        self._app = replica._deployment_id.app_name
         self._counted: dict[tuple[str, str, bool], int] = {}
         self._loop = asyncio.get_running_loop()
         self._hand_on()
@@ -83,12 +85,11 @@ class Counter:
         """Once a second: counters add up, so nothing is lost by waiting."""
         self._loop.call_later(1, self._hand_on)
         counted, self._counted = self._counted, {}
-        manager, app = self._replica._metrics_manager, self._replica._deployment_id.app_name
         for (method, status, failed), count in counted.items():
-            manager._request_counter.inc(count, tags={"route": "/"})
-            if (ingress := manager._ingress_metrics.get(self._protocol)) is None:
+            self._requests.inc(count, tags={"route": "/"})
+            if (ingress := self._ingress.get(self._protocol)) is None:
                 continue
-            tags = {"route": "/", "method": method, "application": app}
+            tags = {"route": "/", "method": method, "application": self._app}
             ingress.request_counter.inc(count, tags={**tags, "status_code": status})
             if failed:
                 ingress.request_error_counter.inc(count, tags={**tags, "error_code": status})
@@ -109,8 +110,8 @@ class DirectApp:
 
     def __init__(self, app: Any) -> None:
         self._serve = app
-        self._local: Local | None = None
         self._router: Local | None = None
+        self._counter: Counter | None = None  # without it, HTTP takes Serve's way
         self._grpc_counter: Counter | None = None
         try:
             if _local is not None and _local.loop is asyncio.get_running_loop():
@@ -121,30 +122,30 @@ class DirectApp:
                 self._grpc_counter = Counter(replica, RequestProtocol.GRPC)
                 _open(replica)
                 self._counter = Counter(replica, RequestProtocol.HTTP)
-                self._local = _local
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
-        local = self._local
+        router, counter = self._router, self._counter
         if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
             await self._grpc(scope, receive, send)
             return
         if (
-            local is None
+            router is None
+            or counter is None
             or scope["type"] != "http"
             or not scope["path"].startswith(_PATHS)
-            or self._counter.full()
+            or counter.full()
         ):
             await self._serve(scope, receive, send)
             return
-        self._counter.enter()
+        counter.enter()
         status = 499  # what Serve counts for a client that left
         try:
-            status = await local.app(scope, receive, send)
+            status = await router.app(scope, receive, send)
         finally:
-            self._counter.leave(scope["method"], str(status), status >= 400)
+            counter.leave(scope["method"], str(status), status >= 400)
 
     async def _grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._router is None:
@@ -189,7 +190,6 @@ class DirectServicer:
     def handler(self, service: str, name: str, streaming: bool) -> Callable[..., Any]:
         """The method `name` as grpc.aio calls it."""
         method, counter = getattr(self._servicer, name), self._counter
-
         path = f"/{service}/{name}"
 
         async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:

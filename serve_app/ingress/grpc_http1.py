@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
-from serve_app.errors import InvalidArgument, TandemError
+from serve_app.errors import InvalidArgument, TandemError, Unsupported
 from serve_app.ingress.asgi import (
     CODINGS,
     Disconnected,
@@ -92,5 +92,5 @@ async def _message(receive: Receive, headers: Headers, limit: int) -> Buffer:
         return memoryview(body)[_PREFIX:]
     coding = headers.get(b"grpc-encoding", b"identity")
     if coding not in CODINGS:
-        raise InvalidArgument(f"grpc-encoding must be gzip or deflate, got '{coding.decode('latin-1')}'")
+        raise Unsupported(f"grpc-encoding must be gzip or deflate, got '{coding.decode('latin-1')}'")
     return await inflate(body[_PREFIX:], coding, limit)

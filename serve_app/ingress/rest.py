@@ -74,8 +74,7 @@ class RestApp:
             await send({"type": "websocket.close", "code": 1000})
             return 0
         try:
-            await self._dispatch(scope, receive, send)
-            return 200
+            return await self._dispatch(scope, receive, send)
         except TandemError as error:
             return await _send_error(send, error)
         except Disconnected:
@@ -86,34 +85,33 @@ class RestApp:
             await respond(send, 500, [body], [JSON])
             return 500
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answers; the status."""
         path, method = scope["path"], scope["method"]
         if match := _MODEL.fullmatch(path):
             name, version, verb = match.groups()
             if verb == "infer":
                 _require("POST", method)
-                await self._infer(scope, receive, send, name, version or "")
-                return
+                return await self._infer(scope, receive, send, name, version or "")
             if path != "/v2/models/stats":
                 _require("GET", method)
-                await self._about(send, name, version or "", verb)
-                return
+                return await self._about(send, name, version or "", verb)
         if plain := self._plain.get(path):
             wanted, handle = plain
             _require(wanted, method)
-            await handle(scope, receive, send)
-        elif match := _V1_MODEL.fullmatch(path):
-            await self._v1(scope, receive, send, *match.groups())
-        elif path.startswith(_DOCS):
+            return await handle(scope, receive, send)
+        if match := _V1_MODEL.fullmatch(path):
+            return await self._v1(scope, receive, send, *match.groups())
+        if path.startswith(_DOCS):
             await self._docs(scope, receive, send)
-        elif _LOAD.fullmatch(path):
+            return 200
+        if _LOAD.fullmatch(path):
             raise Unsupported("models are loaded and unloaded by deploying a changed config")
-        elif _ABSENT.fullmatch(path):
+        if _ABSENT.fullmatch(path):
             raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
-        else:
-            raise NotFound(f"no route {path}")
+        raise NotFound(f"no route {path}")
 
-    async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> None:
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
         try:
             body = await read_body(receive, headers, self.limits())
@@ -129,24 +127,23 @@ class RestApp:
             out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
+        return 200
 
-    async def _about(self, send: Send, name: str, version: str, verb: str | None) -> None:
+    async def _about(self, send: Send, name: str, version: str, verb: str | None) -> int:
         if verb == "ready":
             ready = self.plane.model_ready(name, version)
-            await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
-        elif verb == "config":
-            await _send_json(send, self.plane.model_config(name, version))
-        elif verb == "stats":
-            await _send_json(send, {"model_stats": self.plane.statistics(name, version)})
-        else:
-            await _send_json(send, self.plane.model_metadata(name, version))
+            return await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+        if verb == "config":
+            return await _send_json(send, self.plane.model_config(name, version))
+        if verb == "stats":
+            return await _send_json(send, {"model_stats": self.plane.statistics(name, version)})
+        return await _send_json(send, self.plane.model_metadata(name, version))
 
-    async def _v1(self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None) -> None:
+    async def _v1(self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None) -> int:
         if verb is None:
             _require("GET", scope["method"])
             ready = self.plane.model_ready(name)
-            await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
-            return
+            return await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
         _require("POST", scope["method"])
         if verb == "explain":
             raise Unsupported(f"model '{name}' has no explainer")
@@ -158,29 +155,30 @@ class RestApp:
         answer = v1_codec.encode_response(await self._infer_watched(request, receive), by_row)
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
+        return 200
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send_json(send, {"live": True})
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await _send_json(send, {"live": True})
 
-    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> int:
         ready = self.plane.ready
-        await _send_json(send, {"ready": ready}, 200 if ready else 503)
+        return await _send_json(send, {"ready": ready}, 200 if ready else 503)
 
-    async def _server(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send_json(send, self.plane.server_metadata())
+    async def _server(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await _send_json(send, self.plane.server_metadata())
 
-    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send_json(send, {"models": list(self.plane.models)})
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await _send_json(send, {"models": list(self.plane.models)})
 
-    async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send_json(send, {"model_stats": self.plane.statistics()})
+    async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await _send_json(send, {"model_stats": self.plane.statistics()})
 
-    async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _index(self, scope: Scope, receive: Receive, send: Send) -> int:
         body = await read_body(receive, dict(scope["headers"]), self.limits())
         wanted = elements.load_json(body) if body else {}
         if not isinstance(wanted, dict) or not isinstance(wanted.get("ready", False), bool):
             raise InvalidArgument('the body must be empty or {"ready": true|false}')
-        await _send_json(send, self.plane.repository_index(wanted.get("ready", False)))
+        return await _send_json(send, self.plane.repository_index(wanted.get("ready", False)))
 
 
 def _require(wanted: str, method: str) -> None:
@@ -199,8 +197,9 @@ def _length(header: bytes | None) -> int | None:
     return int(header)
 
 
-async def _send_json(send: Send, value: Any, status: int = 200) -> None:
+async def _send_json(send: Send, value: Any, status: int = 200) -> int:
     await respond(send, status, [orjson.dumps(value)], [JSON])
+    return status
 
 
 async def _send_error(send: Send, error: TandemError) -> int:

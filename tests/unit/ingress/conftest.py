@@ -5,6 +5,7 @@ from serve_app.config import Limits
 from serve_app.errors import ModelFailed, Overloaded
 from serve_app.ingress.rest import RestApp
 from serve_app.model import Model
+from tests.unit.ingress.connections import Client
 from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
 
 
@@ -28,3 +29,11 @@ async def http(the_plane):
         transport=transport, base_url="http://t", headers={"accept-encoding": ""}
     ) as client:
         yield client
+
+
+@pytest.fixture
+async def client(server):
+    """A raw connection to the module's own `server`."""
+    connected = Client(server.address)
+    yield connected
+    connected.close()

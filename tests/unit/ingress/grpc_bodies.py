@@ -1,5 +1,6 @@
 """gRPC calls and refusals as they are over HTTP/1.1."""
 
+import grpc
 from grpc import StatusCode
 
 from serve_app.ingress.grpc_http1 import PATH
@@ -23,3 +24,15 @@ def post(body: bytes, *headers: str) -> bytes:
 def refused(code: StatusCode, message: str) -> bytes:
     status = b"grpc-status: %d\r\ngrpc-message: %b\r\n" % (code.value[0], message.encode())
     return HEAD + status + b"content-length: 0\r\n\r\n"
+
+
+class Context:
+    """What a servicer may tell gRPC."""
+
+    code, details = grpc.StatusCode.OK, ""
+
+    def set_code(self, code):
+        self.code = code
+
+    def set_details(self, details):
+        self.details = details

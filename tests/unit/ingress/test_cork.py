@@ -57,13 +57,6 @@ async def server(the_plane, slow):
         yield started
 
 
-@pytest.fixture
-async def client(server):
-    connected = Client(server.address)
-    yield connected
-    connected.close()
-
-
 def post(path: str, body: object, *headers: str) -> bytes:
     """A request as it goes over the wire."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()

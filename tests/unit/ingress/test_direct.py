@@ -16,7 +16,7 @@ from serve_app.ingress.grpc import SERVICE, GrpcServicer
 from serve_app.ingress.rest import RestApp
 from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferResponse
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.grpc_bodies import frame, post, refused
+from tests.unit.ingress.grpc_bodies import Context, frame, post, refused
 from tests.unit.planes import UNDECLARED, Backend, served
 
 HTTP, GRPC = RequestProtocol.HTTP, RequestProtocol.GRPC
@@ -117,13 +117,6 @@ def around(replica: Replica) -> direct.DirectApp:
 async def server(registered, replica):
     async with Server(around(replica)) as started:
         yield started
-
-
-@pytest.fixture
-async def client(server):
-    connected = Client(server.address)
-    yield connected
-    connected.close()
 
 
 def get(path: str) -> bytes:
@@ -341,18 +334,6 @@ def test_a_router_of_another_loop_is_not_local(servicer, replica, monkeypatch):
         loop.run_until_complete(work())
     for loop in loops:
         loop.close()
-
-
-class Context:
-    """What a servicer may tell gRPC."""
-
-    code, details = grpc.StatusCode.OK, ""
-
-    def set_code(self, code):
-        self.code = code
-
-    def set_details(self, details):
-        self.details = details
 
 
 @pytest.fixture

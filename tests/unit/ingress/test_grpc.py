@@ -9,19 +9,8 @@ from serve_app.ingress.grpc import SERVICE, GrpcServicer
 from serve_app.model import Model
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.inference_pb2 import ModelInferRequest
+from tests.unit.ingress.grpc_bodies import Context
 from tests.unit.planes import Raises, plane, served
-
-
-class Context:
-    """What a servicer may tell gRPC."""
-
-    code, details = grpc.StatusCode.OK, ""
-
-    def set_code(self, code):
-        self.code = code
-
-    def set_details(self, details):
-        self.details = details
 
 
 @pytest.fixture

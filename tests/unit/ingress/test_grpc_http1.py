@@ -73,13 +73,6 @@ async def server(calls):
         yield started
 
 
-@pytest.fixture
-async def client(server):
-    connected = Client(server.address)
-    yield connected
-    connected.close()
-
-
 def chunked(*chunks: bytes) -> bytes:
     head = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     return head + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
