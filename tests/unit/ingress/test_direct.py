@@ -202,17 +202,21 @@ async def test_requests_in_flight_are_counted_until_they_are_answered(server, cl
 
 
 async def test_answers_are_counted_by_status(client, replica):
-    for data in (get("/v2"), get("/v2"), infer("none"), infer("buggy"), call(), call("none"), post(b"")):
+    http = (get("/v2"), get("/v2"), infer("none"), infer("buggy"), get("/v2/models/new/ready"))
+    for data in (*http, call(), call("none"), post(b"")):
         assert await client.ask(data)
     assert replica.ongoing == 0
     about = [("application", "tandem"), ("method", "GET"), ("route", "/"), ("status_code", "200")]
     metrics = replica._ingress_metrics[HTTP]
     by_status = await counted(metrics.request_counter)
     assert by_status.pop(tuple(about)) == 2
-    assert {dict(key)["status_code"]: count for key, count in by_status.items()} == {"404": 1, "500": 1}
+    assert {dict(key)["status_code"]: count for key, count in by_status.items()} == {
+        "404": 1, "500": 1, "503": 1,
+    }  # fmt: skip
     assert sorted(dict(key)["error_code"] for key in metrics.request_error_counter.counted) == [
         "404",
         "500",
+        "503",
     ]
     metrics = replica._ingress_metrics[GRPC]
     by_status = await counted(metrics.request_counter)
@@ -221,7 +225,7 @@ async def test_answers_are_counted_by_status(client, replica):
         "OK": 1, "NOT_FOUND": 1, "INVALID_ARGUMENT": 1,
     }  # fmt: skip
     assert sum(metrics.request_error_counter.counted.values()) == 2
-    assert replica._request_counter.counted == {(("route", "/"),): 7}
+    assert replica._request_counter.counted == {(("route", "/"),): 8}
 
 
 @pytest.mark.parametrize("kind", [HTTP, GRPC])

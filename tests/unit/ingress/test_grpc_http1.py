@@ -207,6 +207,7 @@ async def test_a_coding_that_nobody_understands(client, headers):
     coding = headers[0].partition(": ")[2] if headers else "identity"
     got = await client.ask(post(frame(b"x", 1), *headers))
     assert f"grpc-message: grpc-encoding must be gzip or deflate, got '{coding}'".encode() in got
+    assert b"grpc-status: 12\r\n" in got  # UNIMPLEMENTED, as gRPC wants it
 
 
 async def test_limits_are_inclusive(client, calls):
