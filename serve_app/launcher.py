@@ -25,12 +25,11 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.loopback import haproxy_wrapper
+from serve_app.ports import BLOCK, free_port, own_block
 
 START_TIMEOUT_S = 300
 STOP_STEP_S = 5  # for each of: Serve, Ray, what is left
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_BLOCK = 200  # ports of one instance's replicas, half of them HTTP
-_BLOCKS = range(20000, 30000, _BLOCK)  # above those of Ray's workers, below the ephemeral ones
 
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
 HIGH_THROUGHPUT = {
@@ -46,7 +45,6 @@ HIGH_THROUGHPUT = {
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
     "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
 }
-_guards: list[socket.socket] = []
 
 
 class _Stop(BaseException):
@@ -105,12 +103,12 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
     if host in LOOPBACK:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
     if mode == "high-throughput":
-        first = _own_block()
+        first = own_block()
         variables |= HIGH_THROUGHPUT | {
             "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first + 1),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + _BLOCK // 2),
-            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + _BLOCK // 2),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + _BLOCK),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + BLOCK // 2),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + BLOCK // 2),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + BLOCK),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
@@ -123,31 +121,6 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         }
     # What the user set for Ray on purpose stays.
     return {name: os.environ.get(name, value) for name, value in variables.items()}
-
-
-def _own_block() -> int:
-    """The first of `_BLOCK` ports that no other instance on this machine uses while this one lives.
-
-    Two that both start at Serve's 40000 would share it, and each get the other's requests: Serve
-    asks gRPC for a port of its own with the text "0", which gRPC doesn't take for a number.
-    """
-    for first in _BLOCKS:
-        guard = socket.socket()
-        try:
-            guard.bind(("127.0.0.1", first))
-        except OSError:
-            guard.close()
-            continue
-        _guards.append(guard)  # held until the process ends
-        return first
-    raise ConfigError(f"no ports left for replicas between {_BLOCKS.start} and {_BLOCKS.stop}")
-
-
-def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _must_be_free(host: str, port: int, name: str) -> None:

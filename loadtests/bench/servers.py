@@ -5,7 +5,6 @@ import copy
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import yaml
 
 from loadtests.bench.generators import ROOT
 from loadtests.bench.points import BARE, Point, copies
+from serve_app.ports import free_port
 
 CONFIG = ROOT / "configs" / "bench.yaml"
 START_TIMEOUT_S = 240
@@ -42,7 +42,7 @@ class Server:
     def __init__(self, name: str, points: list[Point]) -> None:
         self.name = name
         self.models = sorted(set().union(*(point.models for point in points)))
-        self.http_port, self.grpc_port = _free_port(), _free_port()
+        self.http_port, self.grpc_port = free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="tandem-bench-")
         self.log = Path(self._folder.name) / "log"
         config = Path(self._folder.name) / "config.yaml"
@@ -162,9 +162,3 @@ def _config(models: list[str], count: int) -> dict[str, Any]:
     ]
     config["applications"] = [router, *(app for app in apps if app["name"] in models)]
     return config
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

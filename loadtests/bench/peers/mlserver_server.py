@@ -5,7 +5,6 @@ and batches the text models.
 """
 
 import asyncio
-import socket
 from typing import Any
 
 from mlserver import MLServer, ModelSettings, Settings
@@ -14,6 +13,7 @@ from mlserver.utils import install_uvloop_event_loop
 
 from loadtests.bench.peers.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
 from loadtests.bench.peers.mlserver_model import HostedModel
+from serve_app.ports import free_port
 from serve_app.runtimes.host import ModelHost
 
 # `debug` is what turns on the access logs of both protocols.
@@ -29,7 +29,7 @@ def main() -> None:
         host=LOOPBACK,
         http_port=options.http_port,
         grpc_port=options.grpc_port,
-        metrics_port=_free_port(),
+        metrics_port=free_port(),
         grpc_max_message_length=MESSAGE_BYTES,
         # A worker would add a hop between processes to every request, and a copy of every tensor.
         parallel_workers=0,
@@ -59,13 +59,6 @@ def _settings(host: ModelHost, tuned: bool) -> ModelSettings:
         max_batch_size=batching.max_batch_size if batching and batched else 0,
         max_batch_time=BATCH_SECONDS if batched else 0,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":

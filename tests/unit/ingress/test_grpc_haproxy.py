@@ -1,7 +1,6 @@
 """gRPC's own client, HAProxy as Serve configures it, and our answers over HTTP/1.1 behind it."""
 
 import asyncio
-import socket
 
 import grpc
 import pytest
@@ -11,6 +10,7 @@ from serve_app.deadlines import Departures
 from serve_app.errors import NotFound, Overloaded
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.asgi import watched
+from serve_app.ports import free_port
 from tests.unit.ingress.connections import Server
 
 CONFIG = """\
@@ -63,12 +63,6 @@ class Backend:
 
     async def ended(self) -> str:
         return await asyncio.wait_for(self.statuses.get(), 10)
-
-
-def free_port() -> int:
-    with socket.socket() as any_:
-        any_.bind(("127.0.0.1", 0))
-        return any_.getsockname()[1]
 
 
 async def listening(port: int) -> None:

@@ -1,0 +1,33 @@
+"""Ports: each caller gets its own, and none that the kernel may lend to somebody else."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serve_app.ports import BLOCK, free_port, own_block
+
+
+def test_free_ports_differ_and_can_be_bound():
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
+    for port in ports:
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", port))
+
+
+def test_free_ports_are_none_of_the_outgoing_connections():
+    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    low = int(ephemeral.read_text().split()[0]) if ephemeral.exists() else 32768
+    if low < 32768:
+        pytest.skip(f"the kernel here lends ports from {low} on")
+    assert max(free_port() for _ in range(50)) < low
+
+
+def test_a_block_stays_with_its_process():
+    mine = own_block()
+    code = "from serve_app.ports import own_block; print(own_block())"
+    theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert abs(int(theirs.stdout) - mine) >= BLOCK
