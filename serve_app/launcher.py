@@ -25,7 +25,7 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.loopback import haproxy_wrapper
-from serve_app.ports import BLOCK, free_port, own_block
+from serve_app.ports import own_block
 
 START_TIMEOUT_S = 300
 STOP_STEP_S = 5  # for each of: Serve, Ray, what is left
@@ -90,29 +90,29 @@ def _addresses(
 
 def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
     """What Ray is told: ports that collide with nobody, loopback, and the high-throughput mode."""
+    own = own_block()
     variables = {
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
         "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(own.single[0]),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(own.single[1]),
         # Nobody's load balancer watches this instance; Serve's 30 s would outlast every stop.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
     if host in LOOPBACK:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
     if mode == "high-throughput":
-        first = own_block()
         variables |= HIGH_THROUGHPUT | {
-            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first + 1),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + BLOCK // 2),
-            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + BLOCK // 2),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + BLOCK),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(own.http.start),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(own.http.stop - 1),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(own.grpc.start),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(own.grpc.stop - 1),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(own.single[2]),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(own.single[3]),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(scratch / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(scratch / "admin.sock"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(scratch / "metrics.sock"),

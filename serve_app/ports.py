@@ -2,17 +2,38 @@
 
 import random
 import socket
+from dataclasses import dataclass
 
 from serve_app.errors import ConfigError
 
-BLOCK = 200  # ports of one instance's replicas, half of them HTTP
-
 # Above those of Ray's workers (10002 to 19999), below those the kernel lends to outgoing
 # connections (from 32768 on): what it lends, a client may hold by the time a server comes for it.
-_BLOCKS = range(20000, 30000, BLOCK)
+_BLOCKS = range(20000, 30000, 200)
 _SINGLE = range(30000, 32768)
 _given: set[int] = set()
 _guards: list[socket.socket] = []
+
+
+@dataclass(frozen=True)
+class Block:
+    """The ports from `first` on, which itself is held: no other instance gets these while we live."""
+
+    first: int
+
+    @property
+    def http(self) -> range:
+        """For replicas."""
+        return range(self.first + 1, self.first + 90)
+
+    @property
+    def grpc(self) -> range:
+        """For replicas."""
+        return range(self.first + 90, self.first + 180)
+
+    @property
+    def single(self) -> range:
+        """For whatever there is one of."""
+        return range(self.first + 180, self.first + _BLOCKS.step)
 
 
 def free_port() -> int:
@@ -24,15 +45,16 @@ def free_port() -> int:
     raise ConfigError(f"no port is free between {_SINGLE.start} and {_SINGLE.stop}")
 
 
-def own_block() -> int:
-    """The first of `BLOCK` ports that no other instance on this machine uses while this one lives.
+def own_block() -> Block:
+    """Ports that no other instance on this machine uses while this process lives.
 
-    Two that both start at Serve's 40000 would share it, and each get the other's requests: Serve
-    asks gRPC for a port of its own with the text "0", which gRPC doesn't take for a number.
+    Two whose replicas both start at Serve's 40000 would share them, and each get the other's
+    requests: Serve asks gRPC for a port of its own with the text "0", which gRPC doesn't take for
+    a number.
     """
     for first in _BLOCKS:
         if _bound(first, keep=True):
-            return first
+            return Block(first)
     raise ConfigError(f"no ports left for replicas between {_BLOCKS.start} and {_BLOCKS.stop}")
 
 

@@ -14,8 +14,8 @@ def replica_ports(variables: dict[str, str]) -> set[int]:
     for protocol in ("HTTP", "GRPC"):
         first, end = (int(variables[name.format(limit, protocol)]) for limit in ("MIN", "MAX"))
         assert end - first >= 50
-        assert not ports & set(range(first, end))
-        ports |= set(range(first, end))
+        assert not ports & set(range(first, end + 1))
+        ports |= set(range(first, end + 1))
     return ports
 
 
