@@ -9,13 +9,14 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
 from serve_app.deployments.discovery import REPLICA, TOKENIZER
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
-from serve_app.ingress.direct import register
+from serve_app.ingress.direct import register, register_model
 from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
 
@@ -30,6 +31,24 @@ class Ingress(GrpcServicer, Router):
         app = RestApp(self.plane, lambda: self.limits)
         register(app, self)
         return app
+
+
+class DirectReplica(ModelReplica):
+    """The ModelReplica, with the short way to it."""
+
+    async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # as its base's
+        await super().__init__(config)  # type: ignore[misc]
+        register_model(self)
+
+
+class DirectTokenizer(Tokenizer):
+    """The Tokenizer, likewise."""
+
+    async def __init__(  # type: ignore[misc]  # as its base's
+        self, config: dict[str, Any], replica: DeploymentHandle[Any]
+    ) -> None:
+        await super().__init__(config, replica)  # type: ignore[misc]
+        register_model(self)
 
 
 def build_router(args: dict[str, Any]) -> Application:
@@ -50,7 +69,7 @@ def build_model(args: dict[str, Any]) -> Application:
     # As written, not as parsed: the actor parses it again, and only plain data crosses.
     resources = config.resources
     replica = serve.deployment(
-        ModelReplica,
+        DirectReplica,
         name=REPLICA,
         user_config=NOTHING,
         max_ongoing_requests=config.in_flight,
@@ -63,7 +82,7 @@ def build_model(args: dict[str, Any]) -> Application:
     if not tokenizer.replicas:
         return replica
     return serve.deployment(
-        Tokenizer,
+        DirectTokenizer,
         name=TOKENIZER,
         num_replicas=tokenizer.replicas,
         max_ongoing_requests=256,

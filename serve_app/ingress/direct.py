@@ -15,13 +15,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
-from ray.serve._private.common import RequestMetadata, RequestProtocol
+from ray.serve._private.common import RequestProtocol
 from ray.serve._private.tracing_utils import is_tracing_enabled
 from starlette.middleware import Middleware
 
 from serve_app.deadlines import Departures
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.asgi import Receive, Scope, Send, watched
+from serve_app.ingress.counter import Counter
+from serve_app.ingress.predict import Model, PredictApp
 
 log = logging.getLogger("tandem")
 
@@ -38,6 +40,7 @@ class Local:
 
 
 _local: Local | None = None
+_model: Model | None = None  # this process's, where it is a model's replica
 
 
 def register(app: Any, servicer: Any) -> None:
@@ -46,57 +49,16 @@ def register(app: Any, servicer: Any) -> None:
     _local = Local(app, servicer)
 
 
-class Counter:
-    """What Serve keeps of requests: how many are in flight, and how many there were by status.
-
-    Not how long each took: `request_predict_seconds` says that, by model, and to record it twice
-    more for Serve's own histograms would cost as much as decoding a small request.
-    """
-
-    def __init__(self, replica: Any, protocol: RequestProtocol) -> None:
-        self._replica, self._protocol = replica, protocol
-        self._metadata = RequestMetadata("", "", _request_protocol=protocol, is_direct_ingress=True)
-        # Asked for here, so that another Ray that lacks them fails now and not in a request.
-        manager = replica._metrics_manager
-        self._enter = manager.inc_num_ongoing_requests
-        self._leave = manager.dec_num_ongoing_requests
-        self._ongoing = manager.get_num_ongoing_requests
-        self._requests, self._ingress = manager._request_counter, manager._ingress_metrics
-        self._app = replica._deployment_id.app_name
-        self._counted: dict[tuple[str, str, bool], int] = {}
-        self._loop = asyncio.get_running_loop()
-        self._hand_on()
-
-    def full(self) -> bool:
-        """Whether the next request would be one too many."""
-        return bool(self._ongoing() >= self._replica.max_ongoing_requests)
-
-    def enter(self) -> None:
-        """One more in flight."""
-        self._enter(self._metadata)
-
-    def leave(self, method: str, status: str, failed: bool) -> None:
-        """It was answered."""
-        self._leave(self._metadata)
-        key = (method, status, failed)
-        self._counted[key] = self._counted.get(key, 0) + 1
-
-    def _hand_on(self) -> None:
-        """Once a second: counters add up, so nothing is lost by waiting."""
-        self._loop.call_later(1, self._hand_on)
-        counted, self._counted = self._counted, {}
-        for (method, status, failed), count in counted.items():
-            self._requests.inc(count, tags={"route": "/"})
-            if (ingress := self._ingress.get(self._protocol)) is None:
-                continue
-            tags = {"route": "/", "method": method, "application": self._app}
-            ingress.request_counter.inc(count, tags={**tags, "status_code": status})
-            if failed:
-                ingress.request_error_counter.inc(count, tags={**tags, "error_code": status})
+def register_model(model: Model) -> None:
+    """The same for a model's replica."""
+    global _model  # noqa: PLW0603 - as above
+    _model = model
 
 
 def middlewares() -> list[Middleware]:
     """What `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names."""
+    if _model is not None:
+        return [Middleware(PredictApp, model=_model)]
     return [Middleware(DirectApp)]
 
 
@@ -119,9 +81,9 @@ class DirectApp:
                 self._infer = watched(_local.servicer.infer_parts, Departures())
                 # Serve's own middleware, around a method of the replica.
                 replica = app._app.__self__
-                self._grpc_counter = Counter(replica, RequestProtocol.GRPC)
+                self._grpc_counter = Counter(replica, "/", RequestProtocol.GRPC)
                 _open(replica)
-                self._counter = Counter(replica, RequestProtocol.HTTP)
+                self._counter = Counter(replica, "/", RequestProtocol.HTTP)
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)
 
@@ -173,7 +135,7 @@ def direct_servicer(server: Any, service: str) -> Any:
         if _local is not None and _local.loop is asyncio.get_running_loop():
             replica = server.service_handler_factory.__self__
             _open(replica)
-            counter = Counter(replica, RequestProtocol.GRPC)
+            counter = Counter(replica, "/", RequestProtocol.GRPC)
             server.add_passthrough_service(service)
             return DirectServicer(_local.servicer, counter)
     except Exception as error:
