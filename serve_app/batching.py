@@ -7,7 +7,7 @@ there. Where computing takes so long that the way is nothing beside it, they tak
 a half-full one would leave early just to wait there, and miss who comes meanwhile.
 
 When a batch of several ends, their callers tend to ask again at once, but one by one. So a slow model
-lingers for a twentieth of its usual time, 5 ms at most, until those it just answered may be back;
+lingers for a twentieth of its usual time, 20 ms at most, until those it just answered may be back;
 after a batch of one it doesn't.
 """
 
@@ -25,7 +25,7 @@ from serve_app.protocol.tensors import Arrays, Parameters
 
 _LONG_S = 0.02  # a hop takes a tenth of it
 _LINGER = 0.05  # of an execution's usual time
-_LINGER_MOST_S = 0.005
+_LINGER_MOST_S = 0.02
 
 Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
 # Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.

@@ -5,6 +5,7 @@ deployment; placed inline, the runtime holds one of its own. `predict` takes eit
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
 _CPU_TOKENS = 256
+_LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
 class TransformersOptions(Config):
@@ -27,7 +29,8 @@ class TransformersOptions(Config):
 
     `maxBatchTokens` bounds what one forward pass takes, padding included: a batch is sorted by
     length and cut there. 0 means 256 on a CPU, where more falls out of its caches, and no bound on a
-    GPU.
+    GPU. On a CPU the parts of a batch run beside each other, one thread each: `threads` that share
+    one pass wait for each other at every step.
     """
 
     task: Literal["embedding", "text-classification"]
@@ -96,6 +99,7 @@ class TransformersRuntime:
         self._encoder: TextEncoder | None = None
         self._torch: Any = None
         self._network: Any = None
+        self._workers: ThreadPoolExecutor | None = None
 
     def load(self) -> None:
         """Read config and safetensors; nothing else, and no code from the folder."""
@@ -120,6 +124,10 @@ class TransformersRuntime:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         self._network = self._network.to(self._device).eval()
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
+        threads = 1 if self._gpu else torch.get_num_threads()
+        if threads > 1:  # the setting is each thread's own
+            self._workers = ThreadPoolExecutor(threads, "transformers", torch.set_num_threads, (1,))
+        self._threads = threads
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, loaded on first use: a remote replica never needs it."""
@@ -134,19 +142,37 @@ class TransformersRuntime:
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
-        torch = self._torch
         tokens = self.encoder().encode(inputs[TEXT]) if TEXT in inputs else inputs
         embedding = self._options.task == "embedding"
         forward, width = (self._embed, "hidden_size") if embedding else (self._odds, "num_labels")
         count = tokens["input_ids"].shape[0]
         out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
-        with torch.inference_mode():
-            for rows in groups(tokens["attention_mask"], self._max_tokens):
-                longest = max(1, int(tokens["attention_mask"][rows].sum(1).max()))
-                part = {name: array[rows, :longest] for name, array in tokens.items()}
-                feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
-                out[rows] = forward(feed).cpu().numpy()
+
+        def run(rows: np.ndarray) -> None:
+            out[rows] = self._run(forward, tokens, rows)
+
+        parts = list(groups(tokens["attention_mask"], self._budget(tokens["attention_mask"])))
+        if self._workers is not None and len(parts) > 1:
+            list(self._workers.map(run, parts))  # read to the end, so that errors come out
+        else:
+            for rows in parts:
+                run(rows)
         return {"embedding": out} if embedding else self._labelled(out)
+
+    def _budget(self, mask: np.ndarray) -> int:
+        """Tokens of one part: small enough that all workers have something to do until the end."""
+        if self._workers is None:
+            return self._max_tokens
+        share = int(mask.sum()) // (2 * self._threads)
+        return min(self._max_tokens, max(share, _LEAST_TOKENS))
+
+    def _run(self, forward: Any, tokens: Arrays, rows: np.ndarray) -> np.ndarray:
+        torch = self._torch
+        longest = max(1, int(tokens["attention_mask"][rows].sum(1).max()))
+        part = {name: array[rows, :longest] for name, array in tokens.items()}
+        with torch.inference_mode():
+            feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
+            return forward(feed).cpu().numpy()  # type: ignore[no-any-return]
 
     def _embed(self, feed: dict[str, Any]) -> Any:
         torch = self._torch
@@ -187,6 +213,8 @@ class TransformersRuntime:
 
     def close(self) -> None:
         """Drop network and tokenizer."""
+        if self._workers is not None:
+            self._workers.shutdown()
         self._network = self._encoder = None
         if self._torch is not None and self._gpu:
             self._torch.cuda.empty_cache()

@@ -29,7 +29,7 @@ class Counted:
 
 
 class Server:
-    """uvicorn around the app; `writes` are those of all its connections."""
+    """uvicorn around the app; `writes` are those of all its connections, `state` knows them."""
 
     def __init__(self, app: Any) -> None:
         writes: list[int] = []
@@ -43,7 +43,8 @@ class Server:
             await app(scope, receive, send)
 
         config = uvicorn.Config(asgi, log_config=None, access_log=False)
-        self._protocol = partial(Protocol, config, ServerState(), {})
+        self.state = ServerState()
+        self._protocol = partial(Protocol, config, self.state, {})
 
     async def __aenter__(self) -> "Server":
         loop = asyncio.get_running_loop()
