@@ -8,6 +8,7 @@ import psutil
 from tests.serve.live import until
 
 X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
+TEXT = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a text"]}
 
 
 def log_line(server, request_id: str) -> dict[str, object]:
@@ -57,6 +58,7 @@ def test_metrics_per_model_and_version(server):
     with server.http() as client:
         client.post("/v2/models/identity/infer", json={"inputs": [X]})
         client.post("/v2/models/digits/infer", json={"inputs": [X]})
+        client.post("/v2/models/sentences/infer", json={"inputs": [TEXT]})
     wanted = ("ray_request_count", "ray_request_errors", "ray_request_predict_seconds_bucket")
 
     def found() -> bool:
@@ -71,3 +73,18 @@ def test_metrics_per_model_and_version(server):
     assert any('kind="InvalidArgument"' in line and 'model_name="digits"' in line for line in errors)
     served = [line for line in page.splitlines() if line.startswith("ray_request_count")]
     assert any('model_name="identity"' in line and 'model_version="1"' in line for line in served)
+
+
+def test_batches_take_the_short_way_and_are_counted(server):
+    with server.http() as client:
+        assert client.post("/v2/models/sentences/infer", json={"inputs": [TEXT]}).status_code == 200
+    # Serve gives no route to calls by its handles.
+    route = "predict" if server.mode == "high-throughput" else ""
+    wanted = ("ray_serve_deployment_request_counter", 'deployment="Tokenizer"', f'route="{route}"')
+
+    def counted() -> bool:
+        return any(all(part in line for part in wanted) for line in scrape(server).splitlines())
+
+    until(counted, "the Tokenizer's requests", 60)
+    if route == "":
+        assert 'route="predict"' not in scrape(server)
