@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import time
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def main() -> None:
         "seconds": given.seconds,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+    # As Ctrl-C, or the server of the moment would go on; in the background a shell takes that away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = Session(chosen(given.case), given.seconds, lambda text: print(f"  {text}", flush=True))
     try:
         for number in range(given.rounds):
