@@ -1,5 +1,6 @@
 import json
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -174,6 +175,40 @@ def test_neither_company_nor_order_changes_a_classification(classifier, max_toke
         odds = np.concatenate([alone[word]["probabilities"] for word in some])
         assert np.allclose(got["probabilities"], odds, atol=1e-6)
         assert got["label"].tolist() == [alone[word]["label"][0] for word in some]
+
+
+def test_parts_of_a_batch_run_beside_each_other(sentences, monkeypatch):
+    runtime = loaded(sentences, task="embedding", threads=2)
+    network, together = runtime._network, threading.Barrier(2)
+
+    def pair(**feed):
+        together.wait(20)  # nobody else comes if the parts run one after the other
+        return network(**feed)
+
+    monkeypatch.setattr(runtime, "_network", Callable(network, pair))
+    words = ["one two three " * 15] * 2
+    assert runtime.predict(texts(*words), {})["embedding"].shape == (2, network.config.hidden_size)
+
+
+def test_a_failing_part_fails_the_batch(sentences, monkeypatch):
+    runtime = loaded(sentences, task="embedding", threads=2)
+
+    def broken(**feed):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(runtime, "_network", Callable(runtime._network, broken))
+    with pytest.raises(RuntimeError, match="no memory"):
+        runtime.predict(texts(*["one two three " * 15] * 4), {})
+
+
+class Callable:
+    """A network with another forward pass."""
+
+    def __init__(self, network, forward) -> None:
+        self.config, self.forward = network.config, forward
+
+    def __call__(self, **feed):
+        return self.forward(**feed)
 
 
 def test_a_tokenizer_that_pads_in_front(classifier, tmp_path):
