@@ -67,8 +67,8 @@ class PredictApp:
         counter.enter()
         status = 499
         try:
-            body = await collect(receive, _MOST_BYTES)
             try:
+                body = await collect(receive, _MOST_BYTES)
                 status, parts = ANSWERED, await self._predict(body, receive)
             except TandemError as error:
                 status, parts = FAILED, batches.pack_error(error)

@@ -3,9 +3,6 @@
 import socket
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 from serve_app.ports import Block, free_port, own_block
 
@@ -19,11 +16,8 @@ def test_free_ports_differ_and_can_be_bound():
 
 
 def test_free_ports_are_none_of_the_outgoing_connections():
-    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    low = int(ephemeral.read_text().split()[0]) if ephemeral.exists() else 32768
-    if low < 32768:
-        pytest.skip(f"the kernel here lends ports from {low} on")
-    assert max(free_port() for _ in range(50)) < low
+    """Linux lends from 32768 on, Ray's workers take up to 19999, replicas come between."""
+    assert all(30000 <= free_port() < 32768 for _ in range(50))
 
 
 def test_a_block_stays_with_its_process():

@@ -12,10 +12,11 @@ from ray.serve._private.utils import Semaphore
 
 from serve_app.deployments import direct as client
 from serve_app.deployments.backends import RemoteBackend
-from serve_app.errors import InvalidArgument, ModelFailed
+from serve_app.errors import InvalidArgument, ModelFailed, TooLarge
 from serve_app.ingress import direct, predict
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.test_direct import Metric, until
+from tests.unit.ingress.test_direct import Replica as RouterReplica
+from tests.unit.ingress.test_direct import until
 from tests.unit.planes import Raises
 
 X = {"x": np.array([[1, 2]], np.float32)}
@@ -38,27 +39,16 @@ class Model:
         return {"y": inputs["x"] * 10, **{name: np.array([value]) for name, value in parameters.items()}}
 
 
-class Replica:
+class Replica(RouterReplica):
     """What `PredictApp` uses of Serve's replica."""
 
     def __init__(self) -> None:
-        self.max_ongoing_requests = 2
+        super().__init__()
         self._semaphore = Semaphore(lambda: self.max_ongoing_requests)
-        self._deployment_id = SimpleNamespace(app_name="m")
-        self._metrics_manager = self
-        self._request_counter = Metric()
-        self._ingress_metrics: dict = {}
-        self.ongoing = 0
 
     def inc_num_ongoing_requests(self, metadata: Any) -> None:
         assert not metadata.is_direct_ingress  # no request from outside
         self.ongoing += 1
-
-    def dec_num_ongoing_requests(self, metadata: Any) -> None:
-        self.ongoing -= 1
-
-    def get_num_ongoing_requests(self) -> int:
-        return self.ongoing
 
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 404, "headers": []})
@@ -353,3 +343,10 @@ def test_ray_without_tokens_has_no_credentials(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     assert client.credentials() == b""
+
+
+async def test_a_batch_beyond_all_limits_is_refused(backend, replica, monkeypatch):
+    monkeypatch.setattr(predict, "_MOST_BYTES", 10)
+    with pytest.raises(TooLarge):
+        await backend.predict("1", X, {})
+    assert replica.ongoing == 0
