@@ -47,7 +47,7 @@ def tool(grpc: bool) -> str:
 
 def send(point: Point, port: int, seconds: float, rate: float = 0) -> Sample:
     """Load `port` for `seconds`: as fast as it answers, or in an open loop at `rate` per second."""
-    program = "python" if rate else tool(point.grpc)
+    program = "python" if rate or point.plain_client else tool(point.grpc)
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
         run = {"wrk": _wrk, "h2load": _h2load, "python": _python}[program]
         return run(point, port, seconds, rate, Path(folder))

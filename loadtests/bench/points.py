@@ -1,7 +1,7 @@
 """What is measured: each case is a few points, each point a request mix at one concurrency."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ class Point:
     rows: int = 1  # units of work in one request
     longer: float = 1  # how many times as long to measure, where answers are slow
     copies: int = 1  # how many identity models the server holds
+    plain_client: bool = False  # the Python one, whatever else is installed
     load: float = 0  # open loop: this share of the rate at the point `capacity`
     capacity: str = ""
     whose: str = ""  # of this server; '' for one's own
@@ -152,10 +153,12 @@ def _grpc() -> Iterable[Point]:
 
 
 def _open_loop() -> Iterable[Point]:
+    """Shares of what a server can do while it shares the cores with the client that keeps to rates."""
     for name in ("echo-http", "sentences"):
         (closed,) = (point for point in CASES[name]() if point.connections == 32)
-        yield closed
-        common = {"connections": 64, "load": 0.7, "capacity": closed.key, "longer": 2}
+        capacity = replace(closed, case="open-loop", label=f"{name} at most", plain_client=True)
+        yield capacity
+        common = {"connections": 64, "load": 0.7, "capacity": capacity.key, "longer": 2}
         yield Point("open-loop", f"{name} at 70%", closed.requests, **common)  # type: ignore[arg-type]
         label = f"{name} at 70% of KServe's"
         yield Point("open-loop", label, closed.requests, **common, whose="kserve-tuned")  # type: ignore[arg-type]
