@@ -98,6 +98,8 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(own.single[0]),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(own.single[1]),
+        # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
         # Nobody's load balancer watches this instance; Serve's 30 s would outlast every stop.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
