@@ -7,7 +7,7 @@ import grpc
 from grpc.experimental.gevent import init_gevent
 
 from loadtests.payloads import Sample, WrongAnswer
-from loadtests.users import GRPC_PORT, HOST, Answer, ModelUser
+from loadtests.users import EVERY, GRPC_PORT, HOST, Answer, ModelUser
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import v2_datatype
 from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferResponse
@@ -23,6 +23,8 @@ _OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_le
 class GrpcUser(ModelUser):
     """One channel, one call in flight. `--host` gives the machine, GRPC_PORT the port."""
 
+    tasks = EVERY
+
     def on_start(self) -> None:
         """Open the channel; it connects with the first call."""
         host = urlsplit(self.host or "").hostname or HOST
@@ -34,13 +36,13 @@ class GrpcUser(ModelUser):
         """Close the channel."""
         self._channel.close()
 
-    def infer(self, sample: Sample) -> None:
+    def exchange(self, sample: Sample, waited: float) -> None:
         """Ask, check, and report as one request. Only the exchange itself is timed."""
         request_id = self.next_id()
         body = write(sample, request_id)
         answer = b""
         problem: Exception | None = None
-        started, clock = time.time(), time.perf_counter()
+        started, clock = time.time() - waited, time.perf_counter()
         try:
             answer = self._call(body, timeout=_TIMEOUT_S)
         except grpc.RpcError as error:
@@ -52,7 +54,7 @@ class GrpcUser(ModelUser):
             request_type="gRPC",
             name=sample.model,
             start_time=started,
-            response_time=elapsed * 1000,
+            response_time=(waited + elapsed) * 1000,
             response_length=len(answer),
             context=self.context(),
             exception=problem,

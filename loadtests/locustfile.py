@@ -1,7 +1,8 @@
-"""Mixed traffic on the demo models over JSON, binary tensors and gRPC.
+"""Mixed traffic on the demo models over V2 (JSON, binary tensors, gRPC) and V1.
 
 `make load` runs it without a browser; `locust -f loadtests/locustfile.py` opens locust's own page.
-Name user classes to run only those: `make load ARGS=GrpcUser`.
+Name user classes to run only those: `make load ARGS=GrpcUser`. Load over time and open loops:
+loadtests/shapes.py, as in `make load ARGS="--shape spike,rate=50 --open-loop poisson"`.
 """
 
 import urllib.error
@@ -10,10 +11,11 @@ from typing import Any
 
 from locust import events
 
+from loadtests import shapes  # noqa: F401 - its options, and the load over time
 from loadtests.grpc_user import GrpcUser
-from loadtests.http_users import BinaryUser, JsonUser
+from loadtests.http_users import BinaryUser, JsonUser, V1User
 
-__all__ = ["BinaryUser", "GrpcUser", "JsonUser"]
+__all__ = ["BinaryUser", "GrpcUser", "JsonUser", "V1User"]
 
 
 def _server_there(environment: Any, **_: Any) -> None:

@@ -51,10 +51,14 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One request: FP32 or BYTES inputs for `model`, and a check that raises WrongAnswer."""
+    """One request: FP32 or BYTES inputs for `model`, and a check that raises WrongAnswer.
+
+    `outputs` are the types that an answer without any (V1) has to be read as.
+    """
 
     model: str
     inputs: Arrays
+    outputs: dict[str, type[np.generic]]
     check: Callable[[Arrays], None]
 
 
@@ -67,7 +71,7 @@ def identity() -> Sample:
         if got is None or got.dtype != sent.dtype or not np.array_equal(got, sent):
             raise WrongAnswer("the answer is not what was sent")
 
-    return Sample("identity", {"x": sent}, check)
+    return Sample("identity", {"x": sent}, {"x": np.float32}, check)
 
 
 def digits(model: str) -> Sample:
@@ -82,7 +86,8 @@ def digits(model: str) -> Sample:
         if odds is None or odds.dtype != np.float32 or odds.shape != (len(asked), 10):
             raise WrongAnswer("no probabilities, FP32 [n, 10]")
 
-    return Sample(model, {"pixels": PIXELS[asked]}, check)
+    outputs: dict[str, type[np.generic]] = {"label": np.int64, "probabilities": np.float32}
+    return Sample(model, {"pixels": PIXELS[asked]}, outputs, check)
 
 
 def sentences() -> Sample:
@@ -98,7 +103,8 @@ def sentences() -> Sample:
         if not np.abs(_seen.setdefault(text, got) - got).max() < _SAME:
             raise WrongAnswer("another embedding than before for the same text")
 
-    return Sample("sentences", {"text": np.array([text.encode()], dtype=object)}, check)
+    inputs = {"text": np.array([text.encode()], dtype=object)}
+    return Sample("sentences", inputs, {"embedding": np.float32}, check)
 
 
 def _texts(count: int) -> list[str]:

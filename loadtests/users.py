@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Callable
 
 from locust import User, constant
@@ -17,32 +18,53 @@ Answer = tuple[str | None, Arrays]  # request id, tensors
 _ids = itertools.count(1)
 
 
-def _identity(user: "ModelUser") -> None:
+def ask_identity(user: "ModelUser") -> None:
+    """One request to the echo."""
     user.infer(payloads.identity())
 
 
-def _digits(user: "ModelUser") -> None:
+def ask_digits(user: "ModelUser") -> None:
+    """One request to the PyTorch model."""
     user.infer(payloads.digits("digits"))
 
 
-def _digits_onnx(user: "ModelUser") -> None:
+def ask_digits_onnx(user: "ModelUser") -> None:
+    """One request to the ONNX model."""
     user.infer(payloads.digits("digits-onnx"))
 
 
-def _sentences(user: "ModelUser") -> None:
+def ask_sentences(user: "ModelUser") -> None:
+    """One request to the text model."""
     user.infer(payloads.sentences())
 
 
+# A text costs about fifty times as much as a digit: fewer of them, or little else gets a turn.
+DECLARED = {ask_digits: 4, ask_digits_onnx: 4, ask_sentences: 1}
+EVERY = {ask_identity: 4, **DECLARED}
+
+
 class ModelUser(User):  # type: ignore[misc]
-    """Asks the demo models in a random order, the next as soon as the last has answered."""
+    """Asks the demo models in a random order, the next as soon as the last has answered.
+
+    In an open loop (loadtests.shapes) the next when it is due. Subclasses have the tasks: locust
+    adds a base's to them.
+    """
 
     abstract = True
     wait_time = constant(0)
-    # A text costs about fifty times as much as a digit: fewer of them, or little else gets a turn.
-    tasks = {_identity: 4, _digits: 4, _digits_onnx: 4, _sentences: 1}  # noqa: RUF012 - locust's own form
 
     def infer(self, sample: Sample) -> None:
-        """Send, check and report one request."""
+        """One request, in its turn."""
+        arrivals = getattr(self.environment, "arrivals", None)
+        if arrivals is None:
+            self.exchange(sample, 0.0)
+            return
+        due = arrivals.take()
+        self.exchange(sample, time.perf_counter() - due)
+        arrivals.done()
+
+    def exchange(self, sample: Sample, waited: float) -> None:
+        """Send, check and report one request, `waited` seconds after it was due."""
         raise NotImplementedError
 
     def next_id(self) -> str:

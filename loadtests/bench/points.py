@@ -112,10 +112,10 @@ def digits(rows: int = 1) -> tuple[Request, ...]:
 
 
 @cache
-def sentences(rows: int = 1) -> tuple[Request, ...]:
+def sentences(rows: int = 1, model: str = "sentences") -> tuple[Request, ...]:
     """`rows` texts per request; lengths as they come, from one word to 140."""
     texts = [[TEXTS[(i + j) % len(TEXTS)] for j in range(rows)] for i in range(0, len(TEXTS), rows)]
-    return tuple(json_request("sentences", "text", "BYTES", some, [rows]) for some in texts)
+    return tuple(json_request(model, "text", "BYTES", some, [rows]) for some in texts)
 
 
 def queries() -> tuple[Request, ...]:
@@ -183,6 +183,19 @@ def _batch() -> Iterable[Point]:
         yield Point("curve-batch", f"sentences, {rows} texts", sentences(rows), 4, rows=rows)
 
 
+def _placement() -> Iterable[Point]:
+    """What a model of its own replica costs: the same request to both."""
+    for name, requests in {
+        "echo": (echo(),),
+        "echo-remote": (echo("identity-remote"),),
+        "sentences": sentences(),
+        "sentences-remote": sentences(model="sentences-remote"),
+    }.items():
+        for connections in (1, 32):
+            label = f"{name}, {connections} connections"
+            yield Point("curve-placement", label, requests, connections)
+
+
 def copies(count: int) -> list[str]:
     """The names of `count` identity models."""
     return ["identity", *(f"identity-{index}" for index in range(1, count))]
@@ -203,6 +216,7 @@ CASES: dict[str, Callable[[], Iterable[Point]]] = {
     "curve-connections": lambda: _plain("curve-connections", (echo(),), 1, 4, 16, 64, 256),
     "curve-models": _models,
     "curve-batch": _batch,
+    "curve-placement": _placement,
 }
 Kind = Literal["all", "table", "curves"]
 

@@ -27,8 +27,8 @@ _PEERS = "loadtests.bench.peers"
 # Name: (interpreter, module and arguments), in the order of a round: KServe first, whose capacity
 # sets the rate of an open loop for others.
 SERVERS = {
-    "kserve": (".venv-kserve/bin/python", ["-m", f"{_PEERS}.kserve_server"]),
-    "kserve-tuned": (".venv-kserve/bin/python", ["-m", f"{_PEERS}.kserve_server", "--tuned"]),
+    "kserve": (".venv-kserve/bin/python", ["-m", "loadtests.kserve"]),
+    "kserve-tuned": (".venv-kserve/bin/python", ["-m", "loadtests.kserve", "--tuned"]),
     "mlserver": (".venv-mlserver/bin/python", ["-m", f"{_PEERS}.mlserver_server"]),
     "mlserver-tuned": (".venv-mlserver/bin/python", ["-m", f"{_PEERS}.mlserver_server", "--tuned"]),
     "tandem": (sys.executable, ["-m", "serve_app.cli", "run"]),

@@ -1,4 +1,4 @@
-"""The servers that Tandem is measured beside: KServe's and MLServer's, around Tandem's own runtimes.
+"""What Tandem is measured beside, KServe's server (loadtests.kserve) apart: MLServer and the limits.
 
-Each runs in an environment of its own, from the repository's root, and never imports Ray.
+MLServer runs in an environment of its own, from the repository's root, and never imports Ray.
 """

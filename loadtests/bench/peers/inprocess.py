@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.bench.peers.hosted import latest, load
+from loadtests.hosted import latest, load
 from loadtests.payloads import PIXELS, TEXTS
 
 BATCHES = (1, 8, 16, 32, 64)

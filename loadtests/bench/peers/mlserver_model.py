@@ -14,7 +14,7 @@ from mlserver.types import (
     TensorData,
 )
 
-from loadtests.bench.peers.hosted import latest
+from loadtests.hosted import latest
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.datatypes import encode_text, v2_datatype
 from serve_app.protocol.tensors import TensorSpec

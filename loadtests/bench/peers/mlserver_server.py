@@ -11,8 +11,8 @@ from mlserver import MLServer, ModelSettings, Settings
 from mlserver.settings import ModelParameters
 from mlserver.utils import install_uvloop_event_loop
 
-from loadtests.bench.peers.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
 from loadtests.bench.peers.mlserver_model import HostedModel
+from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
 from serve_app.ports import free_port
 from serve_app.runtimes.host import ModelHost
 

@@ -9,9 +9,9 @@ from kserve.protocol.infer_type import InferInput, to_http_parameters
 from kserve.utils.numpy_codec import from_np_dtype
 from kserve.utils.utils import generate_uuid
 
-from loadtests.bench.peers.hosted import latest
+from loadtests.hosted import latest
 from serve_app.errors import InvalidArgument
-from serve_app.protocol.datatypes import encode_text
+from serve_app.protocol.datatypes import TO_NUMPY, encode_text
 from serve_app.protocol.tensors import TensorSpec
 from serve_app.runtimes.host import ModelHost
 
@@ -34,9 +34,11 @@ class HostedModel(Model):  # type: ignore[misc]
         return [_described(spec) for spec in self._description.outputs]
 
     async def predict(
-        self, payload: InferRequest, headers: dict[str, str] | None = None
-    ) -> InferResponse:
+        self, payload: InferRequest | dict[str, Any], headers: dict[str, str] | None = None
+    ) -> InferResponse | dict[str, Any]:
         """Arrays in, arrays out; KServe writes them raw or as JSON, by what the request asks for."""
+        if isinstance(payload, dict):
+            return await self._predict_v1(payload)
         inputs = {tensor.name: _array(tensor) for tensor in payload.inputs}
         parameters = to_http_parameters(payload.parameters) if payload.parameters else {}
         try:
@@ -51,6 +53,18 @@ class HostedModel(Model):  # type: ignore[misc]
             use_binary_outputs=payload.use_binary_outputs,
             requested_outputs=payload.request_outputs,
         )
+
+    async def _predict_v1(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Rows of the one input; of several outputs, rows of objects."""
+        (spec,) = self._description.inputs
+        array = np.array(payload["instances"], dtype=TO_NUMPY[spec.datatype])
+        inputs = {spec.name: encode_text(array) if spec.datatype == "BYTES" else array}
+        outputs = await self._host.predict(self._version, inputs, {})
+        columns = {name: array.tolist() for name, array in outputs.items()}
+        if len(columns) == 1:
+            return {"predictions": next(iter(columns.values()))}
+        rows = zip(*columns.values(), strict=True)
+        return {"predictions": [dict(zip(columns, row, strict=True)) for row in rows]}
 
 
 def _array(tensor: InferInput) -> np.ndarray:

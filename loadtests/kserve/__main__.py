@@ -1,4 +1,4 @@
-"""KServe's model server: `python -m loadtests.bench.peers.kserve_server --config FILE ...`.
+"""KServe's model server: `python -m loadtests.kserve --config FILE ...`.
 
 Stock is KServe's defaults. Tuned logs nothing per request and runs on uvloop; KServe has httptools
 already, batches nothing in its Python server, and keeps its metrics and timing middleware on.
@@ -9,12 +9,12 @@ import copy
 import sys
 from typing import Any
 
-from loadtests.bench.peers.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
+from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    options = command_line("kserve_server")
+    options = command_line("loadtests.kserve")
     # KServe reads the process's command line when it is imported, and by its own names.
     sys.argv[1:] = [
         f"--http_port={options.http_port}",
@@ -28,7 +28,7 @@ def main() -> None:
 
     from kserve import ModelServer
 
-    from loadtests.bench.peers.kserve_model import HostedModel
+    from loadtests.kserve.model import HostedModel
 
     _stay_local()
     loaded = load(options.config)

@@ -1,0 +1,1 @@
+"""Two servers of the same models, side by side: same clients, interleaved rounds, one report."""
