@@ -8,13 +8,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
+from loadtests.arrivals import constant
 from loadtests.bench.points import Point
+from loadtests.client.job import Job
+from loadtests.client.run import run
+from loadtests.client.target import Target
 
 WARM_UP_S = 1.0
 _TIMEOUT_S = 30
@@ -144,16 +149,28 @@ def _h2load(point: Point, port: int, seconds: float, _: float, folder: Path) -> 
 
 
 def _python(point: Point, port: int, seconds: float, rate: float, folder: Path) -> Sample:
-    lines = []
+    files = []
     for index, request in enumerate(point.requests):
         (folder / str(index)).write_bytes(request.body)
-        lines.append(json.dumps([request.path, request.headers, str(folder / str(index))]))
-    (folder / "requests").write_text("\n".join(lines))
-    command = [
-        sys.executable, "-m", "loadtests.bench.client", "--requests", str(folder / "requests"),
-        "--port", str(port), "--seconds", str(seconds), "--rate", str(rate),
-        "--connections", str(point.connections), "--streams", str(point.streams),
-        *(["--grpc"] if point.grpc else []),
-    ]  # fmt: skip
-    text, cpu = _run(command)
-    return Sample(**json.loads(text), client="python", client_cpu=cpu)
+        files.append((request.path, request.headers, str(folder / str(index))))
+    schedule = constant(rate, WARM_UP_S + seconds).arrivals() - WARM_UP_S if rate else np.zeros(0)
+    job = Job(
+        Target("server", f"http://127.0.0.1:{port}", f"127.0.0.1:{port}"),
+        files,
+        point.grpc,
+        point.connections,
+        begin=0,  # when the process is ready
+        seconds=seconds,
+        warm_up=WARM_UP_S,
+        schedule=schedule.tolist(),
+        streams=point.streams,
+        patience=_TIMEOUT_S,
+    )
+    outcome = run(job)
+    good = np.sort(outcome.latencies[~outcome.failed])
+    if not len(good):
+        raise RuntimeError(f"every request failed: {outcome.errors}")
+    p50, p99 = (float(good[int(len(good) * share)]) for share in (0.5, 0.99))
+    per_second = len(good) / float(outcome.done.max())
+    cpu = outcome.cpu / (WARM_UP_S + seconds)
+    return Sample(per_second, p50, p99, int(outcome.failed.sum()), "python", cpu)
