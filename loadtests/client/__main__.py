@@ -1,9 +1,11 @@
-"""One client process: a Job on standard input, a .npz of what happened on standard output."""
+"""One client process. Standard input: a Job, then when to begin. Output: `ready`, then an .npz."""
 
 import asyncio
 import io
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +16,41 @@ import uvloop
 from loadtests.client import grpc, http
 from loadtests.client.job import Job
 from loadtests.client.loops import Record, Send, closed, opened
+from loadtests.client.target import TargetError
+
+_CONNECT_S = 5.0
 
 
-async def _main(job: Job) -> Record:
+async def _main(job: Job, started: Callable[[], float]) -> tuple[Record, float]:
+    """What happened, and when counting began; `started` waits for that."""
     senders = _senders(job)
-    await asyncio.gather(*(sender.connect() for sender in senders), return_exceptions=True)
+    # Who can't connect now tries again with each request, which then fails.
+    connecting = [asyncio.create_task(sender.connect()) for sender in senders]
+    _, hanging = await asyncio.wait(connecting, timeout=_CONNECT_S)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*connecting, return_exceptions=True)
     sends: list[Send] = [sender for sender in senders for _ in range(job.streams)]
     record = Record(job.keep_every)
+    begin = started()
     if job.schedule:
         numbered = list(enumerate(job.schedule))[job.share :: job.shares]
-        due = [(turn, job.begin + at) for turn, at in numbered]
+        due = [(turn, begin + at) for turn, at in numbered]
         await opened(sends, due, job.patience, record)
     else:
         first = len(sends) * job.share
-        until = job.begin + job.seconds
-        await closed(sends, until, first, len(sends) * job.shares, record)
+        step = len(sends) * job.shares
+        await closed(sends, begin + job.seconds, first, step, job.patience, record)
     for sender in senders:
         if (closing := sender.close()) is not None:
             await closing
-    return record
+    return record, begin
 
 
 def _senders(job: Job) -> list[Any]:
     bodies = [(path, headers, Path(file).read_bytes()) for path, headers, file in job.requests]
+    if job.grpc and not job.target.grpc:
+        raise TargetError(f"target '{job.target.name}' has no grpc=host:port")
     if job.grpc:
         (path,) = {path for path, _, _ in bodies}
         messages = [body for _, _, body in bodies]
@@ -47,20 +61,29 @@ def _senders(job: Job) -> list[Any]:
 
 def main() -> None:
     """Run and tell."""
-    job = Job.load(sys.stdin.buffer.read())
+    job = Job.load(sys.stdin.buffer.readline())
+
+    def started() -> float:
+        print("ready", flush=True)
+        return float(sys.stdin.buffer.readline())
+
     before = time.process_time()
-    record = uvloop.run(_main(job))
+    try:
+        record, begin = uvloop.run(_main(job, started))
+    except (OSError, TargetError) as error:
+        raise SystemExit(str(error)) from None
     cpu = time.process_time() - before
-    sent = np.array(record.sent)
-    counted = np.array(record.due) >= job.begin
-    about = {"errors": record.errors, "cpu": cpu, "turns": list(record.kept)}
+    due = np.array(record.due)
+    counted = due >= begin
+    errors = [error for error, counts in zip(record.errors, counted, strict=True) if counts]
+    about = {"errors": Counter(filter(None, errors)), "cpu": cpu, "turns": list(record.kept)}
     out = io.BytesIO()
     np.savez(
         out,
-        due=np.array(record.due)[counted] - job.begin,
-        sent=sent[counted] - job.begin,
-        done=np.array(record.done)[counted] - job.begin,
-        failed=np.array(record.failed, dtype=bool)[counted],
+        due=due[counted] - begin,
+        sent=np.array(record.sent)[counted] - begin,
+        done=np.array(record.done)[counted] - begin,
+        failed=np.array([bool(error) for error in errors], dtype=bool),
         late=np.array(record.late),
         about=np.frombuffer(orjson.dumps(about), dtype=np.uint8),
         sizes=np.array([len(body) for body in record.kept.values()], dtype=np.int64),

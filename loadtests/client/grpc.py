@@ -30,7 +30,7 @@ class Sender:
         self._metadata = [("authorization", f"Bearer {target.token}")] if target.token else None
 
     async def connect(self) -> None:
-        """Wait until it is there; OSError when nobody is."""
+        """Wait until it is there."""
         await self._channel.channel_ready()
 
     async def __call__(self, turn: int) -> tuple[str, bytes]:

@@ -13,16 +13,15 @@ from loadtests.client.target import Target
 class Job:
     """Requests in turn, from `connections` with `streams` calls in flight on each (gRPC only).
 
-    A closed loop for `seconds`, or the arrivals of `schedule` (seconds from `begin`). Several
-    processes share a job: this one is `share` of `shares`.
+    A closed loop for `seconds`, or the arrivals of `schedule`: seconds from the end of the warm-up,
+    in which those below 0 are. Several processes share a job: this one is `share` of `shares`.
     """
 
     target: Target
     requests: list[tuple[str, dict[str, str], str]]  # path, headers, file with the body
     grpc: bool
     connections: int
-    begin: float  # by time.monotonic(); what began before is warm-up
-    seconds: float = 0
+    seconds: float = 0  # of a closed loop, warm-up not counted
     warm_up: float = 1.0
     schedule: list[float] = field(default_factory=list)
     streams: int = 1
@@ -32,8 +31,8 @@ class Job:
     keep_every: int = 0
 
     def dump(self) -> bytes:
-        """For the process's standard input: it holds the token."""
-        return orjson.dumps(asdict(self))
+        """One line for the process's standard input: it holds the token."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def load(cls, data: bytes) -> Self:
@@ -44,15 +43,15 @@ class Job:
 
 @dataclass
 class Outcome:
-    """Arrays with one entry per request, in seconds from `begin`; warm-up left out."""
+    """Arrays with one entry per request, in seconds from the end of the warm-up, which is left out."""
 
     due: np.ndarray
     sent: np.ndarray
     done: np.ndarray
     failed: np.ndarray
     late: np.ndarray  # how late arrivals were noticed, in this program
-    errors: dict[str, int]
-    kept: dict[int, bytes]
+    errors: dict[str, int]  # how often which
+    kept: dict[int, bytes]  # bodies by turn
     cpu: float  # seconds
 
     @property

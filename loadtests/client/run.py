@@ -1,5 +1,6 @@
 """A job in as many processes as it is given, and their outcomes as one."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import orjson
 from loadtests.client.job import Job, Outcome
 
 ROOT = Path(__file__).parents[2]
-_START_S = 1.0  # until every process has started and connected
-_GRACE_S = 60
+_GRACE_S = 60  # to write down what happened
 _ARRAYS = ("due", "sent", "done", "failed", "late")
 
 
@@ -25,12 +25,9 @@ class ClientError(Exception):
 
 
 def run(job: Job, processes: int = 1) -> Outcome:
-    """Begin `warm_up` seconds after the processes have started; ClientError when one fails."""
-    begin = time.monotonic() + _START_S + job.warm_up
-    last = job.schedule[-1] if job.schedule else job.seconds
-    patience = _START_S + job.warm_up + last + job.patience + _GRACE_S
+    """Counting begins `warm_up` seconds after all processes are ready; ClientError when one fails."""
     command = [sys.executable, "-m", "loadtests.client"]
-    clients = []
+    clients: list[subprocess.Popen[bytes]] = []
     try:
         for share in range(processes):
             client = subprocess.Popen(
@@ -41,16 +38,31 @@ def run(job: Job, processes: int = 1) -> Outcome:
                 stderr=subprocess.PIPE,
             )
             clients.append(client)
-            assert client.stdin is not None
-            client.stdin.write(replace(job, begin=begin, share=share, shares=processes).dump())
-            client.stdin.close()
-            client.stdin = None  # or `communicate` would close it again
-        return _joined(list(_outcomes(clients, time.monotonic() + patience)))
+            _tell(client, replace(job, share=share, shares=processes).dump())
+        for client in clients:
+            assert client.stdout is not None
+            if client.stdout.readline() != b"ready\n":
+                raise ClientError(_last_words(client.communicate()[1]))
+        begin = time.monotonic() + job.warm_up
+        for client in clients:
+            _tell(client, b"%r\n" % begin)
+        last = job.schedule[-1] if job.schedule else job.seconds
+        return _joined(list(_outcomes(clients, begin + last + job.patience + _GRACE_S)))
     finally:
         for client in clients:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
+            client.kill()
+            client.wait()
+
+
+def _tell(client: "subprocess.Popen[bytes]", line: bytes) -> None:
+    assert client.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has failed, and says why
+        client.stdin.write(line)
+        client.stdin.flush()
+
+
+def _last_words(text: bytes) -> str:
+    return text.decode(errors="replace").strip()[-500:]
 
 
 def _outcomes(clients: list["subprocess.Popen[bytes]"], until: float) -> Iterator[Outcome]:
@@ -60,7 +72,7 @@ def _outcomes(clients: list["subprocess.Popen[bytes]"], until: float) -> Iterato
         except subprocess.TimeoutExpired:
             raise ClientError("a client process hangs") from None
         if client.returncode:
-            raise ClientError(problem.decode(errors="replace").strip()[-500:])
+            raise ClientError(_last_words(problem))
         with np.load(io.BytesIO(out)) as found:
             about = orjson.loads(found["about"].tobytes())
             ends = np.cumsum(found["sizes"])

@@ -10,23 +10,10 @@ from math import log, sqrt
 from typing import Literal
 
 import numpy as np
+from scipy import stats
 
 _RESAMPLES = 10_000
-_NORMAL = 1.959964  # two-sided 95 %
-# Student's t, two-sided 95 %, by degrees of freedom from 1 on; beyond, the last is close enough.
-_STUDENT = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-)  # fmt: skip
 Verdict = Literal["lower", "higher", "no difference shown"]
-
-
-def percentile(samples: np.ndarray, share: float) -> float:
-    """The smallest sample that at least `share` of all don't exceed (nearest rank); NaN of none."""
-    if not len(samples):
-        return float("nan")
-    rank = max(int(np.ceil(round(share * len(samples), 9))), 1)
-    return float(np.partition(samples, rank - 1)[rank - 1])
 
 
 @dataclass(frozen=True)
@@ -86,9 +73,9 @@ def _interval(values: np.ndarray, seed: int) -> Interval:
     count, middle = len(values), float(values.mean())
     chance = np.random.default_rng(seed)
     means = values[chance.integers(0, count, (_RESAMPLES, count))].mean(1)
-    student = _STUDENT[min(count - 1, len(_STUDENT)) - 1]
-    widening = student / _NORMAL * sqrt(count / (count - 1))
-    low, high = np.quantile(means, (0.025, 0.975))
+    share = 0.975
+    widening = stats.t.ppf(share, count - 1) / stats.norm.ppf(share) * sqrt(count / (count - 1))
+    low, high = np.quantile(means, (1 - share, share))
     return Interval(
         middle, middle - widening * (middle - float(low)), middle + widening * (float(high) - middle)
     )

@@ -100,7 +100,7 @@ class Slow(ModelUser):
     tasks = [lambda user: user.infer(payloads.identity())]
 
     def exchange(self, sample, waited):
-        gevent.sleep(0.2)
+        WORK
         self.environment.events.request.fire(
             request_type="slow", name="slow", response_time=(waited + 0.2) * 1000,
             response_length=0, exception=None, context={},
@@ -110,7 +110,7 @@ class Slow(ModelUser):
 
 def test_a_latency_counts_from_when_the_request_was_due(server: Server, tmp_path: Path) -> None:
     """One connection, 200 ms an answer, ten requests a second: the last one waited two seconds."""
-    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "slow.py").write_text(SLOW.replace("WORK", "gevent.sleep(0.2)"))
     options = ["-f", str(tmp_path / "slow.py"), "--users", "1"]
     text, rows = locust(
         server, tmp_path, *options, "--shape", "constant,rate=10,duration=2", "--open-loop", "constant"
@@ -118,3 +118,15 @@ def test_a_latency_counts_from_when_the_request_was_due(server: Server, tmp_path
     assert "20 of 20 arrivals came due, 0 have no answer" in text
     assert 1900 < float(rows[-1]["Max Response Time"]) < 2600
     assert float(rows[-1]["Min Response Time"]) < 300
+    assert "saturated" not in text
+
+
+def test_a_saturated_client_says_so(server: Server, tmp_path: Path) -> None:
+    """The users keep the processor to themselves: what is due comes late to them."""
+    busy = "until = time.perf_counter() + 0.2\n        while time.perf_counter() < until: pass"
+    (tmp_path / "busy.py").write_text(SLOW.replace("WORK", busy))
+    options = ["-f", str(tmp_path / "busy.py"), "--users", "8"]
+    text, _ = locust(
+        server, tmp_path, *options, "--shape", "constant,rate=10,duration=2", "--open-loop", "constant"
+    )
+    assert "the client is saturated, its lateness is in the latencies: add --processes" in text
