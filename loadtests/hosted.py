@@ -9,6 +9,7 @@ import yaml
 
 from serve_app.config import ModelConfig, RemoteModel, RouterUserConfig, parse
 from serve_app.errors import ConfigError
+from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.runtimes.host import ModelHost
 
@@ -35,7 +36,7 @@ def load(file: Path) -> dict[str, ModelHost]:
         host = ModelHost(config)
         if host.name in found:
             raise ConfigError(f"{file} holds the model '{host.name}' twice")
-        host.load()
+        log_loaded(host.name, host.load())
         found[host.name] = host
     return found
 

@@ -20,10 +20,10 @@ from loadtests.bench.points import Point
 from loadtests.client.job import Job
 from loadtests.client.run import run
 from loadtests.client.target import Target
+from loadtests.servers import ROOT
 
 WARM_UP_S = 1.0
 _TIMEOUT_S = 30
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.bench.answers import Answers, Refused
-from loadtests.bench.generators import ROOT, Sample, send
+from loadtests.answers import Answers, Refused
+from loadtests.bench.generators import Sample, send
 from loadtests.bench.points import BARE, Point, chosen
-from loadtests.bench.servers import CONFIG, Server
+from loadtests.bench.servers import CONFIG, serving
+from loadtests.servers import ROOT
 
 IN_PROCESS = ("digits", "sentences")  # the models with a limit of their own
 
@@ -74,10 +75,10 @@ class Session:
                 self.results.limits.setdefault(model, []).append(self._alone(model))
 
     def _visit(self, name: str, points: list[Point]) -> None:
-        with Server(name, points) as server:
+        with serving(name, points) as server:
             for point in points:
                 try:
-                    self._answers.check(server, point)
+                    self._answers.check(server.target, point.requests, point.key)
                 except Refused as error:
                     if name == "tandem":
                         raise
@@ -87,7 +88,8 @@ class Session:
                 if point.load and not rate:
                     continue  # that server has not been measured yet
                 cpu, started = server.cpu(), time.monotonic()
-                sample = send(point, server.port(point), self._seconds * point.longer, rate)
+                port = server.grpc_port if point.grpc else server.http_port
+                sample = send(point, port, self._seconds * point.longer, rate)
                 sample.server_cpu = (server.cpu() - cpu) / (time.monotonic() - started)
                 sample.memory = server.memory()
                 self._capacities[name, point.key] = sample.rate

@@ -15,7 +15,7 @@ import orjson
 
 from loadtests.client.job import Job, Outcome
 
-ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]
 _GRACE_S = 60  # to write down what happened
 _ARRAYS = ("due", "sent", "done", "failed", "late")
 
@@ -32,7 +32,7 @@ def run(job: Job, processes: int = 1) -> Outcome:
         for share in range(processes):
             client = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -9,6 +9,7 @@ from ray import serve
 from serve_app.config import RemoteModel, ReplicaUserConfig, parse
 from serve_app.deployments import collector
 from serve_app.errors import ConfigError
+from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.host import ModelHost
@@ -21,7 +22,7 @@ class ModelReplica:
         self._config = named(parse(RemoteModel, config))
         self._batching = self._config.batching
         self._host = ModelHost(self._config, gpu=has_gpu())
-        await asyncio.to_thread(self._host.load)
+        log_loaded(self._host.name, await asyncio.to_thread(self._host.load))
         collector.calm()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:

@@ -21,7 +21,7 @@ from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applic
 from serve_app.deployments.replica import has_gpu
 from serve_app.errors import ConfigError, TandemError
 from serve_app.model import Model
-from serve_app.observability.logs import log_request
+from serve_app.observability.logs import log_loaded, log_request
 from serve_app.observability.metrics import RayMetrics
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.runtimes.host import ModelHost
@@ -82,7 +82,7 @@ class Router:
         model = self.plane.models.setdefault(config.name, Model(config.name, self.plane.metrics))
         host = ModelHost(config, gpu=has_gpu())
         try:
-            await asyncio.to_thread(host.load)
+            log_loaded(config.name, await asyncio.to_thread(host.load))
         except ConfigError as error:
             log.error("%s", error)
             if config.name not in self._hosts:

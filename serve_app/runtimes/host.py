@@ -3,7 +3,9 @@ ModelReplica its own; both through this class."""
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +22,16 @@ from serve_app.runtimes.base import Runtime, create, is_async
 log = logging.getLogger("tandem")
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """How long a version took: `began` as `time.time()`, the rest in seconds."""
+
+    version: str
+    began: float
+    load: float
+    warm_up: float
+
+
 class ModelHost:
     """Loads, runs and closes the versions of one model."""
 
@@ -34,8 +46,9 @@ class ModelHost:
         self._async: dict[str, bool] = {}
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
 
-    def load(self) -> None:
+    def load(self) -> list[Loaded]:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
+        done = []
         config = self.config
         folders = (
             version_folders(local_folder(config.storage_uri), config.versions)
@@ -43,6 +56,7 @@ class ModelHost:
             else {"1": None}
         )
         for version, folder in folders.items():
+            began, started = time.time(), time.monotonic()
             try:
                 extra = {"gpu": self._gpu} if config.model_format != "python" else {}
                 runtime = create(config, folder, **extra)
@@ -51,14 +65,18 @@ class ModelHost:
                 self._outputs[version] = {spec.name: spec for spec in described.outputs}
                 self._runtimes[version] = runtime
                 self._async[version] = is_async(runtime)
+                loaded = time.monotonic()
                 if config.warm_up and described.inputs:
                     runtime.warm_up(example_arrays(described.inputs))
+                warm = time.monotonic()
+                done.append(Loaded(version, began, loaded - started, warm - loaded))
             except TandemError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from error
             except Exception as error:
                 raise ConfigError(
                     f"model '{self.name}' version {version}: {type(error).__name__}: {error}"
                 ) from error
+        return done
 
     def describe(self, batching: Batching | None, in_flight: int) -> ModelDescription:
         """The description that the data plane works with."""

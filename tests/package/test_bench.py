@@ -12,13 +12,16 @@ import orjson
 import pytest
 
 from loadtests import hosted
+from loadtests.answers import Answers, Different, Refused, ask
 from loadtests.bench import generators, report
-from loadtests.bench.answers import Answers, Refused, ask
 from loadtests.bench.generators import Sample, send
-from loadtests.bench.points import BARE, CASES, Point, binary_request, chosen, digits, echo
+from loadtests.bench.points import BARE, CASES, Point, chosen
 from loadtests.bench.report import TARGETS, Ratio
-from loadtests.bench.servers import CONFIG, SERVERS, Server, _config
+from loadtests.bench.servers import CONFIG, SERVERS, serving, with_models
 from loadtests.bench.session import Results
+from loadtests.client.target import Target
+from loadtests.requests import binary_request, digits, echo
+from loadtests.servers import Server
 from serve_app.protocol import grpc_codec, rest_codec
 
 ECHO = Point("echo-http", "2 connections", (echo(),), 2)
@@ -28,8 +31,12 @@ GRPC = Point("echo-grpc", "4 in flight", (binary_request("identity", 16, grpc=Tr
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Server]:
-    with Server(BARE, [ECHO]) as server:
+    with serving(BARE, [ECHO]) as server:
         yield server
+
+
+def port_of(server: Server, point: Point) -> int:
+    return server.grpc_port if point.grpc else server.http_port
 
 
 def check_sample(sample: Sample, client: str) -> None:
@@ -77,7 +84,7 @@ def test_points_fit_their_generators() -> None:
 def test_compiled_clients(bare: Server, program: str, point: Point) -> None:
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
-    check_sample(send(point, bare.port(point), 1), program)
+    check_sample(send(point, port_of(bare, point), 1), program)
 
 
 @pytest.mark.parametrize("point", [ECHO, GRPC], ids=["HTTP", "gRPC"])
@@ -85,7 +92,7 @@ def test_the_python_client_in_a_closed_loop(
     bare: Server, point: Point, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generators, "tool", lambda grpc: "python")
-    check_sample(send(point, bare.port(point), 1), "python")
+    check_sample(send(point, port_of(bare, point), 1), "python")
 
 
 def test_the_python_client_in_an_open_loop(bare: Server) -> None:
@@ -102,7 +109,7 @@ def test_failed_requests_are_noticed(
     monkeypatch.setattr(generators, "tool", lambda grpc: "python")
     other.status, other.keeps = 500, keeps
     with pytest.raises(RuntimeError, match=r"every request failed: \{'status 500': "):
-        send(ECHO, other.port(ECHO), 0.2, rate)
+        send(ECHO, other.target.port, 0.2, rate)
 
 
 @pytest.mark.parametrize(("program", "point"), [("wrk", ECHO), ("h2load", GRPC)])
@@ -110,7 +117,7 @@ def test_compiled_clients_count_errors(bare: Server, program: str, point: Point)
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
     bad = replace(point, requests=(replace(point.requests[0], body=b"{"),))
-    assert send(bad, bare.port(point), 1).errors > 0
+    assert send(bad, port_of(bare, point), 1).errors > 0
 
 
 def test_a_client_that_reaches_nobody_fails_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +129,9 @@ def test_a_client_that_reaches_nobody_fails_aloud(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("point", [ECHO, BINARY, GRPC], ids=["JSON", "binary", "gRPC"])
 def test_equal_answers_pass(bare: Server, point: Point) -> None:
     answers = Answers()
-    answers.check(bare, point)
-    answers.check(bare, point)
-    ((name, array),) = ask(bare, point, point.requests[0]).items()
+    answers.check(bare.target, point.requests, "")
+    answers.check(bare.target, point.requests, "")
+    ((name, array),) = ask(bare.target, point.requests[0]).items()
     assert (name, array.shape[0]) == ("x", 1)
 
 
@@ -154,7 +161,10 @@ def other() -> Iterator[Any]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         found = SimpleNamespace(
-            name="other", status=200, keeps=True, says=[], port=lambda point: server.server_address[1]
+            status=200,
+            keeps=True,
+            says=[],
+            target=Target("other", f"http://127.0.0.1:{server.server_address[1]}"),
         )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -166,30 +176,33 @@ def other() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("says", "error"),
     [
-        ([output([1.5, -2.25, 3.125, 4.1])], "other and bare differ in 'x'"),
-        ([output([1.5, -2.25, 3.125, float("nan")])], "other and bare differ in 'x'"),
-        ([output([1.5, -2.25, 3.125, 4.0], shape=(4,))], "other and bare differ in 'x'"),
-        ([output([1.5, -2.25, 3.125, 4.0], name="y")], r"other gives \['y'\], bare \['x'\]"),
-        ([output([1.5, -2.25, 3.125, 4.0]), output([1, 2, 3, 4], name="y")], "other gives"),
-        ([], "other gives"),
+        ([output([1.5, -2.25, 3.125, 4.1])], "differ in 'x'"),
+        ([output([1.5, -2.25, 3.125, float("nan")])], "differ in 'x'"),
+        ([output([1.5, -2.25, 3.125, 4.0], shape=(4,))], r"'x' has the shapes \[1, 4\] and \[4\]"),
+        (
+            [output([1.5, -2.25, 3.125, 4.0], name="y")],
+            r"bare and other .*: the outputs are \['x'\] and \['y'\]",
+        ),
+        ([output([1.5, -2.25, 3.125, 4.0]), output([1, 2, 3, 4], name="y")], "the outputs are"),
+        ([], "the outputs are"),
     ],
 )
 def test_a_different_answer_is_noticed(bare: Server, other: Any, says: list[Any], error: str) -> None:
     answers = Answers()
-    answers.check(bare, ECHO)
+    answers.check(bare.target, ECHO.requests, "echo")
     other.says = [output([1.5, -2.25, 3.125, 4.0001])]
-    answers.check(other, ECHO)  # but for rounding, the same
+    answers.check(other.target, ECHO.requests, "echo")  # but for rounding, the same
     other.says = says
-    with pytest.raises(RuntimeError, match=error):
-        answers.check(other, ECHO)
+    with pytest.raises(Different, match=error):
+        answers.check(other.target, ECHO.requests, "echo")
 
 
 def test_an_error_is_a_refusal(bare: Server, other: Any) -> None:
     other.status = 415
     with pytest.raises(Refused, match=r'415 \{"outputs"'):
-        Answers().check(other, ECHO)
+        Answers().check(other.target, ECHO.requests, "echo")
     with pytest.raises(Refused):
-        ask(bare, GRPC, replace(GRPC.requests[0], body=b"{"))
+        ask(bare.target, replace(GRPC.requests[0], body=b"{"))
 
 
 def test_ratio() -> None:
@@ -283,14 +296,14 @@ def test_refusals_and_all_figures_are_shown(tmp_path: Any) -> None:
     ],
 )  # fmt: skip
 def test_servers_serve_what_is_measured(models: list[str], count: int, served: list[str]) -> None:
-    config = _config(models, count)
+    config = with_models(models, count)
     assert config["applications"][0]["name"] == "tandem"
     assert [model.name for model in hosted.configs(config)] == served
 
 
 def test_every_model_of_the_cases_is_there() -> None:
     for point in chosen("all"):
-        config = _config(sorted(point.models), point.copies)
+        config = with_models(sorted(point.models), point.copies)
         assert {model.name for model in hosted.configs(config)} == point.models
 
 

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from loadtests.bench.points import BARE, GRPC_PATH, Point, binary_request, echo
-from loadtests.bench.servers import Server
+from loadtests.bench import servers
+from loadtests.bench.points import BARE, Point
 from loadtests.client.job import Job
 from loadtests.client.run import ClientError, run
 from loadtests.client.target import Target, TargetError
+from loadtests.requests import GRPC_PATH, binary_request, echo
 from serve_app.ports import free_port
 
 Answering = Callable[[BaseHTTPRequestHandler, bytes], None]
@@ -80,7 +81,7 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Target]:
     small = (binary_request("identity", 16, grpc=True),)
-    with Server(BARE, [Point("echo", "", (echo(),), 1), Point("grpc", "", small, 1)]) as server:
+    with servers.serving(BARE, [Point("echo", "", (echo(),), 1), Point("grpc", "", small, 1)]) as server:
         yield Target("bare", f"http://127.0.0.1:{server.http_port}", f"127.0.0.1:{server.grpc_port}")
 
 

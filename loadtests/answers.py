@@ -1,0 +1,156 @@
+"""Whether servers answer alike: the same bytes go to each, and what comes back must be equal."""
+
+import http.client
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import orjson
+
+from loadtests.client.target import Target
+from loadtests.requests import Request
+from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol import raw
+from serve_app.protocol.datatypes import TO_NUMPY
+
+_CLOSE = 1e-3  # floats of models may differ by rounding, as batches differ
+_TIMEOUT_S = 60
+Answer = dict[str, np.ndarray]
+
+
+class Refused(Exception):
+    """The server doesn't answer this kind of request."""
+
+
+class Different(Exception):
+    """Two servers answer the same request differently."""
+
+
+def get(target: Target, path: str, body: bytes | None = None) -> Any:
+    """The JSON of a GET, or of a POST of `body`; Refused when it is an error."""
+    _, answer = _exchange(target, "GET" if body is None else "POST", path, body, {})
+    return orjson.loads(answer)
+
+
+def ask(target: Target, request: Request) -> Answer:
+    """One request, its answer as arrays by name; Refused when it is an error."""
+    if request.grpc:
+        return decoded(request, _ask_grpc(target, request))
+    length, body = _exchange(target, "POST", request.path, request.body, request.headers)
+    return decoded(request, body, length)
+
+
+def decoded(request: Request, body: bytes, json_length: str | None = None) -> Answer:
+    """The arrays of an answer that has arrived; Refused when they can't be read."""
+    try:
+        return _from_grpc(body) if request.grpc else _from_http(body, json_length)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"an answer that can't be read: {type(error).__name__}: {error}") from None
+
+
+def differing(one: Answer, other: Answer) -> str:
+    """How two answers to the same request differ, or ''."""
+    if one.keys() != other.keys():
+        return f"the outputs are {sorted(one)} and {sorted(other)}"
+    for name, array in one.items():
+        if array.shape != other[name].shape:
+            return f"'{name}' has the shapes {list(array.shape)} and {list(other[name].shape)}"
+        if array.dtype != other[name].dtype:
+            return f"'{name}' is {array.dtype} and {other[name].dtype}"
+        same = (
+            np.allclose(array, other[name], atol=_CLOSE, equal_nan=True)
+            if array.dtype.kind == "f"
+            else np.array_equal(array, other[name])
+        )
+        if not same:
+            return f"they differ in '{name}'"
+    return ""
+
+
+class Answers:
+    """Remembers the first answer to each request and holds every later one against it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Request, tuple[str, Answer]] = {}
+
+    def check(self, target: Target, requests: Iterable[Request], what: str) -> None:
+        """Ask each once; Different when an answer is not what another server's was."""
+        for request in dict.fromkeys(requests):
+            got = ask(target, request)
+            first, known = self._known.setdefault(request, (target.name, got))
+            if problem := differing(known, got):
+                raise Different(f"{what}: {first} and {target.name} answer differently: {problem}")
+
+    def known(self, request: Request) -> Answer:
+        """What `check` has seen first."""
+        return self._known[request][1]
+
+
+def _exchange(
+    target: Target, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> tuple[str | None, bytes]:
+    host, tls = target.url.hostname or "", target.context()
+    client = (
+        http.client.HTTPSConnection(host, target.port, timeout=_TIMEOUT_S, context=tls)
+        if tls
+        else http.client.HTTPConnection(host, target.port, timeout=_TIMEOUT_S)
+    )
+    try:
+        client.request(method, target.url.path + path, body, {**target.headers(), **headers})
+        answer = client.getresponse()
+        found = answer.read()
+    finally:
+        client.close()
+    if answer.status != 200:
+        raise Refused(f"{answer.status} {found[:200].decode('utf-8', 'replace')}")
+    return answer.headers.get("inference-header-content-length"), found
+
+
+def _ask_grpc(target: Target, request: Request) -> bytes:
+    with _channel(target) as channel:
+        metadata = [("authorization", f"Bearer {target.token}")] if target.token else None
+        try:
+            answer: bytes = channel.unary_unary(request.path)(
+                request.body, timeout=_TIMEOUT_S, wait_for_ready=True, metadata=metadata
+            )
+        except grpc.RpcError as error:
+            raise Refused(str(error)[:200]) from None
+        return answer
+
+
+def _channel(target: Target) -> grpc.Channel:
+    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1)]
+    if target.host:
+        options.append(("grpc.default_authority", target.host))
+    if not target.secure:
+        return grpc.insecure_channel(target.grpc, options=options)
+    root = Path(target.ca).read_bytes() if target.ca else None
+    return grpc.secure_channel(target.grpc, grpc.ssl_channel_credentials(root), options=options)
+
+
+def _from_http(body: bytes, json_length: str | None) -> Answer:
+    at = len(body) if json_length is None else int(json_length)
+    outputs: Answer = {}
+    for tensor in orjson.loads(body[:at])["outputs"]:
+        name, datatype, shape = tensor["name"], tensor["datatype"], tuple(tensor["shape"])
+        if "data" in tensor:
+            outputs[name] = np.array(tensor["data"], dtype=TO_NUMPY[datatype]).reshape(shape)
+        else:
+            size = tensor["parameters"]["binary_data_size"]
+            outputs[name] = raw.decode(body[at : at + size], datatype, shape, name)
+            at += size
+    return outputs
+
+
+def _from_grpc(body: bytes) -> Answer:
+    answer = pb.ModelInferResponse.FromString(body)
+    if len(answer.raw_output_contents) != len(answer.outputs):
+        raise Refused("raw contents were sent, others came back")
+    return {
+        tensor.name: raw.decode(data, tensor.datatype, tuple(tensor.shape), tensor.name)
+        for tensor, data in zip(answer.outputs, answer.raw_output_contents, strict=True)
+    }

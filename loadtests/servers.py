@@ -1,0 +1,183 @@
+"""A server in a process tree of its own, started on free ports and stopped again."""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from loadtests.client.target import Target
+from serve_app.ports import free_port
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT_S = 240
+STOP_TIMEOUT_S = 30
+_TAIL = 3000
+
+# Name: (interpreter, module and arguments). Not resolved: a virtual environment's python is a link,
+# and known by its path.
+COMMANDS: dict[str, tuple[str, list[str]]] = {
+    "kserve": (".venv-kserve/bin/python", ["-m", "loadtests.kserve"]),
+    "kserve-tuned": (".venv-kserve/bin/python", ["-m", "loadtests.kserve", "--tuned"]),
+    "tandem": (sys.executable, ["-m", "serve_app.cli", "run"]),
+}
+
+
+class Server:
+    """`with Server(name, config) as server:` serves the config's `models` until the block ends.
+
+    It ends when they are all ready. RuntimeError, with the end of its log, when they don't become so.
+    `kind` is one of COMMANDS, or `command` says it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: dict[str, Any],
+        models: list[str],
+        kind: str = "",
+        command: tuple[str, list[str]] | None = None,
+    ) -> None:
+        self.name, self.kind, self.models = name, kind or name, models
+        self.http_port, self.grpc_port = free_port(), free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="tandem-load-")
+        self.log = Path(self._folder.name) / "log"
+        self.config = Path(self._folder.name) / "config.yaml"
+        self.write(config)
+        python, arguments = command or COMMANDS[self.kind]
+        where = [str(self.config)] if self.kind == "tandem" else ["--config", str(self.config)]
+        ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
+        self.command = [str(ROOT / python), *arguments, *where, *ports]
+        self.began = 0.0  # as time.time()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def write(self, config: dict[str, Any]) -> None:
+        """The file that it reads its models from."""
+        self.config.write_text(yaml.safe_dump(config))
+
+    def __enter__(self) -> "Server":
+        try:
+            self.spawn()
+            self.wait()
+            time.sleep(1)  # what starts late (proxies, dashboards) is over
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def target(self) -> Target:
+        """Where it is."""
+        return Target(self.name, f"http://127.0.0.1:{self.http_port}", f"127.0.0.1:{self.grpc_port}")
+
+    def spawn(self) -> None:
+        """Start the process, and don't wait."""
+        self.began = time.time()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def wait(self, pause: float = 0.2) -> None:
+        """Until every model is ready."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        waiting = list(self.models)
+        while waiting:
+            if not self.alive or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} didn't start:\n{self.tail()}")
+            if _ready(self.http_port, waiting[-1]):
+                waiting.pop()
+            else:
+                time.sleep(pause)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its first process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of its first process; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def text(self) -> str:
+        """Everything it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def tail(self) -> str:
+        """The end of that."""
+        return self.text()[-_TAIL:]
+
+    def cpu(self) -> float:
+        """CPU seconds that its processes have used, the ended ones of living parents included."""
+        spent = 0.0
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                spent += times.user + times.system
+        return spent
+
+    def memory(self) -> int:
+        """Bytes of all its processes, shared pages counted once."""
+        used = 0
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                used += process.memory_full_info().pss
+        return used
+
+    def settle(self) -> None:
+        """Wait, for 30 s at most, until it has done what its last clients left behind."""
+        for _ in range(100):
+            before = self.cpu()
+            time.sleep(0.3)
+            if self.cpu() - before < 0.15:
+                return
+
+    def stop(self) -> None:
+        """SIGTERM, then what is left is killed, by its pid."""
+        if self._process is not None:
+            family = self.family()
+            self._process.send_signal(signal.SIGTERM)
+            psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
+            for process in family:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            self._process.wait()
+            self._process = None
+        self._folder.cleanup()
+
+    def family(self) -> list[psutil.Process]:
+        """Its processes, as of now."""
+        assert self._process is not None
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(self._process.pid)
+            return [parent, *parent.children(recursive=True)]
+        return []
+
+
+def _ready(port: int, model: str) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            client.request("GET", f"/v2/models/{model}/ready")
+            return client.getresponse().status == 200
+        finally:
+            client.close()
+    return False
