@@ -85,9 +85,10 @@ class Answers:
             if problem := differing(known, got):
                 raise Different(f"{what}: {first} and {target.name} answer differently: {problem}")
 
-    def known(self, request: Request) -> Answer:
+    def known(self, request: Request) -> Answer | None:
         """What `check` has seen first."""
-        return self._known[request][1]
+        found = self._known.get(request)
+        return found[1] if found else None
 
 
 def _exchange(

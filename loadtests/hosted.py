@@ -1,7 +1,7 @@
 """The models of a Serve config file, loaded in this process, and the command line of every peer."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,12 @@ def command_line(name: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(file: Path) -> dict[str, ModelHost]:
-    """Every model of the file by name, inline and remote alike, loaded and warmed up."""
+def load(file: Path, only: Container[str] | None = None) -> dict[str, ModelHost]:
+    """The models of the file by name, inline and remote alike, loaded and warmed up."""
     found: dict[str, ModelHost] = {}
     for config in configs(yaml.safe_load(file.read_text())):
+        if only is not None and config.name not in only:
+            continue
         host = ModelHost(config)
         if host.name in found:
             raise ConfigError(f"{file} holds the model '{host.name}' twice")

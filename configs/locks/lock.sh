@@ -1,6 +1,7 @@
 #!/bin/sh
-# Resolves pyproject.toml into the lock files beside this script, hashes included. torch and what
-# only its CUDA build asks for stay out: the Makefile installs the CPU build by itself.
+# Resolves pyproject.toml into the lock files beside this script, hashes included. Versions stay as
+# they are where they can, all are the newest with UPGRADE=1. torch and what only its CUDA build
+# asks for stay out: the Makefile installs the CPU build by itself.
 set -eu
 cd "$(dirname "$0")/../.."
 tool=$(mktemp -d)
@@ -21,14 +22,17 @@ compile() { # compile OUTPUT ARGUMENTS...
 
 locks=configs/locks
 serve="--extra torch --extra onnx --extra transformers --extra demo"
+# uv prefers the versions that it finds in its output file.
+[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/lock.txt"
 # The larger set first: the smaller one then holds the same versions.
 compile $locks/dev.txt pyproject.toml $serve --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
+[ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
 compile $locks/kserve.txt "$tool/kserve.in"
 
-# The benchmark's peer servers: what serve_app.runtimes needs beside each of them. uv prefers the
-# versions it finds in its output file, so each peer runs on Tandem's wherever its own pins allow.
+# The peer servers: what serve_app.runtimes needs beside each of them, on Tandem's versions wherever
+# their own pins allow.
 cat >"$tool/runtimes.in" <<EOF
 torch>=2.13,<2.14
 transformers>=5.16,<5.20

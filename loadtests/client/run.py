@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +24,11 @@ class ClientError(Exception):
     """A client process failed: its own words."""
 
 
-def run(job: Job, processes: int = 1) -> Outcome:
-    """Counting begins `warm_up` seconds after all processes are ready; ClientError when one fails."""
+def run(job: Job, processes: int = 1, begun: Callable[[float], None] = lambda begin: None) -> Outcome:
+    """Counting begins `warm_up` seconds after all processes are ready; ClientError when one fails.
+
+    `begun` is told when that will be, on the clock of `time.monotonic()`.
+    """
     command = [sys.executable, "-m", "loadtests.client"]
     clients: list[subprocess.Popen[bytes]] = []
     try:
@@ -46,6 +49,7 @@ def run(job: Job, processes: int = 1) -> Outcome:
         begin = time.monotonic() + job.warm_up
         for client in clients:
             _tell(client, b"%r\n" % begin)
+        begun(begin)
         last = job.schedule[-1] if job.schedule else job.seconds
         return _joined(list(_outcomes(clients, begin + last + job.patience + _GRACE_S)))
     finally:

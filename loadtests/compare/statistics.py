@@ -18,7 +18,7 @@ Verdict = Literal["lower", "higher", "no difference shown"]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and where it lies with 95 % confidence."""
+    """An estimate, and where it lies with the confidence that was asked for."""
 
     middle: float
     low: float
@@ -43,10 +43,13 @@ class Difference:
         return "higher" if self.ratio.low > 1 else "no difference shown"
 
 
-def compared(ours: Sequence[float], theirs: Sequence[float], seed: int = 7) -> Difference:
+def compared(
+    ours: Sequence[float], theirs: Sequence[float], confidence: float = 0.95, seed: int = 7
+) -> Difference:
     """One figure of each round on both sides, in the order of the rounds; all above 0.
 
-    ValueError with fewer than two rounds, or with unequal numbers of them.
+    Who asks several questions of one experiment takes a higher `confidence` for each of them:
+    1 - 0.05 / questions. ValueError with fewer than two rounds, or with unequal numbers of them.
     """
     if len(ours) != len(theirs) or len(ours) < 2:
         raise ValueError(f"two or more rounds of both are needed, got {len(ours)} and {len(theirs)}")
@@ -54,7 +57,7 @@ def compared(ours: Sequence[float], theirs: Sequence[float], seed: int = 7) -> D
         raise ValueError("a ratio needs figures above 0")
     logs = np.array([log(a / b) for a, b in zip(ours, theirs, strict=True)])
     gaps = np.array(ours) - np.array(theirs)
-    ratio, difference = (_interval(values, seed) for values in (logs, gaps))
+    ratio, difference = (_interval(values, confidence, seed) for values in (logs, gaps))
     return Difference(
         float(np.mean(ours)),
         float(np.mean(theirs)),
@@ -64,8 +67,8 @@ def compared(ours: Sequence[float], theirs: Sequence[float], seed: int = 7) -> D
     )
 
 
-def _interval(values: np.ndarray, seed: int) -> Interval:
-    """Mean and 95 % interval of a mean over rounds.
+def _interval(values: np.ndarray, confidence: float, seed: int) -> Interval:
+    """Mean and interval of a mean over rounds.
 
     Resampled quantiles alone are too narrow for few rounds: their variance lacks n / (n - 1), and
     their tails are the normal distribution's where Student's belong.
@@ -73,7 +76,7 @@ def _interval(values: np.ndarray, seed: int) -> Interval:
     count, middle = len(values), float(values.mean())
     chance = np.random.default_rng(seed)
     means = values[chance.integers(0, count, (_RESAMPLES, count))].mean(1)
-    share = 0.975
+    share = (1 + confidence) / 2
     widening = stats.t.ppf(share, count - 1) / stats.norm.ppf(share) * sqrt(count / (count - 1))
     low, high = np.quantile(means, (1 - share, share))
     return Interval(

@@ -29,11 +29,13 @@ def main() -> None:
     from kserve import ModelServer
 
     from loadtests.kserve.model import HostedModel
+    from loadtests.kserve.repository import HostedRepository
 
     _stay_local()
     loaded = load(options.config)
     try:
-        ModelServer(workers=1).start([HostedModel(host) for host in loaded.values()])
+        server = ModelServer(workers=1, registered_models=HostedRepository(options.config))
+        server.start([HostedModel(host) for host in loaded.values()])
     finally:
         close(loaded.values())
 

@@ -25,6 +25,10 @@ class HostedModel(Model):  # type: ignore[misc]
         self._version, self._description = latest(host)
         self.load()
 
+    def retire(self) -> None:
+        """Give its memory back, once running predictions are done. Blocks."""
+        self._host.close()
+
     def get_input_types(self) -> list[dict[str, Any]]:
         """What its metadata says of the inputs."""
         return [_described(spec) for spec in self._description.inputs]

@@ -1,0 +1,92 @@
+"""What is asked: a model, a transport, and requests that both sides get byte for byte alike."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from loadtests.payloads import TEXTS
+from loadtests.requests import Request, binary_request, digits, echo, sentences
+from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol import raw
+
+CONNECTIONS = 128  # so many requests can be under way
+
+
+@dataclass(frozen=True)
+class Case:
+    """Requests in turn to one model."""
+
+    name: str
+    requests: tuple[Request, ...]
+
+    @property
+    def grpc(self) -> bool:
+        """Whether it is asked over gRPC."""
+        return self.requests[0].grpc
+
+    @property
+    def model(self) -> str:
+        """The one it asks."""
+        return self.requests[0].model
+
+    @property
+    def models(self) -> list[str]:
+        """All that it asks."""
+        return list(dict.fromkeys(request.model for request in self.requests))
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"{self.model} over {'gRPC' if self.grpc else 'HTTP'}"
+
+
+def _texts_over_grpc() -> tuple[Request, ...]:
+    """The same texts as `sentences`, one per request."""
+    found = []
+    for text in TEXTS:
+        data = raw.encode(np.array([text.encode()], dtype=object))
+        message = pb.ModelInferRequest(model_name="sentences", raw_input_contents=[bytes(data)])
+        message.inputs.add(name="text", datatype="BYTES", shape=[1])
+        found.append(Request("sentences", message.SerializeToString(), grpc=True))
+    return tuple(found)
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("identity/http", (echo(),)),
+        Case("identity/grpc", (binary_request("identity", 16, grpc=True),)),
+        Case("digits/http", digits()),
+        Case("sentences/http", sentences()),
+        Case("sentences/grpc", _texts_over_grpc()),
+    )
+}
+
+
+def copies(model: str, count: int) -> list[str]:
+    """The names of so many copies of a model, itself the first."""
+    return [model, *(f"{model}-{index}" for index in range(2, count + 1))]
+
+
+def spread(case: Case, count: int) -> Case:
+    """The case with its requests over copies of its model, in turn (HTTP)."""
+    requests = tuple(
+        Request(name, request.body, json_length=request.json_length)
+        for request in case.requests
+        for name in copies(case.model, count)
+    )
+    return Case(f"{case.name} x {count}", requests)
+
+
+def payload(text: str) -> Case:
+    """`MODEL=FILE` with a V2 request in JSON, for models of one's own; ValueError says what is wrong."""
+    model, equals, file = text.partition("=")
+    if not model or not equals:
+        raise ValueError(f"a payload is MODEL=FILE, got '{text}'")
+    body = Path(file).read_bytes()
+    found = orjson.loads(body)
+    if not isinstance(found, dict) or not found.get("inputs"):
+        raise ValueError(f"{file} is no V2 request: it has no 'inputs'")
+    return Case(f"{model}/http", (Request(model, body),))

@@ -1,0 +1,1 @@
+"""What is measured: every part measures, and later makes its section of the report from the results."""

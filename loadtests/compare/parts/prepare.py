@@ -1,0 +1,45 @@
+"""Before the first round: every side is looked at, and asked as fast as it answers."""
+
+from functools import partial
+
+from loadtests.client.target import Target
+from loadtests.compare.cases import Case
+from loadtests.compare.checks import Incomparable
+from loadtests.compare.load import Load
+from loadtests.compare.session import Session, Visit, cost
+from loadtests.servers import Server
+
+CLOSED = 32  # connections of the closed loop
+
+
+def measure(session: Session) -> None:
+    """Equal metadata and answers, and capacities; Incomparable when the sides differ, or one fails."""
+    for side in session.sides:
+        before = len(session.results.events)
+        visit = Visit(side, -1, "preparation", session.config, session.loaded_cases)
+        session.visit(visit, partial(_look, session))
+        if len(session.results.events) > before:
+            raise Incomparable(f"{side.name} can't be measured: {session.results.events[-1].what}")
+    session.results.checks = session.checks.passed()
+    session.save()
+
+
+def _look(session: Session, target: Target, server: Server | None) -> None:
+    session.checks.look(target)
+    for case in session.loaded_cases:
+        session.run(capacity(session, case), target, server)
+
+
+def capacity(session: Session, case: Case) -> Load:
+    """A closed loop."""
+    options = session.options
+    return Load(
+        "capacity", case, -1, options.seconds, connections=CLOSED, warm_up=options.warm_up,
+        processes=options.processes,
+    )  # fmt: skip
+
+
+def expected(session: Session) -> float:
+    """Seconds."""
+    runs = sum(cost(capacity(session, case)) for case in session.loaded_cases)
+    return len(session.sides) * runs + session.start_cost
