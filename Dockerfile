@@ -9,12 +9,41 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 
-FROM base AS build
+FROM base AS torch
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /venv
 # PyTorch's CPU build, from PyTorch's index. --no-deps: what it needs is in the lock, and no GPU
 # package can follow. The version is the Makefile's.
 RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+
+# What Tandem is compared with, for configs/kserve: KServe's model server on Tandem's models, with the
+# Makefile's packages of .venv-kserve. No part of the default image, the last one here.
+#   docker build --target kserve-twin -t tandem-kserve-twin:0.1.0 .
+FROM torch AS kserve-build
+COPY configs/locks/kserve.txt configs/locks/kserve-bench.txt configs/locks/
+RUN pip install --no-deps --require-hashes --requirement configs/locks/kserve.txt
+RUN pip install --no-deps --require-hashes --requirement configs/locks/kserve-bench.txt \
+    && chmod -R a+rX,go-w /venv
+
+FROM base AS kserve-twin
+LABEL org.opencontainers.image.title="tandem-kserve-twin" \
+      org.opencontainers.image.description="KServe's model server on Tandem's models, to compare with" \
+      org.opencontainers.image.version="0.1.0"
+RUN groupadd --gid 1000 tandem && useradd --uid 1000 --gid 1000 --create-home --shell /bin/bash tandem
+COPY --from=kserve-build /venv /venv
+COPY serve_app serve_app
+COPY loadtests loadtests
+COPY configs/bench.yaml configs/bench.yaml
+# As pip does with what it installs, so that no start pays for it.
+RUN python -m compileall -q serve_app loadtests
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+# HTTP, gRPC
+EXPOSE 8080 9000
+USER 1000:1000
+ENTRYPOINT ["tini", "--", "python", "-m", "loadtests.kserve"]
+
+FROM torch AS build
 COPY configs/locks/serve.txt configs/locks/serve.txt
 RUN pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
 COPY pyproject.toml ./

@@ -1,7 +1,7 @@
 """The models of a Serve config file, loaded in this process, and the command line of every peer."""
 
 import argparse
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +19,38 @@ LOOPBACK = "127.0.0.1"
 MESSAGE_BYTES = 256 * 2**20
 
 
-def command_line(name: str) -> argparse.Namespace:
-    """`config`, `http_port`, `grpc_port` and `tuned`."""
-    parser = argparse.ArgumentParser(prog=name, allow_abbrev=False)
+def command_line(
+    name: str, *more: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """`config`, `http_port`, `grpc_port` and `tuned`, and what `more` reads."""
+    parser = argparse.ArgumentParser(prog=name, allow_abbrev=False, parents=more)
     parser.add_argument("--config", type=Path, required=True, help="a Serve config file")
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--tuned", action="store_true", help="as set up for speed, not by default")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def load(file: Path, only: Container[str] | None = None) -> dict[str, ModelHost]:
-    """The models of the file by name, inline and remote alike, loaded and warmed up."""
+def load(file: Path, only: Container[str] | None = None, storage: str = "") -> dict[str, ModelHost]:
+    """The models of the file by name, inline and remote alike, loaded and warmed up.
+
+    `storage` is where their files lie, when not where the file says.
+    """
     found: dict[str, ModelHost] = {}
     for config in configs(yaml.safe_load(file.read_text())):
         if only is not None and config.name not in only:
             continue
-        host = ModelHost(config)
+        host = ModelHost(_stored(config, storage))
         if host.name in found:
             raise ConfigError(f"{file} holds the model '{host.name}' twice")
         log_loaded(host.name, host.load())
         found[host.name] = host
     return found
+
+
+def _stored(config: ModelConfig, storage: str) -> ModelConfig:
+    elsewhere = storage and config.storage_uri
+    return config.model_copy(update={"storage_uri": storage}) if elsewhere else config
 
 
 def configs(serve: dict[str, Any]) -> Iterator[ModelConfig]:

@@ -72,7 +72,7 @@ class Batcher:
         observe: Observe | None = None,
         spare: int = 0,
     ) -> None:
-        self._execute = execute
+        self.execute = execute  # may be replaced; takes effect with the next batch
         self._max_rows = max_batch_size
         self._max_wait = max_latency / 1000
         self._in_flight, self._spare = in_flight, spare
@@ -233,7 +233,7 @@ class Batcher:
         inputs = items[0].inputs
         if len(items) > 1:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
-        outputs = await self._execute(inputs, batch.parameters)
+        outputs = await self.execute(inputs, batch.parameters)
         spent = time.monotonic() - started
         self._usual_s += (spent - self._usual_s) / 8
         if self._observe is not None:

@@ -41,6 +41,9 @@ HIGH_THROUGHPUT = {
     # Serve's counts then come from the Router, not from a process that reads a log line of
     # HAProxy's for every request.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # A user_config that changes takes a replica off HAProxy's list for a turn or two of Serve's
+    # controller. HAProxy is told of changes so much later, and then that there was none.
+    "RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S": "0.5",
     # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
     "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
@@ -100,8 +103,9 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(own.single[1]),
         # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
-        # Nobody's load balancer watches this instance; Serve's 30 s would outlast every stop.
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        # Nobody's load balancer but HAProxy watches this instance, which takes half a second to be
+        # told and another to act; Serve's 30 s would outlast every stop.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
     }
     if host in LOOPBACK:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1

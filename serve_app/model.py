@@ -1,10 +1,11 @@
 """A model as the data plane sees it: a description, a way to run batches, batchers and counters."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from serve_app.batching import Batcher
+from serve_app.batching import Batcher, Execute
 from serve_app.errors import InvalidArgument, Overloaded, Unavailable
 from serve_app.protocol.metadata import Duration, ModelDescription, Statistics, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
@@ -35,6 +36,26 @@ class Metrics(Protocol):
         """One finished request; `error` is the kind's name, empty on success."""
 
 
+class Serving:
+    """What answers between one `serve` and the next, and the requests that it still has to answer."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.empty: asyncio.Event | None = None
+
+    async def over(self) -> None:
+        """Wait until nobody needs it: after the next `serve` no request is added."""
+        if self.requests:
+            self.empty = asyncio.Event()
+            await self.empty.wait()
+
+    def leave(self) -> None:
+        """One request fewer."""
+        self.requests -= 1
+        if self.empty is not None and not self.requests:
+            self.empty.set()
+
+
 class Model:
     """One served model. Not ready until it has a description and a backend."""
 
@@ -49,24 +70,32 @@ class Model:
         self._backend: Backend | None = None
         self._batchers: dict[str, Batcher] = {}
         self._pending = 0
+        self._serving = Serving()
 
     def serve(
         self, description: ModelDescription, backend: Backend, slots: int = 1, spare: int = 0
-    ) -> None:
-        """Take or replace what answers. `slots` and `spare`: serve_app.batching."""
+    ) -> Serving:
+        """Take or replace what answers. `slots` and `spare`: serve_app.batching.
+
+        What waits for a version that is gone is answered by the old backend, which must live until
+        the returned Serving is over.
+        """
         self._description, self._backend = description, backend
+        replaced, self._serving = self._serving, Serving()
         for version in list(self._batchers):
             if version not in description.versions or not description.max_batch_size:
-                self._batchers.pop(version).close()
+                del self._batchers[version]  # it goes on until it is empty
         for version in description.versions:
             self.statistics.setdefault(version, Statistics())
             if description.max_batch_size:
                 limits = (description.max_batch_size, description.max_latency, slots, spare)
                 if batcher := self._batchers.get(version):
+                    batcher.execute = _executing(version, backend)
                     batcher.configure(*limits)
                 else:
-                    self._batchers[version] = self._batcher(version, *limits)
+                    self._batchers[version] = self._batcher(version, backend, *limits)
         self.reason = ""
+        return replaced
 
     def resize(self, slots: int, spare: int = 0) -> None:
         """Change how many batches may be in flight."""
@@ -78,16 +107,14 @@ class Model:
         """Answer 503 from now on; what runs may finish."""
         self.reason = reason
 
-    def _batcher(self, version: str, rows: int, latency: float, slots: int, spare: int) -> Batcher:
-        async def execute(inputs: Arrays, parameters: Parameters) -> Arrays:
-            assert self._backend is not None  # set before any batcher exists
-            return await self._backend.predict(version, inputs, parameters)
-
+    def _batcher(
+        self, version: str, backend: Backend, rows: int, latency: float, slots: int, spare: int
+    ) -> Batcher:
         def observe(rows: int, requests: int, queued: float, spent: float) -> None:
             self._count(version, rows, requests, queued, spent)
             self._metrics.batch(self.name, version, rows, queued / requests)
 
-        return Batcher(execute, rows, latency, slots, observe, spare)
+        return Batcher(_executing(version, backend), rows, latency, slots, observe, spare)
 
     @property
     def ready(self) -> bool:
@@ -121,6 +148,8 @@ class Model:
             )
         inputs = validated(request, self.versions[version])
         parameters = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
+        serving = self._serving
+        serving.requests += 1
         self._pending += 1
         try:
             if batcher := self._batchers.get(version):
@@ -132,6 +161,7 @@ class Model:
             return outputs
         finally:
             self._pending -= 1
+            serving.leave()
 
     def _count(self, version: str, rows: int, requests: int, queued: float, spent: float) -> None:
         counters = self.statistics[version]
@@ -150,6 +180,13 @@ class Model:
         self.stop_serving("it was removed")
         for batcher in self._batchers.values():
             batcher.close()
+
+
+def _executing(version: str, backend: Backend) -> Execute:
+    async def execute(inputs: Arrays, parameters: Parameters) -> Arrays:
+        return await backend.predict(version, inputs, parameters)
+
+    return execute
 
 
 def validated(request: InferRequest, version: VersionDescription) -> Arrays:

@@ -2,19 +2,36 @@
 
 Stock is KServe's defaults. Tuned logs nothing per request and runs on uvloop; KServe has httptools
 already, batches nothing in its Python server, and keeps its metrics and timing middleware on.
+`--model`, `--storage` and `--host` are for KServe's pods: configs/kserve.
 """
 
+import argparse
 import asyncio
 import copy
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
 
+_EVERYWHERE = "0.0.0.0"
+
+
+def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line: that of every peer, and what a pod needs."""
+    more = argparse.ArgumentParser(add_help=False)
+    more.add_argument("--model", default="", help="serve only this one of the config file")
+    more.add_argument("--storage", default="", help="where the files of --model are instead")
+    more.add_argument("--host", default=LOOPBACK, choices=[LOOPBACK, _EVERYWHERE])
+    options = command_line("loadtests.kserve", more, arguments=arguments)
+    if options.storage and not options.model:
+        raise SystemExit("--storage holds the files of one model: --model says of which")
+    return options
+
 
 def main() -> None:
     """Serve until SIGTERM."""
-    options = command_line("loadtests.kserve")
+    options = options_of()
     # KServe reads the process's command line when it is imported, and by its own names.
     sys.argv[1:] = [
         f"--http_port={options.http_port}",
@@ -31,10 +48,15 @@ def main() -> None:
     from loadtests.kserve.model import HostedModel
     from loadtests.kserve.repository import HostedRepository
 
-    _stay_local()
-    loaded = load(options.config)
+    if options.host == LOOPBACK:
+        _stay_local()
+    only = {options.model} if options.model else None
+    loaded = load(options.config, only, options.storage)
+    if only and not loaded:
+        raise SystemExit(f"{options.config} holds no model '{options.model}'")
     try:
-        server = ModelServer(workers=1, registered_models=HostedRepository(options.config))
+        repository = HostedRepository(options.config, only, options.storage)
+        server = ModelServer(workers=1, registered_models=repository)
         server.start([HostedModel(host) for host in loaded.values()])
     finally:
         close(loaded.values())

@@ -12,13 +12,14 @@ from loadtests.kserve.model import HostedModel
 class HostedRepository(ModelRepository):  # type: ignore[misc]
     """Loads a model anew from the config file, beside the one that serves, and then swaps them."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, only: set[str] | None = None, storage: str = "") -> None:
         super().__init__()
-        self._config = config
+        self._config, self._only, self._storage = config, only, storage
 
     async def load(self, name: str) -> bool:
         """As the file now says; KServe answers an error when this raises."""
-        found = await asyncio.to_thread(load, self._config, {name})
+        names = {name} if self._only is None else {name} & self._only
+        found = await asyncio.to_thread(load, self._config, names, self._storage)
         old = self.get_model(name)
         self.update(HostedModel(found[name]))
         if old is not None:

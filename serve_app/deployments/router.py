@@ -20,7 +20,7 @@ from serve_app.deployments.backends import RemoteBackend
 from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applications
 from serve_app.deployments.replica import has_gpu
 from serve_app.errors import ConfigError, TandemError
-from serve_app.model import Model
+from serve_app.model import Model, Serving
 from serve_app.observability.logs import log_loaded, log_request
 from serve_app.observability.metrics import RayMetrics
 from serve_app.protocol.metadata import ModelDescription
@@ -43,6 +43,8 @@ class Router:
         self._inline: set[str] = set()
         self._hosts: dict[str, ModelHost] = {}
         self._configured = False
+        self._wanted: RouterUserConfig | None = None
+        self._taking = asyncio.Lock()
         self._apps: dict[str, RemoteApp | None] = {}  # as last described; None: to do again
         self._describing: set[str] = set()
         self._down_since: dict[str, float] = {}
@@ -55,6 +57,9 @@ class Router:
 
         A wrong one stops a Router that starts; a running one keeps what it has, because Serve
         would kill it if this raised. A model that doesn't load is unavailable, with the reason.
+
+        A running one loads after this has returned: as long as it lasts, Serve takes the replica
+        out of HAProxy's list, and requests would wait for it to come back.
         """
         try:
             config = parse(RouterUserConfig, user_config or {}, "user_config")
@@ -64,6 +69,21 @@ class Router:
                 raise
             log.error("the new user_config is refused, the old one stays: %s", error)
             return
+        if self._configured:
+            self._wanted = config
+            self._spawn(self._follow_config(config))
+        else:
+            await self._take(config)
+            self._configured = True
+
+    async def _follow_config(self, config: RouterUserConfig) -> None:
+        """One after the other; what is no longer wanted when its turn comes is left out."""
+        async with self._taking:
+            if config is self._wanted:
+                await self._take(config)
+
+    async def _take(self, config: RouterUserConfig) -> None:
+        """Load what is new, drop what is gone."""
         keep = {model.name for model in config.models}
         for name in self._inline - keep:
             self.plane.models.pop(name).close()
@@ -73,7 +93,6 @@ class Router:
         for model in config.models:
             if not ((old := self._hosts.get(model.name)) and old.config == model):
                 await self._load(model)
-        self._configured = True
         self._apply(config)
         collector.calm(5_000)
 
@@ -90,14 +109,18 @@ class Router:
             self._retire(host)
             return
         slots = config.concurrency
-        model.serve(host.describe(config.batching, slots), host, slots)
+        replaced = model.serve(host.describe(config.batching, slots), host, slots)
         if old := self._hosts.get(config.name):
-            self._retire(old)
+            self._retire(old, replaced)
         self._hosts[config.name] = host
 
-    def _retire(self, host: ModelHost) -> None:
-        # In a thread: closing waits for predictions that still run.
-        self._spawn(asyncio.to_thread(host.close))
+    def _retire(self, host: ModelHost, serving: Serving | None = None) -> None:
+        async def retire() -> None:
+            if serving is not None:
+                await serving.over()
+            await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
+
+        self._spawn(retire())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -21,8 +21,8 @@ def instructions() -> list[Instruction]:
 
 
 @pytest.fixture
-def final(instructions: list[Instruction]) -> list[Instruction]:
-    """The last stage and the stages it builds on: what ends up in the image."""
+def stages(instructions: list[Instruction]) -> dict[str, list[Instruction]]:
+    """Every stage by name, with the stages it builds on: what ends up in its image."""
     stages: dict[str, list[Instruction]] = {}
     stage: list[Instruction] = []
     for keyword, rest in instructions:
@@ -31,15 +31,31 @@ def final(instructions: list[Instruction]) -> list[Instruction]:
             stage = list(stages.get(source, []))
             stages[name[0] if name else ""] = stage
         stage.append((keyword, rest))
+    return stages
+
+
+@pytest.fixture
+def final(stages: dict[str, list[Instruction]]) -> list[Instruction]:
+    """The last stage, which has no name: what is built without `--target`."""
+    name, stage = list(stages.items())[-1]
+    assert name == ""
     return stage
 
 
-def test_not_root(final: list[Instruction]) -> None:
-    users = [rest for keyword, rest in final if keyword == "USER"]
+@pytest.fixture
+def twin(stages: dict[str, list[Instruction]]) -> list[Instruction]:
+    """KServe's model server, for configs/kserve."""
+    return stages["kserve-twin"]
+
+
+@pytest.mark.parametrize("image", ["final", "twin"])
+def test_not_root(image: str, request: pytest.FixtureRequest) -> None:
+    stage = request.getfixturevalue(image)
+    users = [rest for keyword, rest in stage if keyword == "USER"]
     assert users[-1] == "1000:1000"
-    after = final[final.index(("USER", "1000:1000")) :]
+    after = stage[stage.index(("USER", "1000:1000")) :]
     assert not any(keyword in ("RUN", "COPY", "ADD") for keyword, _ in after)
-    assert not any("sudo" in rest for _, rest in final)
+    assert not any("sudo" in rest for _, rest in stage)
 
 
 def test_base_is_pinned(instructions: list[Instruction]) -> None:
@@ -64,12 +80,32 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     installs = [rest for keyword, rest in instructions if keyword == "RUN" and "pip install" in rest]
     assert installs
     assert all("--no-deps" in install for install in installs)
-    torch, lock, own = installs
+    torch, *twin, lock, own = installs
     assert "--require-hashes --requirement configs/locks/serve.txt" in lock
     assert own.endswith(" .")
+    assert len(twin) == 2
+    assert all("--require-hashes" in install for install in twin)
     version = re.search(r"^TORCH := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert version
     assert torch.endswith(f"--index-url https://download.pytorch.org/whl/cpu torch=={version[1]}")
+
+
+def test_the_twin_has_the_packages_that_it_is_measured_with(
+    stages: dict[str, list[Instruction]],
+) -> None:
+    """The Makefile's for .venv-kserve, in its order: a later lock may go before an earlier one."""
+    makefile = (ROOT / "Makefile").read_text()
+    wanted = re.findall(r"call pip,\.venv-kserve\) --no-deps -r \$\(LOCKS\)/(\S+)", makefile)
+    assert wanted == ["kserve.txt", "kserve-bench.txt"]
+    locks = " ".join(f"configs/locks/{name}" for name in wanted)
+    assert ("COPY", f"{locks} configs/locks/") in stages["kserve-build"]
+    runs = " ".join(rest for keyword, rest in stages["kserve-build"] if keyword == "RUN")
+    assert re.findall(r"--requirement configs/locks/(\S+)", runs) == wanted
+    assert "torch==" in runs
+
+
+def test_the_twin_leaves_the_default_image_alone(final: list[Instruction]) -> None:
+    assert not any("kserve" in rest or "loadtests" in rest for _, rest in final)
 
 
 def test_nothing_for_gpus() -> None:
@@ -96,10 +132,29 @@ def test_ready_to_run(final: list[Instruction]) -> None:
     assert f'org.opencontainers.image.version="{serve_app.__version__}"' in labels
 
 
+def test_the_twin_is_ready_to_run(twin: list[Instruction]) -> None:
+    """From /app, as `python -m loadtests.kserve` does from the repository's root."""
+    assert [rest for keyword, rest in twin if keyword == "WORKDIR"] == ["/app"]
+    copies = [rest for keyword, rest in twin if keyword == "COPY"]
+    assert copies == [
+        "--from=kserve-build /venv /venv",
+        "serve_app serve_app",
+        "loadtests loadtests",
+        "configs/bench.yaml configs/bench.yaml",
+    ]
+    assert ("ENTRYPOINT", '["tini", "--", "python", "-m", "loadtests.kserve"]') in twin
+    assert not any(keyword == "CMD" for keyword, _ in twin)  # the manifests say the rest
+    assert ("EXPOSE", "8080 9000") in twin
+    env = " ".join(rest for keyword, rest in twin if keyword == "ENV")
+    assert "PATH=/venv/bin:$PATH" in env
+    labels = " ".join(rest for keyword, rest in twin if keyword == "LABEL")
+    assert f'org.opencontainers.image.version="{serve_app.__version__}"' in labels
+
+
 def test_copied_files_exist_and_pass_the_dockerignore(instructions: list[Instruction]) -> None:
     copies = [rest.split() for keyword, rest in instructions if keyword == "COPY"]
     sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
-    assert len(sources) == 4
+    assert len(sources) == 9
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source

@@ -112,7 +112,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     assert ours
     parts = ("protocol.", "ports.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
-    parts = (*parts, "config.", "errors.", "runtimes.host.")
+    parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.")
     wrapped = imports_of_ours(*peers)
     assert "serve_app.runtimes.host.ModelHost" in wrapped
     assert {name for name in wrapped if not name.removeprefix("serve_app.").startswith(parts)} == set()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.serve.configs import python, remote, router, write
 from tests.serve.live import ENV, Traffic, column, deploy, index, pid_of, until
+from tests.server import ROOT
 
 PIDS = "/v2/models/{}/infer"
 NOTHING = {"inputs": []}
@@ -105,6 +106,42 @@ def test_user_config_changes_in_place(live, client):
         until(lambda: client.get("/v2/models/one/config").json()["max_batch_size"] == 0, "back")
     assert (pid_of(client, "pid"), pid_of(client, "one")) == (router_pid, replica_pid)
     assert traffic.failures == []
+
+
+def test_another_version_of_an_inline_model_loses_no_request(live, client):
+    """The demo model's two versions, one after the other, with batches waiting when they change."""
+    server, folder = live
+    path, pixels = "/v2/models/digits/infer", [0.0] * 64
+    tensor = {"name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": pixels}
+    digits = {
+        "name": "digits",
+        "modelFormat": "torch",
+        "storageUri": str(ROOT / ".models" / "digits"),
+        "inputs": [{"name": "pixels", "datatype": "FP32", "shape": [-1, 64]}],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]},
+            {"name": "label", "datatype": "INT64", "shape": [-1]},
+        ],
+        "batching": {"maxBatchSize": 2},
+    }
+    apps = (python("Pid"), python("Fussy"))
+
+    def version() -> str:
+        answer = client.post(path, json={"inputs": [tensor]})
+        return answer.json().get("model_version", "")
+
+    router_pid = pid_of(client, "pid")
+    first = router(*apps, {**digits, "versions": ["1"]})
+    deploy(server, write(folder / "first.yaml", first, *base()[1:]))
+    until(lambda: version() == "1", "version 1")
+    with Traffic(server, (path, {"inputs": [tensor]}), threads=8) as traffic:
+        for number in ("2", "1", "2"):
+            changed = router(*apps, {**digits, "versions": [number]})
+            deploy(server, write(folder / f"{number}.yaml", changed, *base()[1:]))
+            until(lambda number=number: version() == number, f"version {number}")
+    assert pid_of(client, "pid") == router_pid
+    assert traffic.failures == []
+    assert traffic.answered > 100
 
 
 def test_a_wrong_user_config_changes_nothing(live, client):

@@ -103,11 +103,17 @@ async def test_serving_again_replaces_versions_and_limits_in_place():
     await asyncio.sleep(0)
     waiting = asyncio.create_task(model.run("1", request(tensor(ROW))))
     await asyncio.sleep(0)
-    model.serve(description(versions=("2", "3"), max_batch_size=2), new)
-    with pytest.raises(Unavailable, match="removed"):
-        await waiting
+    replaced = model.serve(description(versions=("2", "3"), max_batch_size=2), new)
+    over = asyncio.create_task(replaced.over())
+    with pytest.raises(NotFound):
+        model.resolve("1")
+    await asyncio.sleep(0)
+    assert not over.done()
     old.go.set()
-    assert (await running)["y"].tolist() == [[11, 21]]
+    for one in (running, waiting):  # neither lost, though its version is gone
+        assert (await one)["y"].tolist() == [[11, 21]]
+    await asyncio.wait_for(over, 5)
+    assert [version for version, _, _ in old.seen] == ["1", "1"]
     assert (await model.run("3", request(tensor(ROW))))["y"].tolist() == [[13, 23]]
     assert [version for version, _, _ in new.seen] == ["3"]
     model.serve(description(), new)  # without batching

@@ -1,0 +1,337 @@
+"""configs/kserve against KServe's CRDs, the config that it stands for and the twin's own command line.
+
+And what a widely read article writes into such manifests: fields that KServe and KubeRay never had.
+"""
+
+import asyncio
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import yaml
+
+import serve_app
+from loadtests import hosted, payloads
+from loadtests.answers import Answer, Refused, ask, differing, get
+from loadtests.kserve.__main__ import options_of
+from loadtests.payloads import Sample
+from loadtests.requests import Request, json_request
+from loadtests.servers import Server
+from serve_app.config import ModelConfig
+from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol import raw
+from serve_app.protocol.datatypes import v2_datatype
+from tests.package.crd import ROOT, problems, validator
+
+CONFIG = "configs/bench.yaml"
+MOUNT = "/mnt/models"  # where KServe puts what storageUri names
+DRAIN_S = 30  # KServe's grace_period
+CRDS = {
+    "InferenceService": ("serving.kserve.io_inferenceservices.yaml", "v1beta1"),
+    "ServingRuntime": ("serving.kserve.io_servingruntimes.yaml", "v1alpha1"),
+    "RayCluster": ("ray.io_rayclusters.yaml", "v1"),
+}
+MANIFESTS = {
+    path.stem: yaml.safe_load(path.read_text())
+    for path in sorted((ROOT / "configs/kserve").glob("*.yaml"))
+}
+RUNTIME = MANIFESTS["runtime"]
+SERVICES = {
+    name: manifest for name, manifest in MANIFESTS.items() if manifest["kind"] == "InferenceService"
+}
+MODELS = {model.name: model for model in hosted.configs(yaml.safe_load((ROOT / CONFIG).read_text()))}
+RAY = yaml.safe_load((ROOT / "rayservice.yaml").read_text())["spec"]["rayClusterConfig"]
+WORKER = RAY["workerGroupSpecs"][0]["template"]["spec"]
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def predictor(name: str) -> dict[str, Any]:
+    return SERVICES[name]["spec"]["predictor"]
+
+
+def from_runtime(name: str, model: dict[str, Any]) -> dict[str, Any]:
+    """As KServe merges a runtime's container and an InferenceService's `model`."""
+    (base,) = RUNTIME["spec"]["containers"]
+    own = {"modelFormat", "runtime", "protocolVersion", "storageUri"}
+    merged = {**base, **{key: value for key, value in model.items() if key not in own}}
+    merged["args"] = [*base["args"], *model.get("args", [])]
+    return json.loads(json.dumps(merged).replace("{{.Name}}", name))
+
+
+def container(name: str) -> dict[str, Any]:
+    """What runs in the pod."""
+    if "model" in predictor(name):
+        return from_runtime(name, predictor(name)["model"])
+    (only,) = predictor(name)["containers"]
+    return only
+
+
+def quantity(text: str) -> float:
+    units = {"": 1.0, "m": 1e-3, "Mi": 2.0**20, "Gi": 2.0**30}
+    number, unit = re.fullmatch(r"([\d.]+)(\w*)", text).groups()  # type: ignore[union-attr]
+    return float(number) * units[unit]
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_schema(name: str) -> None:
+    assert problems(validator(*CRDS[MANIFESTS[name]["kind"]]), MANIFESTS[name]) == []
+
+
+def test_every_inline_model_has_a_service() -> None:
+    assert set(SERVICES) == {name for name in MODELS if not name.endswith("-remote")}
+    for name, manifest in SERVICES.items():
+        assert manifest["metadata"]["name"] == name
+
+
+@each_service
+def test_service_is_the_configs_model(name: str) -> None:
+    model = predictor(name).get("model")
+    if model is None:  # KServe would take it for a server of many models
+        assert MODELS[name].storage_uri is None
+        return
+    assert model["modelFormat"] == {"name": MODELS[name].model_format}
+    assert re.fullmatch(r"(pvc|s3|gs)://[a-z][-a-z0-9]*(/[-\w.]+)+", model["storageUri"])
+    assert PurePosixPath(model["storageUri"]).name == PurePosixPath(MODELS[name].storage_uri).name
+    runtime = RUNTIME["spec"]
+    assert model["runtime"] == RUNTIME["metadata"]["name"]
+    assert model["modelFormat"]["name"] in [entry["name"] for entry in runtime["supportedModelFormats"]]
+    assert model["protocolVersion"] == runtime["protocolVersions"][0] == "v2"
+
+
+@each_service
+def test_args(name: str) -> None:
+    options = options_of(container(name)["args"])
+    assert vars(options) == {
+        "config": Path(CONFIG),
+        "model": name,
+        "storage": MOUNT if MODELS[name].storage_uri else "",
+        "host": "0.0.0.0",
+        "http_port": 8080,
+        "grpc_port": 9000,
+        "tuned": False,
+    }
+
+
+@each_service
+def test_everything_else_is_the_configs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class, options, batching, inputs, outputs: they aren't in the manifest, so they can't differ."""
+    seen: list[ModelConfig] = []
+
+    class Host:
+        def __init__(self, config: ModelConfig) -> None:
+            self.name = config.name
+            seen.append(config)
+
+        def load(self) -> list[Any]:
+            return []
+
+    monkeypatch.setattr(hosted, "ModelHost", Host)
+    options = options_of(container(name)["args"])
+    assert set(hosted.load(ROOT / options.config, {options.model}, options.storage)) == {name}
+    expected = MODELS[name]
+    if expected.storage_uri:
+        expected = expected.model_copy(update={"storage_uri": MOUNT})
+    assert seen == [expected]
+
+
+def test_command_line() -> None:
+    required = ["--config=a", "--http-port=1", "--grpc-port=2"]
+    plain = options_of(required)
+    assert (plain.host, plain.model, plain.storage) == ("127.0.0.1", "", "")
+    with pytest.raises(SystemExit, match="--model says of which"):
+        options_of([*required, "--storage=/mnt/models"])
+    with pytest.raises(SystemExit):
+        options_of([*required, "--model_name=digits"])
+
+
+@each_service
+def test_ports_and_probes(name: str) -> None:
+    found = container(name)
+    options = options_of(found["args"])
+    assert found["name"] == "kserve-container"  # by which KServe knows it
+    assert found["ports"] == [  # the first becomes the service's port 80; h2c is known by its name
+        {"name": "http1", "containerPort": options.http_port, "protocol": "TCP"},
+        {"name": "h2c", "containerPort": options.grpc_port, "protocol": "TCP"},
+    ]
+    probes = {key: found[key]["httpGet"] for key in found if key.endswith("Probe")}
+    assert probes == {
+        "startupProbe": {"path": "/v2/health/live", "port": "http1"},
+        "livenessProbe": {"path": "/v2/health/live", "port": "http1"},
+        "readinessProbe": {"path": f"/v2/models/{name}/ready", "port": "http1"},
+    }
+    assert "command" not in found  # the image's own
+
+
+def test_identity_has_the_runtimes_container() -> None:
+    ours, runtimes = container("identity"), from_runtime("identity", {})
+    assert runtimes["args"].count(f"--storage={MOUNT}") == 1
+    runtimes["args"].remove(f"--storage={MOUNT}")
+    assert {key: value for key, value in ours.items() if key != "resources"} == runtimes
+    annotations = MANIFESTS["identity"]["metadata"]["annotations"]
+    assert annotations.items() >= RUNTIME["spec"]["annotations"].items()
+
+
+@each_service
+def test_mode_and_replicas(name: str) -> None:
+    """Both ports of one pod: Knative has no room for the second. No scaling: Tandem has one replica."""
+    annotations = SERVICES[name]["metadata"]["annotations"]
+    assert annotations["serving.kserve.io/deploymentMode"] == "Standard"
+    assert predictor(name)["minReplicas"] == predictor(name)["maxReplicas"] == 1
+    assert predictor(name)["terminationGracePeriodSeconds"] > DRAIN_S
+
+
+@each_service
+def test_least_privilege(name: str) -> None:
+    (worker,) = WORKER["containers"]
+    assert predictor(name)["securityContext"] == WORKER["securityContext"]
+    assert predictor(name)["automountServiceAccountToken"] is False
+    assert container(name)["securityContext"] == worker["securityContext"]
+    assert container(name)["image"] == f"tandem-kserve-twin:{serve_app.__version__}"
+
+
+def test_resources_are_tandems() -> None:
+    """Together they reserve what Tandem's worker does; one under load may use as many CPUs as Tandem."""
+    tandem = WORKER["containers"][0]["resources"]
+    found = [container(name)["resources"] for name in SERVICES]
+    for kind in ("cpu", "memory"):
+        reserved = sum(quantity(resources["requests"][kind]) for resources in found)
+        assert reserved == quantity(tandem["requests"][kind])
+    assert {resources["limits"]["cpu"] for resources in found} == {tandem["limits"]["cpu"]}
+    assert all(item["limits"]["memory"] == item["requests"]["memory"] for item in found)
+
+
+ARTICLE = [
+    ("InferenceService", "spec.explainer", "type", "LIME"),
+    ("InferenceService", "spec", "autoscaling", {"minReplicas": 1}),
+    ("InferenceService", "spec", "autoConfig", True),
+    ("InferenceService", "spec.predictor", "autoConfig", True),
+    ("InferenceService", "spec.predictor.model", "autoConfig", True),
+    ("InferenceService", "spec", "logging", {"mode": "all"}),
+    ("InferenceService", "spec.predictor.pytorch", "cache", {"enabled": True}),
+    ("InferenceService", "spec.predictor.model", "traffic", 90),
+    ("RayCluster", "spec", "head", {}),
+    ("RayCluster", "spec", "worker", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "field", "value"), ARTICLE, ids=[f"{kind} {p}.{f}" for kind, p, f, _ in ARTICLE]
+)
+def test_the_articles_fields_are_refused(kind: str, place: str, field: str, value: Any) -> None:
+    """Each alone, in a manifest that is valid without it."""
+    valid = {
+        "InferenceService": MANIFESTS["digits"],
+        "RayCluster": {
+            "apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "a"}, "spec": RAY,
+        },
+    }[kind]  # fmt: skip
+    check = validator(*CRDS[kind])
+    assert problems(check, valid) == []
+    broken = copy.deepcopy(valid)
+    inner = broken
+    for step in place.split("."):
+        inner = inner.setdefault(step, {})
+    assert problems(check, broken) == []
+    inner[field] = value
+    refused = f"$.{place}: Additional properties are not allowed ('{field}' was unexpected)"
+    assert problems(check, broken) == [refused]
+
+
+SAMPLES: dict[str, Callable[[], Sample]] = {
+    "identity": payloads.identity,
+    "digits": lambda: payloads.digits("digits"),
+    "sentences": payloads.sentences,
+}
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def twin(request: pytest.FixtureRequest, demo_models: Path) -> Iterator[Server]:
+    """The model server with the pod's arguments, but for places that only a pod has."""
+    venv = ROOT / ".venv-kserve"
+    if not (venv / ".bench").exists():
+        pytest.skip("KServe's model server isn't installed: `make .venv-kserve/.bench` does it")
+    name = request.param
+    server = Server("kserve", {}, [name])
+    here = {
+        "--host": hosted.LOOPBACK,
+        "--http-port": server.http_port,
+        "--grpc-port": server.grpc_port,
+        "--storage": demo_models / name,
+    }
+    arguments = [argument.split("=", 1) for argument in container(name)["args"]]
+    server.command = [str(venv / "bin/python"), "-m", "loadtests.kserve"]
+    server.command += [f"{option}={here.get(option, value)}" for option, value in arguments]
+    with server:
+        yield server
+
+
+def rows_of(array: np.ndarray) -> list[Any]:
+    return [item.decode() for item in array] if array.dtype == object else array.tolist()
+
+
+def v2_http(server: Server, sample: Sample) -> Answer:
+    ((name, array),) = sample.inputs.items()
+    rows = rows_of(array.ravel())
+    return ask(
+        server.target, json_request(sample.model, name, v2_datatype(array), rows, list(array.shape))
+    )
+
+
+def v2_grpc(server: Server, sample: Sample) -> Answer:
+    ((name, array),) = sample.inputs.items()
+    message = pb.ModelInferRequest(
+        model_name=sample.model, raw_input_contents=[bytes(raw.encode(array))]
+    )
+    message.inputs.add(name=name, datatype=v2_datatype(array), shape=array.shape)
+    return ask(server.target, Request(sample.model, message.SerializeToString(), grpc=True))
+
+
+def v1(server: Server, sample: Sample) -> Answer:
+    (array,) = sample.inputs.values()
+    body = orjson.dumps({"instances": rows_of(array)})
+    rows = get(server.target, f"/v1/models/{sample.model}:predict", body)["predictions"]
+    if len(sample.outputs) == 1:
+        ((name, dtype),) = sample.outputs.items()
+        return {name: np.array(rows, dtype)}
+    return {name: np.array([row[name] for row in rows], dtype) for name, dtype in sample.outputs.items()}
+
+
+def in_process(sample: Sample) -> Answer:
+    loaded = hosted.load(ROOT / CONFIG, {sample.model})
+    try:
+        host = loaded[sample.model]
+        version, _ = hosted.latest(host)
+        return asyncio.run(host.predict(version, sample.inputs, {}))
+    finally:
+        hosted.close(loaded.values())
+
+
+def test_the_twin_answers(twin: Server) -> None:
+    """Every protocol, and what the model itself answers."""
+    (name,) = twin.models
+    assert get(twin.target, "/v2/models") == {"models": [name]}
+    sample = SAMPLES[name]()
+    expected = in_process(sample)
+    # The echo declares no input, which V1 would need: it names none.
+    for protocol in (v2_http, v2_grpc, v1) if name != "identity" else (v2_http, v2_grpc):
+        answer = protocol(twin, sample)
+        sample.check(answer)
+        assert differing(expected, answer) == "", protocol.__name__
+
+
+def test_the_twin_reloads_its_own_model_alone(twin: Server) -> None:
+    """Another one's files aren't in its storage."""
+    (name,) = twin.models
+    get(twin.target, f"/v2/repository/models/{name}/load", b"")
+    sample = SAMPLES[name]()
+    sample.check(v2_http(twin, sample))
+    other = next(model for model in SERVICES if model != name)
+    with pytest.raises(Refused, match=f"503.*{other}"):
+        get(twin.target, f"/v2/repository/models/{other}/load", b"")
