@@ -13,7 +13,7 @@ want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: De
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models check deploy test lint load bench lock protos clean
+.PHONY: run models check deploy test lint load bench compare lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: models
@@ -30,7 +30,7 @@ check: $(VENV)/.serve
 	@$(BIN)/tandem check $(CONFIG)
 
 ## test: everything, with the real clients
-test: models $(VENV)/.test .venv-kserve/.done
+test: models $(VENV)/.test .venv-kserve/.bench
 	$(BIN)/python -m pytest $(ARGS)
 
 ## lint: style, types and import rules
@@ -51,6 +51,10 @@ bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(call want,h2load,nghttp2-client)
 	@$(BIN)/python -m loadtests.bench --case $(or $(CASE),table) --rounds $(or $(ROUNDS),5) \
 		--seconds $(or $(SECONDS_EACH),4) $(if $(SERVERS),--servers $(SERVERS)) $(ARGS)
+
+## compare: Tandem and KServe side by side, about an hour (ARGS=--quick: five minutes); build/compare/report.html
+compare: models $(VENV)/.test .venv-kserve/.bench
+	@$(BIN)/python -m loadtests.compare $(ARGS)
 
 ## lock: resolve pyproject.toml anew into configs/locks
 lock: $(VENV)/.serve
@@ -94,17 +98,17 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@$(PIP) --no-deps -r $(LOCKS)/dev.txt
 	@touch $@
 
-# KServe's client pins what we don't: an environment of its own, for the conformance tests.
+# KServe's client pins what we don't: an environment of its own.
 .venv-kserve/.done: $(LOCKS)/kserve.txt
-	@echo "installing KServe's client, for the tests"
+	@echo "installing KServe"
 	@$(PYTHON) -m venv .venv-kserve
 	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve.txt
 	@touch $@
 
-# The servers that the benchmark runs beside Tandem: each with what Tandem's runtimes need.
+# The servers that run beside Tandem in tests, benchmark and comparison: each with what Tandem's runtimes need.
 .venv-kserve/.bench: .venv-kserve/.done $(LOCKS)/kserve-bench.txt
 	$(call install-torch,.venv-kserve)
-	@echo "installing KServe's model server, for the benchmark"
+	@echo "installing what the models need beside KServe"
 	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve-bench.txt
 	@touch $@
 

@@ -20,16 +20,18 @@ from loadtests.compare.checks import Incomparable
 from loadtests.compare.conditions import conditions
 from loadtests.compare.options import PARTS, Options, parse_prices, parse_slo
 from loadtests.compare.progress import Steps, minutes
-from loadtests.compare.report.written import write
 from loadtests.compare.results import Results
 from loadtests.compare.session import Session
+from loadtests.compare.writing import write
 
-# About five minutes on two cores: fewer of everything, and not the many models.
+# About five minutes on two cores: fewer of everything, not the many models, and each verdict alone
+# with 95 % confidence, as three rounds allow.
 QUICK: dict[str, Any] = {
     "sides": ("tandem", "kserve-tuned"),
     "parts": ("start", "load", "switch", "burst"),
     "cases": (CASES["identity/http"], CASES["identity/grpc"]),
     "rounds": 3,
+    "together": False,
     "starts": 4,
     "seconds": 1.5,
     "warm_up": 0.5,

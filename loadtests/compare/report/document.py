@@ -1,5 +1,6 @@
 """A report before it is written down: plain words, figures and plots, the same for every format."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -98,3 +99,14 @@ class Report:
     conditions: list[Table] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # what one machine doesn't show
     commands: list[tuple[str, str]] = field(default_factory=list)  # what it does, the command
+
+
+# Controls, surrogates alone, and what turns the direction of the text around.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def printable(text: str) -> str:
+    """Without characters that break a page: names and error texts come from elsewhere."""
+    return _UNPRINTABLE.sub("\ufffd", text)

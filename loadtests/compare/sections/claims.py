@@ -1,0 +1,121 @@
+"""The claims of a widely read article, beside what this run found."""
+
+from statistics import median
+
+from loadtests.compare.figures import reach, rounds_of
+from loadtests.compare.judge import mib, ms, named, per_second, seconds
+from loadtests.compare.options import Slo
+from loadtests.compare.results import Results
+from loadtests.compare.sections import switch as switching
+from loadtests.compare.sections.load import title
+
+_RUN = "make compare"
+_SCHEMA = "make test ARGS='tests/package/test_inferenceservice.py'"
+_CLUSTER = "Not measured: it takes a cluster."
+
+
+def rows(results: Results, slos: dict[str, Slo]) -> list[list[str]]:
+    """Claimed, measured here, command."""
+    return [
+        [
+            "First deployment: KubeRay 5 to 10 minutes, KServe 3 to 6",
+            _start(results) + " Nodes, images and downloads, which make up minutes, take a cluster.",
+            f"{_RUN} ARGS='--parts start'",
+        ],
+        [
+            "A new version: KubeRay restarts the cluster, KServe swaps in place",
+            _switch(results) + " A cluster does it the other way round: serveConfigV2 is applied in "
+            "place, a changed storageUri starts new pods.",
+            f"{_RUN} ARGS='--parts switch'",
+        ],
+        [
+            "KubeRay serves many models only with many clusters",
+            _models(results),
+            f"{_RUN} ARGS='--parts models'",
+        ],
+        [
+            "1,000 requests/s cost $1,200 on fixed pods, $800 on KubeRay, $400 on KServe with KEDA",
+            _cost(results, slos) + " Autoscaling over a day is not in this run.",
+            f"{_RUN} ARGS='--parts load --prices core=0.04,gib=0.005'",
+        ],
+        [
+            "GPU scheduling delay depends on KEDA",
+            f"{_CLUSTER} KEDA sets a number of replicas; Kubernetes' scheduler places them.",
+            "",
+        ],
+        [
+            "CI/CD is harder with KubeRay",
+            "Both are one custom resource; both kinds are checked against their schemas by the tests.",
+            "make test ARGS='tests/package/test_rayservice.py tests/package/test_inferenceservice.py'",
+        ],
+        [
+            "RayCluster manifests with spec.head and spec.worker",
+            "Refused by the CRD: headGroupSpec and workerGroupSpecs are meant.",
+            _SCHEMA,
+        ],
+        [
+            "InferenceService manifests with explainer.type, spec.autoscaling, autoConfig, "
+            "spec.logging, "
+            "pytorch.cache, model.traffic",
+            "Refused by the CRD, each of them. (predictor.logger and canaryTrafficPercent exist.)",
+            _SCHEMA,
+        ],
+        [
+            "KServe pulls the newest model by itself",
+            "The model server serves what it loaded until its repository extension is asked to load "
+            "again.",
+            f"{_RUN} ARGS='--parts switch'",
+        ],
+    ]
+
+
+def _each(results: Results, said: dict[str, str]) -> str:
+    found = "; ".join(f"{named(side)} {said[side]}" for side in results.sides if side in said)
+    return f"{found}." if found else "Not in this run."
+
+
+def _start(results: Results) -> str:
+    firsts: dict[str, list[float]] = {}
+    for start in results.starts:
+        firsts.setdefault(start.side, []).append(start.first)
+    return _each(
+        results, {side: f"{seconds(median(some))} to the first answer" for side, some in firsts.items()}
+    )
+
+
+def _switch(results: Results) -> str:
+    said = {}
+    for side in results.sides:
+        runs = list(results.of("switch", side=side))
+        if runs:
+            failed = sum(run.failed for run in runs)
+            longest = ms(median(switching.longest(run) for run in runs))
+            new = seconds(median(switching.until_new(run) for run in runs))
+            said[side] = f"{failed} failed, nobody waited longer than {longest}, all new after {new}"
+    return _each(results, said)
+
+
+def _models(results: Results) -> str:
+    runs = list(results.of("models"))
+    if not runs:
+        return "Not in this run. A Serve config holds any number of applications and models."
+    most = max(run.count for run in runs)
+    said = {
+        side: f"{mib(median(sizes))} with {most}"
+        for side in results.sides
+        if (sizes := [r.memory for r in runs if r.side == side and r.count == most and r.memory])
+    }
+    return _each(results, said)
+
+
+def _cost(results: Results, slos: dict[str, Slo]) -> str:
+    case = next((run.case for run in results.of("load")), "")
+    if not case:
+        return "Not in this run."
+    said = {}
+    for side in results.sides:
+        rounds = rounds_of(results.of("load", case, side))
+        if rounds:
+            rate = median(reach(runs, slos[case]).rate for runs in rounds.values())
+            said[side] = f"{per_second(rate)} inside the SLO on this machine"
+    return f"{title(case)}: {_each(results, said)}"
