@@ -44,12 +44,12 @@ class Options:
     rounds: int = 5
     together: bool = True  # all verdicts with 95 % confidence, or each alone
     starts: int = 10
-    seconds: float = 4
+    seconds: float = 3
     warm_up: float = 1
-    steps: int = 7
+    steps: int = 6
     counts: tuple[int, ...] = (1, 4, 16)
     spike: float = 20  # seconds of the burst
-    calm: float = 10  # seconds before it; three times that after it
+    calm: float = 5  # seconds before it; three times that after it
     arrivals: str = "poisson"
     slos: dict[str, Slo] = field(default_factory=lambda: dict(SLOS))
     prices: Prices = Prices()

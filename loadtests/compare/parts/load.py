@@ -9,10 +9,12 @@ from loadtests.compare.load import Load
 from loadtests.compare.session import Session, cost
 from loadtests.servers import Server
 
-LEAST, MOST = 0.15, 1.15  # of the smallest and of the largest capacity
+LEAST, MOST = 0.25, 1.15  # of the smallest and of the largest capacity
 _KEPT_UP = 0.85  # who answers less of what comes is saturated
+_ENOUGH = 100  # requests that a step should have
+_LONGER = 4  # times as long as others it may take for them
 _FAR_OUT = 4  # times the SLO: higher rates show nothing new
-REACHED = 0.8  # of the steps, on average
+_UNKNOWN = 1000.0  # answers per second
 
 
 def measure(session: Session, target: Target, server: Server | None, number: int) -> None:
@@ -34,20 +36,21 @@ def measure(session: Session, target: Target, server: Server | None, number: int
 
 
 def rates_of(session: Session, case: Case) -> list[float]:
-    """Per second, evenly spaced on a logarithmic axis."""
-    capacities = session.capacities(case)
+    """Per second, evenly spaced on a logarithmic axis; before the preparation as if of quick models."""
+    capacities = session.capacities(case) or [_UNKNOWN]
     low, high = LEAST * min(capacities), MOST * max(capacities)
     return [float(f"{rate:.3g}") for rate in np.geomspace(low, high, session.options.steps)]
 
 
 def _load(session: Session, case: Case, number: int, rate: float) -> Load:
     options = session.options
+    seconds = min(_LONGER * options.seconds, max(options.seconds, _ENOUGH / rate))
     return Load(
         "load",
         case,
         number,
-        options.seconds,
-        profile=constant(rate, options.seconds),
+        seconds,
+        profile=constant(rate, seconds),
         rate=rate,
         warm_up=options.warm_up,
         arrivals=options.arrivals,
@@ -58,5 +61,6 @@ def _load(session: Session, case: Case, number: int, rate: float) -> Load:
 def expected(session: Session) -> float:
     """Seconds."""
     options = session.options
-    one = cost(_load(session, options.cases[0], 0, 1)) if options.cases else 0
-    return options.rounds * len(session.sides) * len(options.cases) * options.steps * one
+    rates = {case: rates_of(session, case) for case in options.cases}
+    one = sum(cost(_load(session, case, 0, rate)) for case in options.cases for rate in rates[case])
+    return options.rounds * len(session.sides) * one

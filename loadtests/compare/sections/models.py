@@ -29,7 +29,11 @@ def section(results: Results, judge: Judge) -> Section | None:
         slopes = [_slopes([run for run in runs if run.side == side]) for side in both]
         made.verdicts.append(
             judge.verdict(
-                f"Memory that one more model takes, against {named(other)}?", both, slopes[0], slopes[1], mib
+                f"Memory that one more model takes, against {named(other)}?",
+                both,
+                slopes[0],
+                slopes[1],
+                mib,
             )
         )
         waits = [
@@ -41,7 +45,9 @@ def section(results: Results, judge: Judge) -> Section | None:
             for side in both
         ]
         made.verdicts.append(
-            judge.verdict(f"p99 with {most} models, against {named(other)}?", both, waits[0], waits[1], ms)
+            judge.verdict(
+                f"p99 with {most} models, against {named(other)}?", both, waits[0], waits[1], ms
+            )
         )
     rows, memory, latency = [], [], []
     for place, side in enumerate(results.sides):
