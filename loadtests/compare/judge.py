@@ -43,7 +43,8 @@ class Judge:
         pairs = [(ours[number], theirs[number]) for number in both]
         pairs = [pair for pair in pairs if all(0 < value < math.inf for value in pair)]
         if len(pairs) < 2:
-            return Verdict(question, f"Not answered: {_why(one, ours, other, theirs)}.", "unknown")
+            why = _why(one, ours, other, theirs)
+            return Verdict(question, f"Not answered: {why}.", "unknown", against=other)
         found = compared([a for a, _ in pairs], [b for _, b in pairs], self.confidence)
         self.differences[f"{question} | {sides[0]} | {sides[1]}"] = found
         figures = f"{write(found.ours)} against {write(found.theirs)}"
@@ -52,16 +53,13 @@ class Judge:
             f"ratio {ratio.middle:.2f}, between {_bound(ratio.low)} and {_bound(ratio.high)}; "
             f"{found.rounds} rounds"
         )
-        if caution:
-            return Verdict(question, f"{one} {figures} of {other}, but {caution}.", "unknown", evidence)
-        if found.verdict == "no difference shown":
-            return Verdict(
-                question, f"No difference shown: {one} {figures} of {other}.", "same", evidence
-            )
-        better = (found.verdict == "lower") == lower_is_better
-        tone: Tone = "better" if better else "worse"
+        tone: Tone = "better" if (found.verdict == "lower") == lower_is_better else "worse"
         answer = f"{one} is {tone}: {figures} of {other}, {_times(ratio.middle)}."
-        return Verdict(question, answer, tone, evidence)
+        if caution:
+            tone, answer = "unknown", f"{one} {figures} of {other}, but {caution}."
+        elif found.verdict == "no difference shown":
+            tone, answer = "same", f"No difference shown: {one} {figures} of {other}."
+        return Verdict(question, answer, tone, evidence, other, figures)
 
 
 def _why(one: str, ours: Rounds, other: str, theirs: Rounds) -> str:

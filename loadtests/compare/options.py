@@ -18,7 +18,7 @@ class Slo:
     seconds: float
 
     def __str__(self) -> str:
-        return f"p{self.quantile * 100:g} = {self.seconds * 1000:g} ms"
+        return f"p{self.quantile * 100:g} within {self.seconds * 1000:g} ms"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def parse_slo(text: str) -> tuple[str, Slo]:
     found = _SLO.fullmatch(text)
     if not found or not 0 < float(found["percent"]) < 100:
         raise ValueError(f"an SLO is p99=50ms, or sentences:p99=500ms, got '{text}'")
-    return found["of"] or "", Slo(float(found["percent"]) / 100, float(found["ms"]) / 1000)
+    return found["of"] or "", Slo(round(float(found["percent"]) / 100, 9), float(found["ms"]) / 1000)
 
 
 def parse_prices(text: str) -> Prices:

@@ -109,6 +109,22 @@ def test_names_and_errors_are_text(page: Page) -> None:
     assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
 
 
+def test_several_peers_are_columns_of_one_table() -> None:
+    report = sample()
+    report.sections[0].verdicts = [
+        Verdict("First?", "tandem is.", "better", "5 rounds", SIDES[1], "1 s against 2 s"),
+        Verdict("First?", "It is.", "worse", "5 rounds", SIDES[2], "1 s against 0.5 s"),
+        Verdict("Last?", "No difference.", "same", "", SIDES[2]),
+    ]
+    page = Page(html(report))
+    rows = html(report).partition('<table class="stacked matrix">')[2].partition("</table>")[0]
+    assert rows.count("<tr>") == 1 + 2 + 3  # the others' questions stand alone
+    for words in ("1 s against 2 s", "1 s against 0.5 s", "No difference.", f"First, against {EVIL}?"):
+        assert words in page.texts
+    assert page.values("data-name").count(f"against {EVIL}") == 1
+    assert f"First, against {EVIL.replace('<', '&lt;')[:7]}" in markdown(report)
+
+
 def test_a_page_needs_no_network(written: str, page: Page) -> None:
     references = page.values("href", "src", "srcset", "action", "data", "poster", "xlink:href")
     assert [one for one in references if not one.startswith("#")] == ["data:,"]  # no icon is asked for

@@ -19,6 +19,17 @@ class Verdict:
     answer: str
     tone: Tone
     evidence: str = ""
+    against: str = ""  # which side, where there are several questions alike
+    brief: str = ""  # the figures alone
+
+    @property
+    def asked(self) -> str:
+        """The question with whom it is about."""
+        return (
+            f"{self.question.removesuffix('?')}, against {self.against}?"
+            if self.against
+            else self.question
+        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,12 @@ class Report:
     conditions: list[Table] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # what one machine doesn't show
     commands: list[tuple[str, str]] = field(default_factory=list)  # what it does, the command
+
+    @property
+    def peers(self) -> list[str]:
+        """Those that verdicts compare the first side with, in the order of the sides."""
+        named = {verdict.against for section in self.sections for verdict in section.verdicts}
+        return [side for side in self.sides if side in named]
 
 
 # Controls, surrogates alone, and what turns the direction of the text around.

@@ -72,14 +72,19 @@ def _header(report: Report) -> str:
 
 
 def _in_short(report: Report) -> str:
-    cards = [
-        pieces.verdict(one, f'<h3><a href="#part-{number}">{text(one.question)}</a></h3>')
-        for number, part in enumerate(report.sections, 1)
-        for one in part.verdicts
-    ]
+    every = [(at, one) for at, part in enumerate(report.sections, 1) for one in part.verdicts]
+    if not every:
+        return ""
     first = f"“Better” and “worse” speak of <b>{text(report.sides[0])}</b>." if report.sides else ""
-    body = f'<p class="prose">{first}</p>\n<div class="cards">\n{lines(cards)}\n</div>'
-    return section("in-short", "In short", body) if cards else ""
+    if len(report.peers) > 1:
+        body = pieces.matrix(every, report.peers)
+    else:
+        cards = [
+            pieces.verdict(one, f'<h3><a href="#part-{at}">{text(one.question)}</a></h3>')
+            for at, one in every
+        ]
+        body = f'<div class="cards">\n{lines(cards)}\n</div>'
+    return section("in-short", "In short", f'<p class="prose">{first}</p>\n{body}')
 
 
 def _contents(parts: list[tuple[str, str, str]]) -> str:
@@ -91,7 +96,7 @@ def _contents(parts: list[tuple[str, str, str]]) -> str:
 
 def _part(part: Section, prefixes: Iterator[str]) -> str:
     verdicts = [
-        pieces.verdict(one, f'<p class="question">{text(one.question)}</p>') for one in part.verdicts
+        pieces.verdict(one, f'<p class="question">{text(one.asked)}</p>') for one in part.verdicts
     ]
     plots = [pieces.figure(plot, next(prefixes)) for plot in part.plots]
     alone = " alone" if len(plots) == 1 else ""

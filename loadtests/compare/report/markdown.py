@@ -36,7 +36,7 @@ def markdown(report: Report) -> str:
 
 def _in_short(report: Report) -> str:
     rows = [
-        [_tone(one), _text(one.question), f"**{_text(one.answer)}**", _text(one.evidence)]
+        [_tone(one), _text(one.asked), f"**{_text(one.answer)}**", _text(one.evidence)]
         for part in report.sections
         for one in part.verdicts
     ]
@@ -58,7 +58,7 @@ def _part(part: Section) -> list[str]:
 
 def _verdict(one: Verdict) -> str:
     evidence = f" ({_text(one.evidence)})" if one.evidence else ""
-    return f"- {_text(one.question)} **{_text(one.answer)}** {_tone(one)}{evidence}"
+    return f"- {_text(one.asked)} **{_text(one.answer)}** {_tone(one)}{evidence}"
 
 
 def _tone(one: Verdict) -> str:

@@ -65,6 +65,30 @@ def verdict(one: Verdict, question: str) -> str:
     )
 
 
+def matrix(verdicts: list[tuple[int, Verdict]], peers: list[str]) -> str:
+    """A row for each question, which leads to its section, and a column for each peer."""
+    rows: dict[tuple[int, str], dict[str, Verdict]] = {}
+    for number, one in verdicts:
+        rows.setdefault((number, one.question), {})[one.against] = one
+    head = "".join(f"<th>against {text(peer)}</th>" for peer in peers)
+    body = [
+        f'<tr><td><a href="#part-{number}">{text(question)}</a></td>'
+        f"{''.join(_against(peer, some.get(peer)) for peer in peers)}</tr>"
+        for (number, question), some in rows.items()
+    ]
+    opening = f'<table class="stacked matrix">\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>'
+    return lines([opening, *body, "</tbody>", "</table>"])
+
+
+def _against(peer: str, one: Verdict | None) -> str:
+    if one is None:
+        return "<td></td>"
+    sign, word = TONES[one.tone]
+    pill = f'<span class="tone"><span aria-hidden="true">{sign}</span> {word}</span>'
+    name = f"against {text(peer)}"
+    return f'<td class="{one.tone}" data-name="{name}">{pill}<br>{text(one.brief or one.answer)}</td>'
+
+
 def figure(plot: Plot, prefix: str) -> str:
     """A plot between its title and its note."""
     note = f"<figcaption>{text(plot.note)}</figcaption>" if plot.note else ""

@@ -40,7 +40,7 @@ def section(results: Results, calm: float, spike: float, judge: Judge) -> Sectio
         for question, figure, write in figures:
             made.verdicts.append(
                 judge.verdict(
-                    f"Burst: {question}, against {named(other)}?",
+                    f"Burst: {question}?",
                     (first, other),
                     {run.round: figure(run) for run in runs if run.side == first},
                     {run.round: figure(run) for run in runs if run.side == other},

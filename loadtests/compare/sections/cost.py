@@ -33,8 +33,7 @@ def section(
         for other in results.sides[1:]:
             made.verdicts.append(
                 judge.verdict(
-                    f"{title(case)}: CPU seconds per 1,000 requests at {per_second(rate)}, "
-                    f"against {named(other)}?",
+                    f"{title(case)}: CPU seconds per 1,000 requests at {per_second(rate)}?",
                     (first, other),
                     _cpu(results, case, first, rate),
                     _cpu(results, case, other, rate),

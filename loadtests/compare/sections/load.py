@@ -1,6 +1,7 @@
 """Latency against throughput, one section per case."""
 
 import math
+from dataclasses import replace
 from statistics import median
 
 from loadtests.compare.cases import CASES
@@ -49,7 +50,7 @@ def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
         for share, name in ((0.5, "p50"), (0.99, "p99")):
             made.verdicts.append(
                 judge.verdict(
-                    f"{title(case)}, {name} at {per_second(rate)}, against {named(other)}?",
+                    f"{title(case)}, {name} at {per_second(rate)}?",
                     (first, other),
                     _at(results, case, first, rate, share),
                     _at(results, case, other, rate, share),
@@ -67,9 +68,10 @@ def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
                 f"{name} against load", rates, f"{name}, ms", series, "lines", True, True, [], some, note
             )
         )
+    # From zero, or a side whose answers all come too late would leave the plot.
     goods = [_goodput(results, case, side, place, slo) for place, side in enumerate(results.sides)]
     label = f"answers within {slo.seconds * 1000:g} ms, per second"
-    made.plots.append(Plot("Goodput", rates, label, goods, "lines", True, True))
+    made.plots.append(Plot("Goodput", rates, label, goods, "lines", log_x=True))
     made.tables.append(_table(results, case, slo))
     return made
 
@@ -85,7 +87,7 @@ def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judg
             caution = f"the client was saturated before {named(side)} was"
     ours, theirs = ({number: one.rate for number, one in found[side].items()} for side in sides)
     made = judge.verdict(
-        f"{title(case)}: highest rate with {slo}, against {named(sides[1])}?",
+        f"{title(case)}: highest rate with {slo}?",
         sides,
         ours,
         theirs,
@@ -96,7 +98,7 @@ def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judg
     open_ended = [named(side) for side in sides if any(one.least for one in found[side].values())]
     if open_ended and not caution:
         more = f"{' and '.join(open_ended)} met it at the highest rate that was offered, and may do more"
-        made = Verdict(made.question, f"{made.answer} {more}.", made.tone, made.evidence)
+        made = replace(made, answer=f"{made.answer} {more}.")
     return made
 
 

@@ -29,7 +29,7 @@ def section(results: Results, judge: Judge) -> Section | None:
         slopes = [_slopes([run for run in runs if run.side == side]) for side in both]
         made.verdicts.append(
             judge.verdict(
-                f"Memory that one more model takes, against {named(other)}?",
+                "Memory that one more model takes?",
                 both,
                 slopes[0],
                 slopes[1],
@@ -44,11 +44,7 @@ def section(results: Results, judge: Judge) -> Section | None:
             }
             for side in both
         ]
-        made.verdicts.append(
-            judge.verdict(
-                f"p99 with {most} models, against {named(other)}?", both, waits[0], waits[1], ms
-            )
-        )
+        made.verdicts.append(judge.verdict(f"p99 with {most} models?", both, waits[0], waits[1], ms))
     rows, memory, latency = [], [], []
     for place, side in enumerate(results.sides):
         some = {count: [r for r in runs if r.side == side and r.count == count] for count in counts}

@@ -25,7 +25,7 @@ def section(results: Results, judge: Judge) -> Section | None:
     for other in sides[1:] if results.sides[0] in sides else []:
         made.verdicts.append(
             judge.verdict(
-                f"How long until the first right answer, against {named(other)}?",
+                "How long until the first right answer?",
                 (sides[0], other),
                 _firsts(results, sides[0]),
                 _firsts(results, other),

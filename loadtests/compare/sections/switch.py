@@ -34,7 +34,7 @@ def section(results: Results, judge: Judge) -> Section | None:
         ):
             made.verdicts.append(
                 judge.verdict(
-                    f"Version switch: {question}, against {named(other)}?",
+                    f"Version switch: {question}?",
                     (first, other),
                     {run.round: figure(run) for run in runs if run.side == first},
                     {run.round: figure(run) for run in runs if run.side == other},
