@@ -84,6 +84,12 @@ def _warnings(results: Results) -> list[str]:
     found = []
     if not results.finished:
         found.append("The run was not finished: what is here was measured, the rest is missing.")
+    for side in results.about["sides"]:
+        if side["kind"] == "running":
+            found.append(
+                f"{named(side['name'])} ran already: its replicas, threads, batching and cores were not "
+                "looked at. What can be seen from outside, models and answers, is the same."
+            )
     for event in results.events:
         where = "before the first round" if event.round < 0 else f"in round {event.round + 1}"
         found.append(f"{named(event.side)}, {event.part}, {where}: {event.what}")

@@ -19,7 +19,7 @@ from tests.server import MODES, ROOT, Server, Setup
 
 pytestmark = pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str)
 
-SHORT = ("--parts", "load", "--steps", "2", "--seconds", "0.8", "--warm-up", "0.3")
+SHORT = ("--parts", "load", "--steps", "2", "--seconds", "0.5", "--warm-up", "0.2")
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -47,7 +47,7 @@ def test_tandem_against_itself_shows_no_difference(server: Server, tmp_path: Pat
     """Of all verdicts together one run in twenty may err: so two in a row would be a fault."""
     targets = ("--target", f"one={server.url},grpc={server.grpc}")
     targets += ("--target", f"other={server.url},grpc={server.grpc}")
-    cases = ("--cases", "identity/http,identity/grpc", "--rounds", "5")
+    cases = ("--cases", "identity/http,identity/grpc", "--rounds", "4")
     for attempt in range(2):
         folder = tmp_path / str(attempt)
         compare(folder, *targets, *cases, *SHORT)
@@ -97,7 +97,7 @@ def assert_percentiles(folder: Path) -> None:
 def test_a_planted_slowdown_is_found_with_its_size(server: Server, tmp_path: Path) -> None:
     with proxy(server.http_port, Faults()) as plain, proxy(server.http_port, Faults(0.005)) as slow:
         targets = ("--target", f"plain={plain}", "--target", f"slow={slow}")
-        compare(tmp_path, *targets, "--cases", "identity/http", "--rounds", "5", *SHORT)
+        compare(tmp_path, *targets, "--cases", "identity/http", "--rounds", "4", *SHORT)
     (found,) = (verdict for question, verdict in verdicts(tmp_path).items() if ", p50 at" in question)
     assert found.tone == "better"
     assert "plain is better" in found.answer

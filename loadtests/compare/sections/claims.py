@@ -11,6 +11,7 @@ from loadtests.compare.sections.load import title
 
 _RUN = "make compare"
 _SCHEMA = "make test ARGS='tests/package/test_inferenceservice.py'"
+_LOOKED = "make test ARGS='tests/package/test_claims.py'"
 _CLUSTER = "Not measured: it takes a cluster."
 
 
@@ -59,6 +60,29 @@ def rows(results: Results, slos: dict[str, Slo]) -> list[list[str]]:
             "pytorch.cache, model.traffic",
             "Refused by the CRD, each of them. (predictor.logger and canaryTrafficPercent exist.)",
             _SCHEMA,
+        ],
+        [
+            "A KEDA ScaledObject scales a RayCluster",
+            "Neither RayCluster nor RayService has the scale subresource that KEDA needs; Ray Serve and "
+            "Ray's own autoscaler do it.",
+            _LOOKED,
+        ],
+        [
+            "ray start takes --max-restarts and --no-stdout, has a headless mode, and "
+            "RAY_ENABLE_METRICS",
+            "None of them is in Ray.",
+            _LOOKED,
+        ],
+        [
+            "A KServe TensorFlow runtime with protocol v2, and azure:// as storage",
+            "Not measured here: KServe names Triton for TensorFlow over V2, and https:// addresses of "
+            "Azure.",
+            "",
+        ],
+        [
+            "Use both: KServe in front, Ray behind",
+            "Not measured here. The same clients reach both, which is what makes it possible.",
+            "",
         ],
         [
             "KServe pulls the newest model by itself",
