@@ -17,7 +17,7 @@ from loadtests.compare.load import Load, _run
 from loadtests.compare.options import Options, Slo, parse_prices, parse_slo
 from loadtests.compare.progress import minutes
 from loadtests.compare.results import Results, Run
-from loadtests.compare.sections import burst, cost, switch
+from loadtests.compare.sections import burst, cost, load, switch
 from loadtests.compare.sides import Side, configured
 from loadtests.compare.starting import split
 
@@ -76,6 +76,29 @@ def test_a_saturated_client_is_no_slow_server() -> None:
     )  # fmt: skip
     assert (verdict.tone, verdict.against) == ("unknown", "theirs")
     assert verdict.answer == "ours 1/s against 3/s of theirs, but the client was saturated."
+
+
+def test_what_the_client_could_not_reach_speaks_for_that_side_alone() -> None:
+    """At 400/s the client fails one side, which did 200/s at least: more than 100, perhaps 400."""
+
+    def verdict(quick: str, slow_limit: float) -> Any:
+        results = Results(["ours", "theirs"], {})
+        (slow,) = {"ours", "theirs"} - {quick}
+        for number in range(3):
+            for rate in (100, 200, 400):
+                late = [9000] * 100 if rate == 400 else [100] * 100
+                more = {"round": number, "late_us": late, "side": quick}
+                results.runs.append(run(rate, [0.5 if rate == 400 else 0.01] * 100, **more))
+                wait = 0.01 if rate <= slow_limit else math.inf
+                results.runs.append(run(rate, [wait] * 100, round=number, side=slow))
+        return load._reached(results, "identity/http", SLO, ("ours", "theirs"), Judge())
+
+    assert verdict("ours", 100).tone == "better"
+    assert "ours met it as far as was measured, and may do more" in verdict("ours", 100).answer
+    assert verdict("ours", 400).tone == "unknown"
+    assert "the client was saturated before ours was" in verdict("ours", 400).answer
+    assert verdict("theirs", 100).tone == "worse"
+    assert verdict("theirs", 400).tone == "unknown"
 
 
 def test_goodput_and_achieved_rates() -> None:

@@ -86,7 +86,9 @@ def _against(peer: str, one: Verdict | None) -> str:
     sign, word = TONES[one.tone]
     pill = f'<span class="tone"><span aria-hidden="true">{sign}</span> {word}</span>'
     name = f"against {text(peer)}"
-    return f'<td class="{one.tone}" data-name="{name}">{pill}<br>{text(one.brief or one.answer)}</td>'
+    evidence = f"<br><small>{text(one.evidence)}</small>" if one.evidence else ""
+    answer = text(one.brief or one.answer)
+    return f'<td class="{one.tone}" data-name="{name}">{pill}<br>{answer}{evidence}</td>'
 
 
 def figure(plot: Plot, prefix: str) -> str:

@@ -81,10 +81,6 @@ def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judg
     for side in sides:
         rounds = rounds_of(results.of("load", case, side))
         found[side] = {number: reach(runs, slo) for number, runs in rounds.items()}
-    caution = ""
-    for side in sides:
-        if any(one.client for one in found[side].values()):
-            caution = f"the client was saturated before {named(side)} was"
     ours, theirs = ({number: one.rate for number, one in found[side].items()} for side in sides)
     made = judge.verdict(
         f"{title(case)}: highest rate with {slo}?",
@@ -93,12 +89,17 @@ def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judg
         theirs,
         per_second,
         lower_is_better=False,
-        caution=caution,
     )
-    open_ended = [named(side) for side in sides if any(one.least for one in found[side].values())]
-    if open_ended and not caution:
-        more = f"{' and '.join(open_ended)} met it at the highest rate that was offered, and may do more"
-        made = replace(made, answer=f"{made.answer} {more}.")
+    limited = [side for side in sides if any(one.client for one in found[side].values())]
+    # What the client couldn't reach is at least what it reached: that can only speak for a side.
+    if limited and (made.tone, limited) not in (("better", [sides[0]]), ("worse", [sides[1]])):
+        names = " and ".join(named(side) for side in limited)
+        answer = f"Not answered ({made.brief}): the client was saturated before {names} was."
+        return replace(made, answer=answer, tone="unknown")
+    more = [named(side) for side in sides if any(one.least for one in found[side].values())]
+    if more:
+        words = f"{' and '.join(more)} met it as far as was measured, and may do more."
+        made = replace(made, answer=f"{made.answer} {words}")
     return made
 
 
