@@ -24,14 +24,12 @@ from loadtests.compare.results import Results
 from loadtests.compare.session import Session
 from loadtests.compare.writing import write
 
-# About five minutes on two cores: fewer of everything, not the many models, and each verdict alone
-# with 95 % confidence, as three rounds allow.
+# About five minutes on two cores: fewer of everything, and not the many models.
 QUICK: dict[str, Any] = {
     "sides": ("tandem", "kserve-tuned"),
     "parts": ("start", "load", "switch", "burst"),
     "cases": (CASES["identity/http"], CASES["identity/grpc"]),
     "rounds": 3,
-    "together": False,
     "starts": 4,
     "seconds": 1.5,
     "warm_up": 0.5,

@@ -15,16 +15,12 @@ def report(results: Results) -> Report:
     """The page."""
     about = results.about
     sections, judge = _judged(results)
-    width = (
-        f"so wide that all {judge.asked} verdicts hold together with 95 % confidence"
-        if about["options"]["together"]
-        else f"of 95 % for each verdict alone: of {judge.asked}, one in twenty may be wrong by chance"
-    )
     names = [named(side) for side in results.sides]
     return Report(
         title=f"{names[0]} against {' and '.join(names[1:])}",
         sides=names,
-        subtitle=f"{about['machine']['cores']} cores, {about['began']}. Intervals are {width}.",
+        subtitle=f"{about['machine']['cores']} cores, {about['began']}. {judge.asked} questions; "
+        "intervals so wide that of the differences shown one in twenty may be chance.",
         warnings=_warnings(results),
         sections=sections,
         claims=claims.rows(results, slos(results)),
@@ -50,13 +46,11 @@ def judged(results: Results) -> dict[str, Difference]:
 
 
 def _judged(results: Results) -> tuple[list[Section], Judge]:
-    """Two passes where verdicts share the confidence: only the first tells how many there are."""
-    judge = Judge()
-    sections = _sections(results, judge)
-    if results.about["options"]["together"]:
-        judge = Judge(judge.asked)
-        sections = _sections(results, judge)
-    return sections, judge
+    """Two passes: only the first tells what all the questions together allow each of them."""
+    first = Judge()
+    _sections(results, first)
+    judge = Judge(first.fair)
+    return _sections(results, judge), judge
 
 
 def slos(results: Results) -> dict[str, Slo]:

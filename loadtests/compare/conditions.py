@@ -60,7 +60,6 @@ def conditions(session: Session, command: list[str]) -> dict[str, Any]:
             "parts": list(options.parts),
             "cases": [case.name for case in options.cases],
             "rounds": options.rounds,
-            "together": options.together,
             "starts": options.starts,
             "seconds": options.seconds,
             "warm_up": options.warm_up,

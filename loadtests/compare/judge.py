@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from loadtests.compare.report.document import Tone, Verdict
-from loadtests.compare.statistics import Difference, compared
+from loadtests.compare.statistics import Difference, compared, level, significance
 
 NAMES = {"tandem": "Tandem", "kserve": "KServe as it comes", "kserve-tuned": "KServe tuned"}
 Rounds = Mapping[int, float]  # a figure by round
@@ -16,15 +16,21 @@ def named(side: str) -> str:
 
 
 class Judge:
-    """Answers questions about pairs of sides, `questions` of them together with 95 % confidence.
+    """Answers questions about pairs of sides, each with `error` allowed to it.
 
-    So each single one with 1 - 0.05 / questions: who asks twenty is else wrong about one.
+    `fair` is the error that a report with all these questions may allow each of them.
     """
 
-    def __init__(self, questions: int = 1) -> None:
-        self.confidence = 1 - 0.05 / max(1, questions)
+    def __init__(self, error: float = 0.05) -> None:
+        self._error = error
+        self._significances: list[float] = []
         self.asked = 0
         self.differences: dict[str, Difference] = {}  # by question and side, for machines
+
+    @property
+    def fair(self) -> float:
+        """See loadtests.compare.statistics.level."""
+        return level(self._significances)
 
     def verdict(
         self,
@@ -45,21 +51,23 @@ class Judge:
         if len(pairs) < 2:
             why = _why(one, ours, other, theirs)
             return Verdict(question, f"Not answered: {why}.", "unknown", against=other)
-        found = compared([a for a, _ in pairs], [b for _, b in pairs], self.confidence)
+        figures = [a for a, _ in pairs], [b for _, b in pairs]
+        found = compared(*figures, confidence=1 - self._error)
+        self._significances.append(significance(*figures))
         self.differences[f"{question} | {sides[0]} | {sides[1]}"] = found
-        figures = f"{write(found.ours)} against {write(found.theirs)}"
+        brief = f"{write(found.ours)} against {write(found.theirs)}"
         ratio = found.ratio
         evidence = (
             f"ratio {ratio.middle:.2f}, between {_bound(ratio.low)} and {_bound(ratio.high)}; "
             f"{found.rounds} rounds"
         )
         tone: Tone = "better" if (found.verdict == "lower") == lower_is_better else "worse"
-        answer = f"{one} is {tone}: {figures} of {other}, {_times(ratio.middle)}."
+        answer = f"{one} is {tone}: {brief} of {other}, {_times(ratio.middle)}."
         if caution:
-            tone, answer = "unknown", f"{one} {figures} of {other}, but {caution}."
+            tone, answer = "unknown", f"{one} {brief} of {other}, but {caution}."
         elif found.verdict == "no difference shown":
-            tone, answer = "same", f"No difference shown: {one} {figures} of {other}."
-        return Verdict(question, answer, tone, evidence, other, figures)
+            tone, answer = "same", f"No difference shown: {one} {brief} of {other}."
+        return Verdict(question, answer, tone, evidence, other, brief)
 
 
 def _why(one: str, ours: Rounds, other: str, theirs: Rounds) -> str:

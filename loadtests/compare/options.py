@@ -42,7 +42,6 @@ class Options:
     parts: tuple[str, ...] = PARTS
     cases: tuple[Case, ...] = tuple(CASES.values())
     rounds: int = 5
-    together: bool = True  # all verdicts with 95 % confidence, or each alone
     starts: int = 10
     seconds: float = 3
     warm_up: float = 1

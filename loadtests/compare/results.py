@@ -1,6 +1,6 @@
 """What was measured: raw samples, as JSON. Every figure of a report is computed from this alone."""
 
-import gzip
+import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,9 +124,9 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What `save` wrote, also gzipped; ValueError when it is something else."""
+        """What `save` wrote, also as .xz; ValueError when it is something else."""
         data = path.read_bytes()
-        found = orjson.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        found = orjson.loads(lzma.decompress(data) if path.suffix == ".xz" else data)
         if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
             raise ValueError(f"{path} is no result of a comparison, format {FORMAT}")
         kinds: dict[str, Any] = {"starts": Start, "runs": Run, "events": Event}

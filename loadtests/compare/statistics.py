@@ -48,16 +48,11 @@ def compared(
 ) -> Difference:
     """One figure of each round on both sides, in the order of the rounds; all above 0.
 
-    Who asks several questions of one experiment takes a higher `confidence` for each of them:
-    1 - 0.05 / questions. ValueError with fewer than two rounds, or with unequal numbers of them.
+    Who asks several questions of one experiment takes a higher `confidence` for each of them: see
+    `level`. ValueError with fewer than two rounds, or with unequal numbers of them.
     """
-    if len(ours) != len(theirs) or len(ours) < 2:
-        raise ValueError(f"two or more rounds of both are needed, got {len(ours)} and {len(theirs)}")
-    if min(*ours, *theirs) <= 0:
-        raise ValueError("a ratio needs figures above 0")
-    logs = np.array([log(a / b) for a, b in zip(ours, theirs, strict=True)])
-    gaps = np.array(ours) - np.array(theirs)
-    ratio, difference = (_interval(values, confidence, seed) for values in (logs, gaps))
+    logs, gaps = _logs(ours, theirs), np.array(ours) - np.array(theirs)
+    ratio, difference = (_Means(values, seed).interval(confidence) for values in (logs, gaps))
     return Difference(
         float(np.mean(ours)),
         float(np.mean(theirs)),
@@ -67,18 +62,60 @@ def compared(
     )
 
 
-def _interval(values: np.ndarray, confidence: float, seed: int) -> Interval:
-    """Mean and interval of a mean over rounds.
+def significance(ours: Sequence[float], theirs: Sequence[float], seed: int = 7) -> float:
+    """The smallest error that an interval of the ratio must be allowed for it to lie beside 1."""
+    means = _Means(_logs(ours, theirs), seed)
+    least, most = -9.0, 0.0  # powers of ten
+    for _ in range(20):
+        middle = (least + most) / 2
+        found = means.interval(1 - 10**middle)
+        if found.low > 0 or found.high < 0:
+            most = middle
+        else:
+            least = middle
+    return float(10**most)
+
+
+def level(significances: Sequence[float], share: float = 0.05) -> float:
+    """The error to allow each of several questions, so that of what is shown so small a share is chance.
+
+    After Benjamini and Hochberg: of N questions, as many are answered, k, as have a significance
+    within share * k / N. Where no side differs at all, this shows a difference in `share` of reports.
+    """
+    ordered, count = sorted(significances), max(1, len(significances))
+    shown = [at for at, one in enumerate(ordered, 1) if one <= share * at / count]
+    return share * max(shown, default=1) / count
+
+
+def _logs(ours: Sequence[float], theirs: Sequence[float]) -> np.ndarray:
+    if len(ours) != len(theirs) or len(ours) < 2:
+        raise ValueError(f"two or more rounds of both are needed, got {len(ours)} and {len(theirs)}")
+    if min(*ours, *theirs) <= 0:
+        raise ValueError("a ratio needs figures above 0")
+    return np.array([log(a / b) for a, b in zip(ours, theirs, strict=True)])
+
+
+class _Means:
+    """Means of resampled rounds, and intervals of the mean from them.
 
     Resampled quantiles alone are too narrow for few rounds: their variance lacks n / (n - 1), and
-    their tails are the normal distribution's where Student's belong.
+    their tails are the normal distribution's where Student's belong. What they add to Student's own
+    interval is the skew of what was measured; so the wider of both is taken, on either side.
     """
-    count, middle = len(values), float(values.mean())
-    chance = np.random.default_rng(seed)
-    means = values[chance.integers(0, count, (_RESAMPLES, count))].mean(1)
-    share = (1 + confidence) / 2
-    widening = stats.t.ppf(share, count - 1) / stats.norm.ppf(share) * sqrt(count / (count - 1))
-    low, high = np.quantile(means, (1 - share, share))
-    return Interval(
-        middle, middle - widening * (middle - float(low)), middle + widening * (float(high) - middle)
-    )
+
+    def __init__(self, values: np.ndarray, seed: int) -> None:
+        self._count, self._middle = len(values), float(values.mean())
+        self._error = float(values.std(ddof=1)) / sqrt(self._count)
+        chance = np.random.default_rng(seed)
+        drawn = chance.integers(0, self._count, (_RESAMPLES, self._count))
+        self._means = np.sort(values[drawn].mean(1))
+
+    def interval(self, confidence: float) -> Interval:
+        """Where the mean is, with that confidence."""
+        share, count, middle = (1 + confidence) / 2, self._count, self._middle
+        student = float(stats.t.ppf(share, count - 1))
+        widening = student / float(stats.norm.ppf(share)) * sqrt(count / (count - 1))
+        low, high = (float(np.quantile(self._means, part)) for part in (1 - share, share))
+        below = max(widening * (middle - low), student * self._error)
+        above = max(widening * (high - middle), student * self._error)
+        return Interval(middle, middle - below, middle + above)

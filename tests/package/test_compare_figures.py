@@ -136,8 +136,13 @@ def test_verdicts_say_what_was_shown() -> None:
 
 def test_many_questions_are_answered_more_carefully() -> None:
     ours, theirs = rounds(1.0, 1.1, 1.05, 0.95, 1.02), rounds(1.2, 1.2, 1.31, 1.2, 1.24)
-    assert Judge(1).verdict("?", ("a", "b"), ours, theirs, ms).tone == "better"
-    assert Judge(1000).verdict("?", ("a", "b"), ours, theirs, ms).tone == "same"
+    judge = Judge()
+    assert judge.verdict("?", ("a", "b"), ours, theirs, ms).tone == "better"
+    assert judge.fair == 0.05
+    for _ in range(99):
+        judge.verdict("?", ("a", "b"), rounds(1, 2, 3), rounds(1.1, 1.9, 3.2), ms)
+    assert judge.fair == 0.05 / 100
+    assert Judge(judge.fair).verdict("?", ("a", "b"), ours, theirs, ms).tone == "same"
 
 
 def test_rounds_are_paired_by_their_number() -> None:
