@@ -52,7 +52,7 @@ bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(BIN)/python -m loadtests.bench --case $(or $(CASE),table) --rounds $(or $(ROUNDS),5) \
 		--seconds $(or $(SECONDS_EACH),4) $(if $(SERVERS),--servers $(SERVERS)) $(ARGS)
 
-## compare: Tandem and KServe side by side, about an hour (ARGS=--quick: five minutes); build/compare/report.html
+## compare: Tandem and KServe side by side, an hour and a half (ARGS=--quick: five minutes); build/compare/report.html
 compare: models $(VENV)/.test .venv-kserve/.bench
 	@$(BIN)/python -m loadtests.compare $(ARGS)
 

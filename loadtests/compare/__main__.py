@@ -31,11 +31,11 @@ QUICK: dict[str, Any] = {
     "cases": (CASES["identity/http"], CASES["identity/grpc"]),
     "rounds": 3,
     "starts": 4,
-    "seconds": 1.5,
-    "warm_up": 0.5,
-    "steps": 4,
-    "spike": 3.0,
-    "calm": 1.5,
+    "seconds": 1.2,
+    "warm_up": 0.3,
+    "steps": 3,
+    "spike": 2.0,
+    "calm": 0.6,
 }
 
 

@@ -28,7 +28,7 @@ def report(results: Results) -> Report:
         absent=setting.ABSENT,
         commands=[
             ("This run again", " ".join(about["command"])),
-            ("Tandem against KServe's model server, about an hour", "make compare"),
+            ("Tandem against KServe's model server, an hour and a half", "make compare"),
             ("The same in five minutes, with wide intervals", "make compare ARGS=--quick"),
             (
                 "Two clusters that run already",
