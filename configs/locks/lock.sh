@@ -44,6 +44,7 @@ pydantic>=2.12
 pyyaml>=6
 uvloop
 httptools
+psutil
 EOF
 cp $locks/serve.txt "$tool/lock.txt"
 compile $locks/kserve-bench.txt "$tool/kserve.in" "$tool/runtimes.in" --constraint $locks/kserve.txt

@@ -130,3 +130,35 @@ def test_imports_stay_light(module: str, absent: tuple[str, ...]) -> None:
     code = f"import {module}, sys; print([name for name in {absent!r} if name in sys.modules])"
     result = run(sys.executable, "-c", code)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def imported(module: str, seen: set[str]) -> set[str]:
+    """What a module of ours needs to be imported, and the modules of ours that it imports."""
+    seen.add(module)
+    file = ROOT / (module.replace(".", "/") + ".py")
+    tree = ast.parse((file if file.exists() else file.with_suffix("") / "__init__.py").read_text())
+    names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)]
+    ours = {name for name in names if name.split(".")[0] in ("serve_app", "loadtests")}
+    found = {name.split(".")[0] for name in names} - {"serve_app", "loadtests"}
+    return found.union(*(imported(name, seen) for name in sorted(ours - seen) if name not in seen))
+
+
+@pytest.mark.parametrize(
+    ("module", "lock"),
+    [
+        ("loadtests.bench.peers.mlserver_server", "mlserver.txt"),
+        ("loadtests.kserve.__main__", "kserve-bench.txt"),
+    ],
+)
+def test_peers_locks_hold_what_peers_import(module: str, lock: str) -> None:
+    needed = imported(module, set()) - sys.stdlib_module_names
+    assert {"numpy", "psutil", "yaml"} <= needed
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "configs/locks" / lock).read_text(), re.M))
+    packages = importlib.metadata.packages_distributions()
+    missing = [
+        name
+        for name in needed
+        if not locked & {each.lower().replace("_", "-") for each in packages.get(name, [name])}
+    ]
+    assert missing == []
