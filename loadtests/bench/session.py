@@ -72,7 +72,8 @@ class Session:
                     self._visit(name, points)
         for model in IN_PROCESS:
             if any(point.models == {model} for point in self.results.points):
-                self.results.limits.setdefault(model, []).append(self._alone(model))
+                self._say(f"{'in process':<15} {model}")
+                self.results.limits.setdefault(model, []).append(alone(model, self._seconds))
 
     def _visit(self, name: str, points: list[Point]) -> None:
         with serving(name, points) as server:
@@ -104,15 +105,16 @@ class Session:
                 server.settle()
                 self._say(f"{name:<15} {point.key:<40} {sample.rate:9.1f} req/s")
 
-    def _alone(self, model: str) -> dict[str, float]:
-        self._say(f"{'in process':<15} {model}")
-        command = [sys.executable, "-m", "loadtests.bench.peers.inprocess", "--config", str(CONFIG)]
-        command += ["--model", model, "--seconds", str(self._seconds)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{model} in process: {done.stderr[-1000:]}")
-        found: dict[str, float] = json.loads(done.stdout)
-        return found
+
+def alone(model: str, seconds: float) -> dict[str, float]:
+    """Rows per second of the model called in a process of its own, by batch size."""
+    command = [sys.executable, "-m", "loadtests.bench.peers.inprocess", "--config", str(CONFIG)]
+    command += ["--model", model, "--seconds", str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{model} in process: {done.stderr[-1000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])  # above it stands a log
+    return found
 
 
 def _can(name: str, point: Point) -> bool:

@@ -18,7 +18,7 @@ from loadtests.bench.generators import Sample, send
 from loadtests.bench.points import BARE, CASES, Point, chosen
 from loadtests.bench.report import TARGETS, Ratio
 from loadtests.bench.servers import CONFIG, SERVERS, serving, with_models
-from loadtests.bench.session import Results
+from loadtests.bench.session import Results, alone
 from loadtests.client.target import Target
 from loadtests.requests import binary_request, digits, echo
 from loadtests.servers import Server
@@ -311,3 +311,9 @@ def test_servers_and_their_config() -> None:
     assert CONFIG.exists()
     assert report.US in SERVERS
     assert BARE in SERVERS
+
+
+def test_a_model_alone_gives_its_rate_by_batch_size() -> None:
+    rates = alone("digits", 0.01)
+    assert set(rates) == {"1", "8", "16", "32", "64"}
+    assert all(rate > 0 for rate in rates.values())

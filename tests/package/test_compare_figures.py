@@ -252,7 +252,7 @@ def test_wrong_options_say_what_is_meant(arguments: list[str], problem: str) -> 
 
 def test_quick_is_a_start_that_options_change() -> None:
     options = _options(_parser().parse_args(["--quick", "--rounds", "4", "--slo", "p95=9ms"]))
-    assert (options.rounds, options.seconds, options.sides) == (4, 1.5, ("tandem", "kserve-tuned"))
+    assert (options.rounds, options.seconds, options.sides) == (4, 1.2, ("tandem", "kserve-tuned"))
     assert options.slo("identity/http") == Slo(0.95, 0.009)
     assert _known("start,load", ("start", "load"), "part") == ("start", "load")
 
