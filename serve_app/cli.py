@@ -25,6 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--grpc-port", type=int, default=None)
     run.add_argument("--mode", choices=["high-throughput", "default"], default="high-throughput")
 
+    local = commands.add_parser("local", help="run a RayService manifest here, as KubeRay would")
+    local.add_argument("manifest", type=Path)
+    local.add_argument("--host", default="127.0.0.1", help="of the services (default 127.0.0.1)")
+    local.add_argument("--http-port", type=int, default=8000)
+    local.add_argument("--grpc-port", type=int, default=9000)
+    local.add_argument("--dashboard-port", type=int, default=8265)
+    local.add_argument("--containers", metavar="RUN", help="nodes in containers, by `podman run` say")
+    local.add_argument("--state-file", type=Path, help="where to write the status, as JSON")
+
     options = parser.parse_args(arguments)
     try:
         if options.command == "check":
@@ -38,6 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
 
             fresh = build(options.folder)
             print(f"demo models {'built' if fresh else 'are there already'}: {options.folder}")
+        elif options.command == "local":
+            from serve_app.local.command import run as run_local
+
+            ports = (options.http_port, options.grpc_port, options.dashboard_port)
+            return run_local(
+                options.manifest, options.host, ports, options.state_file, options.containers
+            )
         else:
             from serve_app.launcher import run as launch
 

@@ -24,7 +24,7 @@ import psutil
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.loopback import haproxy_wrapper
+from serve_app.loopback import haproxy_threads, haproxy_wrapper, places
 from serve_app.ports import own_block
 
 START_TIMEOUT_S = 300
@@ -67,7 +67,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         for name, port in (("HTTP_PORT", http["port"]), ("GRPC_PORT", grpc["port"])):
             _must_be_free(http["host"], port, name)
-        with _everything_stopped():
+        with everything_stopped():
             return _serve(config, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -99,8 +99,6 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
         "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(own.single[0]),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(own.single[1]),
         # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
         # Nobody's load balancer but HAProxy watches this instance, which takes half a second to be
@@ -111,20 +109,10 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
     if mode == "high-throughput":
         variables |= HIGH_THROUGHPUT | {
-            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(own.http.start),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(own.http.stop - 1),
-            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(own.grpc.start),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(own.grpc.stop - 1),
+            "RAY_SERVE_HAPROXY_NBTHREAD": haproxy_threads(),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
-            "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(own.single[2]),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(own.single[3]),
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(scratch / "haproxy.cfg"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(scratch / "admin.sock"),
-            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(scratch / "metrics.sock"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(scratch),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(scratch / "server-state"),
         }
+    variables |= places(own, own, scratch)
     # What the user set for Ray on purpose stays.
     return {name: os.environ.get(name, value) for name, value in variables.items()}
 
@@ -221,7 +209,7 @@ def _get(url: str, body: bytes | None = None) -> Any:
 
 
 @contextlib.contextmanager
-def _everything_stopped() -> Iterator[None]:
+def everything_stopped() -> Iterator[None]:
     """Whatever happens inside, no process started in it outlives it."""
     # Orphans become children of this process, so that none can escape the last sweep.
     with contextlib.suppress(OSError, AttributeError):

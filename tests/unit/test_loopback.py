@@ -174,3 +174,38 @@ def test_editing_twice_changes_nothing_for_haproxy(tmp_path, free_ports):
     config = grpc_config("grpc-tandem", "grpc-tandem", "http-tandem", port=free_ports[0])
     lines = edited(tmp_path, config, times=2, **DIRECT)
     assert [line for line in lines if line != SHORT_WAY] == config.splitlines()
+
+
+SHARING = """
+    import asyncio, sys
+    import grpc
+    from serve_app.loopback import fence
+
+    if "fence" in sys.argv:
+        fence()
+
+    async def main():
+        options = [("grpc.so_reuseport", "0"), ("grpc.max_receive_message_length", -1)]  # as Serve asks
+        first, second = grpc.aio.server(options=options), grpc.aio.server(options=options)
+        port = first.add_insecure_port("127.0.0.1:0")
+        await first.start()
+        try:
+            second.add_insecure_port(f"127.0.0.1:{port}")
+            print("shared")
+        except RuntimeError:
+            print("alone")
+        await first.stop(0)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("how", "found"), [("fence", "alone"), ("plain", "shared")])
+def test_a_port_of_a_replica_is_its_own(how: str, found: str) -> None:
+    """Without the fence, two replicas with the same port on their nodes' lists share it on one machine."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SHARING), how],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == found, done.stderr

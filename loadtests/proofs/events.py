@@ -1,0 +1,114 @@
+"""What happens to a RayService in its life, each under a steady stream."""
+
+import contextlib
+import copy
+import http.client
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loadtests.proofs.local import Local, State, condition, settled
+from loadtests.proofs.manifest import WORKERS, config_of, with_config
+
+
+@dataclass(frozen=True)
+class Event:
+    """`run` returns when it is over: when it began (`time.monotonic`), and what was seen."""
+
+    title: str
+    run: Callable[[Local, dict[str, Any]], tuple[float, str]]
+    lossless: bool = True
+    least_seconds: float = 40  # of load around it
+
+
+def _in_place(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
+    """The Router's models and the remote model's limits change, with no replica replaced."""
+    config = config_of(manifest)
+    (router,) = config["applications"][0]["deployments"]
+    models = router["user_config"]["models"]
+    models.append({**models[0], "name": "second"})
+    began = time.monotonic()
+    local.apply(with_config(manifest, config))
+    _wait_for_model(local, "second")
+    return began, "a model was added on both Routers"
+
+
+def _replaced(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
+    """Every replica of the Router and of the remote model is stopped and another one started."""
+    config = config_of(manifest)
+    (router,) = config["applications"][0]["deployments"]
+    router["ray_actor_options"] = {**router.get("ray_actor_options", {}), "num_cpus": 0.3}
+    config["applications"][1]["deployments"][0]["ray_actor_options"] = {"num_cpus": 0.7}
+    before = _replicas(local.state())
+    began = time.monotonic()
+    local.apply(with_config(manifest, config))
+    state = local.until(lambda s: settled(s, WORKERS) and not before & _replicas(s), "new replicas")
+    return began, f"{len(before)} replicas were replaced by {len(_replicas(state))}"
+
+
+def _switched(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
+    """A variable of the pods changes: a second cluster, the switch-over, the end of the first."""
+    old = _active(local.state())
+    changed = copy.deepcopy(manifest)
+    for group in _groups(changed):
+        group["template"]["spec"]["containers"][0]["env"].append({"name": "PROOF", "value": "1"})
+    began = time.monotonic()
+    local.apply(changed)
+    local.until(lambda s: condition(s, "UpgradeInProgress"), "a second cluster")
+    state = local.until(lambda s: _active(s) != old and settled(s, WORKERS), "a switch-over")
+    switched = time.monotonic() - began
+    local.until(lambda s: old not in s["clusters"], "the old cluster's end")
+    ended = time.monotonic() - began
+    return began, f"{old} to {_active(state)} in {switched:.0f} s, the old one gone after {ended:.0f} s"
+
+
+def _killed(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
+    """All processes of a worker node die at once, as when a machine does."""
+    nodes = local.state()["activeServiceStatus"]["nodes"]
+    victim = next(node for node in nodes if node["group"] != "head")
+    for pid in victim["pids"]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()  # what is sent from here on has a node left to go to
+    gone = lambda s: victim["name"] not in [n["name"] for n in s["activeServiceStatus"]["nodes"]]  # noqa: E731
+    local.until(lambda s: gone(s) and settled(s, WORKERS), "a new worker that serves")
+    return began, f"another node served {time.monotonic() - began:.0f} s later"
+
+
+def _groups(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    cluster = manifest["spec"]["rayClusterConfig"]
+    return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+
+
+def _active(state: State) -> str:
+    return str(state["activeServiceStatus"].get("rayClusterName"))
+
+
+def _replicas(state: State) -> set[str]:
+    apps = state["activeServiceStatus"]["applicationStatuses"].values()
+    deployments = [one for app in apps for one in app["serveDeploymentStatuses"].values()]
+    return {replica for one in deployments for replica in one["replicas"]}
+
+
+def _wait_for_model(local: Local, name: str) -> None:
+    """Ready on every Router: asked often enough over new connections to meet each."""
+    deadline, good = time.monotonic() + 60, 0
+    while good < 10:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"model {name} isn't ready everywhere")
+        client = http.client.HTTPConnection("127.0.0.1", local.target.port, timeout=10)
+        with contextlib.closing(client):
+            client.request("GET", f"/v2/models/{name}/ready")
+            good = good + 1 if client.getresponse().status == 200 else 0
+        time.sleep(0.1)
+
+
+EVENTS = {
+    "in-place": Event("serveConfigV2 changed in place", _in_place),
+    "replace": Event("every replica replaced", _replaced),
+    "switch": Event("switch-over to a second cluster", _switched, least_seconds=150),
+    "kill": Event("a worker node killed", _killed, lossless=False, least_seconds=60),
+}

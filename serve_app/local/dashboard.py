@@ -1,0 +1,57 @@
+"""Ray's dashboard as the operator uses it: Serve's config in, Serve's state out."""
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+from typing import Any
+
+_APPLICATIONS = "/api/serve/applications/"
+# Without proxies: an environment that names one means it for other machines.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def new_token() -> str:
+    """What the operator would keep in a secret."""
+    return secrets.token_hex(32)
+
+
+class Refused(Exception):
+    """Serve didn't take a config, with its reason."""
+
+
+class Dashboard:
+    """At a port of this machine. OSError while nobody answers there."""
+
+    def __init__(self, port: int, token: str = "") -> None:
+        self._url = f"http://127.0.0.1:{port}"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def applications(self) -> dict[str, Any]:
+        """Serve's applications by name, each with `status`, `message` and `deployments`."""
+        found: dict[str, Any] = json.loads(self._send("GET", None)).get("applications") or {}
+        return found
+
+    def deploy(self, config: dict[str, Any]) -> None:
+        """Hand it over; Refused when Serve finds it wrong."""
+        try:
+            self._send("PUT", json.dumps(config).encode())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise Refused(error.read(4000).decode(errors="replace")) from None
+
+    def _send(self, method: str, body: bytes | None) -> bytes:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url + _APPLICATIONS, body, headers, method=method)  # noqa: S310
+        with _opener.open(request, timeout=30) as answer:
+            content: bytes = answer.read()
+            return content
+
+
+def healthy(port: int) -> bool:
+    """Whether Serve's proxy there takes requests, by KubeRay's own probe."""
+    try:
+        with _opener.open(f"http://127.0.0.1:{port}/-/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
