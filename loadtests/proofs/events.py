@@ -3,12 +3,12 @@
 import contextlib
 import copy
 import http.client
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from loadtests.proofs.local import Local, State, condition, settled
 from loadtests.proofs.manifest import WORKERS, config_of, with_config
@@ -69,13 +69,28 @@ def _killed(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
     """All processes of a worker node die at once, as when a machine does."""
     nodes = local.state()["activeServiceStatus"]["nodes"]
     victim = next(node for node in nodes if node["group"] != "head")
+    family = []
     for pid in victim["pids"]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()  # what is sent from here on has a node left to go to
-    gone = lambda s: victim["name"] not in [n["name"] for n in s["activeServiceStatus"]["nodes"]]  # noqa: E731
-    local.until(lambda s: gone(s) and settled(s, WORKERS), "a new worker that serves")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family.append(psutil.Process(pid))
+            family[-1].kill()
+    # What is sent from here on goes to nodes that are left. It takes the kernel some time to end a
+    # process with much memory; until then it holds its connections.
+    while any(_runs(process) for process in family):
+        time.sleep(0.001)
+    began = time.monotonic()
+    local.until(lambda s: _without(s, victim) and settled(s, WORKERS), "a new worker that serves")
     return began, f"another node served {time.monotonic() - began:.0f} s later"
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _without(state: State, node: dict[str, Any]) -> bool:
+    return node["name"] not in [one["name"] for one in state["activeServiceStatus"]["nodes"]]
 
 
 def _groups(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ place by `reconfigure`, and Serve's status, read every `discoveryInterval` secon
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -29,6 +30,8 @@ from serve_app.runtimes.host import ModelHost
 log = logging.getLogger("tandem")
 
 DESCRIBE_TIMEOUT_S = 60
+# A Router that starts beside models that run takes no request until it knows them, or for so long.
+FIRST_LOOK_S = 10
 # So long requests wait for a replica to come back before they are refused.
 DOWN_GRACE_S = 10
 
@@ -51,6 +54,10 @@ class Router:
         self._background: set[asyncio.Task[None]] = set()
         self._apply(self.config)
         self._discovery = asyncio.create_task(self._discover())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_S):
+                while not self.plane.ready or self._describing:  # noqa: ASYNC110 - two things
+                    await asyncio.sleep(0.05)
 
     async def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Apply a `user_config` in place.
@@ -174,8 +181,10 @@ class Router:
             elif name not in self._apps:
                 model.reason = f"its application is {app.status.value}"
             known = self._apps.get(name)
-            if not app.settled or app == known or name in self._describing:
+            if app == known or name in self._describing:
                 continue
+            if not app.settled and (model.ready or not app.running):
+                continue  # what serves goes on, and what doesn't answer yet needn't be asked
             if known and known.stamp == app.stamp:
                 # Only scaled. Not described again: asking would wake a model that went to zero.
                 self._apps[name] = app
@@ -191,7 +200,11 @@ class Router:
         return time.monotonic() - self._down_since.setdefault(app.name, time.monotonic()) > DOWN_GRACE_S
 
     async def _describe(self, model: Model, app: RemoteApp) -> None:
-        """Ask a settled application what it is, then serve it (again)."""
+        """Ask an application what it is, then serve it (again).
+
+        One that is changing is asked too, where nothing of it is known here: its replicas that run
+        serve. It will be asked again when it is settled.
+        """
         try:
             backend = RemoteBackend(app.name, serve.get_deployment_handle(app.ingress, app.name))
             async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
@@ -202,7 +215,7 @@ class Router:
         finally:
             self._describing.discard(app.name)
         if self.plane.models.get(app.name) is model:
-            self._apps[app.name] = app
+            self._apps[app.name] = app if app.settled else None
             model.serve(description, backend, *_slots(app, description))
 
 
