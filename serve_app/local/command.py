@@ -37,9 +37,10 @@ def run(
         with everything_stopped():
             front = Front(folder, host, *ports)
             front.start()
+            _say("HTTP {0}:{1}, gRPC {0}:{2}, dashboard 127.0.0.1:{3}".format(host, *ports))
             operator = Operator(manifest, folder, _launch(containers), front)
             try:
-                return _loop(path, operator, front, state, f"http://{host}:{ports[0]}")
+                return _loop(path, operator, front, state)
             finally:
                 for cluster in operator.clusters:
                     cluster.kill()
@@ -58,7 +59,7 @@ def _launch(containers: str | None) -> Launch:
     return Containers(words)
 
 
-def _loop(path: Path, operator: Operator, front: Front, state: Path | None, url: str) -> int:
+def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> int:
     seen, said = path.stat().st_mtime_ns, ""
     while front.alive:
         if (now := _changed(path, seen)) != seen:
@@ -72,8 +73,6 @@ def _loop(path: Path, operator: Operator, front: Front, state: Path | None, url:
         if (text := line(found)) != said:
             said = text
             _say(text)
-            if found["serviceStatus"] == "Running":
-                _say(f"HTTP {url}")
         if state:
             names = [cluster.name for cluster in operator.clusters]
             _write(state, found | {"clusters": names, "token": operator.token})

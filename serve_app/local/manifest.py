@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shlex
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from serve_app.check import load_checked
 from serve_app.errors import ConfigError
 
 # Given by `tandem local` itself: places and ports of one machine, where a pod has its own.
@@ -67,9 +69,21 @@ def load(path: Path) -> Manifest:
     if len(services) != 1:
         raise ConfigError(f"{path}: expected one RayService, found {len(services)}")
     try:
-        return _manifest(services[0])
+        found = _manifest(services[0])
+        _check(path, services[0]["spec"]["serveConfigV2"])
+        return found
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ConfigError(f"{path}: not a complete RayService ({error!r}): see `tandem check`") from None
+
+
+def _check(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        try:
+            load_checked(Path(file.name))
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(file.name, f"{path}: serveConfigV2")) from None
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
