@@ -219,7 +219,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(check):
     ("text", "message"),
     [
         ("", "expected a mapping"), ("- a\n", "expected a mapping"), ("a: [", "not valid YAML"),
-        ("a: 1\n---\nb: 2\n", "not valid YAML"), ("{[1]: 2}", "not valid YAML"),
+        ("a: 1\n---\nb: 2\n", "one Serve config, found 2"), ("{[1]: 2}", "not valid YAML"),
         ("a: !!python/name:os.system", "not valid YAML"),
         ("applications: 3", "applications"), ("applications:\n  - 3\n", "applications[0]"),
         ("{}", "applications"),

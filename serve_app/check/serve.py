@@ -1,17 +1,15 @@
-"""`tandem check`: everything that can be known to be wrong with a Serve config before it runs.
+"""A Serve config: Serve's own schema, strictly, our arguments in it, and what must fit together.
 
 Serve drops unknown keys silently; here every mistake is listed with its line and a suggestion.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
+from serve_app.check.findings import Place, Report
 from serve_app.config import (
     Config,
     RemoteModel,
@@ -19,88 +17,33 @@ from serve_app.config import (
     RouterArgs,
     RouterUserConfig,
     did_you_mean,
-    join,
     keys_at,
     problems,
 )
 from serve_app.deployments.discovery import REPLICA, TOKENIZER
-from serve_app.errors import ConfigError
 
-Place = tuple[str | int, ...]
 C = TypeVar("C", bound=Config)
 ROUTER_PATH = "serve_app.app:build_router"
 MODEL_PATH = "serve_app.app:build_model"
 SERVICER = "serve_app.ingress.grpc.add_inference_service"
 # Mappings whose keys are the user's own or another schema's.
 _FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
+# What Serve has called differently before.
+_RENAMED = {
+    "max_concurrent_queries": "max_ongoing_requests",
+    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
+    "smoothing_factor": "upscaling_factor",
+    "upscale_smoothing_factor": "upscaling_factor",
+    "downscale_smoothing_factor": "downscaling_factor",
+}
 
 
-@dataclass
-class Report:
-    """Mistakes by place, and where each place stands in the file."""
-
-    file: str
-    lines: dict[Place, int] = field(default_factory=dict)
-    found: list[tuple[Place, str]] = field(default_factory=list)
-
-    def add(self, place: Place, text: str) -> None:
-        """Note one mistake."""
-        self.found.append((place, text))
-
-    def line(self, place: Place) -> int:
-        """The line of a place, or of the nearest one around it that is in the file."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
-
-    def __str__(self) -> str:
-        ordered = sorted(self.found, key=lambda item: self.line(item[0]))
-        return "\n".join(
-            f"{self.file}:{self.line(place)}: {join('', place)}: {text}" for place, text in ordered
-        )
-
-
-def load_checked(path: Path) -> dict[str, Any]:
-    """Read and check a Serve config file. ConfigError lists all that is wrong, line by line."""
-    report = Report(str(path))
-    try:
-        text = path.read_text()
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not valid UTF-8: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(data, dict) or node is None:
-        raise ConfigError(f"{path}: expected a mapping with `applications`")
-    try:
-        _note_lines(node, (), report)
-    except RecursionError:
-        raise ConfigError(f"{path}: an alias contains itself, or the nesting has no end") from None
+def check_serve_config(data: dict[str, Any], report: Report) -> None:
+    """Everything that can be known to be wrong with a Serve config before it runs."""
+    before = len(report.found)
     _check_serve(data, report)
-    if not report.found:
+    if len(report.found) == before:
         _check_applications(data, report)
-    if report.found:
-        raise ConfigError(str(report))
-    return data
-
-
-def _note_lines(node: yaml.Node, place: Place, report: Report) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                report.lines[(*place, key.value)] = key.start_mark.line + 1
-                report.add((*place, key.value), "given twice")
-            seen.add(key.value)
-            report.lines[(*place, key.value)] = key.start_mark.line + 1
-            _note_lines(value, (*place, key.value), report)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            report.lines[(*place, index)] = value.start_mark.line + 1
-            _note_lines(value, (*place, index), report)
 
 
 def _check_serve(data: dict[str, Any], report: Report) -> None:
@@ -110,7 +53,7 @@ def _check_serve(data: dict[str, Any], report: Report) -> None:
         ServeDeploySchema.model_validate(data)
     except ValidationError as error:
         for place, text in problems(error, ServeDeploySchema):
-            if not any(place == known for known, _ in report.found):
+            if not any(place == known.place for known in report.found):
                 report.add(place, text)
 
 
@@ -127,7 +70,9 @@ def _unknown_keys(value: Any, kind: type[BaseModel], place: Place, report: Repor
         return
     for key, inner in value.items():
         if key not in known:
-            report.add((*place, key), f"unknown key{did_you_mean(str(key), known)}")
+            renamed = _RENAMED.get(key, "")
+            hint = f"; it is {renamed} now" if renamed in known else did_you_mean(str(key), known)
+            report.add((*place, key), f"unknown key{hint}")
         else:
             _unknown_keys(inner, kind, (*place, key), report)
 
