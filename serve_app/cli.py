@@ -1,4 +1,4 @@
-"""`tandem check | models | run`. Deploying to a running cluster is Ray's own `serve deploy`."""
+"""`tandem check | models | run | local`. Deploying to a running cluster is Ray's own `serve deploy`."""
 
 import argparse
 import sys
@@ -8,12 +8,17 @@ from serve_app.errors import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. 0 when all went well, 2 when the configuration is at fault."""
+    """Entry point. 0 when all went well, 1 for findings, 2 when the configuration can't be used."""
     parser = argparse.ArgumentParser(prog="tandem", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    check = commands.add_parser("check", help="find what is wrong with a Serve config, with lines")
-    check.add_argument("config", type=Path, nargs="+")
+    check = commands.add_parser(
+        "check", help="find what is wrong with configs and manifests, with lines"
+    )
+    check.add_argument("path", type=Path, nargs="+", help="files, folders, kustomizations, or - ")
+    check.add_argument("--crds", type=Path, help="a folder of CRDs (default: the variable TANDEM_CRDS)")
+    check.add_argument("--format", choices=["text", "json", "github"], default="text")
+    check.add_argument("--strict", action="store_true", help="warnings and notes count too")
 
     models = commands.add_parser("models", help="build the demo models")
     models.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
@@ -37,11 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "check":
-            from serve_app.check import load_checked
+            from serve_app.check.command import run as run_check
 
-            for path in options.config:
-                load_checked(path)
-                print(f"{path}: fine")
+            return run_check(options.path, options.crds, options.format, options.strict)
         elif options.command == "models":
             from serve_app.demo.build import build
 

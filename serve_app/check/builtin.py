@@ -1,10 +1,11 @@
 """Kubernetes' own kinds against its own schemas, which the package kubernetes-validate brings."""
 
 import functools
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -31,7 +32,8 @@ def check(document: Document) -> Iterator[Problem]:
     if schema is None:
         yield Problem(("kind",), f"Kubernetes has no {document.kind} in {document.data['apiVersion']}")
         return
-    yield from violations(_validator(document.kind.lower(), _version(document.data["apiVersion"])), document.data)
+    validator = _validator(document.kind.lower(), _version(document.data["apiVersion"]))
+    yield from violations(validator, document.data)
 
 
 def _version(text: str) -> str:
@@ -40,18 +42,18 @@ def _version(text: str) -> str:
 
 
 @functools.cache
-def _folder() -> Any:
-    try:
-        root = files("kubernetes_validate").joinpath("kubernetes-json-schema")
-    except ModuleNotFoundError:
+def _folder() -> Path:
+    package = importlib.util.find_spec("kubernetes_validate")  # for its files alone
+    if package is None or package.origin is None:
         raise ConfigError(
             "Kubernetes' own kinds need kubernetes-validate: pip install 'tandem-serve[check]'"
-        ) from None
+        )
+    root = Path(package.origin).parent / "kubernetes-json-schema"
     newest = max(
         (one.name for one in root.iterdir() if one.name.endswith("-local-strict")),
         key=lambda name: [int(part) for part in re.findall(r"\d+", name)],
     )
-    return root.joinpath(newest)
+    return root / newest
 
 
 @functools.cache

@@ -19,7 +19,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s
 
 
 class Crds:
-    """CustomResourceDefinitions in the YAML and JSON files of a folder, each read when it is asked for."""
+    """CustomResourceDefinitions in a folder's YAML and JSON files, each read when it is asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._files = sorted(file for end in ("yaml", "yml", "json") for file in folder.glob(f"*.{end}"))
@@ -36,7 +36,9 @@ class Crds:
     def _search(self, group: str, kind: str) -> Iterator[dict[str, Any]]:
         for file in self._files:
             text = file.read_text()
-            if not all(re.search(rf'\b{part}\b["\']?\s*(,|$)', text, re.M) for part in (re.escape(group), kind)):
+            if not all(
+                re.search(rf'\b{part}\b["\']?\s*(,|$)', text, re.M) for part in (re.escape(group), kind)
+            ):
                 continue
             found = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=_LOADER)  # noqa: S506
             for one in found.get("items", [found]) if isinstance(found, dict) else []:
@@ -79,12 +81,14 @@ def _validator(group: str, kind: str, version: str, crds: Crds) -> Draft202012Va
 
 
 def rules(schema: Any, data: Any, place: Place) -> Iterator[Problem]:
-    """Broken x-kubernetes-validations. Those about a change (`oldSelf`) need the old object, and hold."""
+    """Broken x-kubernetes-validations. Those about a change (`oldSelf`) have nothing to compare."""
     if not isinstance(schema, dict) or data is None:
         return
     for rule in schema.get("x-kubernetes-validations", []):
         if "oldSelf" not in rule["rule"] and not holds(rule["rule"], data):
-            yield Problem(place, rule.get("message") or f"breaks the rule {rule['rule']}", "a rule of the CRD")
+            yield Problem(
+                place, rule.get("message") or f"breaks the rule {rule['rule']}", "a rule of the CRD"
+            )
     if isinstance(data, dict):
         for key, inner in schema.get("properties", {}).items():
             if key in data:
@@ -101,11 +105,13 @@ def holds(rule: str, value: Any) -> bool:
     """Whether a CEL expression about `self` is true; ConfigError names the extra that evaluates it."""
     try:
         import celpy
+        from celpy.adapter import json_to_cel
+        from celpy.evaluation import CELEvalError
     except ImportError:
         raise ConfigError("rules in CEL need cel-python: pip install 'tandem-serve[check]'") from None
     environment = celpy.Environment()
     program = environment.program(environment.compile(rule))
     try:
-        return bool(program.evaluate({"self": celpy.json_to_cel(value)}))
-    except celpy.CELEvalError:
+        return bool(program.evaluate({"self": json_to_cel(value)}))
+    except CELEvalError:
         return False

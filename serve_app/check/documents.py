@@ -29,7 +29,7 @@ class Document:
     @property
     def group(self) -> str:
         """Of its API; '' for the core's."""
-        return str(self.data["apiVersion"]).rpartition("/")[0]
+        return str(self.data.get("apiVersion") or "").rpartition("/")[0]
 
     @property
     def name(self) -> str:

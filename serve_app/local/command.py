@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from serve_app.check.command import check
 from serve_app.errors import ConfigError
 from serve_app.launcher import everything_stopped
 from serve_app.local.front import Front
 from serve_app.local.launch import Containers, Launch, Processes
-from serve_app.local.manifest import load
+from serve_app.local.manifest import Manifest, changed, load
 from serve_app.local.operator import Operator
 from serve_app.local.status import line, status
 
@@ -31,7 +32,7 @@ def run(
     """
     folder = Path(tempfile.mkdtemp(prefix="tl-", dir="/tmp"))
     try:
-        manifest = load(path)
+        manifest = _checked(path)
         for note in manifest.notes:
             _say(f"not as on Kubernetes: {note}")
         with everything_stopped():
@@ -60,12 +61,12 @@ def _launch(containers: str | None) -> Launch:
 
 
 def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> int:
-    seen, said = path.stat().st_mtime_ns, ""
+    seen, said = changed(path), ""
     while front.alive:
-        if (now := _changed(path, seen)) != seen:
+        if (now := changed(path)) > seen:
             seen = now
             try:
-                _tell(operator.apply(load(path)))
+                _tell(operator.apply(_checked(path)))
             except ConfigError as error:
                 _say(f"{error}; what was applied before stays")
         _tell(operator.tick())
@@ -81,11 +82,10 @@ def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> i
     return 1
 
 
-def _changed(path: Path, seen: int) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:  # between an editor's two steps
-        return seen
+def _checked(path: Path) -> Manifest:
+    if wrong := [one for one in check(path, None) if one.severity == "error"]:
+        raise ConfigError("\n".join(map(str, wrong)))
+    return load(path)
 
 
 def _write(state: Path, found: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ import math
 import os
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from serve_app.check import load_checked
+from serve_app.check.command import documents
 from serve_app.errors import ConfigError
+from serve_app.quantity import quantity
 
 # Given by `tandem local` itself: places and ports of one machine, where a pod has its own.
 _OURS = (
@@ -24,8 +24,6 @@ _OURS = (
 # A change of these alone makes no new cluster.
 _IN_PLACE = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy", "suspend", "idleTimeoutSeconds")
 _IN_PLACE_OF_PODS = ("tolerations", "schedulingGates")
-_UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "m": 1e-3}
-_UNITS |= {f"{unit}i": 1024.0**power for power, unit in enumerate("KMGT", start=1)}
 
 
 @dataclass(frozen=True)
@@ -60,30 +58,26 @@ class Manifest:
 
 
 def load(path: Path) -> Manifest:
-    """Read the manifest. ConfigError when it isn't a RayService that can be run."""
-    try:
-        documents = [one for one in yaml.safe_load_all(path.read_text()) if one]
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    services = [one for one in documents if isinstance(one, dict) and one.get("kind") == "RayService"]
+    """The RayService in a file or a kustomization. ConfigError when there is none that can be run."""
+    services = [one.data for one in documents(path) if one.kind == "RayService"]
     if len(services) != 1:
         raise ConfigError(f"{path}: expected one RayService, found {len(services)}")
     try:
-        found = _manifest(services[0])
-        _check(path, services[0]["spec"]["serveConfigV2"])
-        return found
+        return _manifest(services[0])
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ConfigError(f"{path}: not a complete RayService ({error!r}): see `tandem check`") from None
 
 
-def _check(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(text)
-        file.flush()
-        try:
-            load_checked(Path(file.name))
-        except ConfigError as error:
-            raise ConfigError(str(error).replace(file.name, f"{path}: serveConfigV2")) from None
+def changed(path: Path) -> float:
+    """When the file, or anything that a kustomization is made of, was last written; 0 while it can't be
+    read, as between an editor's two steps."""
+    try:
+        files = {path, *(Path(one.report.file) for one in documents(path))} if path.is_dir() else {path}
+        folders = {file.parent if file.is_file() else file for file in files} if path.is_dir() else set()
+        files |= {file for folder in folders for file in folder.glob("*.yaml")}
+        return max(file.stat().st_mtime for file in files)
+    except (OSError, ConfigError):
+        return 0
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
@@ -144,14 +138,6 @@ def _sized(resources: dict[str, Any]) -> dict[str, Any]:
         if key.endswith("/gpu"):
             sizes["num-gpus"] = math.ceil(quantity(value))
     return sizes
-
-
-def quantity(value: Any) -> float:
-    """A Kubernetes quantity (`500m`, `8Gi`) as a number; ValueError when it is none."""
-    match = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", str(value))
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"'{value}' is no quantity")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def _environment(group: str, container: dict[str, Any], notes: list[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.local.manifest import Manifest, load, quantity
+from serve_app.local.manifest import Manifest, load
 
 ROOT = Path(__file__).parents[3]
 CONFIG = "applications:\n- name: tandem\n  import_path: serve_app.app:build_router\n"
@@ -166,16 +166,3 @@ def test_defaults(tmp_path: Path) -> None:
 def test_what_is_no_service_is_refused(tmp_path: Path, documents: list[Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read(tmp_path, *documents)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("2", 2), (2, 2), ("500m", 0.5), ("1.5", 1.5), ("2k", 2000), ("1Ki", 1024)]
-)
-def test_quantity(text: Any, value: float) -> None:
-    assert quantity(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "x", "1Xi", "-1", "1 Gi"])
-def test_no_quantity(text: str) -> None:
-    with pytest.raises(ValueError, match="no quantity"):
-        quantity(text)
