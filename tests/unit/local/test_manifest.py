@@ -159,8 +159,8 @@ def test_defaults(tmp_path: Path) -> None:
     [
         ([], "found 0"),
         ([service(), service()], "found 2"),
-        ([{"kind": "RayService"}], "not a complete RayService"),
-        ([{"kind": "RayService", "spec": {"rayClusterConfig": {}}}], "headGroupSpec"),
+        ([{**service(), "spec": {}}], "not a complete RayService"),
+        ([{**service(), "spec": {"rayClusterConfig": {}}}], "headGroupSpec"),
     ],
 )
 def test_what_is_no_service_is_refused(tmp_path: Path, documents: list[Any], words: str) -> None:
