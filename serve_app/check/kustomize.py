@@ -5,6 +5,7 @@ makes of it, if it is there.
 """
 
 import copy
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def _by_program(folder: Path, unknown: list[str]) -> list[Document]:
 def _resource(folder: Path, entry: str) -> list[Document]:
     if "://" in entry:
         raise ConfigError(f"{folder}: {entry} is not on this machine")
-    path = folder / entry
+    path = Path(os.path.normpath(folder / entry))
     return build(path) if path.is_dir() else read(path)
 
 
