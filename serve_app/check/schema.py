@@ -33,7 +33,7 @@ def strict(schema: Any) -> Any:
         return dict(_INT_OR_STRING)
     out: dict[str, Any] = {}
     for key, value in schema.items():
-        if key == "properties":  # names, not keywords
+        if key in ("properties", "$defs"):  # names, not keywords
             out[key] = {name: strict(inner) for name, inner in value.items()}
         elif key in _NESTED:
             out[key] = strict(value)
@@ -80,9 +80,22 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         hint = did_you_mean(str(error.instance), allowed)
         yield Problem(place, f"{_shown(error.instance)} is none of {', '.join(allowed)}{hint}")
     elif error.validator in ("anyOf", "oneOf"):
+        forms: dict[Any, list[ValidationError]] = {}
+        for inner in error.context:
+            forms.setdefault(inner.schema_path[0], []).append(inner)
+        meant = [some for some in forms.values() if not _another_type(some, error)]
+        if len(meant) == 1:
+            for inner in meant[0]:
+                yield from _problems(inner)
+            return
         yield Problem(place, f"{_shown(error.instance)} fits none of the forms that the schema allows")
     else:
         yield Problem(place, error.message)
+
+
+def _another_type(form: list[ValidationError], error: ValidationError) -> bool:
+    """Whether a form is for values of another type than the one that is there."""
+    return any(one.validator == "type" and one.absolute_path == error.absolute_path for one in form)
 
 
 def _shown(value: Any) -> str:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from serve_app.check.schema import strict
+
 ROOT = Path(__file__).parents[2]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
-_INT_OR_STRING = {"type": ["integer", "string"]}
 
 
 def crd_folder() -> Path:
@@ -37,26 +38,3 @@ def validator(file: str, version: str) -> Draft202012Validator:
 def problems(check: Draft202012Validator, data: Any) -> list[str]:
     """Every mistake, as `place: what`."""
     return [f"{error.json_path}: {error.message}" for error in check.iter_errors(data)]
-
-
-def strict(schema: Any) -> Any:
-    """The schema with unknown keys refused and Kubernetes' extensions in JSON schema's words."""
-    if isinstance(schema, list):
-        return [strict(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("x-kubernetes-int-or-string"):
-        return dict(_INT_OR_STRING)
-    out: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key == "properties":  # names, not keywords
-            out[key] = {name: strict(inner) for name, inner in value.items()}
-        elif key in ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "not"):
-            out[key] = strict(value)
-        elif not key.startswith("x-kubernetes-"):
-            out[key] = value
-    if "properties" in out and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        out.setdefault("additionalProperties", False)
-    if out.pop("nullable", False) and isinstance(out.get("type"), str):
-        out["type"] = [out["type"], "null"]
-    return out

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.package.crd import ROOT, problems, strict, validator
+from serve_app.check.schema import strict
+from tests.package.crd import ROOT, problems, validator
 
 CRD = "ray.io_rayservices.yaml"
 
