@@ -82,8 +82,9 @@ def _check(one: Document, crds: Crds | None) -> Iterator[str]:
     else:
         yield f"{one.data['apiVersion']} {one.kind}"
     one.report.extend(kserve.check(one))
-    if cluster := Cluster.of(one):
-        serving.check(one, cluster)
+    cluster = Cluster.of(one)
+    serving.check(one, cluster)
+    if cluster:
         for rules in (operator, service, pods):
             one.report.extend(rules.check(one, cluster))
         one.report.extend(check_demand(one, cluster))

@@ -25,10 +25,10 @@ def check(document: Document, cluster: Cluster) -> Iterator[Problem]:
 
 def _versions(document: Document, cluster: Cluster) -> Iterator[Problem]:
     version = str(get(cluster.data, "rayVersion") or "")
-    images = {}
+    images: dict[str, Group] = {}
     for group in cluster.groups:
         image = str(group.container("image") or "")
-        images[image.rpartition("-gpu")[0] or image] = group
+        images.setdefault(image.removesuffix("-gpu"), group)
         tag = re.search(r"ray[^/:]*:(\d+\.\d+\.\d+)", image)
         if tag and version and tag[1] != version:
             yield Problem(
@@ -152,8 +152,8 @@ def _draining(document: Document, cluster: Cluster) -> Iterator[Problem]:
                 f"{_DRAIN} above {stop:g}, or a smaller {_INGRESS}",
                 "warning",
             )
-        hook = str(group.container("lifecycle", "preStop"))
-        if "ray stop" in hook:
+        hook = group.container("lifecycle", "preStop", "exec", "command") or []
+        if "ray stop" in " ".join(map(str, hook)):
             yield Problem(
                 (*group.box, "lifecycle", "preStop"), "`ray stop` before the end skips the drain",
                 "requests in flight are lost", "leave it out: Ray drains on SIGTERM",

@@ -16,8 +16,6 @@ _NESTED = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "not")
 # KubeRay's, KServe's and Kubernetes' older words.
 _RENAMED = {
     "serveConfig": "serveConfigV2",
-    "serviceUnhealthySecondThreshold": "the annotation ray.io/initializing-timeout",
-    "deploymentUnhealthySecondThreshold": "Serve's own health check",
     "rayStartParam": "rayStartParams",
     "pvc": "storageUri: pvc://",
 }

@@ -9,6 +9,10 @@ from serve_app.check.findings import Place, Problem
 from serve_app.config import did_you_mean
 
 _REFUSED = "the operator refuses the resource"
+_WITHOUT_EFFECT = {
+    "serviceUnhealthySecondThreshold": "the annotation ray.io/initializing-timeout",
+    "deploymentUnhealthySecondThreshold": "the health check of each deployment in Serve",
+}
 _STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
 
 
@@ -25,6 +29,11 @@ def _service(document: Document) -> Iterator[Problem]:
     delay = get(document.data, "spec", "rayClusterDeletionDelaySeconds")
     if isinstance(delay, int) and delay < 0:
         yield Problem(("spec", "rayClusterDeletionDelaySeconds"), f"{delay} is negative", _REFUSED)
+    for key, now in _WITHOUT_EFFECT.items():
+        if get(document.data, "spec", key) is not None:
+            yield Problem(
+                ("spec", key), f"without effect; it is {now} now", fix="leave it out", severity="warning"
+            )
     if get(document.data, "spec", "serveConfigV2") is None:
         yield Problem(("spec",), "no serveConfigV2", "there is nothing to serve: a RayCluster would do")
 

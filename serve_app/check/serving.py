@@ -11,7 +11,7 @@ from serve_app.check.serve import check_serve_config
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def check(document: Document, cluster: Cluster) -> None:
+def check(document: Document, cluster: Cluster | None) -> None:
     """Note what is wrong in the document's report."""
     if document.config is None:
         return
@@ -21,7 +21,7 @@ def check(document: Document, cluster: Cluster) -> None:
     elif not inner.found:
         check_serve_config(config, inner)
     document.report.take(inner, place)
-    if isinstance(config, dict):
+    if cluster and isinstance(config, dict):
         document.report.extend(_ports(config, cluster))
         document.report.extend(_spread(document, config, cluster))
 

@@ -5,7 +5,7 @@ import pytest
 from serve_app.check import load_checked
 from serve_app.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 GOOD = """\
 http_options: {host: 127.0.0.1}
