@@ -13,7 +13,7 @@ want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: De
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models check deploy test lint load bench compare lock protos clean
+.PHONY: run models check proofs deploy test lint load bench compare lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: models
@@ -25,9 +25,21 @@ run: models
 models: $(VENV)/.serve
 	@$(BIN)/tandem models .models
 
-## check: find what is wrong with CONFIG before it runs
+## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
+ifeq ($(origin CONFIG),file)
+check: models $(VENV)/.test
+	@$(BIN)/tandem check rayservice.yaml $(wildcard configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml) \
+		configs/k8s/base $(wildcard configs/k8s/overlays/*) configs/k8s/ray
+	@$(BIN)/python -m pytest -q tests/unit/check tests/unit/local tests/package tests/serve/test_local.py
+	@$(BIN)/python -m loadtests.proofs
+else
 check: $(VENV)/.serve
 	@$(BIN)/tandem check $(CONFIG)
+endif
+
+## proofs: what clients notice of changes and failures, on a RayService run by `tandem local`
+proofs: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.proofs $(ARGS)
 
 ## test: everything, with the real clients
 test: models $(VENV)/.test .venv-kserve/.bench

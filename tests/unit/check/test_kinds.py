@@ -275,6 +275,7 @@ def test_the_command_of_a_user() -> None:
 
 
 def test_a_config_in_quotes_has_the_line_of_its_key(tmp_path: Path) -> None:
-    text = 'apiVersion: ray.io/v1\nkind: RayService\nmetadata: {name: a}\nspec:\n  serveConfigV2: "aplications: []"\n'
+    text = "apiVersion: ray.io/v1\nkind: RayService\nmetadata: {name: a}\nspec:\n"
+    text += '  serveConfigV2: "aplications: []"\n'
     text_found = said(found(tmp_path, text))
     assert "5: spec.serveConfigV2.aplications: unknown key; did you mean applications?" in text_found
