@@ -1,4 +1,4 @@
-"""`tandem check | models | run | local`. Deploying to a running cluster is Ray's own `serve deploy`."""
+"""`tandem check | models | run | local | doctor`. Deploying is Ray's own `serve deploy`, or kubectl's."""
 
 import argparse
 import sys
@@ -39,6 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     local.add_argument("--containers", metavar="RUN", help="nodes in containers, by `podman run` say")
     local.add_argument("--state-file", type=Path, help="where to write the status, as JSON")
 
+    doctor = commands.add_parser("doctor", help="why a service isn't ready, and what to do next")
+    doctor.add_argument("name", nargs="?", help="a RayService, asked for with kubectl")
+    doctor.add_argument("--namespace", "-n", default="tandem", help="of the RayService (default tandem)")
+    doctor.add_argument(
+        "--address", default="http://127.0.0.1:8265", help="of Ray's dashboard, without NAME"
+    )
+    doctor.add_argument("--json", action="store_true")
+
     options = parser.parse_args(arguments)
     try:
         if options.command == "check":
@@ -50,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
 
             fresh = build(options.folder)
             print(f"demo models {'built' if fresh else 'are there already'}: {options.folder}")
+        elif options.command == "doctor":
+            from serve_app.doctor.command import run as run_doctor
+
+            return run_doctor(options.name, options.namespace, options.address, options.json)
         elif options.command == "local":
             from serve_app.local.command import run as run_local
 

@@ -66,7 +66,19 @@ def _resource(folder: Path, entry: str) -> list[Document]:
     if "://" in entry:
         raise ConfigError(f"{folder}: {entry} is not on this machine")
     path = Path(os.path.normpath(folder / entry))
-    return build(path) if path.is_dir() else read(path)
+    if path.is_dir():
+        return build(path)
+    documents = read(path)
+    for one in documents:
+        one.data = _apart(one.data)
+    return documents
+
+
+def _apart(value: Any) -> Any:
+    """A copy in which nothing is shared: a patch of one place isn't one of its aliases'."""
+    if isinstance(value, dict):
+        return {key: _apart(inner) for key, inner in value.items()}
+    return [_apart(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _patch(folder: Path, patch: dict[str, Any], documents: list[Document]) -> None:

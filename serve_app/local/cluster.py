@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from serve_app.local.dashboard import Dashboard, Refused, healthy
+from serve_app.dashboard import Dashboard, Refused, healthy
 from serve_app.local.launch import Launch
 from serve_app.local.manifest import Group, Manifest
 from serve_app.local.node import Node
@@ -68,7 +68,7 @@ class Cluster:
             yield f"{node.name} drains"
 
     def _served(self) -> Iterator[str]:
-        dashboard = Dashboard(self.head.dashboard_port, self._token)
+        dashboard = Dashboard(f"http://127.0.0.1:{self.head.dashboard_port}", self._token)
         wanted = self.manifest.serve_config
         try:
             if wanted != self._taken:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from serve_app.dashboard import new_token
 from serve_app.local.cluster import Cluster
-from serve_app.local.dashboard import new_token
 from serve_app.local.front import Front
 from serve_app.local.launch import Launch
 from serve_app.local.manifest import Manifest

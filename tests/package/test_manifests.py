@@ -1,18 +1,21 @@
 """Every manifest of the repository: through `tandem check`, and each kind against its own schema."""
 
 import copy
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from serve_app.check.command import check, documents
 from serve_app.check.crd import Crds
 from serve_app.check.documents import Document
-from serve_app.check.kustomize import NAMES
+from serve_app.check.kustomize import NAMES, build
 from serve_app.check.schema import strict, violations
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
@@ -100,6 +103,18 @@ def test_every_kind_is_held_against_something(crds: Crds) -> None:
         for one in documents(path):
             known = not one.kind or builtin.is_builtin(one) or crds.find(one.group, one.kind)
             assert known or one.kind in _MODELS or hasattr(gateway_api, one.kind), (path, one.kind)
+
+
+@pytest.mark.parametrize("folder", _BUILDS, ids=_name)
+def test_kustomize_builds_the_same(folder: Path) -> None:
+    command = next(
+        (c for c in (["kustomize", "build"], ["kubectl", "kustomize"]) if shutil.which(c[0])), None
+    )
+    if command is None:
+        pytest.skip("neither kustomize nor kubectl here")
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True)
+    theirs = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+    assert {(one.kind, one.name): one.data for one in build(folder)} == theirs
 
 
 def test_the_base_has_the_service_of_the_root() -> None:

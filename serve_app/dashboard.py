@@ -1,4 +1,4 @@
-"""Ray's dashboard as the operator uses it: Serve's config in, Serve's state out."""
+"""Ray's dashboard over HTTP: Serve's config in, Serve's and Ray's state out."""
 
 import json
 import secrets
@@ -21,28 +21,37 @@ class Refused(Exception):
 
 
 class Dashboard:
-    """At a port of this machine. OSError while nobody answers there."""
+    """At a URL, with Ray's token. OSError while nobody answers there; HTTPError (one, too) says 401."""
 
-    def __init__(self, port: int, token: str = "") -> None:
-        self._url = f"http://127.0.0.1:{port}"
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def serve(self) -> dict[str, Any]:
+        """Everything that Serve says of itself: `applications`, `proxies`, `http_options`, ..."""
+        found: dict[str, Any] = json.loads(self._send("GET", _APPLICATIONS))
+        return found
 
     def applications(self) -> dict[str, Any]:
         """Serve's applications by name, each with `status`, `message` and `deployments`."""
-        found: dict[str, Any] = json.loads(self._send("GET", None)).get("applications") or {}
+        found: dict[str, Any] = self.serve().get("applications") or {}
         return found
+
+    def get(self, path: str) -> Any:
+        """Any other of its pages in JSON."""
+        return json.loads(self._send("GET", path))
 
     def deploy(self, config: dict[str, Any]) -> None:
         """Hand it over; Refused when Serve finds it wrong."""
         try:
-            self._send("PUT", json.dumps(config).encode())
+            self._send("PUT", _APPLICATIONS, json.dumps(config).encode())
         except urllib.error.HTTPError as error:
             with error:
                 raise Refused(error.read(4000).decode(errors="replace")) from None
 
-    def _send(self, method: str, body: bytes | None) -> bytes:
+    def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {**self._headers, "Content-Type": "application/json"}
-        request = urllib.request.Request(self._url + _APPLICATIONS, body, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(self._url + path, body, headers, method=method)  # noqa: S310
         with _opener.open(request, timeout=30) as answer:
             content: bytes = answer.read()
             return content

@@ -1,0 +1,150 @@
+"""`tandem doctor` of a live Serve, and of a cluster that answers through kubectl."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.configs import python, remote, router, write
+from tests.serve.live import ENV, deploy, until
+from tests.server import ROOT
+
+
+def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "serve_app.cli", "doctor", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **env},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_live_serve_from_well_to_ill(start_server: Any, tmp_path: Path) -> None:
+    well = (router(python("Pid")), remote("one", "Pid"))
+    server = start_server(write(tmp_path / "well.yaml", *well), env=ENV)
+    address = ("--address", server.dashboard)
+    done = until(lambda: (d := doctor(*address)).returncode == 0 and d, "a service that is well", 30)
+    assert done.stdout == "Serve is ready\n"
+
+    greedy = remote("greedy", "Pid", resources={"num_gpus": 1})
+    broken = remote("broken", "Broken")
+    deploy(server, write(tmp_path / "ill.yaml", *well, greedy, broken))
+
+    def found() -> Any:
+        done = doctor(*address, "--json")
+        assert done.returncode in (0, 1), done.stderr
+        causes = json.loads(done.stdout)["causes"]
+        text = json.dumps(causes)
+        return causes if "no room" in text and "the weights are gone" in text else None
+
+    causes = until(found, "both causes", 120)
+    assert "application 'greedy' finds no room" in causes[0]["what"]
+    assert '"GPU": 1.0' in causes[0]["evidence"]
+    printed = doctor(*address)
+    assert printed.returncode == 1
+    assert printed.stdout.startswith(
+        "Serve isn't ready: deployment ModelReplica of application 'greedy'"
+    )
+    refused = doctor(*address, RAY_AUTH_TOKEN="0" * 64)
+    assert refused.returncode == 2
+    assert "refuses the token" in refused.stderr
+
+
+def test_nobody_is_there() -> None:
+    done = doctor("--address", "http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "is Ray running?" in done.stderr
+
+
+KUBECTL = """#!{python}
+import json, pathlib, sys
+answers = json.loads(pathlib.Path({answers!r}).read_text())
+unknown = [1, "", "Error from server (NotFound): " + " ".join(sys.argv)]
+code, out, error = answers.get(" ".join(sys.argv[3:]), unknown)
+sys.stdout.write(out if isinstance(out, str) else json.dumps(out))
+sys.stderr.write(error)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Any:
+    """A program of that name that gives the answers it is told, by its arguments after the namespace."""
+
+    def install(answers: dict[str, Any]) -> dict[str, str]:
+        (tmp_path / "answers.json").write_text(json.dumps(answers))
+        program = tmp_path / "kubectl"
+        text = KUBECTL.format(python=sys.executable, answers=str(tmp_path / "answers.json"))
+        program.write_text(text)
+        program.chmod(0o700)
+        return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    return install
+
+
+def listed(*items: Any) -> list[Any]:
+    return [0, {"items": list(items)}, ""]
+
+
+def test_a_service_on_kubernetes(kubectl: Any) -> None:
+    running = {"status": "RUNNING", "serveDeploymentStatuses": {}}
+    active = {"rayClusterName": "tandem-abc", "applicationStatuses": {"tandem": running}}
+    owner = {"kind": "RayService", "name": "tandem"}
+    state = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    pod = {
+        "metadata": {"name": "tandem-abc-worker", "labels": {"ray.io/cluster": "tandem-abc"}},
+        "status": {"containerStatuses": [{"name": "ray-worker", "lastState": state}]},
+    }
+    other = {"metadata": {"name": "x", "labels": {"ray.io/cluster": "x"}}, "status": pod["status"]}
+    answers = {
+        "get rayservices.ray.io tandem -o json": [0, {"status": {"activeServiceStatus": active}}, ""],
+        "get rayclusters.ray.io -o json": listed(
+            {"metadata": {"name": "tandem-abc", "ownerReferences": [owner]}}, {"metadata": {"name": "x"}}
+        ),
+        "get pods -o json": listed(pod, other),
+        "get events -o json": listed(),
+        "logs tandem-abc-worker --previous --tail=40": [0, "one\nValueError: no such model\n", ""],
+    }
+    done = doctor("tandem", **kubectl(answers))
+    assert done.returncode == 1
+    assert "container ray-worker of tandem-abc-worker ends with 1" in done.stdout
+    assert "ValueError: no such model" in done.stdout
+    assert "next: kubectl -n tandem logs tandem-abc-worker --previous" in done.stdout
+    assert "of x " not in done.stdout
+    answers["get pods -o json"] = listed()
+    done = doctor("tandem", "-n", "elsewhere", **kubectl(answers))
+    assert (done.returncode, done.stdout) == (0, "tandem is ready\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            'error: the server doesn\'t have a resource type "rayservices"',
+            "helm install kuberay-operator",
+        ),
+        ('Error from server (NotFound): rayservices.ray.io "tandem" not found', "another namespace"),
+        ("Error from server (Forbidden): no", "tandem-deployer"),
+        ("The connection to the server localhost:8080 was refused", "KUBECONFIG"),
+    ],
+)
+def test_a_cluster_that_cannot_be_asked(kubectl: Any, error: str, words: str) -> None:
+    done = doctor("tandem", **kubectl({"get rayservices.ray.io tandem -o json": [1, "", error]}))
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_without_kubectl(tmp_path: Path) -> None:
+    done = doctor("tandem", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "no kubectl here" in done.stderr
