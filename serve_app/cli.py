@@ -1,4 +1,4 @@
-"""`tandem check | models | run | local | doctor`. Deploying is Ray's own `serve deploy`, or kubectl's."""
+"""`tandem check | models | run | local | doctor`. Deploying is `serve deploy`'s or kubectl's."""
 
 import argparse
 import sys

@@ -202,7 +202,7 @@ SHARING = """
 
 @pytest.mark.parametrize(("how", "found"), [("fence", "alone"), ("plain", "shared")])
 def test_a_port_of_a_replica_is_its_own(how: str, found: str) -> None:
-    """Without the fence, two replicas with the same port on their nodes' lists share it on one machine."""
+    """Without the fence two replicas, each with a port of its node's list, share it on one machine."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SHARING), how],
         capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
