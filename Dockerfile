@@ -1,5 +1,7 @@
-# One image for head and workers: Tandem, Ray, and the demo models. Built from the repository's root:
+# One image for head and workers: Tandem, Ray, and the demo models. Built from the repository's root, by
+# docker, podman or buildah:
 #   docker build -t tandem:0.1.0 .
+#   docker build --build-arg VARIANT=gpu -t tandem:0.1.0-gpu .
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS base
@@ -12,9 +14,16 @@ WORKDIR /app
 FROM base AS torch
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /venv
-# PyTorch's CPU build, from PyTorch's index. --no-deps: what it needs is in the lock, and no GPU
-# package can follow. The version is the Makefile's.
-RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+# For CPUs PyTorch's own build, from its index (empty: pip's usual ones). --no-deps: what it needs is in the lock, and
+# no GPU package can follow. The version is the Makefile's. For GPUs the build with CUDA, and its libraries.
+ARG VARIANT=cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY configs/locks/gpu.txt configs/locks/gpu.txt
+RUN case "$VARIANT" in \
+      cpu) pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0 ;; \
+      gpu) pip install --no-deps --require-hashes --requirement configs/locks/gpu.txt ;; \
+      *) echo "VARIANT is cpu or gpu, got '$VARIANT'" >&2; exit 1 ;; \
+    esac
 
 # What Tandem is compared with, for configs/kserve: KServe's model server on Tandem's models, with the
 # Makefile's packages of .venv-kserve. No part of the default image, the last one here.

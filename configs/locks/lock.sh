@@ -27,6 +27,12 @@ serve="--extra torch --extra onnx --extra transformers --extra demo"
 # The larger set first: the smaller one then holds the same versions.
 compile $locks/dev.txt pyproject.toml $serve --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
+# PyTorch with CUDA, for the GPU image alone: what every other lock leaves out.
+echo "torch>=2.13,<2.14" >"$tool/gpu.in"
+"$tool/venv/bin/uv" pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
+  --no-annotate --no-header --generate-hashes --constraint $locks/dev.txt \
+  --output-file "$tool/gpu.txt" "$tool/gpu.in"
+awk '/^[^ ]/ { keep = /^(torch|triton|nvidia-[^=]*|cuda-[^=]*)==/ } keep' "$tool/gpu.txt" >$locks/gpu.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
 [ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
 compile $locks/kserve.txt "$tool/kserve.in"

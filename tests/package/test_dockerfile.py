@@ -9,6 +9,7 @@ import pytest
 import serve_app
 
 ROOT = Path(__file__).parents[2]
+LOCKS = ROOT / "configs/locks"
 Instruction = tuple[str, str]
 
 
@@ -81,13 +82,18 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     assert installs
     assert all("--no-deps" in install for install in installs)
     torch, *twin, lock, own = installs
+    assert "--require-hashes --requirement configs/locks/gpu.txt" in torch  # for VARIANT=gpu alone
     assert "--require-hashes --requirement configs/locks/serve.txt" in lock
     assert own.endswith(" .")
     assert len(twin) == 2
     assert all("--require-hashes" in install for install in twin)
     version = re.search(r"^TORCH := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert version
-    assert torch.endswith(f"--index-url https://download.pytorch.org/whl/cpu torch=={version[1]}")
+    assert f'${{TORCH_INDEX:+--index-url "$TORCH_INDEX"}} torch=={version[1]} ;;' in torch
+    arguments = dict(rest.split("=", 1) for keyword, rest in instructions if keyword == "ARG")
+    assert arguments["VARIANT"] == "cpu"
+    assert arguments["TORCH_INDEX"] == "https://download.pytorch.org/whl/cpu"
+    assert re.search(rf"^torch=={re.escape(version[1])} ", (LOCKS / "gpu.txt").read_text(), re.MULTILINE)
 
 
 def test_the_twin_has_the_packages_that_it_is_measured_with(
@@ -100,7 +106,8 @@ def test_the_twin_has_the_packages_that_it_is_measured_with(
     locks = " ".join(f"configs/locks/{name}" for name in wanted)
     assert ("COPY", f"{locks} configs/locks/") in stages["kserve-build"]
     runs = " ".join(rest for keyword, rest in stages["kserve-build"] if keyword == "RUN")
-    assert re.findall(r"--requirement configs/locks/(\S+)", runs) == wanted
+    # gpu.txt is the shared torch stage's, for another VARIANT.
+    assert re.findall(r"--requirement configs/locks/(\S+)", runs) == ["gpu.txt", *wanted]
     assert "torch==" in runs
 
 
@@ -108,10 +115,20 @@ def test_the_twin_leaves_the_default_image_alone(final: list[Instruction]) -> No
     assert not any("kserve" in rest or "loadtests" in rest for _, rest in final)
 
 
-def test_nothing_for_gpus() -> None:
+def test_nothing_for_gpus_unless_asked_for(instructions: list[Instruction]) -> None:
+    """CUDA's libraries are in one lock, which one branch reads."""
     text = (ROOT / "Dockerfile").read_text().lower()
-    assert not re.search(r"cuda|nvidia|\bcu1\d\d|rocm|triton", text)
-    assert "latest" not in text
+    assert not re.search(r"nvidia|\bcu1\d\d|rocm|triton|latest", text)
+    (torch,) = (rest for _, rest in instructions if "gpu.txt" in rest and "pip install" in rest)
+    assert re.search(r"\bgpu\) pip install [^;]*gpu\.txt", torch)
+    for name in ("serve", "dev", "kserve", "kserve-bench", "mlserver"):
+        lock = (LOCKS / f"{name}.txt").read_text()
+        assert not re.search(r"^(torch|triton|nvidia-\S*|cuda-\S*)==", lock, re.MULTILINE), name
+    lock = (LOCKS / "gpu.txt").read_text()
+    packages = re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)
+    assert "torch" in packages
+    assert all(re.match(r"torch|triton|nvidia-|cuda-", package) for package in packages)
+    assert lock.count("--hash=sha256:") >= len(packages)
 
 
 def test_no_secrets(instructions: list[Instruction]) -> None:
@@ -154,7 +171,7 @@ def test_the_twin_is_ready_to_run(twin: list[Instruction]) -> None:
 def test_copied_files_exist_and_pass_the_dockerignore(instructions: list[Instruction]) -> None:
     copies = [rest.split() for keyword, rest in instructions if keyword == "COPY"]
     sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
-    assert len(sources) == 9
+    assert len(sources) == 10
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source
