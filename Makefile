@@ -13,7 +13,7 @@ want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: De
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models check proofs deploy test lint load bench compare lock protos clean
+.PHONY: run models check image proofs deploy test lint load bench compare lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: models
@@ -36,6 +36,11 @@ else
 check: $(VENV)/.serve
 	@$(BIN)/tandem check $(CONFIG)
 endif
+
+## image: the image, by ENGINE (docker, podman or buildah), from BASE; ARGS for more
+image:
+	$(or $(ENGINE),docker) $(if $(filter buildah,$(ENGINE)),bud,build) $(if $(BASE),--build-arg BASE=$(BASE)) $(ARGS) \
+		-t $(or $(TANDEM_IMAGE),tandem:0.1.0) .
 
 ## proofs: what clients notice of changes and failures, on a RayService run by `tandem local`
 proofs: models $(VENV)/.test

@@ -24,9 +24,9 @@ PATIENCE_S = 240
 
 
 class Local:
-    """`with Local(manifest) as local:` serves until the block ends."""
+    """`with Local(manifest) as local:` serves until the block ends; in `containers` if said how."""
 
-    def __init__(self, manifest: dict[str, Any]) -> None:
+    def __init__(self, manifest: dict[str, Any], containers: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tandem-proof-")
         folder = Path(self._folder.name)
         self._file, self._state, self.log = (
@@ -40,6 +40,7 @@ class Local:
         self._command = [sys.executable, "-m", "serve_app.cli", "local", str(self._file)]
         self._command += [f"--{name}-port={port}" for name, port in ports.items()]
         self._command += [f"--state-file={self._state}"]
+        self._command += [f"--containers={containers}"] if containers else []
         self._process: subprocess.Popen[bytes] | None = None
         self.apply(manifest)
 

@@ -11,8 +11,11 @@ WORKERS = 2
 _REMOTE = "digits-remote"
 
 
-def manifest() -> dict[str, Any]:
-    """Two workers, on each a Router with an inline model and a replica of a remote one."""
+def manifest(models: str = str(ROOT)) -> dict[str, Any]:
+    """Two workers, on each a Router with an inline model and a replica of a remote one.
+
+    `models` is the folder that `.models` is in, where the nodes run.
+    """
     found: dict[str, Any] = yaml.safe_load((ROOT / "rayservice.yaml").read_text())
     spec = found["spec"]
     spec["rayClusterDeletionDelaySeconds"] = 5  # KubeRay's 60 would only make it longer
@@ -20,7 +23,7 @@ def manifest() -> dict[str, Any]:
     spec["rayClusterConfig"]["workerGroupSpecs"] = groups[:1]
     groups[0] |= {"replicas": WORKERS, "minReplicas": WORKERS, "maxReplicas": WORKERS}
     config = yaml.safe_load(spec["serveConfigV2"])
-    config["applications"] = [_router(config["applications"][0]), _remote()]
+    config["applications"] = [_router(config["applications"][0]), _remote(models)]
     return with_config(found, config)
 
 
@@ -34,11 +37,11 @@ def _router(app: dict[str, Any]) -> dict[str, Any]:
     return app
 
 
-def _remote() -> dict[str, Any]:
+def _remote(folder: str) -> dict[str, Any]:
     models = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text())["applications"][0]
     (digits,) = (m for m in models["deployments"][0]["user_config"]["models"] if m["name"] == "digits")
     args = {key: value for key, value in digits.items() if key != "name"}
-    args["storageUri"] = str(ROOT / args["storageUri"])
+    args["storageUri"] = f"{folder}/{args['storageUri']}"
     args |= {"replicas": WORKERS, "resources": {"num_cpus": 1}}
     deployment = {"name": "ModelReplica", "max_replicas_per_node": 1}
     return {

@@ -46,6 +46,8 @@ class Containers:
     def command(self, name: str, image: str, env: Mapping[str, str], start: Sequence[str]) -> list[str]:
         """Names of variables alone: their values, a token among them, aren't for every eye."""
         options = ["--rm", f"--name={name}", "--network=host", "--shm-size=1g"]
+        # As restricted as rayservice.yaml's pods.
+        options += ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         options += [f"--env={key}" for key in env]
         return [*self._run, *options, image, "ray", "start", *start]
 
