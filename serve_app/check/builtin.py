@@ -13,7 +13,6 @@ from jsonschema import Draft202012Validator
 from serve_app.check.documents import Document
 from serve_app.check.findings import Problem
 from serve_app.check.schema import violations
-from serve_app.errors import ConfigError
 
 # Core, and what has no dot or ends so, is Kubernetes' own.
 _OWN = re.compile(r"^([a-z]*|[a-z.]+\.k8s\.io)$")
@@ -24,6 +23,11 @@ def is_builtin(document: Document) -> bool:
     """Whether Kubernetes itself defines the kind."""
     group = document.group
     return bool(_OWN.match(group)) and not group.endswith(_NOT_OWN)
+
+
+def installed() -> bool:
+    """Whether the schemas are here: they come with the extra `check`."""
+    return importlib.util.find_spec("kubernetes_validate") is not None
 
 
 def check(document: Document) -> Iterator[Problem]:
@@ -44,10 +48,8 @@ def _version(text: str) -> str:
 @functools.cache
 def _folder() -> Path:
     package = importlib.util.find_spec("kubernetes_validate")  # for its files alone
-    if package is None or package.origin is None:
-        raise ConfigError(
-            "Kubernetes' own kinds need kubernetes-validate: pip install 'tandem-serve[check]'"
-        )
+    assert package is not None
+    assert package.origin is not None
     root = Path(package.origin).parent / "kubernetes-json-schema"
     newest = max(
         (one.name for one in root.iterdir() if one.name.endswith("-local-strict")),

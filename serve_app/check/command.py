@@ -48,7 +48,9 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
         yield Finding(
             str(path), 1, "", "(top)", f"not held against a schema: {', '.join(sorted(unknown))}",
             "the API server knows more than the rules here",
-            f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})", "note",
+            f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})"
+            + ("" if builtin.installed() else "; Kubernetes' own: pip install 'tandem-serve[check]'"),
+            "note",
         )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def _check(one: Document, crds: Crds | None) -> Iterator[str]:
     if not one.kind:
         check_serve_config(one.data, one.report)
         return
-    if builtin.is_builtin(one):
+    if builtin.is_builtin(one) and builtin.installed():
         one.report.extend(builtin.check(one))
     elif crds is not None and crds.find(one.group, one.kind):
         one.report.extend(crds.check(one))

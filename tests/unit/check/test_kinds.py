@@ -279,3 +279,22 @@ def test_a_config_in_quotes_has_the_line_of_its_key(tmp_path: Path) -> None:
     text += '  serveConfigV2: "aplications: []"\n'
     text_found = said(found(tmp_path, text))
     assert "5: spec.serveConfigV2.aplications: unknown key; did you mean applications?" in text_found
+
+
+def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    known = importlib.util.find_spec
+    hidden = ("celpy", "kubernetes_validate")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n in hidden else known(n))
+    service = (ROOT / "rayservice.yaml").read_text()
+    (tmp_path / "both.yaml").write_text(
+        f"{service}---\napiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n"
+    )
+    notes = list(check(tmp_path / "both.yaml", Crds(crd_folder())))
+    assert {one.severity for one in notes} == {"note"}
+    assert [one.what for one in notes] == [
+        "the CRD's rules in CEL were not looked at",
+        "not held against a schema: v1 Service",
+    ]
+    assert all("tandem-serve[check]" in one.fix for one in notes)
