@@ -57,4 +57,4 @@ class Containers:
 
     def kill(self, name: str) -> None:
         """The container, which the engine may have put anywhere."""
-        subprocess.run([*self._engine, "kill", name], capture_output=True, check=False)  # noqa: S603
+        subprocess.run([*self._engine, "rm", "--force", name], capture_output=True, check=False)  # noqa: S603
