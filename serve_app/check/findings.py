@@ -92,4 +92,5 @@ class Report:
                 )
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.findings()))
+        """A line for each."""
+        return "\n".join(str(one).partition("\n")[0] for one in self.findings())

@@ -58,7 +58,8 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             if key not in known:
                 renamed = _RENAMED.get(key)
                 hint = f"; it is {renamed} now" if renamed else did_you_mean(str(key), known)
-                yield Problem((*place, key), f"unknown field{hint}", _DROPPED)
+                better = hint.rstrip("?").partition("; did you mean ")[2]
+                yield Problem((*place, key), f"unknown field{hint}", _DROPPED, better)
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:

@@ -3,13 +3,14 @@
 Serve drops unknown keys silently; here every mistake is listed with its line and a suggestion.
 """
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.check.findings import Place, Report
+from serve_app.check.findings import Place, Problem, Report
 from serve_app.config import (
     Config,
     RemoteModel,
@@ -44,6 +45,19 @@ def check_serve_config(data: dict[str, Any], report: Report) -> None:
     _check_serve(data, report)
     if len(report.found) == before:
         _check_applications(data, report)
+    report.found[before:] = map(_explained, report.found[before:])
+
+
+def _explained(one: Problem) -> Problem:
+    """With why it matters, and the way out where the sentence has it."""
+    dropped = one.what.startswith("unknown key")
+    why = (
+        "Serve drops it without a word"
+        if dropped
+        else "the deploy fails, or the application at its start"
+    )
+    _, found, better = one.what.rstrip("?").partition("; did you mean ")
+    return replace(one, why=one.why or why, fix=one.fix or (f"{better}" if found else ""))
 
 
 def _check_serve(data: dict[str, Any], report: Report) -> None:

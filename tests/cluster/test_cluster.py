@@ -1,7 +1,7 @@
 """On a real cluster, where KUBECONFIG points to one: what its API server says, and a service on it.
 
-The deploy needs KubeRay, the image in the cluster's reach, and TANDEM_CLUSTER_DEPLOY=1: it makes the namespace
-`tandem` and removes it again.
+The deploy needs KubeRay, the image in the cluster's reach, and TANDEM_CLUSTER_DEPLOY=1: it makes the
+namespace `tandem` and removes it again.
 """
 
 import contextlib
