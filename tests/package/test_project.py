@@ -73,7 +73,7 @@ def test_locks(path: Path) -> None:
 
 
 def test_there_are_locks() -> None:
-    assert {path.stem for path in LOCKS} == {"dev", "kserve", "kserve-bench", "mlserver", "serve"}
+    assert {path.stem for path in LOCKS} == {"dev", "gpu", "kserve", "kserve-bench", "mlserver", "serve"}
 
 
 def test_serve_lock_is_part_of_the_dev_lock() -> None:
