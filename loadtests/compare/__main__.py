@@ -47,7 +47,6 @@ def main() -> None:
             _show(write(Results.load(given.report), given.report.parent))
             return
         options = _options(given)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is stopped
         sys.exit(_compare(options))
     except (TargetError, Incomparable, ValueError, OSError, ClientError) as error:
         raise SystemExit(f"compare: {error}") from None
@@ -64,6 +63,13 @@ def _compare(options: Options) -> int:
     stopped = False
     with Steps(expected) as steps:
         session.steps = steps
+
+        def interrupt(*_: object) -> None:
+            steps.interrupted = True
+            raise KeyboardInterrupt
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt)
         try:
             schedule.everything(session)
         except KeyboardInterrupt:

@@ -16,6 +16,7 @@ class Steps:
         self._console = console or Console(file=sys.stderr)
         self._expected, self._passed = max(expected, 1e-9), 0.0
         self._began = time.monotonic()
+        self.interrupted = False
         self._bar = Progress(
             BarColumn(30), TextColumn("{task.fields[left]}  {task.description}"), console=self._console
         )
@@ -41,7 +42,12 @@ class Steps:
         return max(0.0, self._expected - self._passed) * pace
 
     def begin(self, what: str) -> None:
-        """Say what comes now."""
+        """Say what comes now; KeyboardInterrupt when there was one that got lost on the way.
+
+        What a signal raises inside of a callback of the interpreter's own, nobody sees.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self._console.is_terminal:
             self._bar.update(self._task, description=what, left=f"{minutes(self.left)} left")
         else:

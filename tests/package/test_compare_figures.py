@@ -15,7 +15,7 @@ from loadtests.compare.checks import Incomparable, same_versions
 from loadtests.compare.judge import Judge, ms, per_second
 from loadtests.compare.load import Load, _run
 from loadtests.compare.options import Options, Slo, parse_prices, parse_slo
-from loadtests.compare.progress import minutes
+from loadtests.compare.progress import Steps, minutes
 from loadtests.compare.results import Results, Run
 from loadtests.compare.sections import burst, cost, load, switch
 from loadtests.compare.sides import Side, configured
@@ -295,3 +295,11 @@ def test_payloads_must_be_requests(tmp_path: Path) -> None:
 
 def test_time_left_is_easy_to_read() -> None:
     assert [minutes(seconds) for seconds in (7, 187, 3750)] == ["0:07", "3:07", "1:02:30"]
+
+
+def test_an_interrupt_that_got_lost_ends_the_next_step() -> None:
+    steps = Steps(10)
+    steps.begin("one")
+    steps.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        steps.begin("two")
