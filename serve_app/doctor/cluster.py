@@ -11,7 +11,11 @@ _MODES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 def look(snapshot: Snapshot) -> Iterator[Cause]:
     """Through the service's status and spec."""
     if version := snapshot.ray.get("mismatch"):
-        yield Cause(76, "two versions of Ray", str(version), next="one image for head and workers")
+        yield Cause(
+            26, "two versions of Ray", str(version),
+            "replicas import what the cluster has, and Serve's own calls differ between versions",
+            "an image from this Tandem's lock for head and workers, and its rayVersion",
+        )  # fmt: skip
     if not snapshot.service:
         return
     status = snapshot.service.get("status") or {}

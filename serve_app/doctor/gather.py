@@ -1,6 +1,7 @@
 """Asking: a Ray through its dashboard and its HTTP port, a RayService through kubectl."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -44,7 +45,16 @@ def from_ray(address: str) -> Snapshot:
         raise ConfigError(
             f"no dashboard at {address} ({error}): --address, or is Ray running?"
         ) from None
-    return Snapshot("Serve", ray={"serve": serve, **_models(serve)})
+    return Snapshot("Serve", ray={"serve": serve, **_version(dashboard), **_models(serve)})
+
+
+def _version(dashboard: Dashboard) -> Json:
+    """Whether the cluster's Ray is the one that Tandem is locked to."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        theirs, ours = dashboard.get("/api/version")["ray_version"], importlib.metadata.version("ray")
+        if theirs != ours:
+            return {"mismatch": f"the cluster runs Ray {theirs}, this Tandem is locked to {ours}"}
+    return {}
 
 
 def _models(serve: Json) -> Json:

@@ -197,5 +197,8 @@ def test_models_that_the_router_knows() -> None:
     assert (cause.what, cause.evidence) == ("model 'b' isn't ready", "no file")
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": serve, "http": "answers 404"}))
     assert "HTTP doesn't answer" in cause.what
+    other = {"serve": serve, "mismatch": "the cluster runs Ray 2.59.0, this Tandem is locked to 2.60.0"}
+    (cause,) = diagnose(Snapshot("Serve", ray=other))
+    assert "two versions of Ray" in cause.what
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": {"applications": {}}}))
     assert cause.what == "Serve has no application"
