@@ -32,6 +32,11 @@ def two_of(found: set[int]) -> set[int]:
     return found if len(found) == 2 else set()
 
 
+def everywhere_ready(client, model: str) -> bool:
+    """Asked often enough to meet every Router."""
+    return all(client.get(f"/v2/models/{model}/ready").status_code == 200 for _ in range(40))
+
+
 @pytest.fixture
 def client(live):
     """Starts from the base config, whatever the test before has deployed."""
@@ -202,6 +207,7 @@ def test_a_router_that_starts_while_a_model_changes_serves_it(live, client):
 
     deploy(server, write(folder / "two.yaml", *changed(0.3, 0.1)))
     before = until(lambda: two_of({pid_of(client, "pid") for _ in range(40)}), "two Routers")
+    until(lambda: everywhere_ready(client, "one"), "the model on both of them")
     with Traffic(server, (PIDS.format("one"), NOTHING)) as traffic:
         deploy(server, write(folder / "replaced.yaml", *changed(0.2, 0.05)))
         until(lambda: not before & {pid_of(client, "pid") for _ in range(40)}, "other Routers")
