@@ -107,6 +107,13 @@ def test_a_planted_slowdown_is_found_with_its_size(server: Server, tmp_path: Pat
     assert 0.0045 < -gap.middle < 0.010  # the delay, and what else it costs the proxy
 
 
+def test_a_side_too_slow_for_the_loop_is_named(server: Server, tmp_path: Path) -> None:
+    with proxy(server.http_port, Faults(1.0)) as slow:
+        targets = ("--target", f"plain={server.url}", "--target", f"slow={slow}")
+        text = compare(tmp_path, *targets, "--cases", "identity/http", *SHORT, code=1)
+    assert "slow can't be measured: identity over HTTP: no request was sent and answered in 0.5 s" in text
+
+
 def test_a_wrong_answer_is_refused(server: Server, tmp_path: Path) -> None:
     with proxy(server.http_port, Faults(replace=(b"-2.25", b"-2.75"))) as wrong:
         text = compare(
