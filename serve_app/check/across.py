@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from serve_app.check.cluster import Cluster
+from serve_app.check.disruption import budget, ray_pods
 from serve_app.check.documents import Document, get
 from serve_app.check.findings import Place, Problem
 from serve_app.config import did_you_mean
@@ -21,7 +21,7 @@ _SCALABLE = "no scale subresource: KEDA and HPA can't scale it"
 
 def check(documents: Sequence[Document]) -> None:
     """Note what is wrong in the documents' reports."""
-    pods = list(_pods(documents))
+    pods, ray = list(_pods(documents)), list(ray_pods(documents))
     services = {name: ports for one in documents for name, ports in _services(one)}
     seen: dict[tuple[str, ...], Document] = {}
     for one in documents:
@@ -31,6 +31,8 @@ def check(documents: Sequence[Document]) -> None:
         seen[key] = one
         if place := _SELECTORS.get(one.kind):
             one.report.extend(_selects(one, place, pods))
+        if one.kind == "PodDisruptionBudget":
+            one.report.extend(budget(one, ray))
         if one.kind in ("HTTPRoute", "GRPCRoute") and services:
             one.report.extend(_routes(one, services))
         if one.kind in ("ScaledObject", "HorizontalPodAutoscaler"):
@@ -39,14 +41,8 @@ def check(documents: Sequence[Document]) -> None:
 
 def _pods(documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
     """The labels of every kind of pod that the documents make."""
+    yield from (labels for labels, _ in ray_pods(documents))
     for one in documents:
-        if cluster := Cluster.of(one):
-            for group in cluster.groups:
-                labels = group.get("template", "metadata", "labels") or {}
-                yield {
-                    "ray.io/is-ray-node": "yes",
-                    "ray.io/node-type": "head" if group.head else "worker",
-                } | labels
         labels = get(one.data, "spec", "template", "metadata", "labels")
         if isinstance(labels, dict):
             yield labels

@@ -83,6 +83,14 @@ class Group:
         return most if isinstance(most, int) else math.inf
 
     @property
+    def least(self) -> int:
+        """How many pods there are at any rate."""
+        if self.head:
+            return 1
+        least = self.get("minReplicas")
+        return least if isinstance(least, int) else 0
+
+    @property
     def offers(self) -> dict[str, float]:
         """What a pod gives to Ray: `num_cpus`, `num_gpus`, and its own resources."""
         params = self.get("rayStartParams") or {}

@@ -111,7 +111,9 @@ def test_a_side_too_slow_for_the_loop_is_named(server: Server, tmp_path: Path) -
     with proxy(server.http_port, Faults(1.0)) as slow:
         targets = ("--target", f"plain={server.url}", "--target", f"slow={slow}")
         text = compare(tmp_path, *targets, "--cases", "identity/http", *SHORT, code=1)
-    assert "slow can't be measured: identity over HTTP: no request was sent and answered in 0.5 s" in text
+    assert (
+        "slow can't be measured: identity over HTTP: no request was sent and answered in 0.5 s" in text
+    )
 
 
 def test_a_wrong_answer_is_refused(server: Server, tmp_path: Path) -> None:

@@ -149,6 +149,26 @@ def test_what_must_fit_together(tmp_path: Path) -> None:
     assert "minAvailabel: unknown field; did you mean minAvailable?" in text
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (
+            "maxUnavailable: 1",
+            "6: spec.maxUnavailable: maxUnavailable: 1 needs a scale subresource",
+        ),
+        ("minAvailable: 50%", "6: spec.minAvailable: minAvailable: 50% needs a scale subresource"),
+        ("minAvailable: 2", "6: spec.minAvailable: 2 of the 2 pods that there are at least must stay"),
+    ],
+)
+def test_budgets_that_stop_every_drain(tmp_path: Path, spec: str, expected: str) -> None:
+    budget = (ROOT / "configs/k8s/base/budget.yaml").read_text().partition("apiVersion")
+    service = (ROOT / "rayservice.yaml").read_text()
+    text = f"{budget[1]}{budget[2]}"
+    assert found(tmp_path, f"{text}---\n{service}") == []
+    broken = text.replace("minAvailable: 1", spec)
+    assert expected in said(found(tmp_path, f"{broken}---\n{service}"))
+
+
 def test_lists_are_taken_apart_with_their_lines(tmp_path: Path) -> None:
     item = "- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n  spek: {}\n"
     text = f"apiVersion: v1\nkind: List\nitems:\n{item}"
