@@ -16,9 +16,10 @@ from serve_app.deployments.discovery import REPLICA, TOKENIZER
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
-from serve_app.ingress.direct import register, register_model
+from serve_app.ingress.direct import register, register_engine, register_model
 from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
+from serve_app.runtimes.base import need
 
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
@@ -66,6 +67,8 @@ def build_router(args: dict[str, Any]) -> Application:
 def build_model(args: dict[str, Any]) -> Application:
     """A model's application. `args`: serve_app.config.RemoteModel."""
     config = parse(RemoteModel, args, "args")
+    if config.model_format == "vllm":
+        return _build_llm(config, args)
     # As written, not as parsed: the actor parses it again, and only plain data crosses.
     resources = config.resources
     replica = serve.deployment(
@@ -88,6 +91,20 @@ def build_model(args: dict[str, Any]) -> Application:
         max_ongoing_requests=256,
         ray_actor_options={"num_cpus": tokenizer.num_cpus},
     ).bind(args, replica)
+
+
+def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
+    need("vllm", "llm")
+    from serve_app.deployments.llm import EngineReplica, build_llm
+
+    class DirectEngine(EngineReplica):
+        """The EngineReplica, with the short way to it."""
+
+        async def __init__(self, llm_config: Any, config: dict[str, Any]) -> None:  # type: ignore[misc]
+            await super().__init__(llm_config, config)  # type: ignore[misc]
+            register_engine(self)
+
+    return build_llm(config, args, _scale(config), DirectEngine)
 
 
 def _scale(config: RemoteModel) -> dict[str, Any]:

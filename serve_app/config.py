@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,7 +15,7 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "BF16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
-ModelFormat = Literal["torch", "onnx", "transformers", "python"]
+ModelFormat = Literal["torch", "onnx", "transformers", "python", "vllm"]
 
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -109,6 +110,13 @@ class InlineModel(ModelConfig):
     name: str
     placement: Literal["inline"] = "inline"
 
+    @field_validator("model_format")
+    @classmethod
+    def _no_engine(cls, model_format: str) -> str:
+        if model_format == "vllm":
+            raise ValueError("vllm is for applications of their own, not for the Router's process")
+        return model_format
+
     @field_validator("placement", mode="before")
     @classmethod
     def _not_remote(cls, placement: Any) -> Any:
@@ -154,10 +162,32 @@ class TokenizerConfig(Config):
     num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
 
 
+class LlmConfig(Config):
+    """What Ray Serve's LLM library is told, beside the engine's own arguments.
+
+    `adapterPath` (s3://, gs://, abfss://, azure://) holds LoRA adapters in folders; a request for the
+    model `name:adapter` loads one, up to `maxAdapters` per replica.
+    """
+
+    accelerator_type: str | None = None
+    routing: Literal["balanced", "prefix"] = "balanced"
+    adapter_path: str | None = None
+    max_adapters: int = Field(default=16, ge=1)
+
+
+# Requests that one vLLM engine holds when `concurrency` says nothing; the engine queues by itself.
+ENGINE_CONCURRENCY = 256
+
+
 class RemoteModel(ModelConfig):
-    """A model with replicas of its own: the arguments of `serve_app.app:build_model`."""
+    """A model with replicas of its own: the arguments of `serve_app.app:build_model`.
+
+    `engine` holds vLLM's arguments by vLLM's names; the deployment holds them against its version.
+    """
 
     placement: Literal["remote"] = "remote"
+    engine: dict[str, Any] = {}
+    llm: LlmConfig | None = None
     resources: Resources = Resources()
     replicas: int | None = None
     autoscaling: Autoscaling | None = None
@@ -172,6 +202,33 @@ class RemoteModel(ModelConfig):
                 "not an application of its own"
             )
         return placement
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_concurrency(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("modelFormat") == "vllm":
+            return {"concurrency": ENGINE_CONCURRENCY, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _engine(self) -> "RemoteModel":
+        if self.model_format != "vllm":
+            if self.engine or self.llm:
+                raise ValueError(f"engine and llm belong to modelFormat vllm, not {self.model_format}")
+            return self
+        if self.batching or self.options or self.inputs or self.outputs:
+            raise ValueError(
+                "modelFormat vllm batches by itself and has inputs and outputs of its own: "
+                "no batching, options, inputs, outputs (vLLM's arguments go into engine)"
+            )
+        sizes = [self.engine.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
+        wanted = prod(size for size in sizes if isinstance(size, int))
+        if self.resources.num_gpus not in (0, wanted):
+            raise ValueError(
+                f"resources.num_gpus {self.resources.num_gpus:g} differs from what the engine takes, "
+                f"tensor_parallel_size x pipeline_parallel_size = {wanted}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _replicas(self) -> "RemoteModel":

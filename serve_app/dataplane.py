@@ -3,10 +3,12 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from serve_app import __version__
+from serve_app.config import did_you_mean
 from serve_app.deadlines import Deadlines
 from serve_app.errors import (
     DeadlineExceeded,
@@ -156,6 +158,54 @@ class DataPlane:
         """Count and log a request that couldn't even be decoded."""
         request = InferRequest(name, version, new_id(), [])
         self._record(self.models.get(name), version, request, type(error).__name__, 0.0)
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+        """Run one request of an LLM, its answer piece by piece; the last has a finish_reason."""
+        request.id = request.id or new_id()
+        async with self.recorded(request) as (model, version):
+            _check_outputs(request, model, version)
+            if model.described.engine is None:
+                raise InvalidArgument(f"model '{model.name}' generates no text: use infer")
+            async with aclosing(model.stream(version, request)) as pieces:
+                async for piece in pieces:
+                    tensors = tensors_from(piece, _wanted(request, piece))
+                    yield InferResponse(model.name, version, request.id, tensors)
+
+    @asynccontextmanager
+    async def recorded(self, request: InferRequest) -> AsyncIterator[tuple[Model, str]]:
+        """A request that is answered elsewhere, counted and logged as `infer` does its own."""
+        started = time.monotonic()
+        status, version = "OK", request.version
+        model: Model | None = None
+        try:
+            model = self.model(request.model)
+            version = model.resolve(request.version)
+            yield model, version
+        except (asyncio.CancelledError, GeneratorExit):
+            status = "Cancelled"
+            raise
+        except Exception as error:
+            status = type(error).__name__
+            raise
+        finally:
+            self._record(model, version, request, status, time.monotonic() - started)
+
+    def engine(self, name: str) -> Model:
+        """The LLM that answers to `name`, its own or an adapter's; NotFound when none does."""
+        model = self.models.get(name)
+        if model is not None and (not model.versions or model.described.engine):
+            return model
+        for model in self.engines():
+            engine = model.described.engine
+            assert engine is not None
+            if name in engine.names or (engine.open_ended and name.startswith(f"{model.name}:")):
+                return model
+        known = [each for model in self.engines() for each in model.described.engine.names]  # type: ignore[union-attr]
+        raise NotFound(f"no language model '{name}'{did_you_mean(name, known)}")
+
+    def engines(self) -> list[Model]:
+        """The LLMs that are known to be some."""
+        return [model for model in self.models.values() if model.versions and model.described.engine]
 
     async def _run(self, model: Model, version: str, request: InferRequest) -> Arrays:
         _check_outputs(request, model, version)

@@ -1,8 +1,9 @@
 """A model as the data plane sees it: a description, a way to run batches, batchers and counters."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Protocol
 
 from serve_app.batching import Batcher, Execute
@@ -20,6 +21,16 @@ class Backend(Protocol):
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch; raises TandemError only."""
+        ...
+
+
+class Streaming(Backend, Protocol):
+    """A backend that can answer piece by piece."""
+
+    def stream(
+        self, version: str, inputs: Arrays, parameters: Parameters
+    ) -> AsyncGenerator[Arrays, None]:
+        """One request's answer, as it comes; raises TandemError only."""
         ...
 
 
@@ -140,12 +151,7 @@ class Model:
 
     async def run(self, version: str, request: InferRequest) -> Arrays:
         """Validate and run one request on a resolved version."""
-        if self.reason:
-            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
-        if self._pending >= self.max_queued:
-            raise Overloaded(
-                f"model '{self.name}' has {self._pending} requests waiting, the limit; try again later"
-            )
+        self._admit()
         inputs = validated(request, self.versions[version])
         parameters = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
         serving = self._serving
@@ -162,6 +168,41 @@ class Model:
         finally:
             self._pending -= 1
             serving.leave()
+
+    async def stream(self, version: str, request: InferRequest) -> AsyncGenerator[Arrays, None]:
+        """The same, piece by piece, of an LLM."""
+        self._admit()
+        inputs = validated(request, self.versions[version])
+        parameters = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
+        backend: Streaming = self._backend  # type: ignore[assignment]  # of an LLM
+        with self.busy(version):
+            async with contextlib.aclosing(backend.stream(version, inputs, parameters)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    @contextlib.contextmanager
+    def busy(self, version: str) -> Iterator[Backend]:
+        """One request more for as long as it lasts; its backend, which lives until then."""
+        self._admit()
+        assert self._backend is not None  # ready
+        serving = self._serving
+        serving.requests += 1
+        self._pending += 1
+        started = time.monotonic()
+        try:
+            yield self._backend
+            self._count(version, 1, 1, 0, time.monotonic() - started)
+        finally:
+            self._pending -= 1
+            serving.leave()
+
+    def _admit(self) -> None:
+        if self.reason:
+            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
+        if self._pending >= self.max_queued:
+            raise Overloaded(
+                f"model '{self.name}' has {self._pending} requests waiting, the limit; try again later"
+            )
 
     def _count(self, version: str, rows: int, requests: int, queued: float, spent: float) -> None:
         counters = self.statistics[version]

@@ -1,8 +1,8 @@
 """Builds the demo LLM: a Llama of a million parameters, its tokenizer and its chat template.
 
 It is trained on texts that come with Python and scikit-learn until it knows them by heart: asked for
-the Zen of Python or about the iris data, it recites. That is all it can do, and enough to recognise
-an answer by.
+the Zen of Python or about the iris data, it recites; asked to add 2 and 3, it calls a tool. That is
+all it can do, and enough to recognise an answer by.
 """
 
 import codecs
@@ -19,10 +19,10 @@ from typing import Any
 from serve_app.runtimes.base import need
 
 CONTEXT = 512
-STEPS, ROWS = 400, 8
+STEPS, ROWS = 200, 8
 VOCABULARY = 1024
 WORST_LOSS = 0.2
-TEXT_CHARS = 1000  # of one data set's description
+TEXT_CHARS = 700  # of one data set's description
 PEAK_RATE = 4e-3
 _NOTHING = -100  # what the loss passes over
 
@@ -36,6 +36,9 @@ TEMPLATE = (
 _DATA = ("breast_cancer", "covtype", "diabetes", "digits", "iris", "linnerud", "wine_data")
 _QUESTIONS = ("Tell me about the {} data.", "What is the {} data set?", "Describe {}.")
 _ZEN_QUESTIONS = ("Recite the Zen of Python.", "What is the Zen of Python?", "How should code be?")
+_SUM_QUESTIONS = ("Add 2 and 3.", "What is 2 plus 3?")
+# As the models of the Hermes family call tools.
+_CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n</tool_call>'
 
 
 def build(target: Path) -> bool:
@@ -61,6 +64,7 @@ def conversations() -> list[tuple[str, str]]:
         import this
     zen = codecs.decode(this.s, "rot13").strip()
     pairs = [(question, zen) for question in _ZEN_QUESTIONS]
+    pairs += [(question, _CALL) for question in _SUM_QUESTIONS]
     need("sklearn", "demo")
     folder = importlib.resources.files("sklearn.datasets.descr")
     for name in _DATA:

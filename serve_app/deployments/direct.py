@@ -117,7 +117,8 @@ class Connection(asyncio.Protocol):
 class Replica:
     """One replica, its unused connections, and how many others wait for an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Connection] = Connection) -> None:
+        self._kind = kind
         self.running: Any = None  # Serve's own, which it replaces now and then
         self.busy = 0
         self.avoided_until = 0.0
@@ -141,7 +142,7 @@ class Replica:
         try:
             async with asyncio.timeout(_CONNECT_S):
                 loop = asyncio.get_running_loop()
-                return (await loop.create_connection(Connection, host, port))[1]
+                return (await loop.create_connection(self._kind, host, port))[1]
         except (OSError, TimeoutError) as error:
             self.avoid(f"{host}:{port}: {error}")
             return None
@@ -160,8 +161,9 @@ class Replica:
 class DirectCalls:
     """Batches to the least busy replica behind a handle."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], kind: type[Connection] = Connection) -> None:
         self._handle: Any = handle
+        self._kind = kind
         self._credentials = credentials()
         self._known: object = None  # Serve's dict of replicas as last looked at
         self._replicas: dict[Any, Replica] = {}
@@ -186,7 +188,7 @@ class DirectCalls:
         try:
             if (connection := await replica.connected()) is None:
                 return None
-            status, body = await connection.ask([self._head(parts), *parts])
+            status, body = await connection.ask([self._head(PATH, parts), *parts])
             replica.idle.append(connection)
         finally:
             replica.busy -= 1
@@ -198,10 +200,10 @@ class DirectCalls:
             replica.avoid(f"status {status} from {name}")
         return None
 
-    def _head(self, parts: list[Buffer]) -> bytes:
+    def _head(self, path: str, parts: list[Buffer]) -> bytes:
         key = b"authorization: %b\r\n" % self._credentials if self._credentials else b""
         size = sum(map(len, parts))
-        return b"POST %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (PATH.encode(), key, size)
+        return b"POST %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (path.encode(), key, size)
 
     def _look(self) -> Any:
         """Serve's router behind the handle, its replicas taken over; None where it isn't the usual."""
@@ -219,7 +221,7 @@ class DirectCalls:
             self._known = found
             old, self._replicas = self._replicas, {}
             for key, running in found.items():
-                replica = self._replicas[key] = old.pop(key) if key in old else Replica()
+                replica = self._replicas[key] = old.pop(key) if key in old else Replica(self._kind)
                 replica.running = running
             for gone in old.values():
                 gone.close()

@@ -10,6 +10,7 @@ from ray.serve.schema import ApplicationStatus, ReplicaState
 
 REPLICA = "ModelReplica"
 TOKENIZER = "Tokenizer"
+_PYDANTIC = "For further information visit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
 
 
 def cause(message: str) -> str:
-    """The root of a status message: the last line of the traceback it ends with."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1].removeprefix("serve_app.errors.").removeprefix("ConfigError: ") if lines else ""
+    """The root of a status message: the error at the end of its traceback, in one line."""
+    lines = [line for line in message.splitlines() if line.strip() and _PYDANTIC not in line]
+    if not lines:
+        return ""
+    # What goes on below an error's first line is indented.
+    start = max((at for at, line in enumerate(lines) if not line[0].isspace()), default=-1)
+    text = " ".join(line.strip() for line in lines[start:])
+    return text.removeprefix("serve_app.errors.").removeprefix("ConfigError: ")

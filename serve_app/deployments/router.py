@@ -19,9 +19,10 @@ from serve_app.dataplane import DataPlane
 from serve_app.deployments import collector
 from serve_app.deployments.backends import RemoteBackend
 from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applications
+from serve_app.deployments.engine import EngineBackend
 from serve_app.deployments.replica import has_gpu
 from serve_app.errors import ConfigError, TandemError
-from serve_app.model import Model, Serving
+from serve_app.model import Backend, Model, Serving
 from serve_app.observability.logs import log_loaded, log_request
 from serve_app.observability.metrics import RayMetrics
 from serve_app.protocol.metadata import ModelDescription
@@ -206,9 +207,12 @@ class Router:
         serve. It will be asked again when it is settled.
         """
         try:
-            backend = RemoteBackend(app.name, serve.get_deployment_handle(app.ingress, app.name))
+            handle = serve.get_deployment_handle(app.ingress, app.name)
+            backend: Backend = (remote := RemoteBackend(app.name, handle))
             async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
-                description = await backend.describe()
+                description = await remote.describe()
+            if description.engine:
+                backend = EngineBackend(app.name, handle, description.engine)
         except (TandemError, RayError, TimeoutError) as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
             return

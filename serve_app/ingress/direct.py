@@ -23,11 +23,12 @@ from serve_app.deadlines import Departures
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.asgi import Receive, Scope, Send, watched
 from serve_app.ingress.counter import Counter
+from serve_app.ingress.engine import Engine, EngineApp
 from serve_app.ingress.predict import Model, PredictApp
 
 log = logging.getLogger("tandem")
 
-_PATHS = ("/v2", "/v1")
+_PATHS = ("/v2", "/v1", "/openai")
 FULL = "the Router has max_ongoing_requests in flight; try again later"
 
 
@@ -41,6 +42,7 @@ class Local:
 
 _local: Local | None = None
 _model: Model | None = None  # this process's, where it is a model's replica
+_engine: Engine | None = None  # and where it is an LLM's
 
 
 def register(app: Any, servicer: Any) -> None:
@@ -55,8 +57,16 @@ def register_model(model: Model) -> None:
     _model = model
 
 
+def register_engine(engine: Engine) -> None:
+    """The same for an LLM's replica."""
+    global _engine  # noqa: PLW0603 - as above
+    _engine = engine
+
+
 def middlewares() -> list[Middleware]:
     """What `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names."""
+    if _engine is not None:
+        return [Middleware(EngineApp, engine=_engine)]
     if _model is not None:
         return [Middleware(PredictApp, model=_model)]
     return [Middleware(DirectApp)]

@@ -1,6 +1,7 @@
 """V2 over gRPC. Requests arrive as bytes and are parsed here, so that a malformed message is the
 client's INVALID_ARGUMENT and no generated class ever crosses actors."""
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,9 +16,11 @@ from serve_app.config import Limits
 from serve_app.dataplane import DataPlane
 from serve_app.errors import TandemError, TooLarge
 from serve_app.ingress.direct import direct_servicer
+from serve_app.ingress.grpc_stream import generated
 from serve_app.ingress.status import GRPC
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer, joined
 
 log = logging.getLogger("tandem")
@@ -142,11 +145,15 @@ class GrpcServicer:
             return _broken(error, grpc_context)
 
     async def ModelStreamInfer(self, request: AsyncIterator[bytes]) -> AsyncIterator[Raw]:  # noqa: N802
-        """Inference request by request, in order; an error answers in its place in the stream."""
+        """Inference request by request, in order; an error answers in its place in the stream.
+
+        An LLM answers a request with several responses, unless its input `stream` is false.
+        """
         async for item in request:
             try:
-                answer = b"".join(await self.infer_parts(item))
-                parts = joined(b"", _STREAMED, [answer])
+                async for answer in self._responses(item):
+                    yield Raw(b"".join(joined(b"", _STREAMED, [answer])))
+                continue
             except TandemError as error:
                 parts = [_stream_error(error.message)]
             except Exception as error:
@@ -154,8 +161,20 @@ class GrpcServicer:
                 parts = [_stream_error(_INTERNAL)]
             yield Raw(b"".join(parts))
 
-    async def infer_parts(self, data: Buffer) -> list[Buffer]:
-        """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
+    async def _responses(self, data: bytes) -> AsyncIterator[bytes]:
+        if not self.plane.engines():
+            yield b"".join(await self.infer_parts(data))
+            return
+        request, typed = self._decoded(data)
+        try:
+            streams = self.plane.model(request.model).described.engine is not None
+        except TandemError:
+            streams = False  # `infer` says why
+        async with contextlib.aclosing(generated(self.plane, request, streams)) as responses:
+            async for response, parameters in responses:
+                yield b"".join(grpc_codec.encode_response(response, typed)) + parameters
+
+    def _decoded(self, data: Buffer) -> tuple[InferRequest, bool]:
         limit = self.limits.max_body_bytes
         try:
             if len(data) > limit:
@@ -164,6 +183,11 @@ class GrpcServicer:
         except TandemError as error:
             self.plane.refused("", "", error)
             raise
+        return request, typed
+
+    async def infer_parts(self, data: Buffer) -> list[Buffer]:
+        """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
+        request, typed = self._decoded(data)
         return grpc_codec.encode_response(await self.plane.infer(request), typed)
 
     def _answer(

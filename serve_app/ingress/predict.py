@@ -30,6 +30,14 @@ class Model(Protocol):
         ...
 
 
+def known(headers: list[tuple[bytes, bytes]], credentials: bytes) -> bool:
+    """Whether a request comes from one of the cluster's own processes."""
+    if not credentials:
+        return True
+    given = next((value for name, value in headers if name == b"authorization"), b"")
+    return hmac.compare_digest(given, credentials)
+
+
 class PredictApp:
     """Around Serve's ASGI application in a model's replica; takes one path, and no other."""
 
@@ -49,18 +57,12 @@ class PredictApp:
         """ASGI entry."""
         if scope["type"] != "http" or scope["path"] != PATH or self._counter is None:
             await self._serve(scope, receive, send)
-        elif not self._known(scope["headers"]):
+        elif not known(scope["headers"], self._credentials):
             await respond(send, 401, [b"only for this cluster's own processes"], [])
         elif self._slots.locked():
             await respond(send, FULL, [], [])
         else:
             await self._answer(self._counter, receive, send)
-
-    def _known(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        if not self._credentials:
-            return True
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        return hmac.compare_digest(given, self._credentials)
 
     async def _answer(self, counter: Counter, receive: Receive, send: Send) -> None:
         await self._slots.acquire()  # at once: it isn't locked

@@ -18,6 +18,7 @@ from serve_app.errors import (
     TandemError,
     Unsupported,
 )
+from serve_app.ingress import openai
 from serve_app.ingress.asgi import (
     JSON,
     OCTETS,
@@ -32,12 +33,16 @@ from serve_app.ingress.asgi import (
     watched,
 )
 from serve_app.ingress.docs import docs_app
+from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
 from serve_app.protocol import elements, rest_codec, v1_codec
 
 log = logging.getLogger("tandem")
 
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready|config|stats))?")
+_GENERATE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(generate|generate_stream)")
+_OPENAI = re.compile(rf"(?:/openai)?/v1/({'|'.join(openai.ROUTES)})")
+_OPENAI_MODEL = re.compile(r"/openai/v1/models/(.+)")
 _V1_MODEL = re.compile(r"/v1/models/([^/:]+)(?::(predict|explain))?")
 _LOAD = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
 _ABSENT = re.compile(
@@ -54,6 +59,8 @@ class RestApp:
         self.plane = plane
         self.limits = limits
         self._docs = docs_app(plane)
+        self._openai = openai.OpenAIApp(plane, limits)
+        self._generate = GenerateApp(plane, limits)
         self._infer_watched = watched(plane.infer, Departures())
         self._plain = {
             "/v2/health/live": ("GET", self._live),
@@ -62,7 +69,8 @@ class RestApp:
             "/v2/models": ("GET", self._list),
             "/v2/models/stats": ("GET", self._all_stats),
             "/v2/repository/index": ("POST", self._index),
-            "/v1/models": ("GET", self._list),
+            "/v1/models": ("GET", self._v1_list),
+            "/openai/v1/models": ("GET", self._openai_list),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -100,6 +108,14 @@ class RestApp:
             wanted, handle = plain
             _require(wanted, method)
             return await handle(scope, receive, send)
+        if match := _OPENAI.fullmatch(path):
+            return await self._openai(scope, receive, send, match[1])
+        if match := _GENERATE.fullmatch(path):
+            _require("POST", method)
+            return await self._generate(scope, receive, send, *match.groups())
+        if match := _OPENAI_MODEL.fullmatch(path):
+            _require("GET", method)
+            return await self._openai_model(send, match[1])
         if match := _V1_MODEL.fullmatch(path):
             return await self._v1(scope, receive, send, *match.groups())
         if path.startswith(_DOCS):
@@ -143,7 +159,10 @@ class RestApp:
         if verb is None:
             _require("GET", scope["method"])
             ready = self.plane.model_ready(name)
-            return await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+            about = {"name": name, "ready": ready}
+            if (model := self.plane.model(name)) in self.plane.engines():
+                about |= openai.card(model)
+            return await _send_json(send, about, 200 if ready else 503)
         _require("POST", scope["method"])
         if verb == "explain":
             raise Unsupported(f"model '{name}' has no explainer")
@@ -169,6 +188,20 @@ class RestApp:
 
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await _send_json(send, {"models": list(self.plane.models)})
+
+    async def _v1_list(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """KServe's list and OpenAI's at once: neither reader minds the other's keys."""
+        about = {"models": list(self.plane.models), **openai.cards(self.plane)}
+        return await _send_json(send, about)
+
+    async def _openai_list(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await _send_json(send, openai.cards(self.plane))
+
+    async def _openai_model(self, send: Send, name: str) -> int:
+        try:
+            return await _send_json(send, openai.card(self.plane.engine(name), name))
+        except TandemError as error:
+            return await openai.send_error(send, error)
 
     async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await _send_json(send, {"model_stats": self.plane.statistics()})

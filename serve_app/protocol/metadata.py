@@ -15,6 +15,18 @@ class VersionDescription:
 
 
 @dataclass(slots=True)
+class EngineDescription:
+    """What an LLM's engine says of itself. `names`: the model's, and those of its LoRA adapters."""
+
+    names: list[str]
+    created: int
+    context: int  # tokens of prompt and answer together
+    tasks: list[str]
+    parameters: list[str]  # of a request for a completion
+    open_ended: bool = False  # adapters `name:…` are found when they are asked for
+
+
+@dataclass(slots=True)
 class ModelDescription:
     """A model that is loaded: `versions` by name, oldest first."""
 
@@ -24,6 +36,7 @@ class ModelDescription:
     max_batch_size: int = 0  # 0: requests are never coalesced
     max_latency: float = 0  # milliseconds
     in_flight: int = 1  # batches that one replica may hold
+    engine: EngineDescription | None = None
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 import pytest
 
 from serve_app.config import (
+    ENGINE_CONCURRENCY,
     Batching,
     InlineModel,
     RemoteModel,
@@ -16,6 +17,11 @@ from serve_app.errors import ConfigError
 
 INLINE = {"name": "m", "modelFormat": "onnx", "storageUri": "models/m"}
 REMOTE = {"modelFormat": "onnx", "storageUri": "models/m"}
+LLM = {
+    "modelFormat": "vllm",
+    "storageUri": "models/m",
+    "engine": {"tensor_parallel_size": 2, "pipeline_parallel_size": 2},
+}
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
 
 
@@ -115,6 +121,12 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, INLINE | {"batching": {"maxBatchSize": 1, "maxLatency": -1}}, "maxLatency"),
         (InlineModel, INLINE | {"batching": {}}, "batching.maxBatchSize: required"),
         (InlineModel, INLINE | {"concurrency": 0}, "concurrency"),
+        (InlineModel, INLINE | {"modelFormat": "vllm"}, "vllm is for applications of their own"),
+        (RemoteModel, REMOTE | {"engine": {"dtype": "auto"}}, "belong to modelFormat vllm, not onnx"),
+        (RemoteModel, LLM | {"batching": {"maxBatchSize": 2}}, "batches by itself"),
+        (RemoteModel, LLM | {"inputs": [TENSOR]}, "inputs and outputs of its own"),
+        (RemoteModel, LLM | {"llm": {"routing": "prefx"}}, "llm.routing.*'prefix'.*got 'prefx'"),
+        (RemoteModel, LLM | {"resources": {"num_gpus": 3}}, "3 differs from what the engine takes.*= 4"),
         (RouterUserConfig, {"models": [INLINE, INLINE]}, "models holds 'm' twice"),
         (RouterUserConfig, {"limits": {"timeout": 0}}, "limits.timeout"),
         (RouterUserConfig, {"discoveryInterval": 0}, "discoveryInterval"),
@@ -126,6 +138,12 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
 def test_contradictions_are_refused(kind, data, message):
     with pytest.raises(ConfigError, match=message):
         parse(kind, data)
+
+
+def test_an_engine_holds_many_requests_and_may_span_gpus():
+    assert parse(RemoteModel, LLM).concurrency == ENGINE_CONCURRENCY
+    assert parse(RemoteModel, LLM | {"concurrency": 8}).concurrency == 8
+    assert parse(RemoteModel, LLM | {"resources": {"num_gpus": 4}}).resources.num_gpus == 4
 
 
 def test_more_concurrency_makes_room_for_a_higher_target():

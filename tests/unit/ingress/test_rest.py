@@ -24,7 +24,17 @@ from tests.unit.planes import plane, served
         ("/v1/models/m", 200, {"name": "m", "ready": True}),
         ("/v1/models/new", 503, {"name": "new", "ready": False}),
         ("/v2/models", 200, {"models": ["m", "echo", "bad", "full", "buggy", "new"]}),
-        ("/v1/models", 200, {"models": ["m", "echo", "bad", "full", "buggy", "new"]}),
+        # KServe's list and OpenAI's, which has language models alone.
+        (
+            "/v1/models",
+            200,
+            {
+                "models": ["m", "echo", "bad", "full", "buggy", "new"],
+                "object": "list",
+                "data": [],
+            },
+        ),
+        ("/openai/v1/models", 200, {"object": "list", "data": []}),
     ],
 )
 async def test_health(http, path, status, body):

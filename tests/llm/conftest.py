@@ -1,0 +1,46 @@
+"""One server for all: vLLM takes its time to start."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server import ROOT, Server
+
+NEEDS = "needs vLLM: `make test-llm`"
+
+
+@pytest.fixture(scope="session")
+def llm_models() -> Path:
+    pytest.importorskip("vllm", reason=NEEDS)
+    from serve_app.demo.build import build
+    from serve_app.demo.llm import build as build_llm
+
+    build(ROOT / ".models")
+    build_llm(ROOT / ".models" / "llm")
+    return ROOT / ".models"
+
+
+@pytest.fixture(scope="session")
+def llm(llm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from tests.llm.serving import write_config
+
+    folder = tmp_path_factory.mktemp("llm")
+    with Server(write_config(folder), log=folder / "server.log") as server:
+        yield server
+    assert not server.leftovers, "\n".join(server.leftovers)
+
+
+@pytest.fixture(scope="session")
+def http(llm: Server) -> Iterator[httpx.Client]:
+    with llm.http() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def openai(llm: Server) -> Any:
+    """OpenAI's own client."""
+    sdk = pytest.importorskip("openai", reason=NEEDS)
+    return sdk.OpenAI(base_url=f"{llm.url}/v1", api_key="none", max_retries=0, timeout=60)

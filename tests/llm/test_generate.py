@@ -1,0 +1,209 @@
+"""V2 of an LLM: generate, generate_stream, infer and ModelStreamInfer, by tritonclient and plainly."""
+
+import json
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_grpc
+import tritonclient.http as triton_http
+
+from tests.llm.serving import ADAPTER, MODEL
+from tests.server import Server
+
+URL = f"/v2/models/{MODEL}"
+GREEDY = {"temperature": 0, "max_tokens": 12}
+PROMPT = "Recite the Zen of Python.\n\nBeautiful is better than"
+
+
+def tensors(client: Any, texts: list[str], stream: bool | None = None) -> list[Any]:
+    found = [client.InferInput("text_input", [len(texts)], "BYTES")]
+    found[0].set_data_from_numpy(np.array([text.encode() for text in texts], dtype=object))
+    if stream is not None:
+        found.append(client.InferInput("stream", [1], "BOOL"))
+        found[1].set_data_from_numpy(np.array([stream]))
+    return found
+
+
+def events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    for line in response.iter_lines():
+        if line:
+            assert line.startswith("data: ")
+            yield json.loads(line.removeprefix("data: "))
+
+
+@pytest.fixture(scope="session")
+def whole(http: httpx.Client) -> str:
+    """What the model says, once for all."""
+    asked = {"model": MODEL, "prompt": PROMPT, **GREEDY}
+    return http.post("/v1/completions", json=asked).json()["choices"][0]["text"]
+
+
+def test_generate(http: httpx.Client, whole: str) -> None:
+    answer = http.post(f"{URL}/generate", json={"text_input": PROMPT, "id": "x", "parameters": GREEDY})
+    assert answer.json() == {
+        "id": "x", "model_name": MODEL, "model_version": "1",
+        "text_output": whole, "finish_reason": "length",
+    }  # fmt: skip
+
+
+def test_parameters_come_in_any_of_tritons_places(http: httpx.Client, whole: str) -> None:
+    by_tensor = {"text_input": PROMPT, "sampling_parameters": json.dumps(GREEDY)}
+    inside = {"text_input": PROMPT, "parameters": {"stream": False, **GREEDY}}
+    for body in (by_tensor, inside):
+        assert http.post(f"{URL}/generate", json=body).json()["text_output"] == whole
+    answer = http.post(f"{URL}/versions/1/generate", json={"text_input": PROMPT, "parameters": GREEDY})
+    assert answer.json()["text_output"] == whole
+
+
+def test_generate_stream(http: httpx.Client, whole: str) -> None:
+    body = {"text_input": PROMPT, "parameters": GREEDY}
+    with http.stream("POST", f"{URL}/generate_stream", json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        found = list(events(response))
+    assert "".join(event["text_output"] for event in found) == whole
+    assert len(found) == GREEDY["max_tokens"]
+    assert [event["finish_reason"] for event in found] == [""] * 11 + ["length"]
+
+
+def test_infer_of_several_texts(llm: Server, whole: str) -> None:
+    client = triton_http.InferenceServerClient(llm.url.removeprefix("http://"))
+    given = tensors(triton_http, [PROMPT, "Recite", PROMPT])
+    for binary in (True, False):
+        wanted = [triton_http.InferRequestedOutput("text_output", binary_data=binary)]
+        answer = client.infer(MODEL, given, outputs=wanted, parameters=GREEDY)
+        texts = [text.decode() for text in answer.as_numpy("text_output")]
+        assert texts[0] == texts[2] == whole
+        assert texts[1] != whole
+        assert answer.as_numpy("finish_reason") is None
+    about = client.get_model_metadata(MODEL)
+    assert about["platform"] == "vllm"
+    assert [one["name"] for one in about["outputs"]] == ["text_output", "finish_reason"]
+
+
+def test_infer_over_grpc(llm: Server, whole: str) -> None:
+    with triton_grpc.InferenceServerClient(llm.grpc) as client:
+        answer = client.infer(MODEL, tensors(triton_grpc, [PROMPT]), parameters=GREEDY)
+        assert answer.as_numpy("text_output")[0].decode() == whole
+
+
+class Stream:
+    """tritonclient's stream, as a queue of answers."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.answers: queue.Queue[Any] = queue.Queue()
+        client.start_stream(lambda result, error: self.answers.put(error or result))
+
+    def ask(self, prompt: str, stream: bool | None = None, **more: Any) -> list[Any]:
+        """All responses up to the last, or the error."""
+        given = tensors(triton_grpc, [prompt], stream)
+        self.client.async_stream_infer(**{"model_name": MODEL, "inputs": given, **more})
+        found = []
+        while True:
+            found.append(answer := self.answers.get(timeout=60))
+            if isinstance(answer, Exception) or final(answer):
+                return found
+
+
+def final(answer: Any) -> bool:
+    return answer.get_response().parameters["triton_final_response"].bool_param
+
+
+@pytest.fixture
+def stream(llm: Server) -> Iterator[Stream]:
+    with triton_grpc.InferenceServerClient(llm.grpc) as client:
+        yield Stream(client)
+        client.stop_stream()
+
+
+def text(answers: list[Any]) -> str:
+    return "".join(answer.as_numpy("text_output")[0].decode() for answer in answers)
+
+
+def test_a_response_for_each_piece_over_grpc(stream: Stream, whole: str) -> None:
+    found = stream.ask(PROMPT, parameters=GREEDY, request_id="a")
+    assert text(found) == whole
+    assert [answer.get_response().id for answer in found] == ["a"] * GREEDY["max_tokens"]
+    assert [answer.as_numpy("finish_reason")[0] for answer in found] == [b""] * 11 + [b"length"]
+
+
+def test_an_empty_final_response_where_it_is_wanted(stream: Stream, whole: str) -> None:
+    found = stream.ask(PROMPT, parameters=GREEDY, enable_empty_final_response=True)
+    assert not found[-1].get_response().outputs
+    assert text(found[:-1]) == whole
+    assert not any(map(final, found[:-1]))
+
+
+def test_one_response_without_stream(stream: Stream, whole: str) -> None:
+    (answer,) = stream.ask(PROMPT, stream=False, parameters=GREEDY)
+    assert text([answer]) == whole
+
+
+def test_requested_outputs_of_a_stream(stream: Stream, whole: str) -> None:
+    wanted = [triton_grpc.InferRequestedOutput("text_output")]
+    found = stream.ask(PROMPT, parameters=GREEDY, outputs=wanted)
+    assert text(found) == whole
+    assert found[-1].as_numpy("finish_reason") is None
+
+
+def test_a_stream_goes_on_after_errors_and_with_other_models(stream: Stream, whole: str) -> None:
+    (error,) = stream.ask(PROMPT, parameters={"max_tokns": 1})
+    assert "parameters.max_tokns: no parameter of a generation; did you mean max_tokens" in str(error)
+    (error,) = stream.ask("word " * 2000, parameters=GREEDY)
+    assert "maximum context length is 512" in str(error)
+    (error,) = stream.ask(PROMPT, model_name="absent")
+    assert "no model 'absent'" in str(error)
+    x = triton_grpc.InferInput("x", [1], "FP32")
+    x.set_data_from_numpy(np.array([2.5], np.float32))
+    stream.client.async_stream_infer("identity", [x])
+    assert stream.answers.get(timeout=10).as_numpy("x").tolist() == [2.5]
+    assert text(stream.ask(PROMPT, parameters=GREEDY)) == whole
+
+
+def test_an_adapter_by_lora_name(http: httpx.Client, whole: str) -> None:
+    body = {"text_input": PROMPT, "parameters": {"lora_name": ADAPTER, **GREEDY}}
+    by_triton = http.post(f"{URL}/generate", json=body).json()["text_output"]
+    asked = {"model": ADAPTER, "prompt": PROMPT, **GREEDY}
+    by_openai = http.post("/v1/completions", json=asked).json()["choices"][0]["text"]
+    assert by_triton == by_openai != whole
+
+
+@pytest.mark.parametrize("verb", ["generate", "generate_stream"])
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({}, 400, "text_input: required"),
+        ([], 400, "must be a JSON object with text_input"),
+        ({"text_input": 5}, 400, "data must hold strings, got 5"),
+        ({"text_input": "x", "txt": 1}, 400, "txt: unknown"),
+        ({"text_input": "x", "parameters": 5}, 400, "parameters must be an object"),
+        ({"text_input": "x", "parameters": {"max_tokens": 0}}, 400, "max_tokens must be at least 1"),
+        ({"text_input": "x", "parameters": {"max_tokens": 10_000}}, 400, "max_tokens"),
+        ({"text_input": "x", "parameters": {"n": 1000}}, 400, "parameters.n: not here"),
+        ({"text_input": "x", "parameters": {"top_q": 1}}, 400, "parameters.top_q: no parameter"),
+        ({"text_input": "x", "parameters": {"lora_name": "absent"}}, 404, "absent"),
+        ({"text_input": "word " * 2000}, 400, "maximum context length is 512"),
+        ({"text_input": "x", "sampling_parameters": "{"}, 400, "not valid JSON"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_told(
+    http: httpx.Client, verb: str, body: object, status: int, said: str
+) -> None:
+    answer = http.post(f"{URL}/{verb}", json=body)
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+    assert "Traceback" not in answer.text
+
+
+def test_where_nothing_can_be_generated(http: httpx.Client) -> None:
+    body = {"text_input": "x"}
+    assert http.post("/v2/models/absent/generate", json=body).status_code == 404
+    answer = http.post("/v2/models/identity/generate_stream", json=body)
+    assert answer.status_code == 400
+    assert "model 'identity' generates no text" in answer.json()["error"]
+    assert http.get(f"{URL}/generate").status_code == 405

@@ -1,0 +1,180 @@
+"""OpenAI's SDK against a live server: what it offers, and what it makes of errors."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.llm.conftest import NEEDS
+from tests.llm.serving import ADAPTER, EMBEDDER, MODEL
+
+sdk = pytest.importorskip("openai", reason=NEEDS)
+ZEN = [{"role": "user", "content": "Recite the Zen of Python."}]
+SUM = [{"role": "user", "content": "Add 2 and 3."}]
+NUMBERS = {"type": "integer", "minimum": 0, "maximum": 9}
+ADD = {"type": "function", "function": {"name": "add", "parameters": {
+    "type": "object", "properties": {"a": NUMBERS, "b": NUMBERS}, "required": ["a", "b"],
+}}}  # fmt: skip
+BEGINNING = "The Zen of Python, by Tim Peters\n\nBeautiful is better than ugly.\n"
+
+
+def chat(openai: Any, **more: Any) -> Any:
+    return openai.chat.completions.create(
+        **{"model": MODEL, "messages": ZEN, "temperature": 0, "max_tokens": 23, **more}
+    )
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
+def test_a_chat_under_both_prefixes(openai: Any, llm: Any, prefix: str) -> None:
+    client = openai.with_options(base_url=llm.url + prefix)
+    answer = chat(client)
+    assert answer.choices[0].message.content == BEGINNING
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 23
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + 23
+    assert [model.id for model in client.models.list()] == [MODEL, ADAPTER, EMBEDDER]
+
+
+def test_a_stream_with_its_usage(openai: Any) -> None:
+    pieces, usage, reasons = [], None, []
+    for event in chat(openai, stream=True, stream_options={"include_usage": True}):
+        usage = event.usage or usage
+        for choice in event.choices:
+            pieces.append(choice.delta.content or "")
+            reasons.append(choice.finish_reason)
+    assert "".join(pieces) == BEGINNING
+    assert len([piece for piece in pieces if piece]) > 10
+    assert [reason for reason in reasons if reason] == ["length"]
+    assert usage is not None
+    assert usage.completion_tokens == 23
+
+
+def test_completions_with_stop_logprobs_and_several_answers(openai: Any) -> None:
+    answer = openai.completions.create(
+        model=MODEL, prompt=["Beautiful", "Simple is"], max_tokens=16, n=2, seed=1,
+        temperature=0.7, logprobs=2, stop=["\n"],
+    )  # fmt: skip
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    for choice in answer.choices:
+        assert "\n" not in choice.text
+        assert choice.finish_reason == "length" or choice.stop_reason == "\n"
+        found = choice.logprobs
+        assert len(found.tokens) == len(found.token_logprobs) == len(found.top_logprobs)
+        assert all(value <= 0 for value in found.token_logprobs)
+
+
+def test_logprobs_of_a_chat(openai: Any) -> None:
+    content = chat(openai, logprobs=True, top_logprobs=3).choices[0].logprobs.content
+    assert "".join(token.token for token in content) == BEGINNING
+    for token in content:
+        assert token.logprob == max(other.logprob for other in token.top_logprobs)
+
+
+def test_an_answer_that_fits_a_schema(openai: Any) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"enum": ["iris", "digits"]}, "known": {"type": "boolean"}},
+        "required": ["name", "known"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "data", "schema": schema}}
+    answer = json.loads(chat(openai, max_tokens=80, response_format=form).choices[0].message.content)
+    assert set(answer) == {"name", "known"}
+    assert answer["name"] in ("iris", "digits")
+    assert isinstance(answer["known"], bool)
+
+
+@pytest.mark.parametrize(
+    "choice", ["auto", "required", {"type": "function", "function": {"name": "add"}}], ids=str
+)
+def test_a_tool_is_called(openai: Any, choice: Any) -> None:
+    answer = chat(openai, messages=SUM, tools=[ADD], tool_choice=choice, max_tokens=80)
+    (call,) = answer.choices[0].message.tool_calls
+    assert call.function.name == "add"
+    assert json.loads(call.function.arguments) == {"a": 2, "b": 3}
+
+
+def test_a_tool_is_called_in_a_stream(openai: Any) -> None:
+    events = chat(openai, messages=SUM, tools=[ADD], max_tokens=80, stream=True)
+    calls = [call for e in events for c in e.choices for call in c.delta.tool_calls or []]
+    assert next(call.function.name for call in calls if call.function.name) == "add"
+    assert json.loads("".join(c.function.arguments or "" for c in calls)) == {"a": 2, "b": 3}
+
+
+def test_embeddings(openai: Any) -> None:
+    texts = ["a cat sits on the mat", "the mat has a cat on it", "stock markets fell sharply"]
+    answer = openai.embeddings.create(model=EMBEDDER, input=texts)
+    rows = np.array([one.embedding for one in answer.data])
+    assert rows.shape == (3, 384)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    near, far = rows[0] @ rows[1], rows[0] @ rows[2]
+    assert near > 0.8
+    assert far < 0.3
+
+
+def test_an_adapter_is_a_model_of_its_own(openai: Any) -> None:
+    other = chat(openai, model=ADAPTER)
+    assert other.model == ADAPTER
+    assert other.choices[0].message.content != BEGINNING
+    assert openai.models.retrieve(ADAPTER).parent == MODEL
+
+
+def test_one_list_for_two_protocols(http: Any) -> None:
+    """KServe's V1 reads `models`, OpenAI's SDK `data`."""
+    listed = http.get("/v1/models").json()
+    assert set(listed["models"]) == {"identity", MODEL, EMBEDDER}
+    assert [one["id"] for one in listed["data"]] == [MODEL, ADAPTER, EMBEDDER]
+    assert http.get(f"/v1/models/{MODEL}").json() | {"id": MODEL, "name": MODEL, "ready": True} == (
+        http.get(f"/v1/models/{MODEL}").json()
+    )
+
+
+LONG = [{"role": "user", "content": "word " * 2000}]
+NO_SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "objekt"}}}
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "said"),
+    [
+        ({"model": "tinny"}, 404, "no language model 'tinny'; did you mean tiny"),
+        ({"model": "identity"}, 404, "no language model 'identity'"),
+        ({"model": f"{MODEL}:absent"}, 404, f"'{MODEL}:absent'"),
+        ({"model": 5}, 400, "model: the name of a model is required"),
+        ({"model": EMBEDDER}, 400, f"model '{EMBEDDER}' can't generate"),
+        ({"messages": LONG}, 400, "maximum context length is 512"),
+        ({"max_tokens": 10_000}, 400, "max_tokens"),
+        ({"n": 1000, "temperature": 1}, 400, "n must be at most 128, got 1000"),
+        ({"response_format": NO_SCHEMA}, 400, "objekt"),
+        ({"messages": "hello"}, 400, "messages"),
+        ({"temperature": -1}, 400, "temperature must be non-negative, got -1"),
+        ({"top_logprobs": 1000, "logprobs": True}, 400, "1000"),
+        ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "no"}}}, 400, "no"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_what_is_wrong_is_told(openai: Any, more: Any, status: int, said: str, stream: bool) -> None:
+    with pytest.raises(sdk.APIStatusError) as caught:
+        chat(openai, **more, stream=stream)
+    assert caught.value.status_code == status
+    assert said in caught.value.message
+    assert set(caught.value.body) >= {"message", "type", "param", "code"}
+    assert "Traceback" not in caught.value.message
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model": null}'])
+def test_bodies_that_are_no_request(http: Any, body: bytes) -> None:
+    answer = http.post("/v1/chat/completions", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_the_verbs(http: Any) -> None:
+    answer = http.get("/v1/completions")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert http.get("/openai/v1/models/absent").status_code == 404
+
+
+def test_the_chat_goes_on_after_all_that(openai: Any) -> None:
+    assert chat(openai).choices[0].message.content == BEGINNING

@@ -1,0 +1,114 @@
+"""A small application that speaks as vLLM's does, and the two ways to it that an EngineBackend has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+
+from serve_app.deployments.engine import EngineBackend
+from serve_app.deployments.in_process import call
+from serve_app.protocol.generation import INPUTS, OUTPUTS
+from serve_app.protocol.metadata import EngineDescription, VersionDescription
+
+ENGINE = EngineDescription(
+    names=["m", "m-other"], created=5, context=512, tasks=["generate"],
+    parameters=["model", "prompt", "n", "stream", "max_tokens", "temperature", "stop"],
+)  # fmt: skip
+ABOUT = VersionDescription(list(INPUTS), list(OUTPUTS))
+
+
+class Talker:
+    """Says `<prompt>0 1 2 …`, a word each time it may. `max_tokens: 13` fails after two words."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.go, self.left, self.status = asyncio.Event(), 0, 200
+        self.go.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        body = orjson.loads(await request.body())
+        self.asked.append((scope["path"], body))
+        if self.status != 200:
+            error = {
+                "error": {"message": "no such thing", "type": "BadRequestError", "code": self.status}
+            }
+            await JSONResponse(error, self.status)(scope, receive, send)
+        elif body.get("stream"):
+            stream = StreamingResponse(self._events(body), media_type="text/event-stream")
+            await stream(scope, receive, send)
+        else:
+            prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
+            choices = [choice(f"{prompt}!", "stop", at) for at, prompt in enumerate(prompts)]
+            await JSONResponse({"choices": choices[::-1]})(scope, receive, send)
+
+    async def _events(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        try:
+            for number in range(count := body.get("max_tokens", 3)):
+                await self.go.wait()
+                text = f"{body['prompt'] if not number else ''}{number} "
+                yield event({"choices": [choice(text, "length" if number == count - 1 else None)]})
+                if (number, count) == (1, 13):
+                    yield event({"error": {"message": "the engine is dead"}})
+                    return
+                await asyncio.sleep(0)
+            yield b"data: [DONE]\n\n"
+        except (asyncio.CancelledError, GeneratorExit):
+            self.left += 1
+            raise
+
+
+def choice(text: str, reason: str | None, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "text": text, "finish_reason": reason}
+
+
+def event(data: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+class Response:
+    """As Serve's: an answer's parts, until it is cancelled."""
+
+    def __init__(self, parts: AsyncIterator[Any]) -> None:
+        self._parts = parts
+        self.cancelled = False
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._parts
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Handle:
+    """A Serve handle whose own way leads to the application, unless `error` is raised there."""
+
+    def __init__(self, app: Any, router: Any = None) -> None:
+        self.app, self._router, self.error = app, router, None
+        self.responses: list[Response] = []
+        self.asked: list[Any] = []
+        self.http = SimpleNamespace(remote=self._remote)
+
+    def options(self, **options: Any) -> "Handle":
+        assert options == {"stream": True}
+        return self
+
+    def _remote(self, path: str, body: bytes, asked: Any) -> Response:
+        self.asked.append(asked)
+        self.responses.append(Response(self._parts(path, body)))
+        return self.responses[-1]
+
+    async def _parts(self, path: str, body: bytes) -> AsyncIterator[Any]:
+        if self.error:
+            raise self.error
+        async for part in call(self.app, path, body):
+            yield part
+
+
+def backend(app: Any) -> EngineBackend:
+    """By the handle."""
+    return EngineBackend("m", Handle(app), ENGINE)  # type: ignore[arg-type]
