@@ -35,7 +35,7 @@ llm: $(LLMVENV)/.serve
 	@$(if $(filter gpu,$(LLM)),true,$(LLMVENV)/bin/tandem models .models --llm)
 
 ## test-llm: the LLM tests, with the real engine on the CPU
-test-llm: .venv-llm/.serve
+test-llm: llm
 	.venv-llm/bin/python -m pytest tests/llm $(ARGS)
 
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
@@ -75,12 +75,17 @@ load: $(VENV)/.test
 		$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary \
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
-## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS
+## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside vLLM's server
+ifeq ($(CASE),llm)
+bench: llm $(VENV)/.test
+	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
+else
 bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(call want,wrk,wrk)
 	@$(call want,h2load,nghttp2-client)
 	@$(BIN)/python -m loadtests.bench --case $(or $(CASE),table) --rounds $(or $(ROUNDS),5) \
 		--seconds $(or $(SECONDS_EACH),4) $(if $(SERVERS),--servers $(SERVERS)) $(ARGS)
+endif
 
 ## compare: Tandem and KServe side by side, an hour and a half (ARGS=--quick: five minutes); build/compare/report.html
 compare: models $(VENV)/.test .venv-kserve/.bench

@@ -58,6 +58,8 @@ def _options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("OpenAI's protocol")
     group.add_argument("--model", help="its name; else the first of the server's", default="")
     group.add_argument("--max-tokens", type=int, default=128, help="of an answer")
+    group.add_argument("--slo-ttft", type=float, default=1000, help="ms, of the goodput's answers")
+    group.add_argument("--slo-itl", type=float, default=100, help="ms, the mean of one answer")
     group.add_argument("--prompts", help="a file with one on each line; else built-in ones", default="")
 
 

@@ -6,8 +6,8 @@ A locust file of its own, since the demo models hold no conversation:
 Locust's table gets three rows for a model. OpenAI: whole answers, to [DONE]. TTFT: time to first
 token, to the first chunk that has text. ITL: inter-token latency, an entry for every gap between two
 chunks that have text. Where a chunk carries several tokens, a gap is between chunks, not tokens; the
-line about tokens at the end tells how many a chunk has. Failed answers have no TTFT and no ITL. The
-row Aggregated adds up all of these and means nothing.
+line about tokens at the end tells how many a chunk has, and the line after it the goodput. Failed
+answers have no TTFT and no ITL. The row Aggregated adds up all of these and means nothing.
 """
 
 import time
@@ -67,7 +67,7 @@ class OpenAIUser(ModelUser, FastHttpUser):  # type: ignore[misc]
             if problem:
                 response.failure(problem)
         if not problem:
-            self.environment.tokens.count(answer.tokens, answer.times)
+            self.environment.tokens.count(answer.tokens, answer.times, due)
             self._report("TTFT", sample.model, answer.times[0] - due)
             for index, gap in enumerate(answer.gaps, 1):
                 self._report("ITL", sample.model, gap)

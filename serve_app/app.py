@@ -95,7 +95,8 @@ def build_model(args: dict[str, Any]) -> Application:
 
 def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
     need("vllm", "llm")
-    from serve_app.deployments.llm import EngineReplica, build_llm
+    from serve_app.deployments.llm import EngineReplica
+    from serve_app.deployments.llm_application import build_llm
 
     class DirectEngine(EngineReplica):
         """The EngineReplica, with the short way to it."""

@@ -167,9 +167,20 @@ class DataPlane:
             if model.described.engine is None:
                 raise InvalidArgument(f"model '{model.name}' generates no text: use infer")
             async with aclosing(model.stream(version, request)) as pieces:
-                async for piece in pieces:
+                piece = await self._first(model.name, pieces)
+                while piece is not None:
                     tensors = tensors_from(piece, _wanted(request, piece))
                     yield InferResponse(model.name, version, request.id, tensors)
+                    piece = await anext(pieces, None)
+
+    async def _first(self, name: str, pieces: AsyncIterator[Arrays]) -> Arrays | None:
+        """The time limit is for the first piece: how long an answer takes is its reader's affair."""
+        seconds = self.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(pieces, None)
+        except TimeoutError:
+            raise DeadlineExceeded(f"model '{name}' gave no answer within {seconds:g} s") from None
 
     @asynccontextmanager
     async def recorded(self, request: InferRequest) -> AsyncIterator[tuple[Model, str]]:

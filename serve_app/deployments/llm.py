@@ -8,27 +8,20 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ray.serve import Application
-from ray.serve.config import RequestRouterConfig
-from ray.serve.llm import LLMConfig, LLMServer, build_llm_deployment
-from ray.serve.llm.request_router import PrefixCacheAffinityRouter
+from ray.serve.llm import LLMConfig, LLMServer
 
-from serve_app.config import LlmConfig, RemoteModel, parse
+from serve_app.config import RemoteModel, parse
 from serve_app.deployments import collector
-from serve_app.deployments.discovery import REPLICA
-from serve_app.deployments.engine_arguments import checked, source
+from serve_app.deployments.engine_arguments import source
 from serve_app.deployments.engine_warm_up import warm_up
 from serve_app.deployments.in_process import call
+from serve_app.deployments.llm_application import settings
 from serve_app.deployments.replica import named
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
 from serve_app.runtimes.host import Loaded
 
-# An engine that died is noticed after three of these.
-HEALTH_PERIOD_S = 2
-# Ray's defaults would never leave a busy replica for an idle one, nor forget a prompt.
-PREFIX_ROUTING = {"imbalanced_threshold": 16, "do_eviction": True}
 MOST_ANSWERS = "128"  # to one prompt, as OpenAI allows; vLLM alone would take 16384
 
 
@@ -41,7 +34,7 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         began, started = time.time(), time.monotonic()
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
-        await super().__init__(_settings(self._config, self._config.name or ""))  # type: ignore[misc]
+        await super().__init__(settings(self._config, self._config.name or ""))  # type: ignore[misc]
         self.app = await self.__serve_build_asgi_app__()
         self._created = int(time.time())
         loaded = time.monotonic()
@@ -83,10 +76,10 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
             engine=engine,
         )
 
-    async def http(self, path: str, body: bytes, asked: object) -> AsyncIterator[Any]:
+    async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:
         """A POST to vLLM's own application: (status, content type), then the body in pieces.
 
-        `asked` is the body again, for request routers.
+        `prompt` is for request routers.
         """
         async for part in call(self.app, path, body):
             yield part
@@ -94,60 +87,3 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
     def alive(self) -> bool:
         """Whether the engine runs; Serve's health checks come later to the same."""
         return not self.app.state.engine_client.errored
-
-
-def build_llm(
-    config: RemoteModel, args: dict[str, Any], scale: dict[str, Any], kind: type[EngineReplica]
-) -> Application:
-    """The model's application. `args`: as written; `scale`: Serve's options; `kind`: what it runs."""
-    checked(config.engine)
-    options: dict[str, Any] = {
-        "name": REPLICA,
-        "max_ongoing_requests": config.in_flight,
-        "health_check_period_s": HEALTH_PERIOD_S,
-        # Ray's LLM library would set a hook for its workers; the job's own has to stay.
-        "ray_actor_options": _actor(config),
-        **scale,
-    }
-    llm = config.llm or LlmConfig()
-    if llm.routing == "prefix":
-        options["request_router_config"] = RequestRouterConfig(
-            request_router_class=PrefixCacheAffinityRouter, request_router_kwargs=PREFIX_ROUTING
-        )
-    return build_llm_deployment(
-        _settings(config, config.name or "model"),
-        bind_kwargs={"config": args},
-        override_serve_options=options,
-        deployment_cls=kind,
-    )
-
-
-def _on_cpu(config: RemoteModel) -> bool:
-    return not config.resources.num_gpus
-
-
-def _actor(config: RemoteModel) -> dict[str, Any]:
-    return {"num_cpus": 0 if _on_cpu(config) else config.resources.num_cpus}
-
-
-def _settings(config: RemoteModel, name: str) -> LLMConfig:
-    llm = config.llm or LlmConfig()
-    where, _ = source(config.storage_uri or "", config.versions)
-    settings: dict[str, Any] = {
-        "model_loading_config": {"model_id": name, "model_source": where},
-        "engine_kwargs": checked(config.engine),
-        "accelerator_config": {"kind": "cpu" if _on_cpu(config) else "gpu"},
-        # It adds the actor to the bundle of the first worker.
-        "deployment_config": {"ray_actor_options": _actor(config)},
-    }
-    if _on_cpu(config):
-        bundle = {"CPU": config.resources.num_cpus}
-        settings["placement_group_config"] = {"bundles": [bundle]}
-    if llm.accelerator_type:
-        settings["accelerator_type"] = llm.accelerator_type
-    if llm.adapter_path:
-        settings["lora_config"] = {
-            "dynamic_lora_loading_path": llm.adapter_path,
-            "max_num_adapters_per_replica": llm.max_adapters,
-        }
-    return LLMConfig(**settings)

@@ -13,22 +13,17 @@ import orjson
 from serve_app.config import Limits
 from serve_app.dataplane import DataPlane, new_id
 from serve_app.deadlines import Departures
-from serve_app.errors import (
-    InvalidArgument,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    TandemError,
-)
+from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError
 from serve_app.ingress.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
-from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
+from serve_app.ingress.openai_answers import form, send_error
+from serve_app.ingress.status import HTTP
 from serve_app.model import Model
-from serve_app.protocol.generation import failure
+from serve_app.protocol.generation import Events, failure
 from serve_app.protocol.tensors import InferRequest
 
 # Below /v1 and /openai/v1.
 ROUTES = ("chat/completions", "completions", "embeddings")
-_EVENTS = b"text/event-stream"
+_EVENTS, _ERROR = b"text/event-stream", b'data: {"error"'
 
 
 class OpenAIApp:
@@ -68,13 +63,13 @@ class OpenAIApp:
         try:
             async with self.plane.recorded(request) as (model, version):
                 with model.busy(version) as backend:
-                    async with backend.ask(path, body, asked) as answer:  # type: ignore[attr-defined]
-                        if answer.kind.startswith(_EVENTS):
+                    within = self.limits().timeout
+                    async with backend.ask(path, body, asked, within) as answer:  # type: ignore[attr-defined]
+                        if answer.kind.startswith(_EVENTS) and not answer.first.startswith(_ERROR):
                             told = answer.status
                             await _pass_on(send, answer)
                         else:
-                            whole = await answer.read()
-                            told = answer.status
+                            told, whole = _whole(answer.status, await answer.read())
                             await respond(send, told, [whole], [JSON])
                             if told >= 400:
                                 raise failure(told, whole)
@@ -83,7 +78,7 @@ class OpenAIApp:
                 raise
             if told == 200:
                 # An error in the stream is what OpenAI's clients look for.
-                event = b"data: " + orjson.dumps(_form(error)) + b"\n\n"
+                event = b"data: " + orjson.dumps(form(error)) + b"\n\n"
                 await send({"type": "http.response.body", "body": event})
                 return HTTP[type(error)]
         return told
@@ -96,10 +91,20 @@ def _can(model: Model, route: str) -> None:
         raise InvalidArgument(f"model '{model.name}' can't {task}, only {', '.join(engine.tasks)}")
 
 
+def _whole(status: int, body: bytes) -> tuple[int, bytes]:
+    """Status and body. A stream that begins with an error is none: the event knows its status."""
+    if not body.startswith(_ERROR):
+        return status, body
+    event = next(Events().feed(body), None)
+    assert event is not None  # it begins with one
+    code = event["error"].get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 500, orjson.dumps(event)
+
+
 async def _pass_on(send: Send, answer: Any) -> None:
     headers = [(b"content-type", answer.kind), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    async for piece in answer.body:
+    async for piece in answer.pieces():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
@@ -112,39 +117,3 @@ def _asked(body: bytes) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise InvalidArgument("the body must be a JSON object")
     return asked
-
-
-def card(model: Model, name: str = "") -> dict[str, Any]:
-    """One model as OpenAI lists it."""
-    engine = model.described.engine
-    assert engine is not None
-    about: dict[str, Any] = {"id": name or model.name, "object": "model", "created": engine.created}
-    about |= {"owned_by": "tandem", "max_model_len": engine.context}
-    return about | ({"parent": model.name} if about["id"] != model.name else {})
-
-
-def cards(plane: DataPlane) -> dict[str, Any]:
-    """`GET /openai/v1/models`: the LLMs and their adapters."""
-    data = [card(model, name) for model in plane.engines() for name in model.described.engine.names]  # type: ignore[union-attr]
-    return {"object": "list", "data": data}
-
-
-def _form(error: TandemError) -> dict[str, Any]:
-    status = HTTP[type(error)]
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    code = "model_not_found" if isinstance(error, NotFound) else None
-    param = "model" if isinstance(error, NotFound) else None
-    message = error.message.encode("utf-8", "replace").decode()
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-async def send_error(send: Send, error: TandemError) -> int:
-    """An error in OpenAI's form."""
-    status = HTTP[type(error)]
-    headers = [JSON]
-    if isinstance(error, Overloaded):
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode()))
-    await respond(send, status, [orjson.dumps(_form(error))], headers)
-    return status

@@ -16,9 +16,10 @@ from serve_app.errors import (
     NotFound,
     Overloaded,
     TandemError,
+    Unavailable,
     Unsupported,
 )
-from serve_app.ingress import openai
+from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.asgi import (
     JSON,
     OCTETS,
@@ -158,10 +159,11 @@ class RestApp:
     async def _v1(self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None) -> int:
         if verb is None:
             _require("GET", scope["method"])
+            about = openai_answers.card_of(self.plane, name)
+            if about and name not in self.plane.models:
+                return await _send_json(send, about)  # an adapter, which only OpenAI's clients know
             ready = self.plane.model_ready(name)
-            about = {"name": name, "ready": ready}
-            if (model := self.plane.model(name)) in self.plane.engines():
-                about |= openai.card(model)
+            about |= {"name": name, "ready": ready}
             return await _send_json(send, about, 200 if ready else 503)
         _require("POST", scope["method"])
         if verb == "explain":
@@ -191,17 +193,20 @@ class RestApp:
 
     async def _v1_list(self, scope: Scope, receive: Receive, send: Send) -> int:
         """KServe's list and OpenAI's at once: neither reader minds the other's keys."""
-        about = {"models": list(self.plane.models), **openai.cards(self.plane)}
+        about = {"models": list(self.plane.models), **openai_answers.cards(self.plane)}
         return await _send_json(send, about)
 
     async def _openai_list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, openai.cards(self.plane))
+        return await _send_json(send, openai_answers.cards(self.plane))
 
     async def _openai_model(self, send: Send, name: str) -> int:
         try:
-            return await _send_json(send, openai.card(self.plane.engine(name), name))
+            model = self.plane.engine(name)
+            if not (about := openai_answers.card_of(self.plane, name)):
+                raise Unavailable(f"model '{name}' is not ready: {model.reason}")
+            return await _send_json(send, about)
         except TandemError as error:
-            return await openai.send_error(send, error)
+            return await openai_answers.send_error(send, error)
 
     async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await _send_json(send, {"model_stats": self.plane.statistics()})

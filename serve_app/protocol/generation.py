@@ -86,6 +86,23 @@ def _sampling(value: bytes | str) -> dict[str, Any]:
     return given
 
 
+def prompt_of(asked: dict[str, Any]) -> str:
+    """The text that a request in OpenAI's form begins with, whatever it is; '' when there is none."""
+    messages = asked.get("messages")
+    if isinstance(messages, list):
+        contents = (message.get("content") for message in messages if isinstance(message, dict))
+        return "\n".join(map(_plain, contents))
+    return _plain(asked.get("prompt", asked.get("input")))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):  # of texts, tokens, or a message's parts
+        return " ".join(map(_plain, value))
+    if isinstance(value, dict):
+        value = value.get("text")
+    return "" if value is None else str(value)
+
+
 def outputs(choices: list[dict[str, Any]]) -> Arrays:
     """`text_output` and `finish_reason` of a completion's choices, in their order."""
     ordered = sorted(choices, key=lambda choice: choice["index"])

@@ -27,7 +27,13 @@ def write_config(folder: Path) -> Path:
         "max_lora_rank": 8,
         "lora_modules": [{"name": ADAPTER, "path": str(folder / "adapter")}],
     }
-    engine = {"runner": "pooling", "dtype": "float32", "enforce_eager": True, "max_model_len": 256}
+    engine: dict[str, Any] = {
+        "runner": "pooling",
+        "dtype": "float32",
+        "enforce_eager": True,
+        "max_model_len": 256,
+    }
+    engine |= {"kv_cache_memory_bytes": 2**26, "pooler_config": {"pooling_type": "MEAN"}}
     config["applications"].append(
         {
             "name": EMBEDDER,
@@ -37,6 +43,7 @@ def write_config(folder: Path) -> Path:
                 "modelFormat": "vllm",
                 "storageUri": ".models/sentences",
                 "resources": {"num_cpus": 0.5},
+                "llm": {"routing": "prefix"},
                 "engine": engine,
             },
         }
@@ -56,8 +63,8 @@ def write_adapter(folder: Path) -> None:
         if layer.endswith(_TARGETS):
             rows, columns = weight.shape
             key = f"base_model.model.{layer}"
-            tensors[f"{key}.lora_A.weight"] = random.normal(0, 0.1, (RANK, columns)).astype(np.float32)
-            tensors[f"{key}.lora_B.weight"] = random.normal(0, 0.1, (rows, RANK)).astype(np.float32)
+            tensors[f"{key}.lora_A.weight"] = random.normal(0, 0.3, (RANK, columns)).astype(np.float32)
+            tensors[f"{key}.lora_B.weight"] = random.normal(0, 0.3, (rows, RANK)).astype(np.float32)
     assert tensors
     save_file(tensors, folder / "adapter_model.safetensors")
     about = {

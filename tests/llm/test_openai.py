@@ -58,7 +58,7 @@ def test_completions_with_stop_logprobs_and_several_answers(openai: Any) -> None
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
     for choice in answer.choices:
         assert "\n" not in choice.text
-        assert choice.finish_reason == "length" or choice.stop_reason == "\n"
+        assert choice.finish_reason in ("length", "stop")
         found = choice.logprobs
         assert len(found.tokens) == len(found.token_logprobs) == len(found.top_logprobs)
         assert all(value <= 0 for value in found.token_logprobs)

@@ -21,9 +21,17 @@ STREAMS = 4
 
 def engines(server: Server, model: str) -> list[psutil.Process]:
     """The engine processes below a model's replicas."""
-    replicas = [p for p in server.processes() if f"ServeReplica:{model}:" in " ".join(p.cmdline())]
+    replicas = [p for p in server.processes() if f"ServeReplica:{model}:" in title(p)]
     below = [child for replica in replicas for child in replica.children(recursive=True)]
-    return [child for child in below if "EngineCore" in " ".join(child.cmdline())]
+    return [child for child in below if "EngineCore" in title(child)]
+
+
+def title(process: psutil.Process) -> str:
+    """'' when it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def follow(server: Server, path: str, body: dict[str, Any], begun: threading.Event) -> list[str]:
@@ -32,7 +40,7 @@ def follow(server: Server, path: str, body: dict[str, Any], begun: threading.Eve
     with server.http() as client, client.stream("POST", path, json=body) as response:
         for line in response.iter_lines():
             begun.set()
-            if line:
+            if line and line != "data: [DONE]":
                 found.append(line.removeprefix("data: "))
     return found
 

@@ -22,7 +22,7 @@ ABOUT = VersionDescription(list(INPUTS), list(OUTPUTS))
 
 
 class Talker:
-    """Says `<prompt>0 1 2 …`, a word each time it may. `max_tokens: 13` fails after two words."""
+    """Says `<prompt>0 1 2 …`, word by word. With 13 `max_tokens` it fails later, with 14 at once."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -48,6 +48,10 @@ class Talker:
 
     async def _events(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
         try:
+            if body.get("max_tokens") == 14:
+                yield event({"error": {"message": "no such schema", "type": "BadRequest", "code": 400}})
+                yield b"data: [DONE]\n\n"
+                return
             for number in range(count := body.get("max_tokens", 3)):
                 await self.go.wait()
                 text = f"{body['prompt'] if not number else ''}{number} "

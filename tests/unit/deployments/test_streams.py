@@ -9,7 +9,7 @@ from ray.serve._private.http_util import RequestIdMiddleware
 
 from serve_app.deployments import direct as client
 from serve_app.deployments.engine import EngineBackend
-from serve_app.errors import ModelFailed, Unavailable
+from serve_app.errors import DeadlineExceeded, ModelFailed, Unavailable
 from serve_app.ingress import direct, engine
 from tests.unit import engines
 from tests.unit.engines import ENGINE, Talker
@@ -129,8 +129,8 @@ async def test_serves_own_way_where_the_short_one_is_closed(
         await server.__aexit__()
     assert await texts(backend, 2) == [b"a0 ", b"1 "]
     assert (len(handle.responses), deployment.app.asked) == (1, [])
-    assert vars(handle.asked[0])["prompt"] == "a"  # for request routers
-    assert backend._by_handle == 0
+    assert vars(handle.asked[0]) == {"prompt": "a"}  # for request routers
+    assert backend._calls.waiting == 0
 
 
 async def test_a_replica_that_dies_ends_its_streams_with_an_error(
@@ -155,6 +155,14 @@ async def test_an_answer_without_its_end_is_an_error(backend: Any, deployment: E
     deployment.app = Short()
     with pytest.raises(Unavailable, match="ended its answer too early"):
         await texts(backend, 5)
+
+
+async def test_an_engine_that_says_nothing(backend: Any, deployment: Engine) -> None:
+    deployment.app.go.clear()
+    with pytest.raises(DeadlineExceeded, match=r"model 'm' gave no answer within 0\.1 s"):
+        async with backend.ask("/v1/completions", BODY, {}, 0.1):
+            pass
+    await until(lambda: deployment.app.left == 1)
 
 
 async def test_an_engine_that_fails(backend: Any, deployment: Engine) -> None:

@@ -70,6 +70,16 @@ async def test_an_error_in_a_stream_is_its_end(http: Any, the_plane: Any) -> Non
     assert the_plane.metrics.requests == [("m", "1", "Unavailable")]
 
 
+async def test_a_stream_that_does_not_begin(http: Any, the_plane: Any, talker: Any) -> None:
+    talker.go.clear()
+    the_plane.timeout = 0.1
+    answer = await http.post("/v2/models/m/generate_stream", json={"text_input": "a"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        504, "model 'm' gave no answer within 0.1 s",
+    )  # fmt: skip
+    assert the_plane.metrics.requests == [("m", "1", "DeadlineExceeded")]
+
+
 async def test_errors_before_a_stream(http: Any, talker: Any) -> None:
     answer = await http.post("/v2/models/echo/generate_stream", json={"text_input": "a"})
     assert (answer.status_code, answer.json()["error"]) == (

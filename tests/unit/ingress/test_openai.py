@@ -74,7 +74,10 @@ async def test_the_lists(http: Any) -> None:
     assert (await http.get("/openai/v1/models")).json() == {"object": "list", "data": cards}
     assert (await http.get("/v1/models")).json()["models"] == ["identity", "m", "new"]
     assert (await http.get("/v1/models")).json()["data"] == cards
-    assert (await http.get("/openai/v1/models/m-other")).json() == cards[1]
+    for prefix in ("/v1", "/openai/v1"):
+        assert (await http.get(f"{prefix}/models/m-other")).json() == cards[1]
+    assert (await http.get("/openai/v1/models/new")).status_code == 503
+    assert (await http.get("/v1/models/no")).json() == {"error": "no model 'no'"}
     assert (await http.get("/v1/models/m")).json() == {"name": "m", "ready": True, **card}
 
 
@@ -123,6 +126,19 @@ async def test_the_engines_own_errors_go_through_and_count(
     assert the_plane.metrics.requests == [("m", "1", "InvalidArgument")]
 
 
+async def test_a_stream_that_begins_with_an_error_is_none(http: Any, the_plane: Any) -> None:
+    answer = await http.post("/v1/completions", json={**ASKED, "max_tokens": 14})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
+    assert answer.json()["error"]["message"] == "no such schema"
+    assert the_plane.metrics.requests == [("m", "1", "InvalidArgument")]
+
+
+async def test_an_error_that_comes_later_is_passed_on(http: Any, the_plane: Any) -> None:
+    answer = await http.post("/v1/completions", json={**ASKED, "max_tokens": 13})
+    assert answer.status_code == 200
+    assert b"the engine is dead" in answer.content
+
+
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
@@ -132,7 +148,7 @@ async def test_the_engines_own_errors_go_through_and_count(
     ],
 )
 async def test_serves_errors(http: Any, engine: Any, error: Any, status: int, said: str) -> None:
-    engine._streaming.error = error
+    engine._calls._streaming.error = error
     answer = await http.post("/v1/completions", json=ASKED)
     assert answer.status_code == status
     assert said in answer.json()["error"]["message"]
@@ -152,5 +168,5 @@ async def test_a_client_that_leaves_stops_the_generation(
         while b"a0 " not in seen:
             seen += await client.receive()
         client.close()
-        await until(lambda: talker.left and engine._streaming.responses[0].cancelled)
+        await until(lambda: talker.left and engine._calls._streaming.responses[0].cancelled)
     assert the_plane.metrics.requests == [("m", "1", "Cancelled")]

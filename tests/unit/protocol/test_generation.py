@@ -67,6 +67,18 @@ def test_what_is_wrong_is_named(inputs: Any, parameters: Any, stream: bool, said
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"prompt": "a"}, "a"), ({"prompt": ["a", "b"]}, "a b"), ({"prompt": [[1, 2], [3]]}, "1 2 3"),
+        ({"input": "a"}, "a"), ({}, ""), ({"messages": "a"}, ""), ({"messages": [5, {}]}, ""),
+        ({"messages": [{"content": "a"}, {"content": [{"text": "b"}, {"image": "c"}]}]}, "a\nb "),
+    ],
+)  # fmt: skip
+def test_the_text_that_a_request_begins_with(asked: dict[str, Any], text: str) -> None:
+    assert generation.prompt_of(asked) == text
+
+
 def test_outputs_come_in_the_order_of_the_texts() -> None:
     choices = [
         {"index": 1, "text": "b", "finish_reason": None},

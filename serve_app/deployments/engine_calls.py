@@ -1,0 +1,90 @@
+"""POSTs to the engine in a replica, whose answers come piece by piece.
+
+As batches do, they go straight to the HTTP server of a replica where it has one, and through the
+handle where not (serve_app.deployments.direct). Which replica is the Router's choice, the least
+busy; or that of the deployment's own request router, for which it is asked with the request.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from types import SimpleNamespace
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.deployments.streams import StreamCalls
+from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable
+from serve_app.protocol import generation
+
+
+class EngineCalls:
+    """To the engines of one model."""
+
+    def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
+        self.name = name
+        self._streaming = handle.options(stream=True)
+        self._direct = StreamCalls(handle)
+        self.waiting = 0  # for Serve, by the handle
+
+    async def post(self, path: str, body: bytes, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        """The engine's answer to a POST: (status, content type), then the body. Raises TandemError."""
+        begun = False
+        # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
+        replica = None if self.waiting else self._direct.choose()
+        if replica is not None:
+            answer = self._direct.stream(replica, path, body)
+            try:
+                async for part in answer:
+                    begun = True
+                    yield part
+            except ConnectionError:
+                if begun:
+                    text = f"the engine of model '{self.name}' died while it answered"
+                    raise Unavailable(text) from None
+            finally:
+                await answer.aclose()
+        if not begun:
+            answer = self._by_handle(path, body, asked)
+            try:
+                async for part in answer:
+                    yield part
+            finally:
+                await answer.aclose()
+
+    async def _by_handle(
+        self, path: str, body: bytes, asked: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        waits = 1
+        self.waiting += waits
+        try:
+            # Request routers of Ray's LLM library look for an argument with a prompt.
+            beginning = SimpleNamespace(prompt=generation.prompt_of(asked))
+            response = self._streaming.http.remote(path, body, beginning)
+            try:
+                async for part in response:
+                    self.waiting -= waits
+                    waits = 0
+                    yield part
+            except (asyncio.CancelledError, GeneratorExit):
+                response.cancel()
+                raise
+        except BackPressureError:
+            raise Overloaded(f"the replicas of model '{self.name}' are full; try again later") from None
+        except DeploymentUnavailableError:
+            raise Unavailable(f"model '{self.name}' has no replica that can answer") from None
+        except RayActorError as error:
+            raise Unavailable(f"a replica of model '{self.name}' died: {_first_line(error)}") from None
+        except TandemError:
+            raise
+        except Exception as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            text = f"model '{self.name}' failed: {type(cause).__name__}: {_first_line(cause)}"
+            raise ModelFailed(text) from None
+        finally:
+            self.waiting -= waits
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,53 @@
+"""What OpenAI's clients read that doesn't come from an engine: the lists of models, and errors."""
+
+from typing import Any
+
+import orjson
+
+from serve_app.dataplane import DataPlane
+from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError
+from serve_app.ingress.asgi import JSON, Send, respond
+from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
+
+
+def card_of(plane: DataPlane, name: str) -> dict[str, Any]:
+    """An LLM or an adapter as OpenAI lists it; {} when `name` is neither, or not known to be one yet."""
+    try:
+        model = plane.engine(name)
+    except NotFound:
+        return {}
+    engine = model.described.engine if model.versions else None
+    if engine is None:
+        return {}
+    about = {"id": name, "object": "model", "created": engine.created, "owned_by": "tandem"}
+    about["max_model_len"] = engine.context
+    return about | ({"parent": model.name} if name != model.name else {})
+
+
+def cards(plane: DataPlane) -> dict[str, Any]:
+    """`GET /openai/v1/models`: the LLMs and their adapters."""
+    engines = (model.described.engine for model in plane.engines())
+    names = [name for engine in engines if engine for name in engine.names]
+    return {"object": "list", "data": [card_of(plane, name) for name in names]}
+
+
+def form(error: TandemError) -> dict[str, Any]:
+    """An error as OpenAI writes it."""
+    status = HTTP[type(error)]
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    code = "model_not_found" if isinstance(error, NotFound) else None
+    param = "model" if isinstance(error, NotFound) else None
+    message = error.message.encode("utf-8", "replace").decode()
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+async def send_error(send: Send, error: TandemError) -> int:
+    """An error in OpenAI's form."""
+    status = HTTP[type(error)]
+    headers = [JSON]
+    if isinstance(error, Overloaded):
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
+    await respond(send, status, [orjson.dumps(form(error))], headers)
+    return status

@@ -1,0 +1,72 @@
+"""What is wrong with an LLM's configuration is said before an engine starts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.errors import ConfigError
+from tests.llm.conftest import NEEDS
+from tests.server import ROOT
+
+pytest.importorskip("vllm", reason=NEEDS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ray() -> Iterator[None]:
+    """Ray's LLM library asks it about its runtime environment."""
+    import ray
+
+    ray.init(num_cpus=1, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+def built(config: str = "llm", **changes: Any) -> Any:
+    """The deployments of the last application, by name."""
+    from serve_app.app import build_model
+
+    args = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())["applications"][-1]["args"]
+    args["engine"] |= changes
+    found, waiting = {}, [build_model(args)]
+    while waiting:
+        deployment = waiting.pop()._bound_deployment
+        found[deployment.name] = deployment
+        waiting += [arg for arg in deployment.init_args if hasattr(arg, "_bound_deployment")]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"max_modl_len": 5},
+            "engine.max_modl_len: no argument of vLLM's engine; did you mean max_model_len",
+        ),
+        ({"max-model-len": 5}, "engine.max-model-len: .*did you mean max_model_len"),
+        ({"model": "x"}, "engine.model: not here, storageUri says where"),
+        ({"zzz": 1}, "engine.zzz: no argument of vLLM's engine; `vllm serve --help`"),
+        ({"lora_modules": [{"nme": "x", "path": "."}]}, "engine.lora_modules"),
+        ({"lora_modules": [{"name": "x", "path": "no/adapter"}]}, "no folder at .*no/adapter"),
+    ],
+)
+def test_arguments_that_vllm_does_not_have(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        built(**changes)
+
+
+def test_the_cpu_s_engine_takes_what_it_is_given() -> None:
+    (replica,) = built().values()
+    assert replica.name == "ModelReplica"
+    assert replica._replica_config.placement_group_bundles == [{"GPU": 0, "CPU": 1.0}]
+
+
+def test_an_engine_on_two_gpus() -> None:
+    deployments = built("llm-gpu")
+    assert set(deployments) == {"Entry", "ModelReplica"}
+    replica = deployments["ModelReplica"]
+    assert replica._replica_config.placement_group_bundles == [{"GPU": 1, "CPU": 4.0}, {"GPU": 1}]
+    options = replica._deployment_config
+    assert options.autoscaling_config.max_replicas == 4
+    assert "PrefixCacheAffinityRouter" in options.request_router_config.request_router_class
