@@ -3,12 +3,11 @@
 import asyncio
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.deployments.direct import FAILED, DirectCalls
-from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable
+from serve_app.deployments.failures import translated
 from serve_app.protocol import batches
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
@@ -31,8 +30,7 @@ class RemoteBackend:
             try:
                 outputs = await self._predict_by_handle(version, inputs, parameters)
             except RayActorError as error:
-                reason = _first_line(error)
-                raise Unavailable(f"a replica of model '{self._name}' died: {reason}") from None
+                raise translated(self._name, error) from None
         for array in outputs.values():
             array.flags.writeable = False  # ours alone: it can be sent without a copy
         return outputs
@@ -73,18 +71,5 @@ class RemoteBackend:
             raise
         except RayActorError:
             raise
-        except BackPressureError:
-            raise Overloaded(f"the replicas of model '{self._name}' are full; try again later") from None
-        except DeploymentUnavailableError:
-            raise Unavailable(f"model '{self._name}' has no replica that can answer") from None
-        except Exception as error:  # the replica's own, wrapped by Ray or not, or the transport's
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            if isinstance(cause, TandemError):
-                raise type(cause)(str(cause)) from None
-            raise ModelFailed(
-                f"model '{self._name}' failed: {type(cause).__name__}: {_first_line(cause)}"
-            ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+        except Exception as error:
+            raise translated(self._name, error) from None

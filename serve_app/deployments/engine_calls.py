@@ -10,12 +10,11 @@ from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.deployments.failures import translated
 from serve_app.deployments.streams import StreamCalls
-from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable
+from serve_app.errors import Unavailable
 from serve_app.protocol import generation
 
 
@@ -70,21 +69,7 @@ class EngineCalls:
             except (asyncio.CancelledError, GeneratorExit):
                 response.cancel()
                 raise
-        except BackPressureError:
-            raise Overloaded(f"the replicas of model '{self.name}' are full; try again later") from None
-        except DeploymentUnavailableError:
-            raise Unavailable(f"model '{self.name}' has no replica that can answer") from None
-        except RayActorError as error:
-            raise Unavailable(f"a replica of model '{self.name}' died: {_first_line(error)}") from None
-        except TandemError:
-            raise
         except Exception as error:
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            text = f"model '{self.name}' failed: {type(cause).__name__}: {_first_line(cause)}"
-            raise ModelFailed(text) from None
+            raise translated(self.name, error) from None
         finally:
             self.waiting -= waits
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

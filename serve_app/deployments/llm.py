@@ -17,6 +17,7 @@ from serve_app.deployments.engine_warm_up import warm_up
 from serve_app.deployments.in_process import call
 from serve_app.deployments.llm_application import settings
 from serve_app.deployments.replica import named
+from serve_app.errors import Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
@@ -79,8 +80,10 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
     async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:
         """A POST to vLLM's own application: (status, content type), then the body in pieces.
 
-        `prompt` is for request routers.
+        `prompt` is for request routers. Unavailable while the engine is dead, and this replica with it.
         """
+        if not self.alive():
+            raise Unavailable(f"the engine of model '{self._config.name}' died; another is on its way")
         async for part in call(self.app, path, body):
             yield part
 
