@@ -2,6 +2,7 @@
 # docker, podman or buildah:
 #   docker build -t tandem:0.1.0 .
 #   docker build --build-arg VARIANT=gpu -t tandem:0.1.0-gpu .
+#   docker build --build-arg VARIANT=llm-gpu -t tandem:0.1.0-llm-gpu .      with vLLM
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS base
@@ -18,11 +19,12 @@ RUN python -m venv /venv
 # no GPU package can follow. The version is the Makefile's. For GPUs the build with CUDA, and its libraries.
 ARG VARIANT=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY configs/locks/gpu.txt configs/locks/gpu.txt
+COPY configs/locks/gpu.txt configs/locks/llm-gpu.txt configs/locks/
 RUN case "$VARIANT" in \
       cpu) pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0 ;; \
       gpu) pip install --no-deps --require-hashes --requirement configs/locks/gpu.txt ;; \
-      *) echo "VARIANT is cpu or gpu, got '$VARIANT'" >&2; exit 1 ;; \
+      llm-gpu) pip install --no-deps --require-hashes --requirement configs/locks/llm-gpu.txt ;; \
+      *) echo "VARIANT is cpu, gpu or llm-gpu, got '$VARIANT'" >&2; exit 1 ;; \
     esac
 
 # What Tandem is compared with, for configs/kserve: KServe's model server on Tandem's models, with the
@@ -54,7 +56,9 @@ ENTRYPOINT ["tini", "--", "python", "-m", "loadtests.kserve"]
 
 FROM torch AS build
 COPY configs/locks/serve.txt configs/locks/serve.txt
-RUN pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
+# vLLM's lock is whole.
+ARG VARIANT=cpu
+RUN test "$VARIANT" = llm-gpu || pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
 COPY pyproject.toml ./
 COPY serve_app serve_app
 RUN pip install --no-deps --no-build-isolation .

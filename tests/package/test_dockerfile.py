@@ -83,6 +83,7 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     assert all("--no-deps" in install for install in installs)
     torch, *twin, lock, own = installs
     assert "--require-hashes --requirement configs/locks/gpu.txt" in torch  # for VARIANT=gpu alone
+    assert lock.startswith('test "$VARIANT" = llm-gpu || pip install')  # vLLM's lock is whole
     assert "--require-hashes --requirement configs/locks/serve.txt" in lock
     assert own.endswith(" .")
     assert len(twin) == 2
@@ -106,8 +107,8 @@ def test_the_twin_has_the_packages_that_it_is_measured_with(
     locks = " ".join(f"configs/locks/{name}" for name in wanted)
     assert ("COPY", f"{locks} configs/locks/") in stages["kserve-build"]
     runs = " ".join(rest for keyword, rest in stages["kserve-build"] if keyword == "RUN")
-    # gpu.txt is the shared torch stage's, for another VARIANT.
-    assert re.findall(r"--requirement configs/locks/(\S+)", runs) == ["gpu.txt", *wanted]
+    # Those for GPUs are the shared torch stage's, for another VARIANT.
+    assert re.findall(r"--requirement configs/locks/(\S+)", runs) == ["gpu.txt", "llm-gpu.txt", *wanted]
     assert "torch==" in runs
 
 
@@ -120,7 +121,8 @@ def test_nothing_for_gpus_unless_asked_for(instructions: list[Instruction]) -> N
     text = (ROOT / "Dockerfile").read_text().lower()
     assert not re.search(r"nvidia|\bcu1\d\d|rocm|triton|latest", text)
     (torch,) = (rest for _, rest in instructions if "gpu.txt" in rest and "pip install" in rest)
-    assert re.search(r"\bgpu\) pip install [^;]*gpu\.txt", torch)
+    assert re.search(r" gpu\) pip install [^;]*/gpu\.txt", torch)
+    assert re.search(r" llm-gpu\) pip install [^;]*/llm-gpu\.txt", torch)
     for name in ("serve", "dev", "kserve", "kserve-bench", "mlserver"):
         lock = (LOCKS / f"{name}.txt").read_text()
         assert not re.search(r"^(torch|triton|nvidia-\S*|cuda-\S*)==", lock, re.MULTILINE), name
@@ -171,7 +173,7 @@ def test_the_twin_is_ready_to_run(twin: list[Instruction]) -> None:
 def test_copied_files_exist_and_pass_the_dockerignore(instructions: list[Instruction]) -> None:
     copies = [rest.split() for keyword, rest in instructions if keyword == "COPY"]
     sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
-    assert len(sources) == 10
+    assert len(sources) == 11
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source
