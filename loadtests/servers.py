@@ -102,10 +102,14 @@ class Server:
         while waiting:
             if not self.alive or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} didn't start:\n{self.tail()}")
-            if _ready(self.http_port, waiting[-1]):
+            if _ok(self.http_port, self.ready_path(waiting[-1])):
                 waiting.pop()
             else:
                 time.sleep(pause)
+
+    def ready_path(self, model: str) -> str:
+        """What answers 200 once the model is ready."""
+        return f"/v2/models/{model}/ready"
 
     @property
     def alive(self) -> bool:
@@ -172,11 +176,11 @@ class Server:
         return []
 
 
-def _ready(port: int, model: str) -> bool:
+def _ok(port: int, path: str) -> bool:
     with contextlib.suppress(OSError, http.client.HTTPException):
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            client.request("GET", f"/v2/models/{model}/ready")
+            client.request("GET", path)
             return client.getresponse().status == 200
         finally:
             client.close()

@@ -1,14 +1,11 @@
 """Who serves the LLM in the benchmark: Tandem, and `vllm serve` with the same engine arguments."""
 
-import contextlib
-import http.client
 import json
-import time
 from typing import Any
 
 import yaml
 
-from loadtests.servers import ROOT, START_TIMEOUT_S, Server
+from loadtests.servers import ROOT, Server
 
 CONFIG = ROOT / "configs" / "llm.yaml"
 PYTHON = ".venv-llm/bin/python"
@@ -39,13 +36,9 @@ class VllmServer(Server):
             "--disable-uvicorn-access-log", *flags(model["args"]["engine"]),
         ]  # fmt: skip
 
-    def wait(self, pause: float = 0.2) -> None:
-        """Until it is healthy."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _healthy(self.http_port):
-            if not self.alive or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} didn't start:\n{self.tail()}")
-            time.sleep(pause)
+    def ready_path(self, model: str) -> str:
+        """One for all."""
+        return "/health"
 
 
 def flags(engine: dict[str, Any]) -> list[str]:
@@ -58,14 +51,3 @@ def flags(engine: dict[str, Any]) -> list[str]:
         else:
             found += [flag, json.dumps(value) if isinstance(value, dict | list) else str(value)]
     return found
-
-
-def _healthy(port: int) -> bool:
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            client.request("GET", "/health")
-            return client.getresponse().status == 200
-        finally:
-            client.close()
-    return False

@@ -1,13 +1,12 @@
 """Builds the demo models: two digit classifiers trained on scikit-learn's digits (TorchScript and
 torch.export), the second one again as ONNX, and a sentence embedder from a package."""
 
-import hashlib
 import importlib.util
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from serve_app.demo.once import once
 from serve_app.errors import ConfigError
 from serve_app.runtimes.base import need
 
@@ -17,22 +16,13 @@ EPOCHS = 150
 
 def build(target: Path) -> bool:
     """Make the models under `target`; False when they are there already, made by this very code."""
-    stamp = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    marker = target / ".built"
-    if marker.is_file() and marker.read_text() == stamp:
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Made aside and renamed: an interrupted build leaves nothing that looks finished.
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        fresh = Path(temporary) / "models"
-        for version, hidden in HIDDEN.items():
-            _digits(fresh, version, hidden)
-        _sentences(fresh / "sentences" / "1")
-        (fresh / ".built").write_text(stamp)
-        if target.exists():
-            shutil.rmtree(target)
-        fresh.rename(target)
-    return True
+    return once(target, __file__, _make)
+
+
+def _make(folder: Path) -> None:
+    for version, hidden in HIDDEN.items():
+        _digits(folder, version, hidden)
+    _sentences(folder / "sentences" / "1")
 
 
 def digits_split() -> tuple[Any, Any, Any, Any]:

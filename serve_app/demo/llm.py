@@ -7,15 +7,13 @@ all it can do, and enough to recognise an answer by.
 
 import codecs
 import contextlib
-import hashlib
 import importlib.resources
 import io
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from serve_app.demo.once import once
 from serve_app.runtimes.base import need
 
 CONTEXT = 512
@@ -43,19 +41,7 @@ _CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n</tool_cal
 
 def build(target: Path) -> bool:
     """Make the model in `target`/1; False when it is there already, made by this very code."""
-    stamp = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    marker = target / ".built"
-    if marker.is_file() and marker.read_text() == stamp:
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        fresh = Path(temporary) / "llm"
-        _train(fresh / "1")
-        (fresh / ".built").write_text(stamp)
-        if target.exists():
-            shutil.rmtree(target)
-        fresh.rename(target)
-    return True
+    return once(target, __file__, lambda folder: _train(folder / "1"))
 
 
 def conversations() -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from ray.serve._private.http_util import RequestIdMiddleware
 
 from serve_app.deployments import direct as client
 from serve_app.deployments.engine import EngineBackend
+from serve_app.deployments.streams import StreamConnection
 from serve_app.errors import DeadlineExceeded, ModelFailed, Unavailable
-from serve_app.ingress import direct, engine
+from serve_app.ingress import direct, short_way
 from tests.unit import engines
 from tests.unit.engines import ENGINE, Talker
 from tests.unit.ingress.connections import Server
@@ -34,7 +35,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (client, engine):
+    for module in (client, short_way):
         monkeypatch.setattr(module, "credentials", lambda: b"Bearer s")
 
 
@@ -173,7 +174,18 @@ async def test_an_engine_that_fails(backend: Any, deployment: Engine) -> None:
         await backend.predict("1", TEXT, {})
 
 
-async def test_a_slow_reader_holds_the_replica_up(backend: Any, deployment: Engine) -> None:
+async def test_a_slow_reader_holds_the_replica_up(
+    backend: Any, deployment: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    original = StreamConnection.connection_made
+
+    def connection_made(self: StreamConnection, transport: Any) -> None:
+        made.append(transport)
+        original(self, transport)
+
+    monkeypatch.setattr(StreamConnection, "connection_made", connection_made)
+
     class Long(Talker):
         sent = 0
 
@@ -185,8 +197,8 @@ async def test_a_slow_reader_holds_the_replica_up(backend: Any, deployment: Engi
 
     deployment.app = Long()
     async with backend.ask("/v1/completions", BODY, {}) as answer:
-        await asyncio.sleep(0.5)
-        assert Long.sent < 50
+        await until(lambda: not made[0].is_reading())
+        assert Long.sent < 100
         assert len(await answer.read()) > 100 * 2**20
     assert Long.sent == 100
 

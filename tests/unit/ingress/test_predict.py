@@ -13,7 +13,7 @@ from ray.serve._private.utils import Semaphore
 from serve_app.deployments import direct as client
 from serve_app.deployments.backends import RemoteBackend
 from serve_app.errors import InvalidArgument, ModelFailed, TooLarge
-from serve_app.ingress import direct, predict
+from serve_app.ingress import direct, predict, short_way
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.test_direct import Replica as RouterReplica
 from tests.unit.ingress.test_direct import until
@@ -113,7 +113,7 @@ class Handle:
 @pytest.fixture(autouse=True)
 def token(monkeypatch):
     """The cluster's secret, at both ends."""
-    for module in (client, predict):
+    for module in (client, short_way):
         monkeypatch.setattr(module, "credentials", lambda: b"Bearer s")
 
 
