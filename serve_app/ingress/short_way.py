@@ -18,7 +18,7 @@ LEFT = 499  # the status of who didn't wait for an answer
 
 
 class ShortWay:
-    """Takes the requests that `takes` says; others are Serve's, and all are where Ray lacks what we use."""
+    """Takes what `takes` says; the rest is Serve's, and all is where Ray lacks what is used here."""
 
     name = ""  # among Serve's routes
 
