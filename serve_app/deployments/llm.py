@@ -13,6 +13,7 @@ from ray.serve.llm import LLMConfig, LLMServer
 from serve_app.config import RemoteModel, parse
 from serve_app.deployments import collector
 from serve_app.deployments.engine_arguments import source
+from serve_app.deployments.engine_process import engine_class
 from serve_app.deployments.engine_warm_up import warm_up
 from serve_app.deployments.in_process import call
 from serve_app.deployments.llm_application import settings
@@ -35,7 +36,8 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         began, started = time.time(), time.monotonic()
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
-        await super().__init__(settings(self._config, self._config.name or ""))  # type: ignore[misc]
+        own = settings(self._config, self._config.name or "")
+        await super().__init__(own, engine_cls=engine_class(self._config))  # type: ignore[misc]
         self.app = await self.__serve_build_asgi_app__()
         self._created = int(time.time())
         loaded = time.monotonic()

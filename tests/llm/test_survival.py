@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -34,53 +35,53 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
-def follow(server: Server, path: str, body: dict[str, Any], begun: threading.Event) -> list[str]:
-    """All data of a stream."""
-    found: list[str] = []
-    with server.http() as client, client.stream("POST", path, json=body) as response:
-        for line in response.iter_lines():
-            begun.set()
-            if line and line != "data: [DONE]":
-                found.append(line.removeprefix("data: "))
-    return found
+def follow(client: httpx.Client, path: str, body: dict[str, Any], begun: threading.Event) -> str:
+    """Streams, one after another, until the engine is gone: the last said in one that had begun."""
+    while True:
+        last = ""
+        with client.stream("POST", path, json=body) as response:
+            if response.status_code != 200:  # it died between two of ours
+                return ""
+            for line in response.iter_lines():
+                begun.set()
+                if line and line != "data: [DONE]":
+                    last = line.removeprefix("data: ")
+        event = json.loads(last)
+        if "error" in event:
+            return last
+        assert (event.get("choices") or [event])[0]["finish_reason"] == "length"
+
+
+def test_the_model_computes_in_its_engines_process(llm: Server) -> None:
+    for model in (MODEL, EMBEDDER):
+        (engine,) = engines(llm, model)
+        assert [title(child) for child in engine.children() if "Worker" in title(child)] == []
+        assert engine.environ()["OMP_NUM_THREADS"] == "1"
 
 
 def test_an_engine_that_dies_is_replaced(llm: Server, http: httpx.Client) -> None:
     (engine,) = engines(llm, MODEL)
-    ends: list[tuple[str, str]] = []
     paths = {
         "/v1/completions": {"model": MODEL, "prompt": "x", "stream": True, **ASKED},
         f"/v2/models/{MODEL}/generate_stream": {"text_input": "x", "parameters": ASKED},
     }
-    threads, started = [], []
-    for path, body in paths.items():
-        for _ in range(STREAMS):
-            begun = threading.Event()
-
-            def run(path: str = path, body: Any = body, begun: threading.Event = begun) -> None:
-                ends.append((path, follow(llm, path, body, begun)[-1]))
-
-            threads.append(threading.Thread(target=run))
-            started.append(begun)
-            threads[-1].start()
-    assert all(begun.wait(60) for begun in started)
-    engine.kill()
-    x = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
-    assert http.post("/v2/models/identity/infer", json={"inputs": [x]}).status_code == 200
-    asked = {"model": EMBEDDER, "input": "a text"}
-    assert http.post("/v1/embeddings", json=asked).status_code == 200
-    for thread in threads:
-        thread.join(60)
-    assert len(ends) == len(threads)
-    errors = []
-    for path, last in ends:
-        event = json.loads(last)
-        if error := event.get("error"):
-            assert error["message"] if "v1" in path else error
-            errors.append(path)
-        else:  # it was faster than we are
-            assert (event["choices"][0] if "v1" in path else event)["finish_reason"] == "length"
-    assert set(errors) == set(paths)
+    begun = [threading.Event() for _ in range(STREAMS * len(paths))]
+    with llm.http() as client, ThreadPoolExecutor(len(begun)) as pool:
+        asked = [(path, body) for path, body in paths.items() for _ in range(STREAMS)]
+        ends = {
+            pool.submit(follow, client, path, body, event): path
+            for (path, body), event in zip(asked, begun, strict=True)
+        }
+        assert all(event.wait(60) for event in begun)
+        engine.kill()
+        x = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
+        assert http.post("/v2/models/identity/infer", json={"inputs": [x]}).status_code == 200
+        embed = {"model": EMBEDDER, "input": "a text"}
+        assert http.post("/v1/embeddings", json=embed).status_code == 200
+        errors = [(path, json.loads(last)) for end, path in ends.items() if (last := end.result(60))]
+    assert {path for path, _ in errors} == set(paths)
+    for path, event in errors:
+        assert event["error"]["message"] if "v1" in path else event["error"]
 
     def another() -> bool:
         """Until then, a reason."""
