@@ -51,7 +51,7 @@ def _visit(name: str, number: int, seconds: float, samples: Samples) -> None:
             order = Order(server.http_port, server.models[0], streams, seconds, TOKENS, seed=number)
             sample = measure(order, server)
             samples[streams][name].append(sample)
-            print(f"  {name:<8}{streams:>3} streams{sample.rate:9.1f} tokens/s", flush=True)
+            print(f"  {name:<11}{streams:>3} streams{sample.rate:9.1f} tokens/s", flush=True)
             server.settle()
 
 
@@ -72,9 +72,11 @@ def measure(order: Order, server: Server) -> Sample:
 
 
 def table(samples: Samples) -> str:
-    """Every figure, and ours over theirs, round by round."""
-    lines = ["| streams | figure | Tandem | vLLM's server | ratio (least-most) | ours less theirs |"]
-    lines.append("|---|---|---|---|---|---|")
+    """Every figure, and ours over each of theirs, round by round."""
+    *peers, _ = NAMES
+    against = [f"against {peer} (least-most), less" for peer in peers]
+    heads = ["streams", "figure", "Tandem", *peers, *against]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     figures: dict[str, Callable[[Sample], float]] = {
         "tokens per second": lambda one: one.rate,
         "time to first token, ms": lambda one: median(one.first) * 1000,
@@ -84,14 +86,16 @@ def table(samples: Samples) -> str:
     }
     for streams, by_name in samples.items():
         for title, figure in figures.items():
-            theirs, ours = ([figure(one) for one in by_name[name]] for name in NAMES)
-            if ours and theirs:
-                less = median(a - b for a, b in zip(ours, theirs, strict=False))
-                lines.append(
-                    f"| {streams} | {title} | {median(ours):.2f} | {median(theirs):.2f} "
-                    f"| {Ratio(ours, theirs)} | {less:+.2f} |"
-                )
+            *theirs, ours = ([figure(one) for one in by_name[name]] for name in NAMES)
+            if ours and all(theirs):
+                values = [f"{median(some):.2f}" for some in (ours, *theirs)]
+                ratios = [f"{Ratio(ours, some)}, {_less(ours, some):+.2f}" for some in theirs]
+                lines.append(f"| {' | '.join([str(streams), title, *values, *ratios])} |")
     return "\n".join(lines)
+
+
+def _less(ours: list[float], theirs: list[float]) -> float:
+    return median(a - b for a, b in zip(ours, theirs, strict=False))
 
 
 def _save(path: Path, about: dict[str, object], samples: Samples) -> None:

