@@ -64,6 +64,7 @@ class Server:
         self.leftovers: list[str] = []
         self._env, self._arguments = env or {}, arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._metrics = ""
 
     @property
     def pid(self) -> int:
@@ -129,6 +130,21 @@ class Server:
             return [parent, *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def metrics(self) -> str:
+        """Ray's metrics page, found among everything that listens; '' while there is none."""
+        for url in [self._metrics] if self._metrics else self._listening():
+            with contextlib.suppress(httpx.HTTPError):
+                page = httpx.get(f"{url}/metrics", timeout=5 if self._metrics else 2).text
+                if "ray_request_count" in page:
+                    self._metrics = url
+                    return page
+        return ""
+
+    def _listening(self) -> list[str]:
+        found = [one for process in self.processes() for one in process.net_connections("tcp")]
+        ports = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+        return [f"http://127.0.0.1:{port}" for port in ports]
 
     def text(self) -> str:
         """Everything it has printed."""

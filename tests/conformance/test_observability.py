@@ -2,9 +2,6 @@
 
 import json
 
-import httpx
-import psutil
-
 from tests.serve.live import until
 
 X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
@@ -39,21 +36,6 @@ def test_a_request_that_cannot_be_decoded_is_logged_too(server):
     until(lambda: server.text().count('"status":"InvalidArgument"') > before, "a log line", 30)
 
 
-def scrape(server) -> str:
-    """Ray's metrics page, found among everything the server listens on."""
-    for process in server.processes():
-        for connection in process.net_connections("tcp"):
-            if connection.status != psutil.CONN_LISTEN:
-                continue
-            try:
-                page = httpx.get(f"http://127.0.0.1:{connection.laddr.port}/metrics", timeout=2)
-            except httpx.HTTPError:
-                continue
-            if "ray_request_count" in page.text:
-                return page.text
-    return ""
-
-
 def test_metrics_per_model_and_version(server):
     with server.http() as client:
         client.post("/v2/models/identity/infer", json={"inputs": [X]})
@@ -62,11 +44,11 @@ def test_metrics_per_model_and_version(server):
     wanted = ("ray_request_count", "ray_request_errors", "ray_request_predict_seconds_bucket")
 
     def found() -> bool:
-        page = scrape(server)
+        page = server.metrics()
         return all(name in page for name in wanted)
 
     until(found, "the metrics on Ray's page", 60)
-    page = scrape(server)
+    page = server.metrics()
     for name in ("model_inference_seconds", "model_batch_size", "request_queue_seconds"):
         assert f"ray_{name}_count" in page
     errors = [line for line in page.splitlines() if line.startswith("ray_request_errors")]
@@ -83,8 +65,8 @@ def test_batches_take_the_short_way_and_are_counted(server):
     wanted = ("ray_serve_deployment_request_counter", 'deployment="Tokenizer"', f'route="{route}"')
 
     def counted() -> bool:
-        return any(all(part in line for part in wanted) for line in scrape(server).splitlines())
+        return any(all(part in line for part in wanted) for line in server.metrics().splitlines())
 
     until(counted, "the Tokenizer's requests", 60)
     if route == "":
-        assert 'route="predict"' not in scrape(server)
+        assert 'route="predict"' not in server.metrics()

@@ -28,7 +28,8 @@ def llm(llm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     from tests.llm.serving import write_config
 
     folder = tmp_path_factory.mktemp("llm")
-    with Server(write_config(folder), log=folder / "server.log") as server:
+    env = {"RAY_metrics_report_interval_ms": "1000"}  # 10 s, without
+    with Server(write_config(folder), log=folder / "server.log", env=env) as server:
         yield server
     assert not server.leftovers, "\n".join(server.leftovers)
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.conformance.test_observability import scrape
 from tests.llm.conftest import NEEDS
 from tests.llm.serving import MODEL
 from tests.serve.live import until
@@ -75,7 +74,7 @@ async def test_a_thousand_streams_with_random_disconnects(llm: Server) -> None:
 
 def counter(server: Server, name: str) -> float:
     """vLLM's own, of the model, on Ray's page."""
-    lines = re.findall(rf"^ray_vllm_{name}{{([^}}]*)}} (\S+)$", scrape(server), re.MULTILINE)
+    lines = re.findall(rf"^ray_vllm_{name}{{([^}}]*)}} (\S+)$", server.metrics(), re.MULTILINE)
     return sum(float(value) for labels, value in lines if f'model_name="{MODEL}"' in labels)
 
 
@@ -111,7 +110,7 @@ def test_who_leaves_stops_the_generation(llm: Server, http: httpx.Client) -> Non
 def test_what_vllm_and_we_count_stands_on_one_page(llm: Server, http: httpx.Client) -> None:
     http.post("/v1/completions", json={"model": MODEL, "prompt": "x", "max_tokens": 2})
     until(lambda: counter(llm, "generation_tokens_total") > 0, "tokens counted", 60)
-    page = scrape(llm)
+    page = llm.metrics()
     for name in ("time_to_first_token_seconds", "inter_token_latency_seconds"):
         assert f"ray_vllm_{name}_bucket" in page
     ours = [line for line in page.splitlines() if line.startswith("ray_request_count")]

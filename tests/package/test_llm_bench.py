@@ -63,6 +63,9 @@ def test_ratios_are_taken_round_by_round() -> None:
 
     ours = [made(90, 0.020), made(300, 0.010), made(100, 0.030)]
     theirs = [made(100, 0.015), made(200, 0.015), made(100, 0.015)]
-    lines = table({16: {"vllm": theirs, "tandem": ours}}).splitlines()
-    assert "| 16 | tokens per second | 100.00 | 100.00 | 1.00x (0.90-1.50) | +0.00 |" in lines
-    assert "| 16 | time to first token, ms | 20.00 | 15.00 | 1.33x (0.67-2.00) | +5.00 |" in lines
+    tuned = [made(200, 0.020), made(200, 0.020), made(200, 0.020)]
+    lines = table({16: {"vllm": theirs, "vllm-tuned": tuned, "tandem": ours}}).splitlines()
+    rates = "100.00 | 100.00 | 200.00 | 1.00x (0.90-1.50), +0.00 | 0.50x (0.45-1.50), -100.00"
+    assert f"| 16 | tokens per second | {rates} |" in lines
+    first = "20.00 | 15.00 | 20.00 | 1.33x (0.67-2.00), +5.00 | 1.00x (0.50-1.50), +0.00"
+    assert f"| 16 | time to first token, ms | {first} |" in lines
