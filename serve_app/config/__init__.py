@@ -1,0 +1,28 @@
+"""Everything a user can configure, typed. Unknown keys are refused with a "did you mean"."""
+
+from serve_app.config.base import Config, did_you_mean, join, keys_at, parse, problems
+from serve_app.config.model import (
+    Batching,
+    Datatype,
+    InlineModel,
+    ModelConfig,
+    ModelFormat,
+    TensorConfig,
+)
+from serve_app.config.remote import (
+    ENGINE_CONCURRENCY,
+    Autoscaling,
+    LlmConfig,
+    RemoteModel,
+    ReplicaUserConfig,
+    Resources,
+    TokenizerConfig,
+)
+from serve_app.config.router import Limits, Logging, RouterArgs, RouterUserConfig, Routing
+
+__all__ = [
+    "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel", "Limits",
+    "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "RemoteModel", "ReplicaUserConfig",
+    "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
+    "did_you_mean", "join", "keys_at", "parse", "problems",
+]  # fmt: skip

@@ -1,0 +1,142 @@
+"""A model with replicas of its own."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from serve_app.config.base import Config
+from serve_app.config.model import Batching, ModelConfig
+
+
+class Resources(Config):
+    """What one replica reserves, in Ray's words."""
+
+    num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
+    num_gpus: float = Field(default=0, ge=0, alias="num_gpus")
+
+
+class Autoscaling(Config):
+    """`scaleTarget` is the number of batches in flight per replica to aim for."""
+
+    min_replicas: int = Field(default=1, ge=0)
+    max_replicas: int = Field(ge=1)
+    scale_target: float = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Autoscaling":
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"minReplicas {self.min_replicas} is larger than maxReplicas {self.max_replicas}"
+            )
+        return self
+
+
+class TokenizerConfig(Config):
+    """The Tokenizer deployment of a text model, scaled apart from its ModelReplica.
+
+    With 0 replicas there is none: the ModelReplica tokenizes, which saves a hop, and suits a model
+    that shares its CPUs with it anyway.
+    """
+
+    replicas: int = Field(default=1, ge=0)
+    num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
+
+
+class LlmConfig(Config):
+    """What Ray Serve's LLM library is told, beside the engine's own arguments.
+
+    `adapterPath` (s3://, gs://, abfss://, azure://) holds LoRA adapters in folders; a request for the
+    model `name:adapter` loads one, up to `maxAdapters` per replica.
+    """
+
+    accelerator_type: str | None = None
+    routing: Literal["balanced", "prefix"] = "balanced"
+    adapter_path: str | None = None
+    max_adapters: int = Field(default=16, ge=1)
+
+
+# Requests that one vLLM engine holds when `concurrency` says nothing; the engine queues by itself.
+ENGINE_CONCURRENCY = 256
+
+
+class RemoteModel(ModelConfig):
+    """A model with replicas of its own: the arguments of `serve_app.app:build_model`.
+
+    `engine` holds vLLM's arguments by vLLM's names; the deployment holds them against its version.
+    """
+
+    placement: Literal["remote"] = "remote"
+    engine: dict[str, Any] = {}
+    llm: LlmConfig | None = None
+    resources: Resources = Resources()
+    replicas: int | None = None
+    autoscaling: Autoscaling | None = None
+    tokenizer: TokenizerConfig | None = None
+
+    @field_validator("placement", mode="before")
+    @classmethod
+    def _not_inline(cls, placement: Any) -> Any:
+        if placement == "inline":
+            raise ValueError(
+                "an inline model is an entry of `models` in the Router's user_config, "
+                "not an application of its own"
+            )
+        return placement
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_concurrency(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("modelFormat") == "vllm":
+            return {"concurrency": ENGINE_CONCURRENCY, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _engine(self) -> "RemoteModel":
+        if self.model_format != "vllm":
+            if self.engine or self.llm:
+                raise ValueError(f"engine and llm belong to modelFormat vllm, not {self.model_format}")
+            return self
+        if self.batching or self.options or self.inputs or self.outputs:
+            raise ValueError(
+                "modelFormat vllm batches by itself and has inputs and outputs of its own: "
+                "no batching, options, inputs, outputs (vLLM's arguments go into engine)"
+            )
+        sizes = [self.engine.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
+        wanted = prod(size for size in sizes if isinstance(size, int))
+        if self.resources.num_gpus not in (0, wanted):
+            raise ValueError(
+                f"resources.num_gpus {self.resources.num_gpus:g} differs from what the engine takes, "
+                f"tensor_parallel_size x pipeline_parallel_size = {wanted}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas(self) -> "RemoteModel":
+        if self.replicas is not None and self.replicas < 1:
+            raise ValueError(
+                f"placement remote with replicas {self.replicas}: nothing could ever answer; "
+                "set replicas to 1 or more, or autoscaling with minReplicas 0"
+            )
+        if self.replicas is not None and self.autoscaling:
+            raise ValueError("set replicas or autoscaling, not both")
+        if self.autoscaling and self.autoscaling.scale_target >= self.in_flight:
+            raise ValueError(
+                f"scaleTarget {self.autoscaling.scale_target:g} is never passed: one replica has "
+                f"at most {self.in_flight} batches in flight (concurrency {self.concurrency} + 1)"
+            )
+        if self.tokenizer and self.model_format != "transformers":
+            raise ValueError(f"tokenizer belongs to modelFormat transformers, not {self.model_format}")
+        return self
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that one replica may hold: those it computes and one waiting behind them."""
+        return self.concurrency + 1
+
+
+class ReplicaUserConfig(Config):
+    """`user_config` of a ModelReplica: what may change while it serves."""
+
+    batching: Batching | None = None
