@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,9 +134,9 @@ class Server:
 
     def metrics(self) -> str:
         """Ray's metrics page, found among everything that listens; '' while there is none."""
-        for url in [self._metrics] if self._metrics else self._listening():
-            with contextlib.suppress(httpx.HTTPError):
-                page = httpx.get(f"{url}/metrics", timeout=5 if self._metrics else 2).text
+        urls = [self._metrics] if self._metrics else self._listening()
+        with ThreadPoolExecutor(len(urls) or 1) as pool:  # most of them aren't HTTP, and say nothing
+            for url, page in zip(urls, pool.map(_page, urls), strict=True):
                 if "ray_request_count" in page:
                     self._metrics = url
                     return page
@@ -144,7 +145,7 @@ class Server:
     def _listening(self) -> list[str]:
         found = [one for process in self.processes() for one in process.net_connections("tcp")]
         ports = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
-        return [f"http://127.0.0.1:{port}" for port in ports]
+        return [f"http://127.0.0.1:{port}/metrics" for port in ports]
 
     def text(self) -> str:
         """Everything it has printed."""
@@ -157,6 +158,12 @@ class Server:
     def http(self, **options: object) -> httpx.Client:
         """A client of its own connections, bound to this server."""
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+
+
+def _page(url: str) -> str:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=5, trust_env=False).text
+    return ""
 
 
 def _described(process: psutil.Process) -> str:
