@@ -27,10 +27,10 @@ class OneProcess(VLLMEngine):  # type: ignore[misc]
         return super()._start_async_llm_engine(arguments, config, group)
 
 
-def engine_class(config: RemoteModel) -> type[Any]:
-    """The engine for `config`; its threads are as many as the cores the model asks for."""
+def engine_class(config: RemoteModel) -> type[OneProcess] | None:
+    """The engine for `config`, on as many threads as cores the model asks for; None is Ray's own."""
     if config.resources.num_gpus or CHOICE in config.engine:
-        return VLLMEngine  # type: ignore[no-any-return]
+        return None
     # Before the process starts that reads it. Ray has written 1 there, whatever the model asks for.
     os.environ["OMP_NUM_THREADS"] = str(max(1, math.floor(config.resources.num_cpus)))
     return OneProcess
