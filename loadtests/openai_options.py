@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from locust import events
 
-from loadtests.payloads import SENTENCES
+from loadtests.payloads import PROMPT_SENTENCES, SENTENCES
 from loadtests.tokens import Tokens
 from loadtests.users import HOST, HTTP_PORT
 
@@ -19,11 +19,11 @@ URL = f"http://{HOST}:{HTTP_PORT}"
 
 
 def prompt(options: Any) -> str:
-    """One of the file's, or else 1 to 12 sentences, 1 to about 160 words."""
+    """One of the file's, or else 1 to 8 sentences, 1 to about 130 words."""
     if options.prompts:
         return random.choice(_read(options.prompts))
     # In a new order each time: a server that remembers beginnings would answer too early.
-    return " ".join(random.sample(SENTENCES, random.randint(1, len(SENTENCES))))
+    return " ".join(random.sample(SENTENCES, random.randint(1, PROMPT_SENTENCES)))
 
 
 @cache

@@ -41,6 +41,8 @@ SENTENCES = (
     "¿Hay alguna tienda en el centro que abra los domingos?",
     "Preheat the oven to 180 °C, butter the tin, and whisk the eggs with the sugar until they are pale.",
 )
+# In the prompt of an LLM at most: 128 more tokens still fit into the demo model's context.
+PROMPT_SENTENCES = 8
 _EMBEDDING = 384
 _SAME = 1e-3  # a text's vectors differ by rounding alone, whatever it was batched with
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtests.payloads import PROMPT_SENTENCES, SENTENCES
 from tests.llm.conftest import NEEDS
 from tests.llm.serving import ADAPTER, EMBEDDER, MODEL
 
@@ -34,6 +35,12 @@ def test_a_chat_under_both_prefixes(openai: Any, llm: Any, prefix: str) -> None:
     assert answer.usage.completion_tokens == 23
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 23
     assert [model.id for model in client.models.list()] == [MODEL, ADAPTER, EMBEDDER]
+
+
+def test_a_load_test_s_longest_prompt_fits(openai: Any) -> None:
+    prompt = " ".join(sorted(SENTENCES, key=len)[-PROMPT_SENTENCES:])
+    messages = [{"role": "user", "content": prompt}]
+    assert chat(openai, messages=messages, max_tokens=128).usage.prompt_tokens > 256
 
 
 def test_a_stream_with_its_usage(openai: Any) -> None:
