@@ -6,6 +6,7 @@ processes alone. What each kind of replica does with one is its subclass's.
 
 import hmac
 import logging
+from abc import ABC, abstractmethod
 from typing import Any
 
 from serve_app.deployments.direct import FULL, credentials
@@ -17,7 +18,7 @@ log = logging.getLogger("tandem")
 LEFT = 499  # the status of who didn't wait for an answer
 
 
-class ShortWay:
+class ShortWay(ABC):
     """Takes what `takes` says; the rest is Serve's, and all is where Ray lacks what is used here."""
 
     name = ""  # among Serve's routes
@@ -33,17 +34,17 @@ class ShortWay:
         except Exception as error:
             log.warning("requests to %s take Serve's way: %s", self.name, error)
 
+    @abstractmethod
     def takes(self, path: str) -> bool:
         """Whether it is a request of ours."""
-        raise NotImplementedError
 
     def ready(self) -> bool:
         """Whether one can be answered now; else the Router asks elsewhere."""
         return True
 
+    @abstractmethod
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer; the status."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""

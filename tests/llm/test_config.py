@@ -1,6 +1,8 @@
 """What is wrong with an LLM's configuration is said before an engine starts."""
 
+import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,3 +72,42 @@ def test_an_engine_on_two_gpus() -> None:
     options = replica._deployment_config
     assert options.autoscaling_config.max_replicas == 4
     assert "PrefixCacheAffinityRouter" in options.request_router_config.request_router_class
+
+
+def model(**changes: Any) -> Any:
+    from serve_app.config import RemoteModel, parse
+
+    args = yaml.safe_load((ROOT / "configs/llm.yaml").read_text())["applications"][-1]["args"]
+    return parse(RemoteModel, args | changes)
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, "3"), (2, "1")])
+def test_a_model_computes_on_as_many_threads_as_it_has_cores(
+    monkeypatch: pytest.MonkeyPatch, workers: int, threads: str
+) -> None:
+    from serve_app.deployments.engine_process import OneProcess, VLLMEngine
+    from serve_app.deployments.llm_application import settings
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(VLLMEngine, "_start_async_llm_engine", lambda *_: "started")
+    engine = OneProcess.__new__(OneProcess)
+    engine.llm_config = settings(model(resources={"num_cpus": 3.5}), "tiny")
+    parallel = SimpleNamespace(world_size=workers, distributed_executor_backend="mp")
+    assert engine._start_async_llm_engine(None, SimpleNamespace(parallel_config=parallel), None)
+    assert os.environ["OMP_NUM_THREADS"] == threads
+    assert (parallel.distributed_executor_backend == "mp") == (workers > 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours"),
+    [
+        ({}, True),
+        ({"engine": {"distributed_executor_backend": "uni"}}, True),
+        ({"engine": {"distributed_executor_backend": "mp"}}, False),
+        ({"resources": {"num_gpus": 1}}, False),
+    ],
+)
+def test_workers_are_for_gpus_and_who_asks_for_them(changes: dict[str, Any], ours: bool) -> None:
+    from serve_app.deployments.engine_process import OneProcess, engine_class
+
+    assert engine_class(model(**changes)) is (OneProcess if ours else None)

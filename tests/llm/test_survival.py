@@ -56,7 +56,6 @@ def test_the_model_computes_in_its_engines_process(llm: Server) -> None:
     for model in (MODEL, EMBEDDER):
         (engine,) = engines(llm, model)
         assert [title(child) for child in engine.children() if "Worker" in title(child)] == []
-        assert engine.environ()["OMP_NUM_THREADS"] == "1"
 
 
 def test_an_engine_that_dies_is_replaced(llm: Server, http: httpx.Client) -> None:
