@@ -215,8 +215,9 @@ class DataPlane:
         raise NotFound(f"no language model '{name}'{did_you_mean(name, known)}")
 
     def engines(self) -> list[Model]:
-        """The LLMs that are known to be some."""
-        return [model for model in self.models.values() if model.versions and model.described.engine]
+        """The LLMs that are known to be some, by name, whichever was there first."""
+        found = (one for one in self.models.values() if one.versions and one.described.engine)
+        return sorted(found, key=lambda model: model.name)
 
     async def _run(self, model: Model, version: str, request: InferRequest) -> Arrays:
         _check_outputs(request, model, version)

@@ -128,8 +128,11 @@ def text(answers: list[Any]) -> str:
 def test_a_response_for_each_piece_over_grpc(stream: Stream, whole: str) -> None:
     found = stream.ask(PROMPT, parameters=GREEDY, request_id="a")
     assert text(found) == whole
-    assert [answer.get_response().id for answer in found] == ["a"] * GREEDY["max_tokens"]
-    assert [answer.as_numpy("finish_reason")[0] for answer in found] == [b""] * 11 + [b"length"]
+    # Where the engine is ahead of its server, a piece has several tokens.
+    assert 1 < len(found) <= GREEDY["max_tokens"]
+    assert {answer.get_response().id for answer in found} == {"a"}
+    *others, last = [answer.as_numpy("finish_reason")[0] for answer in found]
+    assert (set(others), last) == ({b""}, b"length")
 
 
 def test_an_empty_final_response_where_it_is_wanted(stream: Stream, whole: str) -> None:

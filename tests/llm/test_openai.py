@@ -34,7 +34,7 @@ def test_a_chat_under_both_prefixes(openai: Any, llm: Any, prefix: str) -> None:
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage.completion_tokens == 23
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 23
-    assert [model.id for model in client.models.list()] == [MODEL, ADAPTER, EMBEDDER]
+    assert [model.id for model in client.models.list()] == [EMBEDDER, MODEL, ADAPTER]
 
 
 def test_a_load_test_s_longest_prompt_fits(openai: Any) -> None:
@@ -131,7 +131,7 @@ def test_one_list_for_two_protocols(http: Any) -> None:
     """KServe's V1 reads `models`, OpenAI's SDK `data`."""
     listed = http.get("/v1/models").json()
     assert set(listed["models"]) == {"identity", MODEL, EMBEDDER}
-    assert [one["id"] for one in listed["data"]] == [MODEL, ADAPTER, EMBEDDER]
+    assert [one["id"] for one in listed["data"]] == [EMBEDDER, MODEL, ADAPTER]
     assert http.get(f"/v1/models/{MODEL}").json() | {"id": MODEL, "name": MODEL, "ready": True} == (
         http.get(f"/v1/models/{MODEL}").json()
     )
