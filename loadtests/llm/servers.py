@@ -19,8 +19,10 @@ ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 def serving(name: str) -> Server:
     """The server of that name, and its model."""
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
-    model = config["applications"][-1]
+    router, *_, model = config["applications"]
     if name == "tandem":
+        # No line per request, as vLLM's server writes none.
+        router["deployments"][0]["user_config"]["logging"] = {"requests": False}
         command = (PYTHON, ["-m", "serve_app.cli", "run"])
         return Server(name, config, [model["name"]], command=command)
     return VllmServer(model, tuned=name == "vllm-tuned")

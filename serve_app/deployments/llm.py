@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ray._common.usage.usage_lib import usage_stats_enabled
 from ray.serve.llm import LLMConfig, LLMServer
 
 from serve_app.config import RemoteModel, parse
@@ -48,6 +49,13 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         took = Loaded(self._version, began, loaded - started, warm - loaded)
         log_loaded(self._config.name or "", [took])
         collector.calm()
+
+    async def _start_engine(self) -> None:
+        """Without the actor that gathers usage statistics where there are none."""
+        if usage_stats_enabled():
+            await super()._start_engine()
+        else:
+            await self.engine.start()
 
     async def describe(self) -> ModelDescription:
         """Names, context and the request's parameters, for the Router."""

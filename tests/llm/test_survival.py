@@ -11,7 +11,7 @@ import pytest
 
 from tests.llm.conftest import NEEDS
 from tests.llm.serving import EMBEDDER, MODEL
-from tests.serve.live import until
+from tests.serve.live import title, until
 from tests.server import Server
 
 pytest.importorskip("vllm", reason=NEEDS)
@@ -25,14 +25,6 @@ def engines(server: Server, model: str) -> list[psutil.Process]:
     replicas = [p for p in server.processes() if f"ServeReplica:{model}:" in title(p)]
     below = [child for replica in replicas for child in replica.children(recursive=True)]
     return [child for child in below if "EngineCore" in title(child)]
-
-
-def title(process: psutil.Process) -> str:
-    """'' when it is gone."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def follow(client: httpx.Client, path: str, body: dict[str, Any], begun: threading.Event) -> str:
@@ -56,6 +48,12 @@ def test_the_model_computes_in_its_engines_process(llm: Server) -> None:
     for model in (MODEL, EMBEDDER):
         (engine,) = engines(llm, model)
         assert [title(child) for child in engine.children() if "Worker" in title(child)] == []
+
+
+def test_no_process_gathers_usage_statistics_that_are_off(llm: Server) -> None:
+    titles = [title(process) for process in llm.processes()]
+    assert any("ServeController" in one for one in titles)
+    assert [one for one in titles if "Telemetry" in one] == []
 
 
 def test_an_engine_that_dies_is_replaced(llm: Server, http: httpx.Client) -> None:

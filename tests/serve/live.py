@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from tests.server import ROOT, Server
 
@@ -35,6 +36,14 @@ def until(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
         assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
         time.sleep(0.1)
     return answer
+
+
+def title(process: psutil.Process) -> str:
+    """What a process calls itself; '' when it is gone."""
+    try:
+        return " ".join(process.cmdline()).strip()
+    except psutil.Error:
+        return ""
 
 
 def index(client: httpx.Client) -> dict[str, str]:

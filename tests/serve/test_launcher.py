@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, pid_of
+from tests.serve.live import ENV, pid_of, title, until
 from tests.server import ROOT, Server
 
 
@@ -44,6 +44,7 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         assert open_to_others == {}
         assert any(address.endswith(f":{server.http_port}") for address in listeners(server))
     assert any("haproxy" in process.name() for process in first.processes())
+    until(lambda: "ray::IDLE" not in map(title, first.processes()), "a worker that nobody uses is gone")
     for server, number in ((first, signal.SIGINT), (second, signal.SIGTERM)):
         family = server.processes()
         psutil.Process(server.pid).send_signal(number)
