@@ -254,7 +254,13 @@ def test_the_limit() -> None:
         RATE, "digits: 32 connections", "sentences: 32 connections", "mixed: 32 connections",
         tandem=[(90, 0.1), (100, 0.1)],
     )  # fmt: skip
-    found.limits = {"sentences": [{"1": 50, "32": 180, "64": 90}, {"1": 60, "32": 125, "64": 130}]}
+    callers = {"32 callers": 999}  # no batch size, so not the limit
+    found.limits = {
+        "sentences": [
+            {"1": 50, "32": 180, "64": 90, **callers},
+            {"1": 60, "32": 125, "64": 130, **callers},
+        ]
+    }
     assert row(found, "sentences: 32 connections")[4] == "0.65x (0.50-0.80)"
     assert row(found, "digits: 32 connections")[4] == ""
     assert row(found, "mixed: 32 connections")[4] == ""
@@ -313,7 +319,7 @@ def test_servers_and_their_config() -> None:
     assert BARE in SERVERS
 
 
-def test_a_model_alone_gives_its_rate_by_batch_size() -> None:
-    rates = alone("digits", 0.01)
-    assert set(rates) == {"1", "8", "16", "32", "64"}
+def test_a_model_alone_gives_its_rate_by_batch_size_and_with_callers() -> None:
+    rates = alone("digits", 0.1)
+    assert set(rates) == {"1", "8", "16", "32", "64", "32 callers"}
     assert all(rate > 0 for rate in rates.values())
