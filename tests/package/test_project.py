@@ -104,7 +104,10 @@ def imports_of_ours(*paths: Path) -> set[str]:
 
 
 def test_load_tests_import_only_the_protocol() -> None:
-    """And free ports; the servers that the benchmark puts around our runtimes know little more."""
+    """And free ports; the servers that the benchmark puts around our runtimes know little more.
+
+    What needs no server at all, the limit, has our batching too.
+    """
     folder = ROOT / "loadtests"
     peers = {
         folder / "hosted.py",
@@ -115,7 +118,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     assert ours
     parts = ("protocol.", "ports.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
-    parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.")
+    parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "batching.")
     wrapped = imports_of_ours(*peers)
     assert "serve_app.runtimes.host.ModelHost" in wrapped
     assert {name for name in wrapped if not name.removeprefix("serve_app.").startswith(parts)} == set()
