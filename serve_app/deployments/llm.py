@@ -14,6 +14,7 @@ from ray.serve.llm import LLMConfig, LLMServer
 from serve_app.config import RemoteModel, parse
 from serve_app.deployments import collector
 from serve_app.deployments.engine_arguments import source
+from serve_app.deployments.engine_front import behind_router
 from serve_app.deployments.engine_process import engine_class
 from serve_app.deployments.engine_warm_up import warm_up
 from serve_app.deployments.in_process import call
@@ -40,10 +41,12 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         own = settings(self._config, self._config.name or "")
         await super().__init__(own, engine_cls=engine_class(self._config))  # type: ignore[misc]
         self.app = await self.__serve_build_asgi_app__()
+        client = self.app.state.engine_client
+        behind_router(self.app, client)
         self._created = int(time.time())
         loaded = time.monotonic()
         if self._config.warm_up:
-            tasks = await self.app.state.engine_client.get_supported_tasks()
+            tasks = await client.get_supported_tasks()
             await warm_up(self.app, self._config.name or "", tasks)
         warm = time.monotonic()
         took = Loaded(self._version, began, loaded - started, warm - loaded)

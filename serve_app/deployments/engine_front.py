@@ -1,0 +1,72 @@
+"""What an engine's front end, vLLM's own HTTP application, does otherwise behind a Router."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+# A request that takes longer has a long prompt, or waits for something: the next one goes on beside it.
+LONGEST_S = 0.002
+# Makes metrics and headers that end here: the Router counts for itself, and passes no headers on.
+_UNREAD = ("PrometheusInstrumentatorMiddleware", "CORSMiddleware")
+_over: ContextVar[Callable[[], None] | None] = ContextVar("over", default=None)
+
+
+def behind_router(app: Any, client: Any) -> None:
+    """Change the application `app`, not yet called, around the engine's `client`."""
+    turns = Turns()
+    app.user_middleware = [one for one in app.user_middleware if one.cls.__name__ not in _UNREAD]
+    app.add_middleware(turns.around)
+    client.add_request = turns.until(client.add_request)
+
+
+class Turns:
+    """One request at a time, until the engine has it.
+
+    Left alone, a dozen coroutines wait for one another at each of their steps, and the first request
+    comes to the engine hardly before the last; until then the engine has nothing to do.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Lock()
+
+    def around(self, app: Any) -> Callable[..., Awaitable[None]]:
+        """The ASGI application `app`, whose requests take turns."""
+
+        async def in_turn(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            await self._free.acquire()
+            over = self._once()
+            _over.set(over)
+            try:
+                await app(scope, receive, send)
+            finally:
+                over()
+
+        return in_turn
+
+    def until(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """`function`, after which the turn of the request that calls it is over."""
+
+        async def last(*args: Any, **kwargs: Any) -> Any:
+            result = await function(*args, **kwargs)
+            if over := _over.get():
+                over()
+            return result
+
+        return last
+
+    def _once(self) -> Callable[[], None]:
+        going = True
+
+        def over() -> None:
+            nonlocal going
+            if going:
+                going = False
+                late.cancel()
+                self._free.release()
+
+        late = asyncio.get_running_loop().call_later(LONGEST_S, over)
+        return over
