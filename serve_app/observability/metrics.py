@@ -4,7 +4,9 @@ Names follow KServe's model server where it has one (`request_predict_seconds`).
 """
 
 import asyncio
+from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 from ray.serve import metrics
@@ -70,25 +72,61 @@ class RayMetrics:
             self._requests.inc(count, tags)
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
+        for histogram in (self._predict, self._queue, self._inference, self._rows):
+            histogram.flush()
 
 
 class _Histogram:
-    """Serve's histogram, its tags merged and checked once per model version and not per value."""
+    """A histogram that is counted here and exported as what Prometheus makes of one: gauges.
+
+    With a histogram of its own, Ray's agent on the node observes every value once more, ten seconds'
+    worth at a time: a fifth of a core at 4,000 values per second, and a sum of the buckets' middles.
+    """
 
     def __init__(self, name: str, description: str, boundaries: list[Any]) -> None:
-        self._histogram = metrics.Histogram(
-            name, description=description, boundaries=boundaries, tag_keys=_TAGS
-        )
-        self._tags: dict[tuple[str, str], dict[str, str]] = {}
+        self._bounds = boundaries
+        self._names = [*(str(float(bound)) for bound in boundaries), "+Inf"]
+        self._bucket = _Gauge(f"{name}_bucket", description, "le")
+        self._count, self._sum = _Gauge(f"{name}_count", description), _Gauge(f"{name}_sum", description)
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._sums: Counter[tuple[str, str]] = Counter()
+        self._changed: set[tuple[str, str]] = set()
 
     def observe(self, value: float, model: str, version: str) -> None:
         """One value."""
-        tags = self._tags.get((model, version))
-        if tags is None:
-            # Through the front door once: it checks the tags.
-            self._histogram.observe(value, {"model_name": model, "model_version": version})
-            self._tags[model, version] = self._histogram._get_final_tags(
-                {"model_name": model, "model_version": version}
-            )
-            return
-        self._histogram._metric.record(value, tags=tags)
+        key = model, version
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * len(self._names)
+        counts[bisect_left(self._bounds, value)] += 1
+        self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
+        self._changed.add(key)
+
+    def flush(self) -> None:
+        """Hand on what has changed."""
+        changed, self._changed = self._changed, set()
+        for key in changed:
+            upto = list(accumulate(self._counts[key]))
+            for name, count in zip(self._names, upto, strict=True):
+                self._bucket.set(count, *key, name)
+            self._count.set(upto[-1], *key)
+            self._sum.set(self._sums[key], *key)
+
+
+class _Gauge:
+    """Serve's gauge, its tags merged and checked once and not per value."""
+
+    def __init__(self, name: str, description: str, *more: str) -> None:
+        self._keys = (*_TAGS, *more)
+        self._gauge = metrics.Gauge(name, description=description, tag_keys=self._keys)
+        self._tags: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def set(self, value: float, *tags: str) -> None:
+        """The value from now on."""
+        final = self._tags.get(tags)
+        if final is None:
+            named = dict(zip(self._keys, tags, strict=True))
+            self._gauge.set(value, named)  # through the front door once: it checks the tags
+            self._tags[tags] = self._gauge._get_final_tags(named)
+        else:
+            self._gauge._metric.record(value, tags=final)

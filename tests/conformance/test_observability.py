@@ -2,6 +2,8 @@
 
 import json
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.serve.live import until
 
 X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
@@ -55,6 +57,36 @@ def test_metrics_per_model_and_version(server):
     assert any('kind="InvalidArgument"' in line and 'model_name="digits"' in line for line in errors)
     served = [line for line in page.splitlines() if line.startswith("ray_request_count")]
     assert any('model_name="identity"' in line and 'model_version="1"' in line for line in served)
+
+
+def test_histograms_are_as_prometheus_makes_them(server):
+    with server.http() as client:
+        for _ in range(3):
+            assert client.post("/v2/models/identity/infer", json={"inputs": [X]}).status_code == 200
+
+    def values(name: str) -> dict[tuple[str, str], list[tuple[str, float]]]:
+        """By replica and version; what a scrape has of them belongs together."""
+        found: dict[tuple[str, str], list[tuple[str, float]]] = {}
+        for family in text_string_to_metric_families(server.metrics()):
+            for sample in family.samples:
+                labels = sample.labels
+                if sample.name == f"ray_{name}" and labels["model_name"] == "identity":
+                    key = labels["replica"], labels["model_version"]
+                    found.setdefault(key, []).append((labels.get("le", ""), sample.value))
+        return found
+
+    def whole() -> bool:
+        return sum(one[0][1] for one in values("request_predict_seconds_count").values()) >= 3
+
+    until(whole, "three requests on Ray's page", 60)
+    for buckets in values("request_predict_seconds_bucket").values():
+        ordered = sorted(buckets, key=lambda one: float(one[0]))
+        assert [bound for bound, _ in ordered][:: len(ordered) - 1] == ["0.0005", "+Inf"]
+        counts = [count for _, count in ordered]
+        assert counts == sorted(counts)
+        assert counts[-1] >= 1
+    for sums in values("request_predict_seconds_sum").values():
+        assert sums[0][1] > 0
 
 
 def test_batches_take_the_short_way_and_are_counted(server):
