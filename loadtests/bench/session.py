@@ -73,7 +73,8 @@ class Session:
         for model in IN_PROCESS:
             if any(point.models == {model} for point in self.results.points):
                 self._say(f"{'in process':<15} {model}")
-                self.results.limits.setdefault(model, []).append(alone(model, self._seconds))
+                found = alone(model, self._seconds)  # which may be stopped: then nothing was found
+                self.results.limits.setdefault(model, []).append(found)
 
     def _visit(self, name: str, points: list[Point]) -> None:
         with serving(name, points) as server:
