@@ -6,7 +6,7 @@ Names follow KServe's model server where it has one (`request_predict_seconds`).
 import asyncio
 from bisect import bisect_left
 from collections import Counter
-from itertools import accumulate
+from itertools import accumulate, cycle
 from typing import Any
 
 from ray.serve import metrics
@@ -45,6 +45,8 @@ class RayMetrics:
             _SECONDS,
         )
         self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
+        # One each second: with a hundred models all at once would hold up requests.
+        self._next = cycle((self._predict, self._queue, self._inference, self._rows))
         # Counted here and handed on each second: counters add up, so nothing is lost by waiting.
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
@@ -72,8 +74,7 @@ class RayMetrics:
             self._requests.inc(count, tags)
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
-        for histogram in (self._predict, self._queue, self._inference, self._rows):
-            histogram.flush()
+        next(self._next).flush()
 
 
 class _Histogram:
@@ -90,7 +91,6 @@ class _Histogram:
         self._count, self._sum = _Gauge(f"{name}_count", description), _Gauge(f"{name}_sum", description)
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._sums: Counter[tuple[str, str]] = Counter()
-        self._changed: set[tuple[str, str]] = set()
 
     def observe(self, value: float, model: str, version: str) -> None:
         """One value."""
@@ -100,13 +100,11 @@ class _Histogram:
             counts = self._counts[key] = [0] * len(self._names)
         counts[bisect_left(self._bounds, value)] += 1
         self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
-        self._changed.add(key)
 
     def flush(self) -> None:
-        """Hand on what has changed."""
-        changed, self._changed = self._changed, set()
-        for key in changed:
-            upto = list(accumulate(self._counts[key]))
+        """Hand on everything: Ray forgets a gauge that nobody sets for a while."""
+        for key, counts in self._counts.items():
+            upto = list(accumulate(counts))
             for name, count in zip(self._names, upto, strict=True):
                 self._bucket.set(count, *key, name)
             self._count.set(upto[-1], *key)

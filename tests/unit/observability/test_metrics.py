@@ -1,0 +1,58 @@
+"""Histograms that are counted in the Router."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from serve_app.observability import metrics
+from serve_app.observability.metrics import _Histogram
+
+SET: defaultdict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
+
+
+class Gauge:
+    """As Serve's: names, and values with tags."""
+
+    def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
+        self._name, self._keys, self._metric = name, tag_keys, self
+
+    def set(self, value: float, tags: dict[str, str]) -> None:
+        assert tuple(tags) == self._keys
+        SET[self._name].append((tags, value))
+
+    record = set
+
+    def _get_final_tags(self, tags: dict[str, str]) -> dict[str, str]:
+        return tags
+
+
+@pytest.fixture
+def histogram(monkeypatch: pytest.MonkeyPatch) -> Any:
+    SET.clear()
+    monkeypatch.setattr(metrics.metrics, "Gauge", Gauge)
+    return _Histogram("h", "of a test", [1, 2])
+
+
+def test_buckets_count_what_is_not_above_them(histogram: _Histogram) -> None:
+    for value in (0.5, 1, 1.5, 2, 7):
+        histogram.observe(value, "m", "1")
+    histogram.flush()
+    assert [(tags["le"], count) for tags, count in SET["h_bucket"]] == [
+        ("1.0", 2),
+        ("2.0", 4),
+        ("+Inf", 5),
+    ]
+    tags = {"model_name": "m", "model_version": "1"}
+    assert (SET["h_count"], SET["h_sum"]) == ([(tags, 5)], [(tags, 12.0)])
+
+
+def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram) -> None:
+    """Ray's agent forgets a gauge that isn't."""
+    histogram.observe(1, "idle", "1")
+    histogram.flush()
+    histogram.observe(1, "busy", "1")
+    histogram.flush()
+    assert [(tags["model_name"], count) for tags, count in SET["h_count"]] == [
+        ("idle", 1), ("idle", 1), ("busy", 1),
+    ]  # fmt: skip
