@@ -157,7 +157,7 @@ class DataPlane:
     def refused(self, name: str, version: str, error: TandemError) -> None:
         """Count and log a request that couldn't even be decoded."""
         request = InferRequest(name, version, new_id(), [])
-        self._record(self.models.get(name), version, request, type(error).__name__, 0.0)
+        self._record(self.models.get(name), version, request, type(error).__name__, None)
 
     async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """Run one request of an LLM, its answer piece by piece; the last has a finish_reason."""
@@ -234,8 +234,9 @@ class DataPlane:
             raise DeadlineExceeded(f"model '{model.name}' gave no answer within {seconds:g} s") from None
 
     def _record(
-        self, model: Model | None, version: str, request: InferRequest, status: str, seconds: float
+        self, model: Model | None, version: str, request: InferRequest, status: str, spent: float | None
     ) -> None:
+        seconds = spent or 0.0
         if model is not None:
             counters = model.statistics.get(version)
             if counters is not None:
@@ -243,7 +244,7 @@ class DataPlane:
                 outcome.add(int(seconds * 1e9))
                 counters.last_inference_ms = int(time.time() * 1000)
             known = version if counters is not None else ""
-            self.metrics.request(model.name, known, "" if status == "OK" else status, seconds)
+            self.metrics.request(model.name, known, "" if status == "OK" else status, spent)
         if self.access_log is not None:
             self.access_log(request.id, request.model, version, status, seconds * 1000)
 

@@ -43,8 +43,11 @@ class Metrics(Protocol):
     def batch(self, model: str, version: str, rows: int, queued: float) -> None:
         """What an execution of a batched model was made of: rows, and seconds queued (the mean)."""
 
-    def request(self, model: str, version: str, error: str, seconds: float) -> None:
-        """One finished request; `error` is the kind's name, empty on success."""
+    def request(self, model: str, version: str, error: str, seconds: float | None) -> None:
+        """One finished request; `error` is the kind's name, empty on success.
+
+        `seconds` is None when it came to nothing before it was begun.
+        """
 
 
 class Serving:

@@ -61,10 +61,11 @@ class RayMetrics:
         self._queue.observe(queued, model, version)
         self._rows.observe(rows, model, version)
 
-    def request(self, model: str, version: str, error: str, seconds: float) -> None:
+    def request(self, model: str, version: str, error: str, seconds: float | None) -> None:
         """One finished request."""
         self._counted[model, version, error] += 1
-        self._predict.observe(seconds, model, version)
+        if seconds is not None:
+            self._predict.observe(seconds, model, version)
 
     def _flush(self) -> None:
         self._loop.call_later(_FLUSH_S, self._flush)

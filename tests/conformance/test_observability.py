@@ -86,7 +86,7 @@ def test_histograms_are_as_prometheus_makes_them(server):
         assert counts == sorted(counts)
         assert counts[-1] >= 1
     for sums in values("request_predict_seconds_sum").values():
-        assert sums[0][1] > 0
+        assert sums[0][1] > 0  # what failed before it was begun took no time, and isn't in it
 
 
 def test_batches_take_the_short_way_and_are_counted(server):

@@ -24,7 +24,7 @@ class Recorded:
     def batch(self, model: str, version: str, rows: int, queued: float) -> None:
         self.batches.append((model, version, rows))
 
-    def request(self, model: str, version: str, error: str, seconds: float) -> None:
+    def request(self, model: str, version: str, error: str, seconds: float | None) -> None:
         self.requests.append((model, version, error))
 
 

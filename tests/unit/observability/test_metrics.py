@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from serve_app.observability import metrics
-from serve_app.observability.metrics import _Histogram
+from serve_app.observability.metrics import RayMetrics, _Histogram
 
 SET: defaultdict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
 
 
 class Gauge:
-    """As Serve's: names, and values with tags."""
+    """As Serve's: names, and values with tags. Stands for its counter as well."""
 
     def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
         self._name, self._keys, self._metric = name, tag_keys, self
@@ -21,16 +21,22 @@ class Gauge:
         assert tuple(tags) == self._keys
         SET[self._name].append((tags, value))
 
-    record = set
+    record = inc = set
 
     def _get_final_tags(self, tags: dict[str, str]) -> dict[str, str]:
         return tags
 
 
-@pytest.fixture
-def histogram(monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(autouse=True)
+def serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve's metrics, outside of a replica."""
     SET.clear()
     monkeypatch.setattr(metrics.metrics, "Gauge", Gauge)
+    monkeypatch.setattr(metrics.metrics, "Counter", Gauge)
+
+
+@pytest.fixture
+def histogram() -> Any:
     return _Histogram("h", "of a test", [1, 2])
 
 
@@ -56,3 +62,18 @@ def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram) -> None:
     assert [(tags["model_name"], count) for tags, count in SET["h_count"]] == [
         ("idle", 1), ("idle", 1), ("busy", 1),
     ]  # fmt: skip
+
+
+async def test_a_request_that_was_never_begun_is_counted_but_took_no_time() -> None:
+    """Or broken requests would make a model look fast."""
+    made = RayMetrics()
+    made.request("m", "1", "InvalidArgument", None)
+    made._flush()
+    assert [count for _, count in SET["request_count"]] == [1]
+    assert [tags["kind"] for tags, _ in SET["request_errors"]] == ["InvalidArgument"]
+    assert not SET["request_predict_seconds_count"]
+    made.request("m", "1", "", 0.25)
+    for _ in range(4):
+        made._flush()
+    tags = {"model_name": "m", "model_version": "1"}
+    assert SET["request_predict_seconds_sum"] == [(tags, 0.25)]
