@@ -21,6 +21,7 @@ from serve_app.deployments.in_process import call
 from serve_app.deployments.llm_application import settings
 from serve_app.deployments.replica import named
 from serve_app.errors import Unavailable
+from serve_app.observability.engine_metrics import EngineMetrics
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
@@ -51,6 +52,7 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         warm = time.monotonic()
         took = Loaded(self._version, began, loaded - started, warm - loaded)
         log_loaded(self._config.name or "", [took])
+        self._metrics = EngineMetrics()
         collector.calm()
 
     async def _start_engine(self) -> None:

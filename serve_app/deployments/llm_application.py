@@ -74,6 +74,7 @@ def settings(config: RemoteModel, name: str) -> LLMConfig:
         "model_loading_config": {"model_id": name, "model_source": where},
         "engine_kwargs": checked(config.engine),
         "accelerator_config": {"kind": "cpu" if _on_cpu(config) else "gpu"},
+        "log_engine_metrics": False,  # to Ray; serve_app.observability.engine_metrics does
         # It adds the actor to the bundle of the first worker.
         "deployment_config": {"ray_actor_options": _actor(config)},
     }

@@ -11,6 +11,8 @@ from typing import Any
 
 from ray.serve import metrics
 
+from serve_app.observability.gauge import Gauge, shown_for
+
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _TAGS = ("model_name", "model_version")
@@ -45,12 +47,14 @@ class RayMetrics:
             _SECONDS,
         )
         self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
-        # One each second: with a hundred models all at once would hold up requests.
-        self._next = cycle((self._predict, self._queue, self._inference, self._rows))
-        # Counted here and handed on each second: counters add up, so nothing is lost by waiting.
+        # One at a time: with a hundred models all at once would hold up requests.
+        histograms = self._predict, self._queue, self._inference, self._rows
+        self._next = cycle(histograms)
+        self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(histograms))
+        # Counted here and handed on now and then: counters add up, so nothing is lost by waiting.
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(_FLUSH_S, self._flush)
+        self._loop.call_later(self._pause_s, self._flush)
 
     def execution(self, model: str, version: str, spent: float) -> None:
         """One execution of the model."""
@@ -68,7 +72,7 @@ class RayMetrics:
             self._predict.observe(seconds, model, version)
 
     def _flush(self) -> None:
-        self._loop.call_later(_FLUSH_S, self._flush)
+        self._loop.call_later(self._pause_s, self._flush)
         counted, self._counted = self._counted, Counter()
         for (model, version, error), count in counted.items():
             tags = {"model_name": model, "model_version": version}
@@ -88,8 +92,9 @@ class _Histogram:
     def __init__(self, name: str, description: str, boundaries: list[Any]) -> None:
         self._bounds = boundaries
         self._names = [*(str(float(bound)) for bound in boundaries), "+Inf"]
-        self._bucket = _Gauge(f"{name}_bucket", description, "le")
-        self._count, self._sum = _Gauge(f"{name}_count", description), _Gauge(f"{name}_sum", description)
+        self._bucket = Gauge(f"{name}_bucket", description, (*_TAGS, "le"))
+        self._count = Gauge(f"{name}_count", description, _TAGS)
+        self._sum = Gauge(f"{name}_sum", description, _TAGS)
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._sums: Counter[tuple[str, str]] = Counter()
 
@@ -110,22 +115,3 @@ class _Histogram:
                 self._bucket.set(count, *key, name)
             self._count.set(upto[-1], *key)
             self._sum.set(self._sums[key], *key)
-
-
-class _Gauge:
-    """Serve's gauge, its tags merged and checked once and not per value."""
-
-    def __init__(self, name: str, description: str, *more: str) -> None:
-        self._keys = (*_TAGS, *more)
-        self._gauge = metrics.Gauge(name, description=description, tag_keys=self._keys)
-        self._tags: dict[tuple[str, ...], dict[str, str]] = {}
-
-    def set(self, value: float, *tags: str) -> None:
-        """The value from now on."""
-        final = self._tags.get(tags)
-        if final is None:
-            named = dict(zip(self._keys, tags, strict=True))
-            self._gauge.set(value, named)  # through the front door once: it checks the tags
-            self._tags[tags] = self._gauge._get_final_tags(named)
-        else:
-            self._gauge._metric.record(value, tags=final)

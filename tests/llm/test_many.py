@@ -109,9 +109,11 @@ def test_who_leaves_stops_the_generation(llm: Server, http: httpx.Client) -> Non
 
 def test_what_vllm_and_we_count_stands_on_one_page(llm: Server, http: httpx.Client) -> None:
     http.post("/v1/completions", json={"model": MODEL, "prompt": "x", "max_tokens": 2})
-    until(lambda: counter(llm, "generation_tokens_total") > 0, "tokens counted", 60)
+    latencies = ("time_to_first_token_seconds", "inter_token_latency_seconds")
+    counts = ("generation_tokens_total", *(f"{name}_count" for name in latencies))
+    for name in counts:  # they come one after the other
+        until(lambda name=name: counter(llm, name) > 0, f"vLLM's {name}", 60)
     page = llm.metrics()
-    for name in ("time_to_first_token_seconds", "inter_token_latency_seconds"):
-        assert f"ray_vllm_{name}_bucket" in page
+    assert all(f"ray_vllm_{name}_bucket" in page for name in latencies)
     ours = [line for line in page.splitlines() if line.startswith("ray_request_count")]
     assert any(f'model_name="{MODEL}"' in line for line in ours)

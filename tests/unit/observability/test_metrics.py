@@ -1,38 +1,11 @@
 """Histograms that are counted in the Router."""
 
-from collections import defaultdict
 from typing import Any
 
 import pytest
 
-from serve_app.observability import metrics
 from serve_app.observability.metrics import RayMetrics, _Histogram
-
-SET: defaultdict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
-
-
-class Gauge:
-    """As Serve's: names, and values with tags. Stands for its counter as well."""
-
-    def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
-        self._name, self._keys, self._metric = name, tag_keys, self
-
-    def set(self, value: float, tags: dict[str, str]) -> None:
-        assert tuple(tags) == self._keys
-        SET[self._name].append((tags, value))
-
-    record = inc = set
-
-    def _get_final_tags(self, tags: dict[str, str]) -> dict[str, str]:
-        return tags
-
-
-@pytest.fixture(autouse=True)
-def serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve's metrics, outside of a replica."""
-    SET.clear()
-    monkeypatch.setattr(metrics.metrics, "Gauge", Gauge)
-    monkeypatch.setattr(metrics.metrics, "Counter", Gauge)
+from tests.unit.observability.conftest import Handed
 
 
 @pytest.fixture
@@ -40,40 +13,40 @@ def histogram() -> Any:
     return _Histogram("h", "of a test", [1, 2])
 
 
-def test_buckets_count_what_is_not_above_them(histogram: _Histogram) -> None:
+def test_buckets_count_what_is_not_above_them(histogram: _Histogram, handed: Handed) -> None:
     for value in (0.5, 1, 1.5, 2, 7):
         histogram.observe(value, "m", "1")
     histogram.flush()
-    assert [(tags["le"], count) for tags, count in SET["h_bucket"]] == [
+    assert [(tags["le"], count) for tags, count in handed["h_bucket"]] == [
         ("1.0", 2),
         ("2.0", 4),
         ("+Inf", 5),
     ]
     tags = {"model_name": "m", "model_version": "1"}
-    assert (SET["h_count"], SET["h_sum"]) == ([(tags, 5)], [(tags, 12.0)])
+    assert (handed["h_count"], handed["h_sum"]) == ([(tags, 5)], [(tags, 12.0)])
 
 
-def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram) -> None:
+def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram, handed: Handed) -> None:
     """Ray's agent forgets a gauge that isn't."""
     histogram.observe(1, "idle", "1")
     histogram.flush()
     histogram.observe(1, "busy", "1")
     histogram.flush()
-    assert [(tags["model_name"], count) for tags, count in SET["h_count"]] == [
+    assert [(tags["model_name"], count) for tags, count in handed["h_count"]] == [
         ("idle", 1), ("idle", 1), ("busy", 1),
     ]  # fmt: skip
 
 
-async def test_a_request_that_was_never_begun_is_counted_but_took_no_time() -> None:
+async def test_a_request_that_was_never_begun_is_counted_but_took_no_time(handed: Handed) -> None:
     """Or broken requests would make a model look fast."""
     made = RayMetrics()
     made.request("m", "1", "InvalidArgument", None)
     made._flush()
-    assert [count for _, count in SET["request_count"]] == [1]
-    assert [tags["kind"] for tags, _ in SET["request_errors"]] == ["InvalidArgument"]
-    assert not SET["request_predict_seconds_count"]
+    assert [count for _, count in handed["request_count"]] == [1]
+    assert [tags["kind"] for tags, _ in handed["request_errors"]] == ["InvalidArgument"]
+    assert not handed["request_predict_seconds_count"]
     made.request("m", "1", "", 0.25)
     for _ in range(4):
         made._flush()
     tags = {"model_name": "m", "model_version": "1"}
-    assert SET["request_predict_seconds_sum"] == [(tags, 0.25)]
+    assert handed["request_predict_seconds_sum"] == [(tags, 0.25)]
