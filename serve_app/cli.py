@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
                 from serve_app.demo.llm import build
 
                 folder = options.folder / "llm"
-                print(f"a tiny LLM, trained in a minute or two where there is none: {folder}", flush=True)
+                print(f"tiny LLM, trained in a minute or two if there is none: {folder}", flush=True)
             else:
                 from serve_app.demo.build import build
 
