@@ -23,23 +23,25 @@ class EngineMetrics:
         self._replica = get_replica_context().replica_id.unique_id
         self._gauges: dict[str, Gauge] = {}
         self._families: Iterator[Metric] = iter(())
-        self._count = 100  # families in a round: more than vLLM has, until the first one is over
+        self._handed_on = 0  # in this round
         self._round_s = shown_for() / 2
-        self._pause_s = 0.0
+        self._pause_s = self._round_s / 100  # vLLM has fewer; they are counted in the first round
         self._loop = asyncio.get_running_loop()
         self._flush()
 
     def _flush(self) -> None:
         """One family each time: all at once would hold up tokens."""
+        self._loop.call_later(
+            self._pause_s, self._flush
+        )  # first: one that fails is logged, and passed by
         for family in self._families:
             if family.name.startswith(_ENGINE):
-                self._count += 1
+                self._handed_on += 1
                 self._hand_on(family)
-                break
-        else:
-            self._families = iter(self._registry.collect())
-            self._pause_s, self._count = self._round_s / (self._count + 1), 0
-        self._loop.call_later(self._pause_s, self._flush)
+                return
+        if self._handed_on:
+            self._pause_s, self._handed_on = self._round_s / (self._handed_on + 1), 0
+        self._families = iter(self._registry.collect())
 
     def _hand_on(self, family: Metric) -> None:
         for sample in family.samples:

@@ -1,9 +1,10 @@
 """What an engine counts, on its way to Ray."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 
 from serve_app.observability import engine_metrics
 from serve_app.observability.engine_metrics import EngineMetrics
@@ -12,6 +13,7 @@ from tests.unit.observability.conftest import Handed
 
 @pytest.fixture(autouse=True)
 def replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_metrics, "shown_for", lambda: 1.0)
     context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r1"))
     monkeypatch.setattr(engine_metrics, "get_replica_context", lambda: context)
 
@@ -52,3 +54,25 @@ async def test_what_does_not_change_and_what_comes_later_is_handed_on_as_well(ha
         made._flush()
     assert [value for _, value in handed["vllm_first_total"]][:2] == [0, 0]
     assert handed["vllm_second_total"][0] == ({"ReplicaId": "r1"}, 1)
+
+
+async def test_one_that_fails_does_not_end_the_others(handed: Handed) -> None:
+    registry = CollectorRegistry()
+    Counter("vllm:first", "f", registry=registry)
+    Counter("vllm:second", "s", registry=registry)
+    made = EngineMetrics(registry)
+    hand_on, asked, again = made._hand_on, [], asyncio.Event()
+
+    def first_fails(family: Metric) -> None:
+        asked.append(family.name)
+        if len(asked) == 1:
+            raise ValueError(family.name)
+        hand_on(family)
+        if len(asked) == 3:
+            again.set()
+
+    made._hand_on = first_fails  # type: ignore[method-assign]
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    await asyncio.wait_for(again.wait(), 5)
+    assert asked == ["vllm:first", "vllm:second", "vllm:first"]
+    assert {"vllm_first_total", "vllm_second_total"} <= set(handed)
