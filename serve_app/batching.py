@@ -80,7 +80,7 @@ class Batcher:
         self._usual_s = 0.0  # what an execution takes of late
         self._expected, self._until = 0, 0.0  # rows to linger for, and how long
         self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
-        self._running: set[_Batch] = set()
+        self._running = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -94,6 +94,8 @@ class Batcher:
         """Run one request, in company where there is some, and return its own rows."""
         rows = rows_of(inputs)
         if rows <= self._max_rows:
+            if self._idle(rows):
+                return await self._alone(inputs, rows, parameters)
             return await self._enqueue(inputs, rows, parameters)
         pieces = [
             {name: array[start : start + self._max_rows] for name, array in inputs.items()}
@@ -109,6 +111,26 @@ class Batcher:
             name: np.concatenate([part[name] for part in parts])  # type: ignore[index]
             for name in parts[0]  # type: ignore[union-attr]
         }
+
+    def _idle(self, rows: int) -> bool:
+        """Whether a request of `rows` would be the next batch, now and alone."""
+        if self._lanes or self._closed or self._running >= max(1, self._in_flight - self._spare):
+            return False
+        if rows == self._max_rows:
+            return True
+        return self._max_wait <= 0 and (rows >= self._expected or time.monotonic() >= self._until)
+
+    async def _alone(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+        """In its caller's own task: no queue, no future, nobody else to think of."""
+        self._running += 1
+        try:
+            outputs = await self._execute(inputs, parameters, rows, 1, 0.0, time.monotonic())
+            _check_rows(outputs, rows)
+            return outputs
+        finally:
+            self._running -= 1
+            self._expected = 0
+            self._pump()
 
     async def _guarded(self, inputs: Arrays, parameters: Parameters) -> Arrays | Exception:
         # As a value: a TaskGroup would wrap it in an ExceptionGroup and lose its kind.
@@ -147,13 +169,13 @@ class Batcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while len(self._running) < self._in_flight:
+        while self._running < self._in_flight:
             free = self._in_flight - self._spare
-            only_full = len(self._running) >= max(1, free) and self._usual_s > _LONG_S
+            only_full = self._running >= max(1, free) and self._usual_s > _LONG_S
             batch = self._take(only_full)
             if batch is None:
                 return
-            self._running.add(batch)
+            self._running += 1
             # A context of its own: a batch belongs to no single caller, and a framework that
             # ties work to the caller's context must not cancel it when that one leaves.
             batch.task = asyncio.get_running_loop().create_task(
@@ -217,7 +239,9 @@ class Batcher:
         except Exception as error:
             _fail(items, error)
         finally:
-            self._running.discard(batch)
+            for item in items:
+                item.batch = None  # else they would hold each other until the garbage collector comes
+            self._running -= 1
             self._linger(items)
             self._pump()
 
@@ -233,12 +257,18 @@ class Batcher:
         inputs = items[0].inputs
         if len(items) > 1:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
-        outputs = await self.execute(inputs, batch.parameters)
-        spent = time.monotonic() - started
+        queued = sum(started - item.arrived for item in items)
+        rows = sum(item.rows for item in items)
+        return await self._execute(inputs, batch.parameters, rows, len(items), queued, started)
+
+    async def _execute(
+        self, inputs: Arrays, parameters: Parameters, rows: int, requests: int, queued: float, began: float
+    ) -> Arrays:
+        outputs = await self.execute(inputs, parameters)
+        spent = time.monotonic() - began
         self._usual_s += (spent - self._usual_s) / 8
         if self._observe is not None:
-            queued = sum(started - item.arrived for item in items)
-            self._observe(sum(item.rows for item in items), len(items), queued, spent)
+            self._observe(rows, requests, queued, spent)
         return outputs
 
     async def _one_by_one(self, batch: _Batch) -> None:
@@ -288,19 +318,22 @@ def _key(inputs: Arrays, parameters: Parameters) -> Hashable:
 
 
 def _hand_out(items: list[_Item], outputs: Arrays) -> None:
-    total = sum(item.rows for item in items)
-    for name, array in outputs.items():
-        if array.ndim == 0 or array.shape[0] != total:
-            raise ModelFailed(
-                f"output '{name}' has shape {list(array.shape)} for a batch of {total} rows: "
-                "a batched model answers row by row"
-            )
+    _check_rows(outputs, sum(item.rows for item in items))
     start = 0
     for item in items:
         if not item.future.done():
             rows = slice(start, start + item.rows)
             item.future.set_result({name: array[rows] for name, array in outputs.items()})
         start += item.rows
+
+
+def _check_rows(outputs: Arrays, rows: int) -> None:
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != rows:
+            raise ModelFailed(
+                f"output '{name}' has shape {list(array.shape)} for a batch of {rows} rows: "
+                "a batched model answers row by row"
+            )
 
 
 def _fail(items: list[_Item], error: Exception) -> None:

@@ -127,6 +127,7 @@ async def respond(
     if cork is not None:
         cork.finish(body)
         await send({"type": "http.response.body"})
+        cork.remove()
     else:
         await send({"type": "http.response.body", "body": b"".join(body)})
 

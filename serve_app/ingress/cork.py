@@ -35,6 +35,11 @@ class Cork:
         self._cycle.expected_content_length = 0
         self._transport.writelines((self._head, *body))
 
+    def remove(self) -> None:
+        """The answer is over. Else the two would hold each other until the garbage collector comes."""
+        self._cycle.transport = self._transport
+        self._cycle = None
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 

@@ -67,6 +67,7 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     frame = b"%x\r\n\0%b" % (size + _PREFIX, size.to_bytes(4, "big"))
     cork.finish((frame, *data, b"\r\n0\r\ngrpc-status: 0\r\n\r\n"))
     await send({"type": "http.response.body"})
+    cork.remove()
     return "OK"
 
 

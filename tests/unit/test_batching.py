@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import gc
 import random
 
 import numpy as np
@@ -198,17 +199,40 @@ async def test_inputs_without_common_rows(inputs, message):
     assert rows_of({}) == 0
 
 
-async def test_a_batch_belongs_to_no_callers_context():
+async def test_a_batch_belongs_to_no_callers_context_and_who_is_alone_keeps_its_own():
     caller_of = contextvars.ContextVar("caller_of", default="nobody")
     seen = []
 
     async def execute(inputs, parameters):
-        seen.append(caller_of.get())
+        seen.append((len(inputs["x"]), caller_of.get()))
+        await asyncio.sleep(0.01)
         return inputs
 
     caller_of.set("somebody")
-    await Batcher(execute, 4).submit(x(1), {})
-    assert seen == ["nobody"]
+    batcher = Batcher(execute, 4)
+    await asyncio.gather(*(batcher.submit(x(value), {}) for value in range(3)))
+    assert seen == [(1, "somebody"), (2, "nobody")]
+
+
+async def test_batches_leave_nothing_to_the_garbage_collector():
+    async def execute(inputs, parameters):
+        await asyncio.sleep(0)
+        return inputs
+
+    batcher = Batcher(execute, 4)
+
+    async def batches(count: int) -> None:
+        for _ in range(count):
+            await asyncio.gather(*(batcher.submit(x(value), {}) for value in range(4)))
+
+    await batches(2)
+    gc.collect()
+    gc.disable()
+    try:
+        await batches(10)
+        assert gc.collect() < 10  # objects that hold each other: not one for each batch
+    finally:
+        gc.enable()
 
 
 async def test_close_refuses_what_waits_and_what_comes_and_lets_the_rest_finish():

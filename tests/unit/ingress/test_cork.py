@@ -1,6 +1,7 @@
 """Answers as they leave uvicorn: every byte, and how many writes it took."""
 
 import asyncio
+import gc
 import json
 import logging
 from typing import Any
@@ -271,6 +272,21 @@ async def test_leaving_just_before_a_quick_answer(server, client, the_plane, slo
     other = Client(server.address)
     assert await other.ask(LIVE) == ALIVE
     other.close()
+
+
+async def test_an_answer_leaves_nothing_to_the_garbage_collector(server):
+    client = Client(server.address)
+    for _ in range(3):
+        await client.ask(post(INFER, BODY))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await client.ask(post(INFER, BODY))
+        assert gc.collect() < 20  # objects that hold each other: not one for each answer
+    finally:
+        gc.enable()
+        client.close()
 
 
 def test_only_uvicorns_own_send_is_corked():
