@@ -262,7 +262,13 @@ class Batcher:
         return await self._execute(inputs, batch.parameters, rows, len(items), queued, started)
 
     async def _execute(
-        self, inputs: Arrays, parameters: Parameters, rows: int, requests: int, queued: float, began: float
+        self,
+        inputs: Arrays,
+        parameters: Parameters,
+        rows: int,
+        requests: int,
+        queued: float,
+        began: float,
     ) -> Arrays:
         outputs = await self.execute(inputs, parameters)
         spent = time.monotonic() - began
