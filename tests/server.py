@@ -134,7 +134,8 @@ class Server:
 
     def metrics(self) -> str:
         """Ray's metrics page, found among everything that listens; '' while there is none."""
-        urls = [self._metrics] if self._metrics else self._listening()
+        ports = {port for _, port, _ in self.listening()} if not self._metrics else ()
+        urls = [self._metrics] if self._metrics else [f"http://127.0.0.1:{n}/metrics" for n in ports]
         with ThreadPoolExecutor(len(urls) or 1) as pool:  # most of them aren't HTTP, and say nothing
             for url, page in zip(urls, pool.map(_page, urls), strict=True):
                 if "ray_request_count" in page:
@@ -142,10 +143,16 @@ class Server:
                     return page
         return ""
 
-    def _listening(self) -> list[str]:
-        found = [one for process in self.processes() for one in process.net_connections("tcp")]
-        ports = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
-        return [f"http://127.0.0.1:{port}/metrics" for port in ports]
+    def listening(self) -> list[tuple[str, int, str]]:
+        """Address, port and process name of every TCP socket that listens."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # Ray's helpers come and go
+                name = process.name()
+                for one in process.net_connections("tcp"):
+                    if one.status == psutil.CONN_LISTEN:
+                        found.append((one.laddr.ip, one.laddr.port, name))
+        return found
 
     def text(self) -> str:
         """Everything it has printed."""

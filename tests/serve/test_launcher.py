@@ -21,12 +21,7 @@ def config(tmp_path: Path) -> Path:
 
 def listeners(server: Server) -> dict[str, str]:
     """Address to process name, for every listening TCP socket of the server's processes."""
-    found = {}
-    for process in server.processes():
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                found[f"{connection.laddr.ip}:{connection.laddr.port}"] = process.name()
-    return found
+    return {f"{address}:{port}": name for address, port, name in server.listening()}
 
 
 def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_server):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import yaml
 
@@ -33,15 +32,13 @@ DIGIT = {"inputs": [{"name": "pixels", "datatype": "FP32", "shape": [1, 64], "da
 
 def page_port(server: Server) -> int:
     """Of Ray's metrics, found among everything the server listens on."""
-    for process in server.processes():
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                try:
-                    page = httpx.get(f"http://127.0.0.1:{connection.laddr.port}/metrics", timeout=2)
-                except httpx.HTTPError:
-                    continue
-                if "ray_serve_" in page.text:
-                    return int(connection.laddr.port)
+    for _, port, _ in server.listening():
+        try:
+            page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=2)
+        except httpx.HTTPError:
+            continue
+        if "ray_serve_" in page.text:
+            return port
     return 0
 
 
