@@ -124,7 +124,7 @@ class Batcher:
         """In its caller's own task: no queue, no future, nobody else to think of."""
         self._running += 1
         try:
-            outputs = await self._execute(inputs, parameters, rows, 1, 0.0, time.monotonic())
+            outputs = await self._observed(inputs, parameters, rows, 1, 0.0, time.monotonic())
             _check_rows(outputs, rows)
             return outputs
         finally:
@@ -259,9 +259,9 @@ class Batcher:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
         queued = sum(started - item.arrived for item in items)
         rows = sum(item.rows for item in items)
-        return await self._execute(inputs, batch.parameters, rows, len(items), queued, started)
+        return await self._observed(inputs, batch.parameters, rows, len(items), queued, started)
 
-    async def _execute(
+    async def _observed(
         self,
         inputs: Arrays,
         parameters: Parameters,
@@ -270,6 +270,7 @@ class Batcher:
         queued: float,
         began: float,
     ) -> Arrays:
+        """One execution, timed and told to `observe`."""
         outputs = await self.execute(inputs, parameters)
         spent = time.monotonic() - began
         self._usual_s += (spent - self._usual_s) / 8

@@ -15,7 +15,7 @@ from tests.server import Server
 
 pytest.importorskip("vllm", reason=NEEDS)
 
-_PROMPTS = re.compile(r'ray_vllm_request_success_total\{.*ReplicaId="([^"]+)".*\} (\S+)')
+_ANSWERED = re.compile(r'ray_vllm_request_success_total\{.*ReplicaId="([^"]+)".*\} (\S+)')
 EACH = 8
 
 
@@ -32,12 +32,13 @@ def engines(llm_models: Path, tmp_path: Path) -> Iterator[Server]:
     env = {"RAY_metrics_report_interval_ms": "1000"}
     with Server(path, log=tmp_path / "server.log", env=env) as server:
         yield server
+    assert not server.leftovers, "\n".join(server.leftovers)
 
 
 def answered(server: Server) -> Counter[str]:
     """Requests by engine, as vLLM counts them."""
     counts: Counter[str] = Counter()
-    for engine, count in _PROMPTS.findall(server.metrics()):
+    for engine, count in _ANSWERED.findall(server.metrics()):
         counts[engine] += int(float(count))
     return counts
 
