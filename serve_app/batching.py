@@ -73,6 +73,8 @@ class Batcher:
         spare: int = 0,
     ) -> None:
         self.execute = execute  # may be replaced; takes effect with the next batch
+        # Whether an execution may go on although it is cancelled: then nobody waits in its task.
+        self.stubborn = False
         self._max_rows = max_batch_size
         self._max_wait = max_latency / 1000
         self._in_flight, self._spare = in_flight, spare
@@ -114,7 +116,12 @@ class Batcher:
 
     def _idle(self, rows: int) -> bool:
         """Whether a request of `rows` would be the next batch, now and alone."""
-        if self._lanes or self._closed or self._running >= max(1, self._in_flight - self._spare):
+        if (
+            self.stubborn
+            or self._lanes
+            or self._closed
+            or self._running >= max(1, self._in_flight - self._spare)
+        ):
             return False
         if rows == self._max_rows:
             return True

@@ -107,7 +107,8 @@ class Model:
                     batcher.execute = _executing(version, backend)
                     batcher.configure(*limits)
                 else:
-                    self._batchers[version] = self._batcher(version, backend, *limits)
+                    batcher = self._batchers[version] = self._batcher(version, backend, *limits)
+                batcher.stubborn = getattr(backend, "stubborn", False)
         self.reason = ""
         return replaced
 

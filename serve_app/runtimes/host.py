@@ -78,6 +78,11 @@ class ModelHost:
                 ) from error
         return done
 
+    @property
+    def stubborn(self) -> bool:
+        """Whether a prediction may go on although it is cancelled: a user's coroutine, for one."""
+        return any(self._async.values())
+
     def describe(self, batching: Batching | None, in_flight: int) -> ModelDescription:
         """The description that the data plane works with."""
         return ModelDescription(

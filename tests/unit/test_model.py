@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import numpy as np
 import pytest
@@ -176,3 +177,28 @@ async def test_any_number_of_rows_is_split_for_the_model():
     answer = await model.run("1", request(tensor(data)))
     assert np.array_equal(answer["y"], data * 10 + 1)
     assert [len(inputs["x"]) for _, inputs, _ in backend.seen] == [4, 4, 3]
+
+
+async def test_a_model_that_ignores_its_cancellation_holds_up_nobody():
+    class Stubborn(Backend):
+        stubborn = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = asyncio.Event()
+
+        async def predict(self, version, inputs, parameters):
+            while not self.go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self.go.wait()
+            return await super().predict(version, inputs, parameters)
+
+    backend = Stubborn()
+    model = make(backend, max_batch_size=4)
+    task = asyncio.create_task(model.run("1", request(tensor(ROW))))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=5)
+    backend.go.set()
+    assert done == {task}
+    assert task.cancelled()

@@ -36,6 +36,11 @@ async def test_sync_models_run_in_a_thread_and_async_ones_on_the_loop(host):
     assert (await host("AsyncDouble").predict("1", X, {}))["x"].tolist() == [[2, 4]]
 
 
+def test_only_a_users_coroutine_may_ignore_its_cancellation(host):
+    assert host("AsyncDouble").stubborn
+    assert not host("Double").stubborn
+
+
 async def test_a_slow_model_does_not_block_the_loop(host):
     made = host("Double")
     go, user = threading.Event(), made._runtimes["1"]._model
