@@ -209,7 +209,7 @@ class DataPlane:
         for model in self.engines():
             engine = model.described.engine
             assert engine is not None
-            if name in engine.names or (engine.open_ended and name.startswith(f"{model.name}:")):
+            if name in engine.names or engine.loads(name):
                 return model
         known = [each for model in self.engines() for each in model.described.engine.names]  # type: ignore[union-attr]
         raise NotFound(f"no language model '{name}'{did_you_mean(name, known)}")

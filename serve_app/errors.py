@@ -17,6 +17,10 @@ class InvalidArgument(TandemError):
     """The request is wrong and will stay wrong when sent again."""
 
 
+class UnknownModel(InvalidArgument):
+    """A body names a language model or an adapter that isn't there (in a URL it would be NotFound)."""
+
+
 class NotFound(TandemError):
     """No such route, model or version."""
 

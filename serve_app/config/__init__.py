@@ -10,6 +10,7 @@ from serve_app.config.model import (
     TensorConfig,
 )
 from serve_app.config.remote import (
+    BUCKETS,
     ENGINE_CONCURRENCY,
     Autoscaling,
     LlmConfig,
@@ -21,8 +22,8 @@ from serve_app.config.remote import (
 from serve_app.config.router import Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel", "Limits",
-    "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "RemoteModel", "ReplicaUserConfig",
+    "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel",
+    "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "RemoteModel", "ReplicaUserConfig",
     "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
     "did_you_mean", "join", "keys_at", "parse", "problems",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """A model with replicas of its own."""
 
+import re
 from collections.abc import Mapping
 from math import prod
 from typing import Any, Literal
@@ -44,10 +45,19 @@ class TokenizerConfig(Config):
     num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
 
 
+# Where Ray's LLM library fetches from, and what it imports for that.
+BUCKETS = {
+    "s3": ("boto3",),
+    "gs": ("pyarrow",),
+    "abfss": ("adlfs", "azure.identity"),
+    "azure": ("adlfs", "azure.identity"),
+}
+
+
 class LlmConfig(Config):
     """What Ray Serve's LLM library is told, beside the engine's own arguments.
 
-    `adapterPath` (s3://, gs://, abfss://, azure://) holds LoRA adapters in folders; a request for the
+    `adapterPath`, in one of BUCKETS, holds LoRA adapters in folders; a request for the
     model `name:adapter` loads one, up to `maxAdapters` per replica.
     """
 
@@ -55,6 +65,13 @@ class LlmConfig(Config):
     routing: Literal["balanced", "prefix"] = "balanced"
     adapter_path: str | None = None
     max_adapters: int = Field(default=16, ge=1)
+
+    @field_validator("adapter_path")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(rf"({'|'.join(BUCKETS)})://[^/]+.*", value):
+            raise ValueError(f"a bucket's address is wanted ({'://, '.join(BUCKETS)}://), not '{value}'")
+        return value
 
 
 # Requests that one vLLM engine holds when `concurrency` says nothing; the engine queues by itself.

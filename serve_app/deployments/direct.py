@@ -169,12 +169,14 @@ class DirectCalls:
         self._replicas: dict[Any, Replica] = {}
         self._router: Any = None
 
-    def choose(self) -> Replica | None:
-        """The replica to ask; None when the handle has to be taken."""
+    def choose(self, adapter: str = "") -> Replica | None:
+        """The replica to ask, one that has the `adapter` if possible; None: take the handle."""
         self._router = self._look()
         if self._router is None:
             return None
         free = [one for one in self._replicas.values() if one.free]
+        if adapter:
+            free = [one for one in free if adapter in one.running.multiplexed_model_ids] or free
         return min(free, key=lambda one: one.busy) if free else None
 
     async def ask(self, replica: Replica, parts: list[Buffer]) -> tuple[int, bytes] | None:

@@ -52,7 +52,9 @@ class EngineBackend:
         Raises TandemError when no engine can answer, or nothing comes for `seconds`; when one dies
         while it answers, reading the body does.
         """
-        source = self._calls.post(path, body, asked)
+        model = asked.get("model")
+        adapter = str(model) if self.engine.loads(model) else ""
+        source = self._calls.post(path, body, asked, adapter)
         try:
             try:
                 async with asyncio.timeout(seconds):

@@ -2,9 +2,10 @@
 
 import dataclasses
 from functools import cache
+from importlib import import_module
 from typing import Any, Literal
 
-from serve_app.config import did_you_mean
+from serve_app.config import BUCKETS, did_you_mean
 from serve_app.errors import ConfigError
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
@@ -22,7 +23,6 @@ _OURS = {
     "model": "storageUri says where the model is",
     "served_model_name": "the application's name is the model's name",
 }
-_REMOTE = ("s3://", "gs://", "abfss://", "azure://")
 _HUB = "hf://"
 
 
@@ -60,12 +60,24 @@ def _known() -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(arguments)) | set(_FRONT)
 
 
+def reachable(uri: str) -> str:
+    """`uri`, of a bucket; ConfigError names the package that it needs."""
+    scheme = uri.partition("://")[0]
+    for module in BUCKETS[scheme]:
+        try:
+            import_module(module)
+        except ImportError:
+            package = module.replace(".", "-")
+            raise ConfigError(f"{uri}: {scheme}:// needs the Python package {package}") from None
+    return uri
+
+
 def source(uri: str, versions: Literal["all", "latest"] | list[str]) -> tuple[str, str]:
     """Where the engine finds the model, and its version: the newest folder's number, else 1."""
     if uri.startswith(_HUB):
         return uri.removeprefix(_HUB).strip("/"), "1"
-    if uri.startswith(_REMOTE):
-        return uri, "1"
+    if uri.partition("://")[0] in BUCKETS:
+        return reachable(uri), "1"
     folders = version_folders(local_folder(uri), versions)
     version, folder = list(folders.items())[-1]
     return str(folder), version

@@ -27,13 +27,18 @@ class EngineCalls:
         self._direct = StreamCalls(handle)
         self.waiting = 0  # for Serve, by the handle
 
-    async def post(self, path: str, body: bytes, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        """The engine's answer to a POST: (status, content type), then the body. Raises TandemError."""
+    async def post(
+        self, path: str, body: bytes, asked: dict[str, Any], adapter: str = ""
+    ) -> AsyncGenerator[Any, None]:
+        """The engine's answer to a POST: (status, content type), then the body. Raises TandemError.
+
+        An `adapter` is one that the replica loads first; who has it already is preferred.
+        """
         begun = False
         # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self.waiting else self._direct.choose()
+        replica = None if self.waiting else self._direct.choose(adapter)
         if replica is not None:
-            answer = self._direct.stream(replica, path, body)
+            answer = self._direct.stream(replica, path, body, adapter)
             try:
                 async for part in answer:
                     begun = True
@@ -45,7 +50,7 @@ class EngineCalls:
             finally:
                 await answer.aclose()
         if not begun:
-            answer = self._by_handle(path, body, asked)
+            answer = self._by_handle(path, body, asked, adapter)
             try:
                 async for part in answer:
                     yield part
@@ -53,14 +58,17 @@ class EngineCalls:
                 await answer.aclose()
 
     async def _by_handle(
-        self, path: str, body: bytes, asked: dict[str, Any]
+        self, path: str, body: bytes, asked: dict[str, Any], adapter: str
     ) -> AsyncGenerator[Any, None]:
         waits = 1
         self.waiting += waits
         try:
             # Request routers of Ray's LLM library look for an argument with a prompt.
             beginning = SimpleNamespace(prompt=generation.prompt_of(asked))
-            response = self._streaming.http.remote(path, body, beginning)
+            handle = self._streaming
+            if adapter:
+                handle = handle.options(multiplexed_model_id=adapter)
+            response = handle.http.remote(path, body, beginning)
             try:
                 async for part in response:
                     self.waiting -= waits

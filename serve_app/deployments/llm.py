@@ -3,16 +3,20 @@
 Imported only where a model of modelFormat vllm is built or runs: vLLM is an extra.
 """
 
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from fastapi import HTTPException
+from ray import serve
 from ray._common.usage.usage_lib import usage_stats_enabled
 from ray.serve.llm import LLMConfig, LLMServer
 
 from serve_app.config import RemoteModel, parse
 from serve_app.deployments import collector
+from serve_app.deployments.engine_adapters import Adapters, names_in
 from serve_app.deployments.engine_arguments import source
 from serve_app.deployments.engine_front import behind_router
 from serve_app.deployments.engine_process import engine_class
@@ -27,6 +31,8 @@ from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
 from serve_app.runtimes.host import Loaded
 
+log = logging.getLogger("tandem")
+
 MOST_ANSWERS = "128"  # to one prompt, as OpenAI allows; vLLM alone would take 16384
 
 
@@ -40,7 +46,9 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
         own = settings(self._config, self._config.name or "")
-        await super().__init__(own, engine_cls=engine_class(self._config))  # type: ignore[misc]
+        await super().__init__(  # type: ignore[misc]
+            own, engine_cls=engine_class(self._config), model_downloader=Adapters
+        )
         self.app = await self.__serve_build_asgi_app__()
         client = self.app.state.engine_client
         behind_router(self.app, client)
@@ -62,6 +70,17 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         else:
             await self.engine.start()
 
+    async def _maybe_resolve_lora_from_multiplex(self) -> None:
+        """Ray's, before a request for an adapter; whatever goes wrong is told to the client."""
+        try:
+            await super()._maybe_resolve_lora_from_multiplex()
+        except HTTPException:
+            raise
+        except Exception as error:
+            name = serve.get_multiplexed_model_id()
+            log.exception("adapter %s can't be loaded", name)
+            raise HTTPException(500, f"adapter '{name}' can't be loaded: {error}") from None
+
     async def describe(self) -> ModelDescription:
         """Names, context and the request's parameters, for the Router."""
         from vllm.entrypoints.openai.completion.protocol import CompletionRequest
@@ -70,14 +89,18 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         models = state.openai_serving_models
         client = state.engine_client
         tasks = await client.get_supported_tasks()
+        name, llm = self._config.name or "", self._config.llm
         engine = EngineDescription(
-            names=[self._config.name or "", *models.lora_requests],
+            names=[name, *models.lora_requests],
             created=self._created,
             context=client.model_config.max_model_len,
             tasks=list(tasks),
             parameters=list(CompletionRequest.model_fields),
             open_ended=self._llm_config.lora_config is not None,
         )
+        if llm and llm.adapter_path:
+            found = await names_in(llm.adapter_path, name)
+            engine.names += [one for one in found if engine.loads(one) and one not in engine.names]
         generates = "generate" in tasks
         return ModelDescription(
             name=self._config.name or "",

@@ -13,7 +13,7 @@ from ray.serve.llm.request_router import PrefixCacheAffinityRouter
 
 from serve_app.config import LlmConfig, RemoteModel
 from serve_app.deployments.discovery import REPLICA
-from serve_app.deployments.engine_arguments import checked, source
+from serve_app.deployments.engine_arguments import checked, reachable, source
 
 # An engine that died is noticed after three of these.
 HEALTH_PERIOD_S = 2
@@ -66,13 +66,21 @@ def _actor(config: RemoteModel) -> dict[str, Any]:
     return {"num_cpus": 0 if _on_cpu(config) else config.resources.num_cpus}
 
 
+def _engine(config: RemoteModel) -> dict[str, Any]:
+    values = checked(config.engine)
+    if config.llm and config.llm.adapter_path:
+        most = max(config.llm.max_adapters, values.get("max_loras", 1))
+        values = {"enable_lora": True, "max_cpu_loras": most} | values
+    return values
+
+
 def settings(config: RemoteModel, name: str) -> LLMConfig:
     """What Ray's LLM library is told of a model; ConfigError names what can't be."""
     llm = config.llm or LlmConfig()
     where, _ = source(config.storage_uri or "", config.versions)
     settings: dict[str, Any] = {
         "model_loading_config": {"model_id": name, "model_source": where},
-        "engine_kwargs": checked(config.engine),
+        "engine_kwargs": _engine(config),
         "accelerator_config": {"kind": "cpu" if _on_cpu(config) else "gpu"},
         "log_engine_metrics": False,  # to Ray; serve_app.observability.engine_metrics does
         # It adds the actor to the bundle of the first worker.
@@ -85,7 +93,7 @@ def settings(config: RemoteModel, name: str) -> LLMConfig:
         settings["accelerator_type"] = llm.accelerator_type
     if llm.adapter_path:
         settings["lora_config"] = {
-            "dynamic_lora_loading_path": llm.adapter_path,
+            "dynamic_lora_loading_path": reachable(llm.adapter_path),
             "max_num_adapters_per_replica": llm.max_adapters,
         }
     return LLMConfig(**settings)

@@ -8,6 +8,7 @@ from serve_app.deployments.direct import FULL, Connection, DirectCalls, Replica
 from serve_app.protocol.wire import Buffer
 
 PREFIX = "/-/engine"
+ADAPTER = b"serve_multiplexed_model_id"  # Serve's own header
 _MOST_WAITING = 2**20  # bytes of an answer that its reader is behind; then the replica is held up
 
 
@@ -89,7 +90,9 @@ class StreamCalls(DirectCalls):
     def __init__(self, handle: Any) -> None:
         super().__init__(handle, StreamConnection)
 
-    async def stream(self, replica: Replica, path: str, body: bytes) -> AsyncGenerator[Any, None]:
+    async def stream(
+        self, replica: Replica, path: str, body: bytes, adapter: str = ""
+    ) -> AsyncGenerator[Any, None]:
         """As StreamConnection.stream; nothing at all when the handle has to be taken."""
         name, metrics = replica.running.replica_id, self._router._metrics_manager
         metrics.inc_num_running_requests_for_replica(name)
@@ -98,8 +101,10 @@ class StreamCalls(DirectCalls):
             if (connection := await replica.connected()) is None:
                 return
             assert isinstance(connection, StreamConnection)
-            head = self._head(PREFIX + path, [body])[:-2] + b"content-type: application/json\r\n\r\n"
-            answer = connection.stream([head, body])
+            head = self._head(PREFIX + path, [body])[:-2] + b"content-type: application/json\r\n"
+            if adapter:
+                head += b"%b: %b\r\n" % (ADAPTER, adapter.encode())
+            answer = connection.stream([head, b"\r\n", body])
             try:
                 first = await anext(answer)
                 if first[0] == FULL:

@@ -5,7 +5,9 @@ What comes out of it goes to the Router as it is, and from there to the client.
 
 from typing import Any, Protocol
 
-from serve_app.deployments.streams import PREFIX
+from ray.serve.context import _set_request_context
+
+from serve_app.deployments.streams import ADAPTER, PREFIX
 from serve_app.ingress.asgi import Message, Receive, Scope, Send
 from serve_app.ingress.short_way import LEFT, ShortWay
 
@@ -46,6 +48,9 @@ class EngineApp(ShortWay):
             status = message.get("status", status)
             await send(message)
 
+        adapter = next((value for name, value in scope["headers"] if name == ADAPTER), b"")
+        if adapter:  # what Ray's middleware in the application looks at
+            _set_request_context(multiplexed_model_id=adapter.decode())
         path = scope["path"].removeprefix(PREFIX)
         await self._engine.app({**scope, "path": path, "raw_path": path.encode()}, receive, noted)
         return status

@@ -13,7 +13,7 @@ import orjson
 from serve_app.config import Limits
 from serve_app.dataplane import DataPlane, new_id
 from serve_app.deadlines import Departures
-from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError
+from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
 from serve_app.ingress.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import HTTP
@@ -42,20 +42,23 @@ class OpenAIApp:
             body = await read_body(receive, headers, self.limits())
             asked = _asked(body)
             given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
-            model = self.plane.engine(self._name(asked))
+            model = self._model(asked)
             _can(model, route)
             request = InferRequest(model.name, "", given, [])
             return await self._relay_watched((request, f"/v1/{route}", body, asked, send), receive)
         except TandemError as error:
             return await send_error(send, error)
 
-    def _name(self, asked: dict[str, Any]) -> str:
+    def _model(self, asked: dict[str, Any]) -> Model:
         name = asked.get("model")
         if name is None and len(engines := self.plane.engines()) == 1:
-            return engines[0].name
+            return engines[0]
         if not isinstance(name, str):
             raise InvalidArgument("model: the name of a model is required")
-        return name
+        try:
+            return self.plane.engine(name)
+        except NotFound as error:  # the route is there, a field of the body is wrong
+            raise UnknownModel(f"model: {error.message}") from None
 
     async def _relay(self, call: tuple[InferRequest, str, bytes, dict[str, Any], Send]) -> int:
         request, path, body, asked, send = call
@@ -69,7 +72,10 @@ class OpenAIApp:
                             told = answer.status
                             await _pass_on(send, answer)
                         else:
-                            told, whole = _whole(answer.status, await answer.read())
+                            status, whole = _whole(answer.status, await answer.read())
+                            if status == 404:  # an adapter that the engine doesn't find
+                                raise failure(status, whole)
+                            told = status
                             await respond(send, told, [whole], [JSON])
                             if told >= 400:
                                 raise failure(told, whole)

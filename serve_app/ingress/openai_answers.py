@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from serve_app.dataplane import DataPlane
-from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError
+from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError, UnknownModel
 from serve_app.ingress.asgi import JSON, Send, respond
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
 
@@ -35,8 +35,8 @@ def form(error: TandemError) -> dict[str, Any]:
     """An error as OpenAI writes it."""
     status = HTTP[type(error)]
     kind = "invalid_request_error" if status < 500 else "server_error"
-    code = "model_not_found" if isinstance(error, NotFound) else None
-    param = "model" if isinstance(error, NotFound) else None
+    unknown = isinstance(error, NotFound | UnknownModel)
+    code, param = ("model_not_found", "model") if unknown else (None, None)
     message = error.message.encode("utf-8", "replace").decode()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 

@@ -45,6 +45,7 @@ _GENERATE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(generate|gene
 _OPENAI = re.compile(rf"(?:/openai)?/v1/({'|'.join(openai.ROUTES)})")
 _OPENAI_MODEL = re.compile(r"/openai/v1/models/(.+)")
 _V1_MODEL = re.compile(r"/v1/models/([^/:]+)(?::(predict|explain))?")
+_V1_ADAPTER = re.compile(r"/v1/models/([^/]+)")  # `name:folder`, for OpenAI's clients
 _LOAD = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
 _ABSENT = re.compile(
     r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
@@ -119,6 +120,8 @@ class RestApp:
             return await self._openai_model(send, match[1])
         if match := _V1_MODEL.fullmatch(path):
             return await self._v1(scope, receive, send, *match.groups())
+        if method == "GET" and (match := _V1_ADAPTER.fullmatch(path)):
+            return await self._v1(scope, receive, send, match[1], None)
         if path.startswith(_DOCS):
             await self._docs(scope, receive, send)
             return 200

@@ -6,6 +6,7 @@ from serve_app import errors
 
 HTTP: dict[type[errors.TandemError], int] = {
     errors.InvalidArgument: 400,
+    errors.UnknownModel: 400,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
@@ -19,6 +20,7 @@ HTTP: dict[type[errors.TandemError], int] = {
 
 GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownModel: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.MethodNotAllowed: grpc.StatusCode.UNIMPLEMENTED,
     errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -14,10 +14,10 @@ from serve_app.config import did_you_mean
 from serve_app.errors import (
     InvalidArgument,
     ModelFailed,
-    NotFound,
     Overloaded,
     TandemError,
     Unavailable,
+    UnknownModel,
 )
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
@@ -55,7 +55,10 @@ def completion_request(
     wanted = dict(parameters)
     if SAMPLING in inputs:
         wanted |= _sampling(inputs[SAMPLING].reshape(-1)[0])
-    adapter = wanted.pop(ADAPTER, model)
+    named = wanted.pop(ADAPTER, model)
+    known = named in engine.names or engine.loads(named)
+    if not known and engine.loads(in_bucket := f"{model}:{named}"):
+        named = in_bucket
     for name in wanted:
         if name in _NOT_HERE:
             raise InvalidArgument(f"parameters.{name}: not here: {_NOT_HERE[name]}")
@@ -64,7 +67,7 @@ def completion_request(
             hint = hint if hint.startswith("; did") else ""
             raise InvalidArgument(f"parameters.{name}: no parameter of a generation{hint}")
     prompt: str | list[str] = texts[0] if len(texts) == 1 else texts
-    return {"model": adapter, "prompt": prompt, "stream": stream, **wanted}
+    return {"model": named, "prompt": prompt, "stream": stream, **wanted}
 
 
 def _text(value: bytes | str) -> str:
@@ -125,7 +128,7 @@ def failure(status: int, body: bytes) -> TandemError:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         message = body[:500].decode("utf-8", "replace")
     if status == 404:
-        return NotFound(message)
+        return UnknownModel(message)
     if status == 429:
         return Overloaded(message)
     if status == 503:

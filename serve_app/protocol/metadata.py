@@ -1,9 +1,13 @@
 """What a model says of itself. Plain data: it crosses actors and feeds both wire forms."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.protocol.tensors import TensorSpec
+
+# The name of an adapter's folder: no way out of the bucket's path, or of the disk's.
+_FOLDER = re.compile(r"\w[\w.-]*(:\w[\w.-]*)*", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -23,7 +27,14 @@ class EngineDescription:
     context: int  # tokens of prompt and answer together
     tasks: list[str]
     parameters: list[str]  # of a request for a completion
-    open_ended: bool = False  # adapters `name:…` are found when they are asked for
+    open_ended: bool = False  # adapters `name:folder` are looked for when they are asked for
+
+    def loads(self, name: object) -> bool:
+        """Whether `name` is one that a replica looks for in the bucket of its adapters."""
+        if not self.open_ended or not isinstance(name, str):
+            return False
+        model, _, folder = name.partition(":")
+        return model == self.names[0] and _FOLDER.fullmatch(folder) is not None
 
 
 @dataclass(slots=True)

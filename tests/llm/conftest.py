@@ -24,12 +24,21 @@ def llm_models() -> Path:
 
 
 @pytest.fixture(scope="session")
-def llm(llm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def bucket() -> Iterator[Any]:
+    pytest.importorskip("moto", reason=NEEDS)
+    from tests.llm.bucket import bucket
+
+    with bucket() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def llm(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     from tests.llm.serving import write_config
 
     folder = tmp_path_factory.mktemp("llm")
-    env = {"RAY_metrics_report_interval_ms": "1000"}  # 10 s, without
-    with Server(write_config(folder), log=folder / "server.log", env=env) as server:
+    env = {"RAY_metrics_report_interval_ms": "1000", **bucket.env}  # 10 s, without
+    with Server(write_config(folder, bucket), log=folder / "server.log", env=env) as server:
         yield server
     assert not server.leftovers, "\n".join(server.leftovers)
 

@@ -1,6 +1,7 @@
-"""What the LLM tests serve: configs/llm.yaml, a LoRA adapter of its model, a model for embeddings."""
+"""What the LLM tests serve: configs/llm.yaml, adapters of its model, an embedder out of a bucket."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,19 @@ import numpy as np
 import yaml
 from safetensors.numpy import load_file, save_file
 
+from tests.llm.bucket import Bucket
 from tests.server import ROOT
 
 CONFIG = ROOT / "configs" / "llm.yaml"
 MODEL, ADAPTER, EMBEDDER = "tiny", "tiny-other", "embedder"
+IN_BUCKET, BROKEN = f"{MODEL}:other", f"{MODEL}:broken"
 WEIGHTS = ROOT / ".models" / "llm" / "1"
 RANK, ALPHA = 4, 8
 _TARGETS = ("q_proj", "v_proj")
 
 
-def write_config(folder: Path) -> Path:
-    """The config, with the adapter beside it."""
+def write_config(folder: Path, bucket: Bucket) -> Path:
+    """The config, with the adapter beside it, and once more in the bucket beside a broken one."""
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     _, tiny = config["applications"]
     write_adapter(folder / "adapter")
@@ -27,6 +30,11 @@ def write_config(folder: Path) -> Path:
         "max_lora_rank": 8,
         "lora_modules": [{"name": ADAPTER, "path": str(folder / "adapter")}],
     }
+    bucket.put(folder / "adapter", "adapters/other")
+    broken = folder / "broken"
+    broken.mkdir()
+    shutil.copy(folder / "adapter" / "adapter_config.json", broken)
+    tiny["args"]["llm"] = {"adapterPath": bucket.put(broken, "adapters/broken").rpartition("/")[0]}
     engine: dict[str, Any] = {
         "runner": "pooling",
         "dtype": "float32",
@@ -41,7 +49,7 @@ def write_config(folder: Path) -> Path:
             "import_path": "serve_app.app:build_model",
             "args": {
                 "modelFormat": "vllm",
-                "storageUri": ".models/sentences",
+                "storageUri": bucket.put(ROOT / ".models" / "sentences" / "1", "sentences"),
                 "resources": {"num_cpus": 0.5},
                 "llm": {"routing": "prefix"},
                 "engine": engine,

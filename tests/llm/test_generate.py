@@ -189,7 +189,7 @@ def test_an_adapter_by_lora_name(http: httpx.Client, whole: str) -> None:
         ({"text_input": "x", "parameters": {"max_tokens": 10_000}}, 400, "max_tokens"),
         ({"text_input": "x", "parameters": {"n": 1000}}, 400, "parameters.n: not here"),
         ({"text_input": "x", "parameters": {"top_q": 1}}, 400, "parameters.top_q: no parameter"),
-        ({"text_input": "x", "parameters": {"lora_name": "absent"}}, 404, "absent"),
+        ({"text_input": "x", "parameters": {"lora_name": "absent"}}, 400, "absent"),
         ({"text_input": "word " * 2000}, 400, "maximum context length is 512"),
         ({"text_input": "x", "sampling_parameters": "{"}, 400, "not valid JSON"),
     ],

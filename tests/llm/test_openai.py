@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.payloads import PROMPT_SENTENCES, SENTENCES
 from tests.llm.conftest import NEEDS
-from tests.llm.serving import ADAPTER, EMBEDDER, MODEL
+from tests.llm.serving import ADAPTER, BROKEN, EMBEDDER, IN_BUCKET, MODEL
 
 sdk = pytest.importorskip("openai", reason=NEEDS)
 ZEN = [{"role": "user", "content": "Recite the Zen of Python."}]
@@ -17,6 +17,7 @@ NUMBERS = {"type": "integer", "minimum": 0, "maximum": 9}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {
     "type": "object", "properties": {"a": NUMBERS, "b": NUMBERS}, "required": ["a", "b"],
 }}}  # fmt: skip
+MODELS = [EMBEDDER, MODEL, ADAPTER, BROKEN, IN_BUCKET]
 BEGINNING = "The Zen of Python, by Tim Peters\n\nBeautiful is better than ugly.\n"
 
 
@@ -34,7 +35,7 @@ def test_a_chat_under_both_prefixes(openai: Any, llm: Any, prefix: str) -> None:
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage.completion_tokens == 23
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 23
-    assert [model.id for model in client.models.list()] == [EMBEDDER, MODEL, ADAPTER]
+    assert [model.id for model in client.models.list()] == MODELS
 
 
 def test_a_load_test_s_longest_prompt_fits(openai: Any) -> None:
@@ -131,7 +132,7 @@ def test_one_list_for_two_protocols(http: Any) -> None:
     """KServe's V1 reads `models`, OpenAI's SDK `data`."""
     listed = http.get("/v1/models").json()
     assert set(listed["models"]) == {"identity", MODEL, EMBEDDER}
-    assert [one["id"] for one in listed["data"]] == [EMBEDDER, MODEL, ADAPTER]
+    assert [one["id"] for one in listed["data"]] == MODELS
     assert http.get(f"/v1/models/{MODEL}").json() | {"id": MODEL, "name": MODEL, "ready": True} == (
         http.get(f"/v1/models/{MODEL}").json()
     )
@@ -144,9 +145,9 @@ NO_SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"typ
 @pytest.mark.parametrize(
     ("more", "status", "said"),
     [
-        ({"model": "tinny"}, 404, "no language model 'tinny'; did you mean tiny"),
-        ({"model": "identity"}, 404, "no language model 'identity'"),
-        ({"model": f"{MODEL}:absent"}, 404, f"'{MODEL}:absent'"),
+        ({"model": "tinny"}, 400, "model: no language model 'tinny'; did you mean tiny"),
+        ({"model": "identity"}, 400, "model: no language model 'identity'"),
+        ({"model": f"{MODEL}:absent"}, 400, f"'{MODEL}:absent'"),
         ({"model": 5}, 400, "model: the name of a model is required"),
         ({"model": EMBEDDER}, 400, f"model '{EMBEDDER}' can't generate"),
         ({"messages": LONG}, 400, "maximum context length is 512"),

@@ -1,11 +1,13 @@
 """A small application that speaks as vLLM's does, and the two ways to it that an EngineBackend has."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
+from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 
@@ -18,6 +20,7 @@ ENGINE = EngineDescription(
     names=["m", "m-other"], created=5, context=512, tasks=["generate"],
     parameters=["model", "prompt", "n", "stream", "max_tokens", "temperature", "stop"],
 )  # fmt: skip
+OPEN = dataclasses.replace(ENGINE, open_ended=True)  # with adapters in a bucket
 ABOUT = VersionDescription(list(INPUTS), list(OUTPUTS))
 
 
@@ -26,6 +29,7 @@ class Talker:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.adapters: list[str] = []
         self.go, self.left, self.status = asyncio.Event(), 0, 200
         self.go.set()
 
@@ -33,6 +37,7 @@ class Talker:
         request = Request(scope, receive)
         body = orjson.loads(await request.body())
         self.asked.append((scope["path"], body))
+        self.adapters.append(serve.get_multiplexed_model_id())
         if self.status != 200:
             error = {
                 "error": {"message": "no such thing", "type": "BadRequestError", "code": self.status}
@@ -95,10 +100,13 @@ class Handle:
         self.app, self._router, self.error = app, router, None
         self.responses: list[Response] = []
         self.asked: list[Any] = []
+        self.adapters: list[str] = []
         self.http = SimpleNamespace(remote=self._remote)
 
     def options(self, **options: Any) -> "Handle":
-        assert options == {"stream": True}
+        if options != {"stream": True}:
+            self.adapters.append(options.pop("multiplexed_model_id"))
+            assert options == {}
         return self
 
     def _remote(self, path: str, body: bytes, asked: Any) -> Response:

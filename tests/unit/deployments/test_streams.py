@@ -13,7 +13,7 @@ from serve_app.deployments.streams import StreamConnection
 from serve_app.errors import DeadlineExceeded, ModelFailed, Unavailable
 from serve_app.ingress import direct, short_way
 from tests.unit import engines
-from tests.unit.engines import ENGINE, Talker
+from tests.unit.engines import ENGINE, OPEN, Talker
 from tests.unit.ingress.connections import Server
 from tests.unit.ingress.test_direct import until
 from tests.unit.ingress.test_predict import Handle as ServeHandle
@@ -116,6 +116,36 @@ async def test_who_leaves_stops_the_engine(backend: Any, deployment: Engine, rep
     await until(lambda: replica.ongoing == 0)
     deployment.app.go.set()
     assert await texts(backend, 1) == [b"a0 "]
+
+
+async def test_adapters_out_of_a_bucket_are_named_to_the_replica(
+    handle: Any, deployment: Engine, replica: Replica
+) -> None:
+    backend = EngineBackend("m", handle, OPEN)
+    for adapter in ("m-other", "rhyme", "m:rhyme"):
+        await backend.predict("1", TEXT, {"lora_name": adapter})
+    named = [body["model"] for _, body in deployment.app.asked]
+    assert named == ["m-other", "m:rhyme", "m:rhyme"]
+    assert deployment.app.adapters == ["", "m:rhyme", "m:rhyme"]
+    replica.max_ongoing_requests = 0  # Serve's own way
+    await backend.predict("1", TEXT, {"lora_name": "rhyme"})
+    await backend.predict("1", TEXT, {})
+    assert handle.adapters == ["m:rhyme"]
+
+
+async def test_who_has_the_adapter_is_asked_unless_it_is_full() -> None:
+    """As Serve does with multiplexed models."""
+    handle = ServeHandle(a=("h", 1), b=("h", 2))
+    calls = client.DirectCalls(handle)  # type: ignore[arg-type]
+    handle._router._asyncio_router.request_router.curr_replicas["b"].multiplexed_model_ids = {"m:x"}
+
+    def chosen(adapter: str) -> str:
+        replica = calls.choose(adapter)
+        assert replica is not None
+        replica.busy += 1
+        return str(replica.running.replica_id)
+
+    assert [chosen(one) for one in ("m:x", "m:x", "m:x", "")] == ["b", "b", "a", "a"]
 
 
 @pytest.mark.parametrize("why", ["full", "dead", "gone"])

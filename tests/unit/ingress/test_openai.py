@@ -9,7 +9,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from serve_app.config import Limits
 from serve_app.ingress.rest import RestApp
 from serve_app.model import Model
-from tests.unit.engines import ABOUT, ENGINE, Talker, backend
+from tests.unit.engines import ABOUT, ENGINE, OPEN, Talker, backend
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.test_direct import until
 from tests.unit.planes import plane, served
@@ -68,6 +68,18 @@ async def test_adapters_are_their_models(http: Any, talker: Any) -> None:
     assert (await http.post("/v1/completions", json={"prompt": "a"})).is_success  # there is one
 
 
+async def test_adapters_out_of_a_bucket(http: Any, the_plane: Any, talker: Any) -> None:
+    the_plane.models["m"].described.engine = OPEN
+    assert (await http.post("/v1/completions", json={"model": "m:x", "prompt": "a"})).is_success
+    assert talker.asked[0][1]["model"] == "m:x"
+    for prefix in ("/v1", "/openai/v1"):
+        assert (await http.get(f"{prefix}/models/m:x")).json()["parent"] == "m"
+        assert (await http.get(f"{prefix}/models/n:x")).status_code == 404
+    assert (await http.post("/v1/models/m:x", json={})).status_code == 404
+    answer = await http.post("/v1/completions", json={"model": "m:..", "prompt": "a"})
+    assert answer.json()["error"]["code"] == "model_not_found"
+
+
 async def test_the_lists(http: Any) -> None:
     card = {"id": "m", "object": "model", "created": 5, "owned_by": "tandem", "max_model_len": 512}
     cards = [card, {**card, "id": "m-other", "parent": "m"}]
@@ -84,14 +96,14 @@ async def test_the_lists(http: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "kind", "said"),
     [
-        ({"model": "mm"}, 404, "model_not_found", "no language model 'mm'; did you mean m"),
+        ({"model": "mm"}, 400, "model_not_found", "model: no language model 'mm'; did you mean m"),
         (
             {"model": "identity"},
-            404,
+            400,
             "model_not_found",
-            "no language model 'identity'; known: m, m-other",
+            "model: no language model 'identity'; known: m, m-other",
         ),
-        ({"model": "m:x"}, 404, "model_not_found", "'m:x'"),
+        ({"model": "m:x"}, 400, "model_not_found", "'m:x'"),
         ({"model": "new"}, 503, None, "model 'new' is not ready: loading"),
         ({"model": 5}, 400, None, "the name of a model is required"),
         ([], 400, None, "must be a JSON object"),
@@ -124,6 +136,15 @@ async def test_the_engines_own_errors_go_through_and_count(
     answer = await http.post("/v1/completions", json=ASKED)
     assert (answer.status_code, answer.json()["error"]["message"]) == (422, "no such thing")
     assert the_plane.metrics.requests == [("m", "1", "InvalidArgument")]
+
+
+async def test_an_adapter_that_the_engine_does_not_find(http: Any, talker: Any, the_plane: Any) -> None:
+    talker.status = 404
+    answer = await http.post("/v1/completions", json=ASKED)
+    error = {"message": "no such thing", "type": "invalid_request_error"}
+    assert answer.status_code == 400
+    assert answer.json()["error"] == error | {"param": "model", "code": "model_not_found"}
+    assert the_plane.metrics.requests == [("m", "1", "UnknownModel")]
 
 
 async def test_a_stream_that_begins_with_an_error_is_none(http: Any, the_plane: Any) -> None:

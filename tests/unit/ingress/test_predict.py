@@ -63,7 +63,12 @@ class PowerOfTwoChoicesRequestRouter:
 
 
 def running(name: str, where: tuple[str, int] | None, most: int = 2) -> SimpleNamespace:
-    return SimpleNamespace(replica_id=name, backend_http_endpoint=where, max_ongoing_requests=most)
+    return SimpleNamespace(
+        replica_id=name,
+        backend_http_endpoint=where,
+        max_ongoing_requests=most,
+        multiplexed_model_ids=set(),
+    )
 
 
 class Metrics:

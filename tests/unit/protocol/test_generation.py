@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.errors import InvalidArgument, ModelFailed, NotFound, Overloaded, Unavailable
+from serve_app.errors import InvalidArgument, ModelFailed, Overloaded, Unavailable, UnknownModel
 from serve_app.protocol import generation
 from tests.unit.engines import ENGINE, event
 
@@ -91,7 +91,7 @@ def test_outputs_come_in_the_order_of_the_texts() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, InvalidArgument), (404, NotFound), (422, InvalidArgument), (429, Overloaded),
+    [(400, InvalidArgument), (404, UnknownModel), (422, InvalidArgument), (429, Overloaded),
      (503, Unavailable), (500, ModelFailed), (501, ModelFailed)],
 )  # fmt: skip
 def test_failures(status: int, kind: type) -> None:

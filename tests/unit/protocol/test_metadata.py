@@ -5,6 +5,7 @@ from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import Duration, example_input, example_inputs
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.arrays import DATATYPES
+from tests.unit.engines import ENGINE, OPEN
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)
@@ -44,3 +45,14 @@ def test_durations_add_up():
     total.add(5)
     total.add(10, 3)
     assert total == Duration(count=4, ns=15)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("m:rhyme", True), ("m:v1.2:rhyme-3_x", True), ("m", False), ("m:", False), ("n:rhyme", False),
+     ("m:..", False), ("m:../x", False), ("m:a/b", False), ("m:a:", False), ("m:é", False),
+     ("m:a\r\nb", False), ("m:a\n", False), (5, False), (None, False)],
+)  # fmt: skip
+def test_adapters_are_folders_of_a_bucket(name, known):
+    assert OPEN.loads(name) is known
+    assert not ENGINE.loads(name)

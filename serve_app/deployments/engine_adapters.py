@@ -1,0 +1,35 @@
+"""LoRA adapters out of a bucket, by Ray's LLM library. Imported only where vLLM is."""
+
+import asyncio
+import logging
+import tempfile
+from typing import Any
+
+from ray.llm._internal.common.utils.lora_utils import get_lora_model_ids
+from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
+
+log = logging.getLogger("tandem")
+
+_LIST_S = 10.0
+
+
+class Adapters(LoraModelLoader):  # type: ignore[misc]
+    """Ray's loader, with a folder of this replica's own.
+
+    Ray's is one for all models of a machine, by the adapters' names: two models' adapters of one
+    name would overwrite each other.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tandem-adapters-")
+        super().__init__(self._folder.name, **settings)
+
+
+async def names_in(bucket: str, model: str) -> list[str]:
+    """The adapters that the bucket has now, as names of models; none when it can't be reached."""
+    try:
+        async with asyncio.timeout(_LIST_S):
+            return sorted(await asyncio.to_thread(get_lora_model_ids, bucket, model))
+    except TimeoutError:
+        log.warning("model %s: no list of the adapters in %s within %g s", model, bucket, _LIST_S)
+        return []
