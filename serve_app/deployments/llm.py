@@ -71,15 +71,17 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
             await self.engine.start()
 
     async def _maybe_resolve_lora_from_multiplex(self) -> None:
-        """Ray's, before a request for an adapter; whatever goes wrong is told to the client."""
+        """Ray's, before a request for an adapter. Clients don't learn where the bucket is."""
         try:
             await super()._maybe_resolve_lora_from_multiplex()
-        except HTTPException:
-            raise
         except Exception as error:
             name = serve.get_multiplexed_model_id()
+            if isinstance(error, HTTPException) and error.status_code == 404:
+                log.warning("adapter %s: %s", name, error.detail)
+                raise HTTPException(404, f"model: no adapter '{name}'") from None
             log.exception("adapter %s can't be loaded", name)
-            raise HTTPException(500, f"adapter '{name}' can't be loaded: {error}") from None
+            text = f"adapter '{name}' can't be loaded; the server's log says why"
+            raise HTTPException(500, text) from None
 
     async def describe(self) -> ModelDescription:
         """Names, context and the request's parameters, for the Router."""

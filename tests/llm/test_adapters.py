@@ -10,6 +10,7 @@ from tritonclient.utils import InferenceServerException
 from tests.llm.conftest import NEEDS
 from tests.llm.serving import ADAPTER, BROKEN, IN_BUCKET, MODEL
 from tests.llm.test_generate import GREEDY, PROMPT, URL, tensors
+from tests.serve.live import until
 from tests.server import Server
 
 sdk = pytest.importorskip("openai", reason=NEEDS)
@@ -56,13 +57,18 @@ def test_one_that_came_later(openai: Any, bucket: Any, llm: Server, expected: st
 
 @pytest.mark.parametrize("folder", ["absent", "../adapters/other", "..", ""])
 def test_what_is_not_in_the_bucket(openai: Any, folder: str) -> None:
-    with pytest.raises(sdk.BadRequestError, match="model") as caught:
+    with pytest.raises(sdk.BadRequestError, match=f"model: no .*'{MODEL}:{folder}'") as caught:
         said(openai, f"{MODEL}:{folder}")
+    assert "s3:" not in caught.value.message
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
-def test_one_that_cannot_be_loaded(openai: Any, expected: str) -> None:
+def test_one_that_cannot_be_loaded(openai: Any, llm: Server, expected: str) -> None:
     with pytest.raises(sdk.InternalServerError, match=f"adapter '{BROKEN}' can't be loaded") as caught:
         said(openai, BROKEN)
     assert "Traceback" not in caught.value.message
+    assert "/" not in caught.value.message
+    until(
+        lambda: f"adapter {BROKEN} can't be loaded" in llm.log.read_text(), "the reason in the log", 30
+    )
     assert said(openai, IN_BUCKET) == expected

@@ -4,12 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.llm.conftest import NEEDS
-from tests.llm.serving import CONFIG, MODEL
+from tests.llm.serving import CONFIG, IN_BUCKET, MODEL, write_adapter
 from tests.serve.live import until
 from tests.server import Server
 
@@ -19,18 +20,21 @@ _ANSWERED = re.compile(r'ray_vllm_request_success_total\{.*ReplicaId="([^"]+)".*
 EACH = 8
 
 
-@pytest.fixture
-def engines(llm_models: Path, tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def engines(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("routing")
+    write_adapter(folder / "adapter")
+    adapters = bucket.put(folder / "adapter", "routing/other").rpartition("/")[0]
     config = yaml.safe_load(CONFIG.read_text())
     config["applications"][1]["args"] |= {
         "replicas": 2,
         "resources": {"num_cpus": 0.5},
-        "llm": {"routing": "prefix"},
+        "llm": {"routing": "prefix", "adapterPath": adapters},
     }
-    path = tmp_path / "llm.yaml"
+    path = folder / "llm.yaml"
     path.write_text(yaml.safe_dump(config))
-    env = {"RAY_metrics_report_interval_ms": "1000"}
-    with Server(path, log=tmp_path / "server.log", env=env) as server:
+    env = {"RAY_metrics_report_interval_ms": "1000", **bucket.env}
+    with Server(path, log=folder / "server.log", env=env) as server:
         yield server
     assert not server.leftovers, "\n".join(server.leftovers)
 
@@ -60,3 +64,17 @@ def test_prompts_that_begin_alike_go_to_the_same_engine(engines: Server) -> None
     (first, _), (second, _), *again = chosen
     assert first != second
     assert again == [(first, EACH), (second, EACH)]
+
+
+def test_an_adapter_speaks_alike_on_both(engines: Server) -> None:
+    """By Serve's handle, which knows who has loaded it."""
+    with engines.http() as http:
+
+        def said(model: str, prompt: str) -> str:
+            asked = {"model": model, "prompt": prompt, "max_tokens": 8, "temperature": 0}
+            return str(http.post("/v1/completions", json=asked).json()["choices"][0]["text"])
+
+        for beginning in ("Beautiful is better than", "Now is better than"):
+            assert said(IN_BUCKET, beginning) == said(IN_BUCKET, beginning) != said(MODEL, beginning)
+        asked = {"model": f"{MODEL}:absent", "prompt": "x"}
+        assert http.post("/v1/completions", json=asked).status_code == 400
