@@ -57,7 +57,11 @@ def completion_request(
         wanted |= _sampling(inputs[SAMPLING].reshape(-1)[0])
     named = wanted.pop(ADAPTER, model)
     known = named in engine.names or engine.loads(named)
-    if not known and engine.loads(in_bucket := f"{model}:{named}"):
+    if not known:
+        in_bucket = f"{model}:{named}"
+        if not engine.loads(in_bucket):
+            hint = did_you_mean(str(named), engine.names)
+            raise UnknownModel(f"parameters.{ADAPTER}: model '{model}' has no adapter '{named}'{hint}")
         named = in_bucket
     for name in wanted:
         if name in _NOT_HERE:

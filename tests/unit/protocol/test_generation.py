@@ -39,6 +39,13 @@ def test_requests() -> None:
         (texts(b"\xff"), {}, False, "not valid UTF-8"),
         (texts(b"a", b"b"), {}, True, "a stream is of one text, tensor 'text_input' holds 2"),
         (texts(b"a"), {"n": 2}, False, "parameters.n: not here"),
+        (
+            texts(b"a"),
+            {"lora_name": "m-othr"},
+            False,
+            "parameters.lora_name: model 'm' has no adapter 'm-othr'; did you mean m-other",
+        ),
+        (texts(b"a"), {"lora_name": 5}, False, "has no adapter '5'; known: m, m-other"),
         (texts(b"a"), {"prompt": "b"}, False, "parameters.prompt: not here: text_input"),
         (
             texts(b"a"),
