@@ -111,3 +111,31 @@ def test_workers_are_for_gpus_and_who_asks_for_them(changes: dict[str, Any], our
     from serve_app.deployments.engine_process import OneProcess, engine_class
 
     assert engine_class(model(**changes)) is (OneProcess if ours else None)
+
+
+def test_a_bucket_of_adapters_switches_lora_on() -> None:
+    from serve_app.deployments.llm_application import settings
+
+    of_bucket = {"adapterPath": "s3://b/adapters", "maxAdapters": 3}
+    made = settings(model(llm=of_bucket), "tiny")
+    assert made.engine_kwargs["enable_lora"] is True
+    assert made.engine_kwargs["max_cpu_loras"] == 3
+    assert made.lora_config.dynamic_lora_loading_path == "s3://b/adapters"
+    assert "enable_lora" not in settings(model(), "tiny").engine_kwargs
+
+
+def test_two_models_adapters_of_one_name_lie_apart() -> None:
+    from serve_app.deployments.engine_adapters import Adapters
+
+    one, other = Adapters(), Adapters()
+    assert one._model_dir_path("a:x") != other._model_dir_path("b:x")
+
+
+async def test_a_bucket_that_cannot_be_listed_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from serve_app.deployments import engine_adapters
+
+    def broken(bucket: str, model: str) -> list[str]:
+        raise OSError("no such bucket")
+
+    monkeypatch.setattr(engine_adapters, "get_lora_model_ids", broken)
+    assert await engine_adapters.names_in("gs://b", "m") == []
