@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from loadtests.compare.report.document import Tone, Verdict
-from loadtests.compare.statistics import Difference, compared, level, significance
+from loadtests.compare.statistics import Difference, compared, level
 
 NAMES = {"tandem": "Tandem", "kserve": "KServe as it comes", "kserve-tuned": "KServe tuned"}
 Rounds = Mapping[int, float]  # a figure by round
@@ -53,7 +53,7 @@ class Judge:
             return Verdict(question, f"Not answered: {why}.", "unknown", against=other)
         figures = [a for a, _ in pairs], [b for _, b in pairs]
         found = compared(*figures, confidence=1 - self._error)
-        self._significances.append(significance(*figures))
+        self._significances.append(found.significance)
         self.differences[f"{question} | {sides[0]} | {sides[1]}"] = found
         brief = f"{write(found.ours)} against {write(found.theirs)}"
         ratio = found.ratio
