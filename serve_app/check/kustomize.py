@@ -8,7 +8,6 @@ import copy
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,37 +107,18 @@ def _matches(one: Document, target: dict[str, Any]) -> bool:
     return all(wanted[key] == value for key, value in target.items() if key in wanted)
 
 
-def _steps(path: str) -> Iterator[str]:
-    for step in path.split("/")[1:]:
-        yield step.replace("~1", "/").replace("~0", "~")
-
-
-def _apply(data: Any, operation: dict[str, Any], where: str) -> None:
-    """One operation of JSON 6902: add, replace or remove."""
-    *steps, last = _steps(operation["path"])
-    at = data
-    for step in steps:
-        try:
-            at = at[int(step)] if isinstance(at, list) else at[step]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise ConfigError(f"{where}: {operation['path']} is not there") from None
-    value, op = copy.deepcopy(operation.get("value")), operation["op"]
-    if isinstance(at, list):
-        index = len(at) if last == "-" else int(last)
-        if op == "add":
-            at.insert(index, value)
-        elif index >= len(at):
-            raise ConfigError(f"{where}: {operation['path']} is not there")
-        elif op == "replace":
-            at[index] = value
-        else:
-            del at[index]
-    elif op != "add" and last not in at:
-        raise ConfigError(f"{where}: {operation['path']} is not there")
-    elif op == "remove":
-        del at[last]
-    else:
-        at[last] = value
+def _apply(data: Any, operation: Any, where: str) -> None:
+    """One operation of JSON 6902, of which a target gets values of its own."""
+    try:
+        import jsonpatch
+    except ImportError:
+        raise ConfigError(f"{where}: pip install 'tandem-serve[check]' to check this") from None
+    try:
+        jsonpatch.JsonPatch(copy.deepcopy([operation])).apply(data, in_place=True)
+    except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPatchTestFailed) as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPointerException):
+        raise ConfigError(f"{where}: {operation['path']} is not there") from None
 
 
 def _images(data: Any, image: dict[str, str]) -> None:

@@ -232,6 +232,26 @@ def test_kustomizations_are_built(tmp_path: Path) -> None:
     assert list(check(top, None)) == []
 
 
+def test_a_patch_of_several_is_applied_to_each(tmp_path: Path) -> None:
+    things = THING + "---\n" + THING.replace("name: a", "name: b")
+    patch = (
+        "- {op: test, path: /data/x, value: '1'}\n- {op: add, path: /data/list, value: [{image: im}]}\n"
+    )
+    patch += (
+        "- {op: add, path: /data/list/-, value: a/b}\n- {op: move, from: /data/x, path: /data/x~1y}\n"
+    )
+    image = {"name": "im", "newTag": "9"}
+    write(
+        tmp_path,
+        thing=things,
+        kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}], "images": [image]},
+    )
+    one, other = build(tmp_path)
+    assert one.data["data"] == {"image": "im:9", "list": [{"image": "im:9"}, "a/b"], "x/y": "1"}
+    assert other.data["data"] == one.data["data"]
+    assert other.data["data"]["list"][0] is not one.data["data"]["list"][0]
+
+
 @pytest.mark.parametrize(
     ("kustomization", "words"),
     [
@@ -244,6 +264,21 @@ def test_kustomizations_are_built(tmp_path: Path) -> None:
         (
             {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: remove, path: /data/zz}"}]},
             "/data/zz is not there",
+        ),
+        (
+            {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: add, path: /no/x, value: 1}"}]},
+            "/no/x is not there",
+        ),
+        (
+            {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: put, path: /data/x}"}]},
+            "Unknown operation 'put'",
+        ),
+        (
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"patch": "- {op: test, path: /data/x, value: 2}"}],
+            },
+            "not equal to tested value",
         ),
     ],
 )
