@@ -181,6 +181,13 @@ def test_numbers_stand_at_the_right(page: Page) -> None:
     assert len(numbers) == 2 * 9 + 3  # a short row is filled up
 
 
+def test_a_table_without_rows_has_its_head() -> None:
+    report = Report("None", [], sections=[Section("Empty", "", tables=[Table(["a", "b"], [])])])
+    page = Page(html(report))
+    assert [tag for tag, _ in page.tags if tag in ("th", "td")] == ["th", "th"]
+    assert "| a | b |\n| --- | --- |\n" in markdown(report)
+
+
 def texts(drawn: str) -> list[str]:
     return [node.text or "" for node in ElementTree.fromstring(drawn).iter("text")]
 

@@ -75,6 +75,11 @@ class Plot:
     marks: list[Mark] = field(default_factory=list)
     note: str = ""
 
+    @property
+    def axes(self) -> str:
+        """What they show, in words."""
+        return ", ".join(axis for axis in (self.y, self.x) if axis)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -83,6 +88,13 @@ class Table:
     head: list[str]
     rows: list[list[Cell]]
     title: str = ""
+
+    @property
+    def filled(self) -> list[list[Cell]]:
+        """Head and rows, all as long as the longest."""
+        lines = [self.head, *self.rows]
+        width = max(map(len, lines))
+        return [[*line, *[""] * (width - len(line))] for line in lines]
 
 
 @dataclass
