@@ -1,1 +1,1 @@
-"""Pure V2: tensors, datatypes and the three codecs (JSON, binary, protobuf). No I/O, no Ray."""
+"""Pure V2: tensors, datatypes and the codecs (JSON, binary, protobuf) of both sides. No I/O, no Ray."""

@@ -59,24 +59,7 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
         data, raws = split(data, _RAW_INPUTS)
     message = parse(ModelInferRequest(), bytes(data))
     raws = raws or message.raw_input_contents
-    typed = not raws
-    if raws and any(tensor.HasField("contents") for tensor in message.inputs):
-        raise InvalidArgument("inputs come in raw_input_contents or in contents, never in both")
-    if raws and len(raws) != len(message.inputs):
-        raise InvalidArgument(
-            f"raw_input_contents must hold one entry per input ({len(message.inputs)}), got {len(raws)}"
-        )
-    inputs = []
-    for index, tensor in enumerate(message.inputs):
-        if not tensor.name:
-            raise InvalidArgument(f"inputs[{index}].name must be a non-empty string")
-        shape = shape_of(list(tensor.shape), tensor.name)
-        parameters_of(tensor.parameters, f"tensor '{tensor.name}': parameters")
-        if typed:
-            array = _typed(tensor.contents, tensor.datatype, shape, tensor.name)
-        else:
-            array = raw.decode(raws[index], tensor.datatype, shape, tensor.name)
-        inputs.append(Tensor(tensor.name, tensor.datatype, array))
+    inputs = tensors_of(message.inputs, raws, "input")
     outputs = []
     for index, output in enumerate(message.outputs):
         if not output.name:
@@ -91,7 +74,29 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
         outputs=outputs or None,
         parameters=parameters_of(message.parameters, "parameters"),
     )
-    return request, typed
+    return request, not raws
+
+
+def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:
+    """The tensors of a request (`input`) or an answer (`output`), raw or, without `raws`, typed."""
+    if raws and any(entry.HasField("contents") for entry in entries):
+        raise InvalidArgument(f"{kind}s come in raw_{kind}_contents or in contents, never in both")
+    if raws and len(raws) != len(entries):
+        raise InvalidArgument(
+            f"raw_{kind}_contents must hold one entry per {kind} ({len(entries)}), got {len(raws)}"
+        )
+    tensors = []
+    for index, entry in enumerate(entries):
+        if not entry.name:
+            raise InvalidArgument(f"{kind}s[{index}].name must be a non-empty string")
+        shape = shape_of(list(entry.shape), entry.name)
+        parameters_of(entry.parameters, f"tensor '{entry.name}': parameters")
+        if raws:
+            array = raw.decode(raws[index], entry.datatype, shape, entry.name)
+        else:
+            array = _typed(entry.contents, entry.datatype, shape, entry.name)
+        tensors.append(Tensor(entry.name, entry.datatype, array))
+    return tensors
 
 
 def parameters_of(entries: Any, where: str) -> Parameters:

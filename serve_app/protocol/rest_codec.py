@@ -25,21 +25,7 @@ def decode_request(
     body: bytes | memoryview, json_length: int | None, model: str, version: str
 ) -> InferRequest:
     """A request body. `json_length` is the Inference-Header-Content-Length header, if it came."""
-    view = memoryview(body)
-    if json_length is not None and not 0 <= json_length <= len(view):
-        raise InvalidArgument(
-            f"Inference-Header-Content-Length must be 0 to {len(view)}, the body's length, "
-            f"got {json_length}"
-        )
-    message = elements.load_json(view if json_length is None else view[:json_length])
-    binary = view[len(view) :] if json_length is None else view[json_length:]
-    if not isinstance(message, dict):
-        raise InvalidArgument(f"the body must be a JSON object, got {_kind(message)}")
-    inputs, used = _inputs(message, binary)
-    if used != len(binary):
-        raise InvalidArgument(
-            f"{len(binary)} bytes follow the JSON, but the inputs' binary_data_size add up to {used}"
-        )
+    message, inputs = read(body, json_length, "inputs")
     parameters = _parameters(message, "parameters")
     binary_output = _flag(parameters, "binary_data_output", "parameters.binary_data_output")
     request_id = message.get("id", "")
@@ -56,17 +42,39 @@ def decode_request(
     )
 
 
-def _inputs(message: dict[str, Any], binary: memoryview) -> tuple[list[Tensor], int]:
-    entries = message.get("inputs")
+def read(
+    body: bytes | memoryview, json_length: int | None, key: str
+) -> tuple[dict[str, Any], list[Tensor]]:
+    """The JSON of a body, and the tensors at `key`: `inputs` of a request, `outputs` of an answer."""
+    view = memoryview(body)
+    if json_length is not None and not 0 <= json_length <= len(view):
+        raise InvalidArgument(
+            f"Inference-Header-Content-Length must be 0 to {len(view)}, the body's length, "
+            f"got {json_length}"
+        )
+    message = elements.load_json(view if json_length is None else view[:json_length])
+    binary = view[len(view) :] if json_length is None else view[json_length:]
+    if not isinstance(message, dict):
+        raise InvalidArgument(f"the body must be a JSON object, got {_kind(message)}")
+    tensors, used = _tensors(message, binary, key)
+    if used != len(binary):
+        raise InvalidArgument(
+            f"{len(binary)} bytes follow the JSON, but the {key}' binary_data_size add up to {used}"
+        )
+    return message, tensors
+
+
+def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[list[Tensor], int]:
+    entries = message.get(key)
     if not isinstance(entries, list):
         raise InvalidArgument(
-            "inputs: required, but not there"
+            f"{key}: required, but not there"
             if entries is None
-            else f"inputs must be a list, got {_kind(entries)}"
+            else f"{key} must be a list, got {_kind(entries)}"
         )
     tensors, used = [], 0
     for index, entry in enumerate(entries):
-        where = f"inputs[{index}]"
+        where = f"{key}[{index}]"
         name = _name(entry, where)
         shape = shape_of(entry.get("shape"), name)
         parameters = _parameters(entry, f"tensor '{name}': parameters")

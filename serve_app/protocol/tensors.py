@@ -41,12 +41,17 @@ class InferRequest:
 
 @dataclass(slots=True)
 class InferResponse:
-    """An answer to encode."""
+    """An answer, to encode or decoded by a client."""
 
     model: str
     version: str
     id: str
     outputs: list[Tensor]
+
+    @property
+    def arrays(self) -> Arrays:
+        """The outputs by name."""
+        return {tensor.name: tensor.data for tensor in self.outputs}
 
 
 @dataclass(slots=True)
