@@ -11,13 +11,13 @@ import orjson
 
 from loadtests.client.target import Target
 from loadtests.requests import Request
-from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol import raw
-from serve_app.protocol.datatypes import TO_NUMPY
+from serve_app.errors import InvalidArgument
+from serve_app.protocol import client
+from serve_app.protocol.tensors import Arrays
 
 _CLOSE = 1e-3  # floats of models may differ by rounding, as batches differ
 _TIMEOUT_S = 60
-Answer = dict[str, np.ndarray]
+Answer = Arrays
 
 
 class Refused(Exception):
@@ -45,11 +45,10 @@ def ask(target: Target, request: Request) -> Answer:
 def decoded(request: Request, body: bytes, json_length: str | None = None) -> Answer:
     """The arrays of an answer that has arrived; Refused when they can't be read."""
     try:
-        return _from_grpc(body) if request.grpc else _from_http(body, json_length)
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"an answer that can't be read: {type(error).__name__}: {error}") from None
+        answer = client.decode_grpc(body) if request.grpc else client.decode_http(body, json_length)
+    except InvalidArgument as error:
+        raise Refused(f"an answer that can't be read: {error}") from None
+    return answer.arrays
 
 
 def differing(one: Answer, other: Answer) -> str:
@@ -95,20 +94,20 @@ def _exchange(
     target: Target, method: str, path: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[str | None, bytes]:
     host, tls = target.url.hostname or "", target.context()
-    client = (
+    connection = (
         http.client.HTTPSConnection(host, target.port, timeout=_TIMEOUT_S, context=tls)
         if tls
         else http.client.HTTPConnection(host, target.port, timeout=_TIMEOUT_S)
     )
     try:
-        client.request(method, target.url.path + path, body, {**target.headers(), **headers})
-        answer = client.getresponse()
+        connection.request(method, target.url.path + path, body, {**target.headers(), **headers})
+        answer = connection.getresponse()
         found = answer.read()
     finally:
-        client.close()
+        connection.close()
     if answer.status != 200:
         raise Refused(f"{answer.status} {found[:200].decode('utf-8', 'replace')}")
-    return answer.headers.get("inference-header-content-length"), found
+    return answer.headers.get(client.LENGTH), found
 
 
 def _ask_grpc(target: Target, request: Request) -> bytes:
@@ -131,27 +130,3 @@ def _channel(target: Target) -> grpc.Channel:
         return grpc.insecure_channel(target.grpc, options=options)
     root = Path(target.ca).read_bytes() if target.ca else None
     return grpc.secure_channel(target.grpc, grpc.ssl_channel_credentials(root), options=options)
-
-
-def _from_http(body: bytes, json_length: str | None) -> Answer:
-    at = len(body) if json_length is None else int(json_length)
-    outputs: Answer = {}
-    for tensor in orjson.loads(body[:at])["outputs"]:
-        name, datatype, shape = tensor["name"], tensor["datatype"], tuple(tensor["shape"])
-        if "data" in tensor:
-            outputs[name] = np.array(tensor["data"], dtype=TO_NUMPY[datatype]).reshape(shape)
-        else:
-            size = tensor["parameters"]["binary_data_size"]
-            outputs[name] = raw.decode(body[at : at + size], datatype, shape, name)
-            at += size
-    return outputs
-
-
-def _from_grpc(body: bytes) -> Answer:
-    answer = pb.ModelInferResponse.FromString(body)
-    if len(answer.raw_output_contents) != len(answer.outputs):
-        raise Refused("raw contents were sent, others came back")
-    return {
-        tensor.name: raw.decode(data, tensor.datatype, tuple(tensor.shape), tensor.name)
-        for tensor, data in zip(answer.outputs, answer.raw_output_contents, strict=True)
-    }

@@ -7,14 +7,11 @@ import grpc
 from grpc.experimental.gevent import init_gevent
 
 from loadtests.payloads import Sample, WrongAnswer
-from loadtests.users import EVERY, GRPC_PORT, HOST, Answer, ModelUser
-from serve_app.protocol import raw
-from serve_app.protocol.datatypes import v2_datatype
-from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferResponse
+from loadtests.users import EVERY, GRPC_PORT, HOST, ModelUser
+from serve_app.protocol import client
 
 init_gevent()  # before the first channel, or the first call blocks every user
 
-_METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _TIMEOUT_S = 60
 # Channels of one process share a connection otherwise; real clients don't share theirs.
 _OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
@@ -30,7 +27,7 @@ class GrpcUser(ModelUser):
         host = urlsplit(self.host or "").hostname or HOST
         self._channel = grpc.insecure_channel(f"{host}:{GRPC_PORT}", options=_OPTIONS)
         # Bytes in, bytes out: the messages are written and read outside the measured time.
-        self._call = self._channel.unary_unary(_METHOD)
+        self._call = self._channel.unary_unary(client.GRPC_PATH)
 
     def on_stop(self) -> None:
         """Close the channel."""
@@ -39,7 +36,7 @@ class GrpcUser(ModelUser):
     def exchange(self, sample: Sample, waited: float) -> None:
         """Ask, check, and report as one request. Only the exchange itself is timed."""
         request_id = self.next_id()
-        body = write(sample, request_id)
+        body = client.encode_grpc(client.request(sample.model, sample.inputs, request_id))
         answer = b""
         problem: Exception | None = None
         started, clock = time.time() - waited, time.perf_counter()
@@ -49,7 +46,7 @@ class GrpcUser(ModelUser):
             problem = WrongAnswer(f"{error.code().name}: {error.details()}")
         elapsed = time.perf_counter() - clock
         if problem is None:
-            problem = self.problem(sample, request_id, lambda: read(answer))
+            problem = self.problem(sample, request_id, lambda: client.decode_grpc(answer))
         self.environment.events.request.fire(
             request_type="gRPC",
             name=sample.model,
@@ -59,22 +56,3 @@ class GrpcUser(ModelUser):
             context=self.context(),
             exception=problem,
         )
-
-
-def write(sample: Sample, request_id: str) -> bytes:
-    """A ModelInferRequest with raw contents."""
-    message = ModelInferRequest(model_name=sample.model, id=request_id)
-    for name, array in sample.inputs.items():
-        message.inputs.add(name=name, datatype=v2_datatype(array), shape=array.shape)
-        message.raw_input_contents.append(bytes(raw.encode(array)))
-    return message.SerializeToString()
-
-
-def read(data: bytes) -> Answer:
-    """An answer's id and tensors; raises whatever fits when it isn't one."""
-    message = ModelInferResponse.FromString(data)
-    pairs = zip(message.outputs, message.raw_output_contents, strict=True)
-    return message.id, {
-        tensor.name: raw.decode(contents, tensor.datatype, tuple(tensor.shape), tensor.name)
-        for tensor, contents in pairs
-    }

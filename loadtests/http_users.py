@@ -6,12 +6,10 @@ import numpy as np
 import orjson
 from locust import FastHttpUser
 
-from loadtests.payloads import Arrays, Sample
-from loadtests.users import DECLARED, EVERY, HOST, HTTP_PORT, Answer, ModelUser
-from serve_app.protocol import raw
-from serve_app.protocol.datatypes import TO_NUMPY, v2_datatype
-
-_LENGTH = "Inference-Header-Content-Length"
+from loadtests.payloads import Sample
+from loadtests.users import DECLARED, EVERY, HOST, HTTP_PORT, ModelUser
+from serve_app.protocol import client, rest_codec
+from serve_app.protocol.tensors import InferResponse
 
 
 class HttpUser(ModelUser, FastHttpUser):  # type: ignore[misc]
@@ -24,15 +22,15 @@ class HttpUser(ModelUser, FastHttpUser):  # type: ignore[misc]
 
     def path(self, sample: Sample) -> str:
         """Of the URL."""
-        return f"/v2/models/{sample.model}/infer"
+        return client.http_path(sample.model)
 
     def write(self, sample: Sample, request_id: str) -> tuple[bytes, dict[str, str]]:
         """Body and headers."""
         raise NotImplementedError
 
-    def read(self, response: Any, sample: Sample, sent_id: str) -> Answer:
-        """The answer's id and tensors; raises whatever fits when it isn't one."""
-        return read(response.content, response.headers.get(_LENGTH))
+    def read(self, response: Any, sample: Sample, sent_id: str) -> InferResponse:
+        """The answer; raises whatever fits when it isn't one."""
+        return client.decode_http(response.content, response.headers.get(client.LENGTH))
 
     def exchange(self, sample: Sample, waited: float) -> None:
         """Ask, check, and report as one request. Only the exchange itself is timed."""
@@ -62,11 +60,8 @@ class JsonUser(HttpUser):
 
     def write(self, sample: Sample, request_id: str) -> tuple[bytes, dict[str, str]]:
         """`data` holds numbers or strings."""
-        inputs = [
-            {**_entry(name, array), "data": _plain(array)} for name, array in sample.inputs.items()
-        ]
-        body = orjson.dumps({"id": request_id, "inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return body, {"Content-Type": "application/json"}
+        body, length = client.encode_http(client.request(sample.model, sample.inputs, request_id))
+        return body, client.http_headers(length)
 
 
 class BinaryUser(HttpUser):
@@ -77,15 +72,9 @@ class BinaryUser(HttpUser):
 
     def write(self, sample: Sample, request_id: str) -> tuple[bytes, dict[str, str]]:
         """The JSON part, then the raw tensors."""
-        buffers = {name: raw.encode(array) for name, array in sample.inputs.items()}
-        inputs = [
-            {**_entry(name, array), "parameters": {"binary_data_size": len(buffers[name])}}
-            for name, array in sample.inputs.items()
-        ]
-        message = {"id": request_id, "inputs": inputs, "parameters": {"binary_data_output": True}}
-        head = orjson.dumps(message)
-        headers = {"Content-Type": "application/octet-stream", _LENGTH: str(len(head))}
-        return b"".join([head, *buffers.values()]), headers
+        asked = client.request(sample.model, sample.inputs, request_id, binary_output=True)
+        body, length = client.encode_http(asked, binary=True)
+        return body, client.http_headers(length)
 
 
 class V1User(HttpUser):
@@ -105,39 +94,13 @@ class V1User(HttpUser):
         body = orjson.dumps({"instances": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
         return body, {"Content-Type": "application/json"}
 
-    def read(self, response: Any, sample: Sample, sent_id: str) -> Answer:
+    def read(self, response: Any, sample: Sample, sent_id: str) -> InferResponse:
         """`predictions`: plain rows of one output, objects of several."""
         rows = orjson.loads(response.content)["predictions"]
         if len(sample.outputs) == 1:
-            ((name, dtype),) = sample.outputs.items()
-            return sent_id, {name: np.array(rows, dtype=dtype)}
-        return sent_id, {
+            rows = [dict.fromkeys(sample.outputs, row) for row in rows]
+        arrays = {
             name: np.array([row[name] for row in rows], dtype=dtype)
             for name, dtype in sample.outputs.items()
         }
-
-
-def read(body: bytes, json_length: str | None) -> Answer:
-    """An answer's id and tensors; raises whatever fits when it isn't one."""
-    position = len(body) if json_length is None else int(json_length)
-    answer = orjson.loads(body[:position])
-    outputs: Arrays = {}
-    for entry in answer["outputs"]:
-        name, datatype, shape = entry["name"], entry["datatype"], tuple(entry["shape"])
-        if "data" in entry:
-            array = np.array(entry["data"], dtype=TO_NUMPY[datatype]).reshape(shape)
-        else:
-            size = entry["parameters"]["binary_data_size"]
-            array = raw.decode(body[position : position + size], datatype, shape, name)
-            position += size
-        outputs[name] = array
-    return answer.get("id"), outputs
-
-
-def _entry(name: str, array: np.ndarray) -> dict[str, Any]:
-    return {"name": name, "datatype": v2_datatype(array), "shape": list(array.shape)}
-
-
-def _plain(array: np.ndarray) -> Any:
-    """Numbers as they are (orjson writes FP32 in its shortest form), bytes as text."""
-    return [item.decode() for item in array.flat] if array.dtype == object else array.ravel()
+        return InferResponse(sample.model, "", sent_id, rest_codec.tensors_from(arrays, [*arrays]))

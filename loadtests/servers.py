@@ -2,9 +2,6 @@
 
 import contextlib
 import http.client
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,11 +13,10 @@ import yaml
 
 from loadtests.client.target import Target
 from serve_app.ports import free_port
+from serve_app.processes import Program
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 240
-STOP_TIMEOUT_S = 30
-_TAIL = 3000
 
 # Name: (interpreter, module and arguments). Not resolved: a virtual environment's python is a link,
 # and known by its path.
@@ -31,10 +27,10 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-class Server:
+class Server(Program):
     """`with Server(name, config) as server:` serves the config's `models` until the block ends.
 
-    It ends when they are all ready. RuntimeError, with the end of its log, when they don't become so.
+    It begins when they are all ready. RuntimeError, with the end of its log, when they don't become so.
     `kind` is one of COMMANDS, or `command` says it.
     """
 
@@ -49,15 +45,14 @@ class Server:
         self.name, self.kind, self.models = name, kind or name, models
         self.http_port, self.grpc_port = free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="tandem-load-")
-        self.log = Path(self._folder.name) / "log"
         self.config = Path(self._folder.name) / "config.yaml"
         self.write(config)
         python, arguments = command or COMMANDS[self.kind]
         where = [str(self.config)] if self.kind == "tandem" else ["--config", str(self.config)]
         ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
-        self.command = [str(ROOT / python), *arguments, *where, *ports]
+        started = [str(ROOT / python), *arguments, *where, *ports]
+        super().__init__(started, Path(self._folder.name) / "log", cwd=ROOT)
         self.began = 0.0  # as time.time()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def write(self, config: dict[str, Any]) -> None:
         """The file that it reads its models from."""
@@ -65,69 +60,41 @@ class Server:
 
     def __enter__(self) -> "Server":
         try:
-            self.spawn()
-            self.wait()
+            self.start()
+            self.until_ready()
             time.sleep(1)  # what starts late (proxies, dashboards) is over
         except BaseException:
-            self.stop()
+            self.end()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.end()
 
     @property
     def target(self) -> Target:
         """Where it is."""
         return Target(self.name, f"http://127.0.0.1:{self.http_port}", f"127.0.0.1:{self.grpc_port}")
 
-    def spawn(self) -> None:
+    def start(self) -> None:
         """Start the process, and don't wait."""
         self.began = time.time()
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+        super().start()
 
-    def wait(self, pause: float = 0.2) -> None:
+    def until_ready(self, pause: float = 0.2) -> None:
         """Until every model is ready."""
-        deadline = time.monotonic() + START_TIMEOUT_S
         waiting = list(self.models)
-        while waiting:
-            if not self.alive or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} didn't start:\n{self.tail()}")
-            if _ok(self.http_port, self.ready_path(waiting[-1])):
+
+        def ready() -> bool:
+            while waiting and _ok(self.http_port, self.ready_path(waiting[-1])):
                 waiting.pop()
-            else:
-                time.sleep(pause)
+            return not waiting
+
+        self.wait(ready, START_TIMEOUT_S, f"{self.name} didn't start", pause)
 
     def ready_path(self, model: str) -> str:
         """What answers 200 once the model is ready."""
         return f"/v2/models/{model}/ready"
-
-    @property
-    def alive(self) -> bool:
-        """Whether its first process runs."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def exit_code(self) -> int | None:
-        """Of its first process; None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    def text(self) -> str:
-        """Everything it has printed."""
-        return self.log.read_text(errors="replace")
-
-    def tail(self) -> str:
-        """The end of that."""
-        return self.text()[-_TAIL:]
 
     def cpu(self) -> float:
         """CPU seconds that its processes have used, the ended ones of living parents included."""
@@ -154,26 +121,10 @@ class Server:
             if self.cpu() - before < 0.15:
                 return
 
-    def stop(self) -> None:
-        """SIGTERM, then what is left is killed, by its pid."""
-        if self._process is not None:
-            family = self.family()
-            self._process.send_signal(signal.SIGTERM)
-            psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
-            for process in family:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            self._process.wait()
-            self._process = None
+    def end(self) -> None:
+        """Stop it, with whatever it started."""
+        self.stop()
         self._folder.cleanup()
-
-    def family(self) -> list[psutil.Process]:
-        """Its processes, as of now."""
-        assert self._process is not None
-        with contextlib.suppress(psutil.Error):
-            parent = psutil.Process(self._process.pid)
-            return [parent, *parent.children(recursive=True)]
-        return []
 
 
 def _ok(port: int, path: str) -> bool:

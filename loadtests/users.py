@@ -8,13 +8,13 @@ from collections.abc import Callable
 from locust import User, constant
 
 from loadtests import payloads
-from loadtests.payloads import Arrays, Sample, WrongAnswer
+from loadtests.payloads import Sample, WrongAnswer
+from serve_app.protocol.tensors import InferResponse
 
 HOST = "127.0.0.1"
 HTTP_PORT = int(os.environ.get("HTTP_PORT") or 8000)
 GRPC_PORT = int(os.environ.get("GRPC_PORT") or 9000)
 
-Answer = tuple[str | None, Arrays]  # request id, tensors
 _ids = itertools.count(1)
 
 
@@ -71,13 +71,15 @@ class ModelUser(User):  # type: ignore[misc]
         """A request id that no other user of this process has."""
         return f"load-{next(_ids)}"
 
-    def problem(self, sample: Sample, sent_id: str, read: Callable[[], Answer]) -> Exception | None:
+    def problem(
+        self, sample: Sample, sent_id: str, read: Callable[[], InferResponse]
+    ) -> Exception | None:
         """What is wrong with an answer, None when it is the right one to this very request."""
         try:
-            got_id, outputs = read()
-            if got_id != sent_id:
+            answer = read()
+            if answer.id != sent_id:
                 raise WrongAnswer("the answer carries another request's id")
-            sample.check(outputs)
+            sample.check(answer.arrays)
         except Exception as error:  # an answer that can't be read is a failure, not the user's end
             return error
         return None

@@ -1,9 +1,7 @@
 """A live server in a process of its own, started the way users start it: `tandem run`."""
 
 import contextlib
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,13 +13,13 @@ import httpx
 import psutil
 
 from serve_app.ports import free_port
+from serve_app.processes import Program
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 MODES = ("high-throughput", "default")
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 45
-_LOG_TAIL = 4000
 _READY = "Ctrl-C stops everything"
 _DEPLOY = re.compile(r"^ .*serve deploy -a (\S+) ", re.MULTILINE)
 
@@ -38,7 +36,7 @@ class Setup:
         return self.mode if self.write is None else f"{self.name}-{self.mode}"
 
 
-class Server:
+class Server(Program):
     """`with Server(config) as server:` serves `config` on free ports until the block ends.
 
     Attributes: `url`, `http_port`, `grpc` (host:port), `grpc_port`, `dashboard` (URL for
@@ -59,23 +57,20 @@ class Server:
         self.http_port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc = f"127.0.0.1:{self.grpc_port}"
-        self.log = log or Path(tempfile.mkdtemp(prefix="tandem-test-")) / "server.log"
         self.dashboard = ""
-        self.exit_code: int | None = None
         self.leftovers: list[str] = []
-        self._env, self._arguments = env or {}, arguments
-        self._process: subprocess.Popen[bytes] | None = None
         self._metrics = ""
-
-    @property
-    def pid(self) -> int:
-        """Of the `tandem run` process."""
-        assert self._process is not None
-        return self._process.pid
+        ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
+        command = [sys.executable, "-m", "serve_app.cli", "run", str(self.config), "--mode", mode]
+        log = log or Path(tempfile.mkdtemp(prefix="tandem-test-")) / "server.log"
+        super().__init__([*command, *ports, *arguments], log, cwd=ROOT, env=env or {})
 
     def __enter__(self) -> "Server":
         try:
-            self._start()
+            self.start()
+            self.wait(lambda: _READY in self.text(), START_TIMEOUT_S, "the server isn't ready")
+            found = _DEPLOY.search(self.text())
+            self.dashboard = found[1] if found else ""
         except BaseException:
             self.stop()
             raise
@@ -84,53 +79,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self) -> None:
-        ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
-        command = [sys.executable, "-m", "serve_app.cli", "run", str(self.config), "--mode", self.mode]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *ports, *self._arguments],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
-            )
-        for _ in range(START_TIMEOUT_S * 5):
-            if _READY in (text := self.text()):
-                found = _DEPLOY.search(text)
-                self.dashboard = found[1] if found else ""
-                return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(timeout=0.2)
-                raise RuntimeError(f"the server ended with {code} while it started\n{self.tail()}")
-        raise TimeoutError(f"the server wasn't ready within {START_TIMEOUT_S} s\n{self.tail()}")
-
-    def stop(self) -> None:
-        """SIGTERM, then whatever of it is left is killed, each by its pid."""
-        if self._process is None or self.exit_code is not None:
-            return
-        family = self.processes()
-        if self._process.poll() is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=STOP_TIMEOUT_S)
-        _, alive = psutil.wait_procs(family, timeout=2)
-        self.leftovers = [_described(process) for process in alive]
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(alive, timeout=5)
-        self.exit_code = self._process.wait()
-
-    def processes(self) -> list[psutil.Process]:
-        """The server's process and all that descend from it, as of now."""
-        try:
-            parent = psutil.Process(self.pid)
-            return [parent, *parent.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+    def stop(self, seconds: float = STOP_TIMEOUT_S) -> list[str]:
+        """Also what it left behind is gone then, and named in `leftovers`."""
+        self.leftovers += super().stop(seconds)
+        return self.leftovers
 
     def metrics(self) -> str:
         """Ray's metrics page, found among everything that listens; '' while there is none."""
@@ -146,7 +98,7 @@ class Server:
     def listening(self) -> list[tuple[str, int, str]]:
         """Address, port and process name of every TCP socket that listens."""
         found = []
-        for process in self.processes():
+        for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):  # Ray's helpers come and go
                 name = process.name()
                 for one in process.net_connections("tcp"):
@@ -154,13 +106,9 @@ class Server:
                         found.append((one.laddr.ip, one.laddr.port, name))
         return found
 
-    def text(self) -> str:
-        """Everything it has printed."""
-        return self.log.read_text(errors="replace")
-
     def tail(self) -> str:
         """The end of what it has printed, for a failure's report."""
-        return f"--- end of {self.log} ---\n{self.text()[-_LOG_TAIL:]}"
+        return f"--- end of {self.log} ---\n{super().tail()}"
 
     def http(self, **options: object) -> httpx.Client:
         """A client of its own connections, bound to this server."""
@@ -171,9 +119,3 @@ def _page(url: str) -> str:
     with contextlib.suppress(httpx.HTTPError):
         return httpx.get(url, timeout=5, trust_env=False).text
     return ""
-
-
-def _described(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error):
-        return f"{process.pid} {' '.join(process.cmdline())[:200]}"
-    return str(process.pid)

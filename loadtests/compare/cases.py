@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import orjson
 
-from loadtests.payloads import TEXTS
-from loadtests.requests import Request, binary_request, digits, echo, sentences
-from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol import raw
+from loadtests.requests import Request, binary_request, digits, echo, sentences, sentences_over_grpc
 
 CONNECTIONS = 128  # so many requests can be under way
 
@@ -42,17 +38,6 @@ class Case:
         return f"{self.model} over {'gRPC' if self.grpc else 'HTTP'}"
 
 
-def _texts_over_grpc() -> tuple[Request, ...]:
-    """The same texts as `sentences`, one per request."""
-    found = []
-    for text in TEXTS:
-        data = raw.encode(np.array([text.encode()], dtype=object))
-        message = pb.ModelInferRequest(model_name="sentences", raw_input_contents=[bytes(data)])
-        message.inputs.add(name="text", datatype="BYTES", shape=[1])
-        found.append(Request("sentences", message.SerializeToString(), grpc=True))
-    return tuple(found)
-
-
 CASES = {
     case.name: case
     for case in (
@@ -60,7 +45,7 @@ CASES = {
         Case("identity/grpc", (binary_request("identity", 16, grpc=True),)),
         Case("digits/http", digits()),
         Case("sentences/http", sentences()),
-        Case("sentences/grpc", _texts_over_grpc()),
+        Case("sentences/grpc", sentences_over_grpc()),
     )
 }
 

@@ -130,7 +130,7 @@ class Session:
             self.event(side.name, visit.number, visit.part, str(error).strip()[-500:])
         finally:
             if server is not None:
-                server.stop()
+                server.end()
             self.save()
 
     def _start(self, visit: Visit, server: Server) -> None:

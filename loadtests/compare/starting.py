@@ -18,8 +18,8 @@ _PATIENCE_S = 30
 def timed(server: Server, cases: list[Case], answers: Answers, number: int) -> Start:
     """Start it; RuntimeError when it doesn't become ready, or its first answers are wrong ones."""
     started = time.monotonic()
-    server.spawn()
-    server.wait(_PAUSE_S)
+    server.start()
+    server.until_ready(_PAUSE_S)
     ready = time.monotonic() - started
     for case in cases:
         request = case.requests[0]

@@ -2,46 +2,38 @@
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from loadtests.client.target import Target
 from loadtests.servers import ROOT
 from serve_app.ports import free_port
+from serve_app.processes import Program
 
 State = dict[str, Any]
 PATIENCE_S = 240
 
 
-class Local:
+class Local(Program):
     """`with Local(manifest) as local:` serves until the block ends; in `containers` if said how."""
 
     def __init__(self, manifest: dict[str, Any], containers: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tandem-proof-")
         folder = Path(self._folder.name)
-        self._file, self._state, self.log = (
-            folder / "rayservice.yaml",
-            folder / "state.json",
-            folder / "log",
-        )
+        self._file, self._state = folder / "rayservice.yaml", folder / "state.json"
         ports = {name: free_port() for name in ("http", "grpc", "dashboard")}
         self.target = Target("tandem", f"http://127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['grpc']}")
         self.dashboard = f"http://127.0.0.1:{ports['dashboard']}"
-        self._command = [sys.executable, "-m", "serve_app.cli", "local", str(self._file)]
-        self._command += [f"--{name}-port={port}" for name, port in ports.items()]
-        self._command += [f"--state-file={self._state}"]
-        self._command += [f"--containers={containers}"] if containers else []
-        self._process: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-m", "serve_app.cli", "local", str(self._file)]
+        command += [f"--{name}-port={port}" for name, port in ports.items()]
+        command += [f"--state-file={self._state}"]
+        command += [f"--containers={containers}"] if containers else []
+        super().__init__(command, folder / "log", cwd=ROOT)
         self.apply(manifest)
 
     def apply(self, manifest: dict[str, Any]) -> None:
@@ -51,35 +43,12 @@ class Local:
         beside.replace(self._file)
 
     def __enter__(self) -> "Local":
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._folder.cleanup()
-
-    def stop(self) -> list[psutil.Process]:
-        """SIGTERM; what is left half a minute later is killed, by its pid. Returns what was running."""
-        assert self._process is not None
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self._process.pid).children(recursive=True)
-            self._process.send_signal(signal.SIGTERM)
-            psutil.wait_procs(family, timeout=30)
-            for process in family:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-        self._process.wait()
-        return family
 
     def state(self) -> State:
         """`.status` of the RayService, {} before there is one."""
@@ -90,13 +59,12 @@ class Local:
 
     def until(self, holds: Callable[[State], bool], what: str) -> State:
         """Wait for a state; RuntimeError with the end of the log when it doesn't come."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not ((found := self.state()) and holds(found)):
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"not seen: {what}\n{self.log.read_text(errors='replace')[-4000:]}")
-            time.sleep(0.2)
-        return found
+
+        def seen() -> State:
+            found = self.state()
+            return found if found and holds(found) else {}
+
+        return self.wait(seen, PATIENCE_S, f"not seen: {what}")
 
 
 def condition(state: State, kind: str) -> bool:

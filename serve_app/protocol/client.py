@@ -27,10 +27,9 @@ def request(model: str, inputs: Arrays, id: str = "", *, binary_output: bool = F
     return InferRequest(model, "", id, tensors, binary_output=binary_output)
 
 
-def http_path(asked: InferRequest) -> str:
+def http_path(model: str, version: str = "") -> str:
     """Of the URL."""
-    version = f"/versions/{asked.version}" if asked.version else ""
-    return f"/v2/models/{asked.model}{version}/infer"
+    return f"/v2/models/{model}{f'/versions/{version}' if version else ''}/infer"
 
 
 def http_headers(json_length: int | None) -> dict[str, str]:
@@ -53,7 +52,11 @@ def encode_http(asked: InferRequest, *, binary: bool = False) -> tuple[bytes, in
         ]
     message["inputs"], buffers = [], []
     for tensor in asked.inputs:
-        entry = {"name": tensor.name, "shape": tensor.data.shape, "datatype": tensor.datatype}
+        entry: dict[str, Any] = {
+            "name": tensor.name,
+            "shape": tensor.data.shape,
+            "datatype": tensor.datatype,
+        }
         if binary:
             buffers.append(raw.encode(tensor.data))
             entry["parameters"] = {"binary_data_size": len(buffers[-1])}
@@ -82,8 +85,9 @@ def decode_http(body: bytes, json_length: str | None) -> InferResponse:
         raise InvalidArgument(f"{LENGTH} must be a number, got '{json_length}'")
     length = None if json_length is None else int(json_length)
     message, outputs = rest_codec.read(body, length, "outputs")
-    said = (message.get(key) for key in ("model_name", "model_version", "id"))
-    return InferResponse(*(one if isinstance(one, str) else "" for one in said), outputs)
+    keys = ("model_name", "model_version", "id")  # null, or not there, from some servers
+    model, version, id = (one if isinstance(one := message.get(key), str) else "" for key in keys)
+    return InferResponse(model, version, id, outputs)
 
 
 def decode_grpc(data: bytes) -> InferResponse:

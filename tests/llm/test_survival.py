@@ -22,7 +22,7 @@ STREAMS = 4
 
 def engines(server: Server, model: str) -> list[psutil.Process]:
     """The engine processes below a model's replicas."""
-    replicas = [p for p in server.processes() if f"ServeReplica:{model}:" in title(p)]
+    replicas = [p for p in server.family() if f"ServeReplica:{model}:" in title(p)]
     below = [child for replica in replicas for child in replica.children(recursive=True)]
     return [child for child in below if "EngineCore" in title(child)]
 
@@ -51,7 +51,7 @@ def test_the_model_computes_in_its_engines_process(llm: Server) -> None:
 
 
 def test_no_process_gathers_usage_statistics_that_are_off(llm: Server) -> None:
-    titles = [title(process) for process in llm.processes()]
+    titles = [title(process) for process in llm.family()]
     assert any("ServeController" in one for one in titles)
     assert [one for one in titles if "Telemetry" in one] == []
 

@@ -22,8 +22,9 @@ from loadtests.bench.points import BARE, Point
 from loadtests.client.job import Job
 from loadtests.client.run import ClientError, run
 from loadtests.client.target import Target, TargetError
-from loadtests.requests import GRPC_PATH, binary_request, echo
+from loadtests.requests import binary_request, echo
 from serve_app.ports import free_port
+from serve_app.protocol import client
 
 Answering = Callable[[BaseHTTPRequestHandler, bytes], None]
 
@@ -92,7 +93,7 @@ def requests(tmp_path: Path) -> dict[bool, list[tuple[str, dict[str, str], str]]
     for grpc, request in ((False, echo()), (True, binary_request("identity", 16, grpc=True))):
         file = tmp_path / f"body-{grpc}"
         file.write_bytes(request.body)
-        path = GRPC_PATH if grpc else request.path
+        path = client.GRPC_PATH if grpc else request.path
         found[grpc] = [(path, {} if grpc else request.headers, str(file))]
     return found
 

@@ -21,12 +21,9 @@ from loadtests import hosted, payloads
 from loadtests.answers import Answer, Refused, ask, differing, get
 from loadtests.kserve.__main__ import options_of
 from loadtests.payloads import Sample
-from loadtests.requests import Request, json_request
+from loadtests.requests import grpc_request, json_request
 from loadtests.servers import Server
 from serve_app.config import ModelConfig
-from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol import raw
-from serve_app.protocol.datatypes import v2_datatype
 from tests.package.crd import ROOT, problems, validator
 
 CONFIG = "configs/bench.yaml"
@@ -277,20 +274,11 @@ def rows_of(array: np.ndarray) -> list[Any]:
 
 
 def v2_http(server: Server, sample: Sample) -> Answer:
-    ((name, array),) = sample.inputs.items()
-    rows = rows_of(array.ravel())
-    return ask(
-        server.target, json_request(sample.model, name, v2_datatype(array), rows, list(array.shape))
-    )
+    return ask(server.target, json_request(sample.model, sample.inputs))
 
 
 def v2_grpc(server: Server, sample: Sample) -> Answer:
-    ((name, array),) = sample.inputs.items()
-    message = pb.ModelInferRequest(
-        model_name=sample.model, raw_input_contents=[bytes(raw.encode(array))]
-    )
-    message.inputs.add(name=name, datatype=v2_datatype(array), shape=array.shape)
-    return ask(server.target, Request(sample.model, message.SerializeToString(), grpc=True))
+    return ask(server.target, grpc_request(sample.model, sample.inputs))
 
 
 def v1(server: Server, sample: Sample) -> Answer:

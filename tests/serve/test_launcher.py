@@ -29,8 +29,8 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
     second = start_server(config, "default", env=ENV)
     for server in (first, second):
         with server.http() as client:
-            assert pid_of(client, "pid") in [process.pid for process in server.processes()]
-            assert pid_of(client, "one") in [process.pid for process in server.processes()]
+            assert pid_of(client, "pid") in [process.pid for process in server.family()]
+            assert pid_of(client, "one") in [process.pid for process in server.family()]
         open_to_others = {
             address: name
             for address, name in listeners(server).items()
@@ -38,10 +38,10 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         }
         assert open_to_others == {}
         assert any(address.endswith(f":{server.http_port}") for address in listeners(server))
-    assert any("haproxy" in process.name() for process in first.processes())
-    until(lambda: "ray::IDLE" not in map(title, first.processes()), "a worker that nobody uses is gone")
+    assert any("haproxy" in process.name() for process in first.family())
+    until(lambda: "ray::IDLE" not in map(title, first.family()), "a worker that nobody uses is gone")
     for server, number in ((first, signal.SIGINT), (second, signal.SIGTERM)):
-        family = server.processes()
+        family = server.family()
         psutil.Process(server.pid).send_signal(number)
         _, alive = psutil.wait_procs(family, timeout=15)
         assert alive == []

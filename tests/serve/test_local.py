@@ -160,7 +160,8 @@ def test_nothing_is_left_behind(service: dict[str, Any]) -> None:
         pids = [pid for node in state["pendingServiceStatus"]["nodes"] for pid in node["pids"]]
         assert pids
         port = local.target.port
-        family = local.stop()
+        family = local.family()
+        local.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not [process for process in family if process.is_running()]
     with socket.socket() as probe:

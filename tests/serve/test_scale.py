@@ -44,7 +44,7 @@ def test_to_zero_and_back(server):
 
 def awake(server) -> set[int]:
     """The processes of the model's replicas."""
-    return {p.pid for p in server.processes() if _title(p).startswith("ray::ServeReplica:sleepy")}
+    return {p.pid for p in server.family() if _title(p).startswith("ray::ServeReplica:sleepy")}
 
 
 def _title(process: psutil.Process) -> str:

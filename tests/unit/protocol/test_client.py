@@ -99,7 +99,7 @@ def test_http_is_what_tritons_client_sends(binary):
 
 def test_grpc_is_what_tritons_client_reads():
     outputs = [Tensor("x", "FP32", X["x"])]
-    (sent,) = [client.encode_grpc(InferRequest("m", "", "i", outputs))]
+    sent = client.encode_grpc(InferRequest("m", "", "i", outputs))
     message = pb.ModelInferRequest.FromString(sent)
     answer = pb.ModelInferResponse(model_name="m", id=message.id)
     answer.outputs.add(name="x", datatype="FP32", shape=message.inputs[0].shape)
@@ -111,7 +111,7 @@ def test_grpc_is_what_tritons_client_reads():
 
 def test_outputs_by_name_and_versions_by_path():
     asked = client.request("m", {"t": np.array(["é", "b"])})
-    asked.outputs, asked.version = [RequestedOutput("y", binary=True)], "3"
+    asked.outputs = [RequestedOutput("y", binary=True)]
     body, length = client.encode_http(asked)
     assert length is None
     assert json.loads(body)["inputs"] == [
@@ -119,8 +119,8 @@ def test_outputs_by_name_and_versions_by_path():
     ]
     got = rest_codec.decode_request(body, None, "m", "3")
     assert got.outputs == [RequestedOutput("y", binary=True)]
-    assert client.http_path(asked) == "/v2/models/m/versions/3/infer"
-    assert client.http_path(client.request("m", X)) == "/v2/models/m/infer"
+    assert client.http_path("m", "3") == "/v2/models/m/versions/3/infer"
+    assert client.http_path("m") == "/v2/models/m/infer"
 
 
 @pytest.mark.parametrize(
