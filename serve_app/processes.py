@@ -57,14 +57,16 @@ class Program:
         """SIGTERM; what is left `seconds` later, or outlives it, is killed. Says what that was."""
         if self._process is None:
             return []
-        known = self.family()
+        known, left = self.family(), []
         if self.alive:
             self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self._process.wait(seconds)
-        left = killed({*known, *self.family()}, _GRACE_S)
-        self._process.wait()
-        return left
+            except subprocess.TimeoutExpired:
+                left = [_described(psutil.Process(self.pid))]
+                self._process.kill()
+        self._process.wait()  # not psutil's: the exit code would be lost to it
+        return left + killed((one for one in {*known, *self.family()} if one.pid != self.pid), _GRACE_S)
 
     @property
     def pid(self) -> int:
