@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonpatch
 import yaml
 
 from serve_app.check.documents import Document, get, read
@@ -109,10 +110,6 @@ def _matches(one: Document, target: dict[str, Any]) -> bool:
 
 def _apply(data: Any, operation: Any, where: str) -> None:
     """One operation of JSON 6902, of which a target gets values of its own."""
-    try:
-        import jsonpatch
-    except ImportError:
-        raise ConfigError(f"{where}: pip install 'tandem-serve[check]' to check this") from None
     try:
         jsonpatch.JsonPatch(copy.deepcopy([operation])).apply(data, in_place=True)
     except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPatchTestFailed) as error:
