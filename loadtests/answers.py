@@ -11,7 +11,6 @@ import orjson
 
 from loadtests.client.target import Target
 from loadtests.requests import Request
-from serve_app.errors import InvalidArgument
 from serve_app.protocol import client
 from serve_app.protocol.tensors import Arrays
 
@@ -46,8 +45,8 @@ def decoded(request: Request, body: bytes, json_length: str | None = None) -> An
     """The arrays of an answer that has arrived; Refused when they can't be read."""
     try:
         answer = client.decode_grpc(body) if request.grpc else client.decode_http(body, json_length)
-    except InvalidArgument as error:
-        raise Refused(f"an answer that can't be read: {error}") from None
+    except Exception as error:
+        raise Refused(f"an answer that can't be read: {type(error).__name__}: {error}") from None
     return answer.arrays
 
 

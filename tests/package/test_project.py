@@ -104,7 +104,7 @@ def imports_of_ours(*paths: Path) -> set[str]:
 
 
 def test_load_tests_import_only_the_protocol() -> None:
-    """And free ports; the servers that the benchmark puts around our runtimes know little more.
+    """And free ports, and how programs are started; the servers that the benchmark puts around our runtimes know little more.
 
     What needs no server at all, the limit, has our batching too.
     """
@@ -116,7 +116,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     }
     ours = imports_of_ours(*set(folder.rglob("*.py")) - peers)
     assert ours
-    parts = ("protocol.", "ports.")
+    parts = ("protocol.", "ports.", "processes.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
     parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "batching.")
     wrapped = imports_of_ours(*peers)
