@@ -104,7 +104,9 @@ def imports_of_ours(*paths: Path) -> set[str]:
 
 
 def test_load_tests_import_only_the_protocol() -> None:
-    """And free ports, and how programs are started; the servers that the benchmark puts around our runtimes know little more.
+    """And what finds free ports and starts programs.
+
+    The servers that the benchmark puts around our runtimes know little more.
 
     What needs no server at all, the limit, has our batching too.
     """
