@@ -36,14 +36,17 @@ _PACKED = {
 }
 
 
-def to_array(data: object, datatype: object, shape: tuple[int, ...], tensor: str) -> np.ndarray:
-    """A flat or nested JSON list as an array of `shape`."""
+def to_array(
+    data: object, datatype: object, shape: tuple[int, ...], tensor: str, *, nulls: bool = False
+) -> np.ndarray:
+    """A flat or nested JSON list as an array of `shape`; with `nulls`, null is NaN among floats."""
     dtype = numpy_dtype(datatype, tensor)
     if not isinstance(data, list):
         raise InvalidArgument(f"tensor '{tensor}': data must be a list, got {type(data).__name__}")
     flat, nesting = _flattened(data, tensor)
     # Before numpy sees them: it reads true as 1, and pads every string to the longest one.
-    if not _FITS[dtype.kind].issuperset(map(type, flat)):
+    fits = _FITS[dtype.kind] | {type(None)} if nulls and dtype.kind in "fV" else _FITS[dtype.kind]
+    if not fits.issuperset(map(type, flat)):
         raise InvalidArgument(
             f"tensor '{tensor}': data must hold {_WORDS[dtype.kind]}, got {_offender(flat, dtype)}"
         )

@@ -85,7 +85,9 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
                 raise InvalidArgument(
                     f"tensor '{name}': data: required, but not there (nor binary_data_size)"
                 )
-            data = elements.to_array(entry["data"], datatype, shape, name)
+            # Some servers answer null for NaN; nobody may ask so.
+            nulls = key == "outputs"
+            data = elements.to_array(entry["data"], datatype, shape, name, nulls=nulls)
         else:
             if entry.get("data") is not None:  # null is how kserve's client sends an empty tensor
                 raise InvalidArgument(f"tensor '{name}': has both data and binary_data_size")

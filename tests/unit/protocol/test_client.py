@@ -123,6 +123,17 @@ def test_outputs_by_name_and_versions_by_path():
     assert client.http_path("m") == "/v2/models/m/infer"
 
 
+@pytest.mark.parametrize("datatype", ["FP16", "BF16", "FP32", "FP64"])
+def test_null_is_nan_in_answers_alone(datatype):
+    entry = {"name": "y", "datatype": datatype, "shape": [2], "data": [None, 1.5]}
+    got = client.decode_http(json.dumps({"outputs": [entry]}).encode(), None).arrays["y"]
+    assert np.isnan(got[0])
+    assert got[1] == 1.5
+    for key, body in (("inputs", entry), ("outputs", entry | {"datatype": "INT8", "data": [None, 1]})):
+        with pytest.raises(InvalidArgument, match="data must hold"):
+            rest_codec.read(json.dumps({key: [body]}).encode(), None, key)
+
+
 @pytest.mark.parametrize(
     ("body", "length", "words"),
     [
