@@ -21,4 +21,4 @@ def _tag(tag: str, prefix: str) -> str:
     if tag.startswith("<g "):  # nothing refers to a group
         tag = re.sub(r' id="[^"]*"', "", tag)
     # The family is the page's, not the one that was measured with.
-    return _ID.sub(prefix, _FAMILY.sub("", tag).replace("xlink:", ""))
+    return _ID.sub(prefix, _FAMILY.sub("", " ".join(tag.split())).replace("xlink:", ""))
