@@ -12,13 +12,13 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
-from serve_app.deployments.discovery import REPLICA, TOKENIZER
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
-from serve_app.ingress.direct import register, register_engine, register_model
+from serve_app.ingress.fast_path import register, register_engine, register_model
 from serve_app.ingress.grpc import GrpcServicer
 from serve_app.ingress.rest import RestApp
+from serve_app.releases.applications import REPLICA, TOKENIZER
 from serve_app.runtimes.base import need
 
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
@@ -95,8 +95,8 @@ def build_model(args: dict[str, Any]) -> Application:
 
 def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
     need("vllm", "llm")
-    from serve_app.deployments.llm import EngineReplica
-    from serve_app.deployments.llm_application import build_llm
+    from serve_app.llm.application import build_llm
+    from serve_app.llm.replica import EngineReplica
 
     class DirectEngine(EngineReplica):
         """The EngineReplica, with the short way to it."""

@@ -86,7 +86,15 @@ class Server:
 
     def _start(self) -> None:
         ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
-        command = [sys.executable, "-m", "serve_app.cli", "run", str(self.config), "--mode", self.mode]
+        command = [
+            sys.executable,
+            "-m",
+            "serve_app.tools.cli",
+            "run",
+            str(self.config),
+            "--mode",
+            self.mode,
+        ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *ports, *self._arguments],

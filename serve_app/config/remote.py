@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.base import Config
 from serve_app.config.model import Batching, ModelConfig
+from serve_app.errors import ConfigError
 
 
 class Resources(Config):
@@ -151,6 +152,16 @@ class RemoteModel(ModelConfig):
     def in_flight(self) -> int:
         """Batches that one replica may hold: those it computes and one waiting behind them."""
         return self.concurrency + 1
+
+
+def named(config: RemoteModel, application: str) -> RemoteModel:
+    """The configuration under its application's name; ConfigError when it claims another."""
+    if config.name not in (None, application):
+        raise ConfigError(
+            f"name '{config.name}' differs from its application's name '{application}': "
+            "the application's name is the model's name"
+        )
+    return config.model_copy(update={"name": application})
 
 
 class ReplicaUserConfig(Config):

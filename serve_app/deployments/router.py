@@ -15,17 +15,18 @@ from ray import serve
 from ray.exceptions import RayError
 
 from serve_app.config import InlineModel, RouterUserConfig, parse
-from serve_app.dataplane import DataPlane
-from serve_app.deployments import collector
-from serve_app.deployments.backends import RemoteBackend
-from serve_app.deployments.discovery import RemoteApp, remote_apps, serve_applications
-from serve_app.deployments.engine import EngineBackend
-from serve_app.deployments.replica import has_gpu
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.model import Backend, Model, Serving
 from serve_app.errors import ConfigError, TandemError
-from serve_app.model import Backend, Model, Serving
+from serve_app.hop.remote import RemoteBackend
+from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests
+from serve_app.internals.serve_status import serve_applications
+from serve_app.llm.target import EngineBackend
 from serve_app.observability.logs import log_loaded, log_request
 from serve_app.observability.metrics import RayMetrics
 from serve_app.protocol.metadata import ModelDescription
+from serve_app.releases.applications import RemoteApp, remote_apps
+from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
@@ -102,7 +103,7 @@ class Router:
             if not ((old := self._hosts.get(model.name)) and old.config == model):
                 await self._load(model)
         self._apply(config)
-        collector.calm(5_000)
+        freeze_gc(5_000)
 
     async def _load(self, config: InlineModel) -> None:
         """Load a new or changed inline model beside what serves, then put it in its place."""
@@ -151,7 +152,7 @@ class Router:
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
-        own = serve.get_replica_context().app_name
+        own = application()
         while True:
             try:
                 apps = remote_apps(await asyncio.to_thread(serve_applications))
@@ -178,9 +179,9 @@ class Router:
                 self._settle(model)
             if app.failed or self._down_too_long(app):
                 self._apps[name] = None
-                model.stop_serving(f"its application is {app.status.value}: {app.message}")
+                model.stop_serving(f"its application is {app.status}: {app.message}")
             elif name not in self._apps:
-                model.reason = f"its application is {app.status.value}"
+                model.reason = f"its application is {app.status}"
             known = self._apps.get(name)
             if app == known or name in self._describing:
                 continue
@@ -233,7 +234,7 @@ def _slots(app: RemoteApp, description: ModelDescription) -> tuple[int, int]:
 
 
 def _check_batches(models: list[InlineModel]) -> None:
-    limit = serve.get_replica_context()._deployment_config.max_ongoing_requests
+    limit = max_ongoing_requests()
     for model in models:
         if model.batching and model.batching.max_batch_size > limit:
             raise ConfigError(

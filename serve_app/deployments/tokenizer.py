@@ -6,10 +6,10 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.config import RemoteModel, parse
-from serve_app.deployments.backends import RemoteBackend
-from serve_app.deployments.replica import named
+from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import NotFound
+from serve_app.hop.remote import RemoteBackend
+from serve_app.internals.serve_context import application
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.storage import local_folder
@@ -23,7 +23,7 @@ class Tokenizer:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
-        self._config = named(parse(RemoteModel, config))
+        self._config = named(parse(RemoteModel, config), application())
         self._replica = RemoteBackend(self._config.name or "", replica)
         self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
         self._encoders = await asyncio.to_thread(self._load)

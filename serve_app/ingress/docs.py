@@ -10,8 +10,8 @@ from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
 from serve_app import __version__
-from serve_app.dataplane import DataPlane
-from serve_app.model import Model
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.model import Model
 from serve_app.protocol.metadata import example_inputs
 
 _ANY_INPUT = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]

@@ -8,10 +8,10 @@ import numpy as np
 import orjson
 
 from serve_app.config import Limits
-from serve_app.dataplane import DataPlane
-from serve_app.deadlines import Departures
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.deadlines import Departures
 from serve_app.errors import InvalidArgument, TandemError
-from serve_app.ingress.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
+from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
 from serve_app.ingress.status import HTTP
 from serve_app.protocol import elements
 from serve_app.protocol.generation import INPUTS, STREAM, TEXT

@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection
 
 from serve_app.config import Limits
-from serve_app.dataplane import DataPlane
+from serve_app.core.dataplane import DataPlane
 from serve_app.errors import TandemError, TooLarge
-from serve_app.ingress.direct import direct_servicer
+from serve_app.ingress.fast_path import direct_servicer
 from serve_app.ingress.grpc_stream import generated
 from serve_app.ingress.status import GRPC
 from serve_app.protocol import grpc_codec

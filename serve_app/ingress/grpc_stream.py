@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import numpy as np
 
-from serve_app.dataplane import DataPlane
+from serve_app.core.dataplane import DataPlane
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.generation import REASON, STREAM
 from serve_app.protocol.tensors import InferRequest, InferResponse, RequestedOutput

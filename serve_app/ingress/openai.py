@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from serve_app.config import Limits
-from serve_app.dataplane import DataPlane, new_id
-from serve_app.deadlines import Departures
+from serve_app.core.dataplane import DataPlane, new_id
+from serve_app.core.deadlines import Departures
+from serve_app.core.model import Model
 from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
-from serve_app.ingress.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
+from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import HTTP
-from serve_app.model import Model
 from serve_app.protocol.generation import Events, failure
 from serve_app.protocol.tensors import InferRequest
 

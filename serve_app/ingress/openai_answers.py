@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from serve_app.dataplane import DataPlane
+from serve_app.core.dataplane import DataPlane
 from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError, UnknownModel
-from serve_app.ingress.asgi import JSON, Send, respond
+from serve_app.http.asgi import JSON, Send, respond
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from serve_app.config import Limits
-from serve_app.dataplane import DataPlane
-from serve_app.deadlines import Departures
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.deadlines import Departures
 from serve_app.errors import (
     InvalidArgument,
     MethodNotAllowed,
@@ -19,8 +19,7 @@ from serve_app.errors import (
     Unavailable,
     Unsupported,
 )
-from serve_app.ingress import openai, openai_answers
-from serve_app.ingress.asgi import (
+from serve_app.http.asgi import (
     JSON,
     OCTETS,
     Disconnected,
@@ -33,6 +32,7 @@ from serve_app.ingress.asgi import (
     respond_packed,
     watched,
 )
+from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.docs import docs_app
 from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS

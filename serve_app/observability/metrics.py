@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.serve import metrics
 
-from serve_app.observability.gauge import Gauge, shown_for
+from serve_app.internals.serve_gauge import Gauge, shown_for
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -20,7 +20,7 @@ _FLUSH_S = 1.0
 
 
 class RayMetrics:
-    """Implements `serve_app.model.Metrics`; to be made inside a Serve replica."""
+    """Implements `serve_app.core.model.Metrics`; to be made inside a Serve replica."""
 
     def __init__(self) -> None:
         self._requests = metrics.Counter(

@@ -11,8 +11,8 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 
-from serve_app.deployments.engine import EngineBackend
-from serve_app.deployments.in_process import call
+from serve_app.llm.in_process import call
+from serve_app.llm.target import EngineBackend
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, VersionDescription
 

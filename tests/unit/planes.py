@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from serve_app.dataplane import DataPlane
-from serve_app.model import Model
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.model import Model
 from serve_app.protocol.metadata import ModelDescription, VersionDescription
 from serve_app.protocol.tensors import InferRequest, RequestedOutput, Tensor, TensorSpec
 from tests.unit.arrays import DTYPES
 
 
 class Recorded:
-    """Implements `serve_app.model.Metrics`."""
+    """Implements `serve_app.core.model.Metrics`."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[str, str, int]] = []

@@ -2,9 +2,9 @@ import httpx
 import pytest
 
 from serve_app.config import Limits
+from serve_app.core.model import Model
 from serve_app.errors import ModelFailed, Overloaded
 from serve_app.ingress.rest import RestApp
-from serve_app.model import Model
 from tests.unit.ingress.connections import Client
 from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
 

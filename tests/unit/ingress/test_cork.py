@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from serve_app.config import Limits
-from serve_app.ingress.cork import corked
 from serve_app.ingress.rest import RestApp
+from serve_app.internals.uvicorn_cork import corked
 from tests.unit.ingress.connections import Client, Server, stated
 from tests.unit.ingress.rest_bodies import BODY, INFER
 from tests.unit.loops import event_loop_policy  # noqa: F401

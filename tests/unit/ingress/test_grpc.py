@@ -4,9 +4,9 @@ import grpc
 import pytest
 
 from serve_app.config import Limits
+from serve_app.core.model import Model
 from serve_app.errors import ModelFailed, Overloaded
 from serve_app.ingress.grpc import SERVICE, GrpcServicer
-from serve_app.model import Model
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.unit.ingress.grpc_bodies import Context

@@ -9,10 +9,10 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from grpc import StatusCode
 
-from serve_app.deadlines import Departures
+from serve_app.core.deadlines import Departures
 from serve_app.errors import NotFound
+from serve_app.http.asgi import watched
 from serve_app.ingress import grpc_http1
-from serve_app.ingress.asgi import watched
 from serve_app.ingress.status import GRPC
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.grpc_bodies import HEAD, frame, post, refused

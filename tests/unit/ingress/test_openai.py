@@ -7,11 +7,11 @@ import pytest
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.config import Limits
+from serve_app.core.model import Model
 from serve_app.ingress.rest import RestApp
-from serve_app.model import Model
 from tests.unit.engines import ABOUT, ENGINE, OPEN, Talker, backend
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.test_direct import until
+from tests.unit.ingress.test_fast_path import until
 from tests.unit.planes import plane, served
 
 ASKED = {"model": "m", "prompt": "a", "stream": True}
