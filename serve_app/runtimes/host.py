@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
@@ -45,11 +46,11 @@ class ModelHost:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
         done = []
         config = self.config
-        folders = (
-            version_folders(local_folder(config.storage_uri), config.versions)
-            if config.storage_uri
-            else {"1": None}
-        )
+        folders: Mapping[str, Path | None]
+        if config.storage_uri:
+            folders = version_folders(local_folder(config.storage_uri), config.versions)
+        else:
+            folders = {config.versions[0] if isinstance(config.versions, list) else "1": None}
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
             try:
