@@ -43,7 +43,7 @@ ifeq ($(origin CONFIG),file)
 check: models $(VENV)/.test
 	@$(BIN)/tandem check rayservice.yaml $(wildcard configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml) \
 		configs/k8s/base $(wildcard configs/k8s/overlays/*) configs/k8s/ray
-	@$(BIN)/python -m pytest -q tests/unit/check tests/unit/local tests/package tests/serve/test_local.py
+	@$(BIN)/python -m pytest -q tests/unit/tools/check tests/unit/tools/local tests/package tests/serve/test_local.py
 	@$(BIN)/python -m loadtests.proofs
 else
 check: $(VENV)/.serve

@@ -1,6 +1,6 @@
 """Who serves the LLM in the benchmark: Tandem, and `vllm serve` with the same engine arguments.
 
-The tuned one also has what Tandem does for an engine on a CPU (serve_app.deployments.engine_process).
+The tuned one also has what Tandem does for an engine on a CPU (serve_app.llm.process).
 """
 
 import json
@@ -23,7 +23,7 @@ def serving(name: str) -> Server:
     if name == "tandem":
         # No line per request, as vLLM's server writes none.
         router["deployments"][0]["user_config"]["logging"] = {"requests": False}
-        command = (PYTHON, ["-m", "serve_app.cli", "run"])
+        command = (PYTHON, ["-m", "serve_app.tools.cli", "run"])
         return Server(name, config, [model["name"]], command=command)
     return VllmServer(model, tuned=name == "vllm-tuned")
 

@@ -18,6 +18,7 @@ from serve_app.config.remote import (
     ReplicaUserConfig,
     Resources,
     TokenizerConfig,
+    named,
 )
 from serve_app.config.router import Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
@@ -25,5 +26,5 @@ __all__ = [
     "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel",
     "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "RemoteModel", "ReplicaUserConfig",
     "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
-    "did_you_mean", "join", "keys_at", "parse", "problems",
+    "did_you_mean", "join", "keys_at", "named", "parse", "problems",
 ]  # fmt: skip

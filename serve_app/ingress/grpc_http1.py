@@ -3,7 +3,7 @@
 A gRPC call is a POST whose body is a five-byte prefix and a message, and whose answer ends with a
 trailer. HAProxy speaks HTTP/2 to the client and can speak HTTP/1.1 to the replica, trailers
 included, and there uvicorn with httptools does in a third of the time what grpc.aio does. The
-HAProxy wrapper (`serve_app.loopback`) sends ModelInfer this way; all other methods, and every
+HAProxy wrapper (`serve_app.internals.haproxy`) sends ModelInfer this way; all other methods, and every
 client that connects to the replica itself, get grpc.aio.
 """
 
@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
+from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, TandemError, Unsupported
-from serve_app.ingress.asgi import (
+from serve_app.http.asgi import (
     CODINGS,
     Disconnected,
     Headers,
@@ -24,8 +25,8 @@ from serve_app.ingress.asgi import (
     collect,
     inflate,
 )
-from serve_app.ingress.cork import corked
-from serve_app.ingress.status import GRPC
+from serve_app.ingress.status import grpc_code
+from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
@@ -37,7 +38,7 @@ _HEADERS = [
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
 ]
 
-Infer = Callable[[Buffer, Receive], Awaitable[Sequence[Buffer]]]
+Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffer]]]
 
 
 async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
@@ -45,9 +46,9 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     headers: Headers = dict(scope["headers"])
     try:
         message = await _message(receive, headers, limit)
-        data = await infer(message, receive)
+        data = await infer((message, CallHeaders(scope["headers"])), receive)
     except TandemError as error:
-        code = GRPC[type(error)]
+        code = grpc_code(error)
         await refuse(send, code, error.message)
         return str(code.name)
     except Disconnected:

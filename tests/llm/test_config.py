@@ -85,8 +85,8 @@ def model(**changes: Any) -> Any:
 def test_a_model_computes_on_as_many_threads_as_it_has_cores(
     monkeypatch: pytest.MonkeyPatch, workers: int, threads: str
 ) -> None:
-    from serve_app.deployments.engine_process import OneProcess, VLLMEngine
-    from serve_app.deployments.llm_application import settings
+    from serve_app.llm.application import settings
+    from serve_app.llm.process import OneProcess, VLLMEngine
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(VLLMEngine, "_start_async_llm_engine", lambda *_: "started")
@@ -108,13 +108,13 @@ def test_a_model_computes_on_as_many_threads_as_it_has_cores(
     ],
 )
 def test_workers_are_for_gpus_and_who_asks_for_them(changes: dict[str, Any], ours: bool) -> None:
-    from serve_app.deployments.engine_process import OneProcess, engine_class
+    from serve_app.llm.process import OneProcess, engine_class
 
     assert engine_class(model(**changes)) is (OneProcess if ours else None)
 
 
 def test_a_bucket_of_adapters_switches_lora_on() -> None:
-    from serve_app.deployments.llm_application import settings
+    from serve_app.llm.application import settings
 
     of_bucket = {"adapterPath": "s3://b/adapters", "maxAdapters": 3}
     made = settings(model(llm=of_bucket), "tiny")
@@ -125,17 +125,17 @@ def test_a_bucket_of_adapters_switches_lora_on() -> None:
 
 
 def test_two_models_adapters_of_one_name_lie_apart() -> None:
-    from serve_app.deployments.engine_adapters import Adapters
+    from serve_app.llm.adapters import Adapters
 
     one, other = Adapters(), Adapters()
     assert one._model_dir_path("a:x") != other._model_dir_path("b:x")
 
 
 async def test_a_bucket_that_cannot_be_listed_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from serve_app.deployments import engine_adapters
+    from serve_app.llm import adapters
 
     def broken(bucket: str, model: str) -> list[str]:
         raise OSError("no such bucket")
 
-    monkeypatch.setattr(engine_adapters, "get_lora_model_ids", broken)
-    assert await engine_adapters.names_in("gs://b", "m") == []
+    monkeypatch.setattr(adapters, "get_lora_model_ids", broken)
+    assert await adapters.names_in("gs://b", "m") == []

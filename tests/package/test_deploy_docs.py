@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.check.command import check
-from serve_app.cli import main
+from serve_app.tools.check.command import check
+from serve_app.tools.cli import main
 from tests.package.crd import ROOT
 
 TEXT = (ROOT / "docs/deploy.md").read_text()

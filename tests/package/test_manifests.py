@@ -12,11 +12,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from serve_app.check.command import check, documents
-from serve_app.check.crd import Crds
-from serve_app.check.documents import Document
-from serve_app.check.kustomize import NAMES, build
-from serve_app.check.schema import strict, violations
+from serve_app.tools.check.command import check, documents
+from serve_app.tools.check.crd import Crds
+from serve_app.tools.check.documents import Document
+from serve_app.tools.check.kustomize import NAMES, build
+from serve_app.tools.check.schema import strict, violations
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
 
@@ -97,7 +97,7 @@ def test_others_kinds_fit_their_models(one: Document) -> None:
 
 
 def test_every_kind_is_held_against_something(crds: Crds) -> None:
-    from serve_app.check import builtin
+    from serve_app.tools.check import builtin
 
     for path in _paths():
         for one in documents(path):

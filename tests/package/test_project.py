@@ -36,7 +36,7 @@ def test_version() -> None:
 
 def test_command() -> None:
     (command,) = PROJECT["project"]["scripts"].items()
-    assert command == ("tandem", "serve_app.cli:main")
+    assert command == ("tandem", "serve_app.tools.cli:main")
 
 
 def test_extras_in_messages_exist() -> None:
@@ -120,7 +120,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     assert ours
     parts = ("protocol.", "ports.", "processes.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
-    parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "batching.")
+    parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "core.batching.")
     wrapped = imports_of_ours(*peers)
     assert "serve_app.runtimes.host.ModelHost" in wrapped
     assert {name for name in wrapped if not name.removeprefix("serve_app.").startswith(parts)} == set()

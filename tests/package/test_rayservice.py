@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 import serve_app
-from serve_app.check import load_checked
-from serve_app.check.cluster import Cluster
-from serve_app.check.demand import demands
-from serve_app.check.documents import read
 from serve_app.errors import ConfigError
-from serve_app.launcher import HIGH_THROUGHPUT
+from serve_app.tools.check import load_checked
+from serve_app.tools.check.cluster import Cluster
+from serve_app.tools.check.demand import demands
+from serve_app.tools.check.documents import read
+from serve_app.tools.run import HIGH_THROUGHPUT
 
 ROOT = Path(__file__).parents[2]
 ENV = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from serve_app.batching import Batcher
+from serve_app.core.batching import Batcher
 
 
 def soon(waiting):

@@ -17,7 +17,7 @@ import numpy as np
 
 from loadtests.hosted import latest, load
 from loadtests.payloads import PIXELS, TEXTS
-from serve_app.batching import Batcher
+from serve_app.core.batching import Batcher
 
 BATCHES = (1, 8, 16, 32, 64)
 CALLERS = 32

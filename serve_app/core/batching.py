@@ -1,0 +1,357 @@
+"""Coalescing requests into batches. Plain asyncio: knows no models, no Ray.
+
+A batch leaves as soon as one of `in_flight` slots is free, so an idle model answers at once and a
+busy one finds its batch already waiting. `max_latency` adds a wait for company while idle. Of the
+slots, `spare` hold batches that wait at a replica behind the one it computes: that hides the way
+there. Where computing takes so long that the way is nothing beside it, they take full batches only:
+a half-full one would leave early just to wait there, and miss who comes meanwhile.
+
+When a batch of several ends, their callers tend to ask again at once, but one by one. So a slow model
+lingers for a twentieth of its usual time, 20 ms at most, until those it just answered may be back;
+after a batch of one it doesn't.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
+from serve_app.protocol.tensors import Arrays, Parameters
+
+_LONG_S = 0.02  # a hop takes a tenth of it
+_LINGER = 0.05  # of an execution's usual time
+_LINGER_MOST_S = 0.02
+
+Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
+# Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.
+Observe = Callable[[int, int, float, float], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    inputs: Arrays
+    rows: int
+    future: asyncio.Future[Arrays]
+    arrived: float
+    batch: "_Batch | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    items: list[_Item]
+    parameters: Parameters
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Requests that fit together."""
+
+    parameters: Parameters
+    items: deque[_Item] = field(default_factory=deque)
+
+
+class Batcher:
+    """Coalesces the requests of one model version.
+
+    Requests go together when their inputs agree in name, type and every dimension but the first,
+    and their parameters are equal. Larger ones than `max_batch_size` go through in pieces.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        max_batch_size: int,
+        max_latency: float = 0,
+        in_flight: int = 1,
+        observe: Observe | None = None,
+        spare: int = 0,
+        uncancellable: bool = False,
+    ) -> None:
+        self._execute = execute
+        # Whether an execution may go on although it is cancelled: then nobody waits in its task.
+        self._uncancellable = uncancellable
+        self._max_rows = max_batch_size
+        self._max_wait = max_latency / 1000
+        self._in_flight, self._spare = in_flight, spare
+        self._observe = observe
+        self._usual_s = 0.0  # what an execution takes of late
+        self._expected, self._until = 0, 0.0  # rows to linger for, and how long
+        self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
+        self._running = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def configure(self, max_batch_size: int, max_latency: float, in_flight: int, spare: int = 0) -> None:
+        """Change the limits in place; takes effect with the next batch."""
+        self._max_rows, self._max_wait = max_batch_size, max_latency / 1000
+        self._in_flight, self._spare = in_flight, spare
+        self._pump()
+
+    async def submit(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """Run one request, in company where there is some, and return its own rows."""
+        rows = rows_of(inputs)
+        if rows <= self._max_rows:
+            if self._idle(rows):
+                return await self._alone(inputs, rows, parameters)
+            return await self._enqueue(inputs, rows, parameters)
+        pieces = [
+            {name: array[start : start + self._max_rows] for name, array in inputs.items()}
+            for start in range(0, rows, self._max_rows)
+        ]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._guarded(piece, parameters)) for piece in pieces]
+        parts = [task.result() for task in tasks]
+        for part in parts:
+            if isinstance(part, Exception):
+                raise part
+        return {
+            name: np.concatenate([part[name] for part in parts])  # type: ignore[index]
+            for name in parts[0]  # type: ignore[union-attr]
+        }
+
+    def _idle(self, rows: int) -> bool:
+        """Whether a request of `rows` would be the next batch, now and alone."""
+        if (
+            self._uncancellable
+            or self._lanes
+            or self._closed
+            or self._running >= max(1, self._in_flight - self._spare)
+        ):
+            return False
+        if rows == self._max_rows:
+            return True
+        return self._max_wait <= 0 and (rows >= self._expected or time.monotonic() >= self._until)
+
+    async def _alone(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+        """In its caller's own task: no queue, no future, nobody else to think of."""
+        self._running += 1
+        try:
+            outputs = await self._observed(inputs, parameters, rows, 1, 0.0, time.monotonic())
+            _check_rows(outputs, rows)
+            return outputs
+        finally:
+            self._running -= 1
+            self._expected = 0
+            self._pump()
+
+    async def _guarded(self, inputs: Arrays, parameters: Parameters) -> Arrays | Exception:
+        # As a value: a TaskGroup would wrap it in an ExceptionGroup and lose its kind.
+        try:
+            return await self._enqueue(inputs, rows_of(inputs), parameters)
+        except Exception as error:
+            return error
+
+    async def _enqueue(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+        if self._closed:
+            raise Unavailable("the model is being removed")
+        loop = asyncio.get_running_loop()
+        item = _Item(inputs, rows, loop.create_future(), time.monotonic())
+        key = _key(inputs, parameters)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(parameters)
+        lane.items.append(item)
+        self._pump()
+        try:
+            return await item.future
+        except asyncio.CancelledError:
+            self._abandon(item)
+            raise
+
+    def _abandon(self, item: _Item) -> None:
+        """A caller went away: a batch that nobody waits for any more is stopped."""
+        batch = item.batch
+        if batch is None or batch.task is None:
+            return  # still queued; its cancelled future makes _take skip it
+        if all(other.future.done() for other in batch.items):
+            batch.task.cancel()
+
+    def _pump(self) -> None:
+        """Start batches while slots are free and some lane is ready."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._running < self._in_flight:
+            free = self._in_flight - self._spare
+            only_full = self._running >= max(1, free) and self._usual_s > _LONG_S
+            batch = self._take(only_full)
+            if batch is None:
+                return
+            self._running += 1
+            # A context of its own: a batch belongs to no single caller, and a framework that
+            # ties work to the caller's context must not cancel it when that one leaves.
+            batch.task = asyncio.get_running_loop().create_task(
+                self._run(batch), context=contextvars.Context()
+            )
+
+    def _take(self, only_full: bool) -> _Batch | None:
+        """The next batch: the oldest request's lane first; None when nothing is ready."""
+        now = time.monotonic()  # not the loop's time, which uvloop rounds to milliseconds
+        due: float | None = None
+        oldest: tuple[float, Hashable] | None = None
+        for key in list(self._lanes):
+            items = self._lanes[key].items
+            while items and items[0].future.done():
+                items.popleft()
+            if not items:
+                del self._lanes[key]
+                continue
+            wait = items[0].arrived + self._max_wait - now
+            rows = sum(item.rows for item in items)
+            if rows < self._expected:
+                wait = max(wait, self._until - now)
+            if (wait > 0 or only_full) and rows < self._max_rows:
+                if not only_full:  # else the end of a running batch is what to wait for
+                    due = wait if due is None else min(due, wait)
+            elif oldest is None or items[0].arrived < oldest[0]:
+                oldest = (items[0].arrived, key)
+        if oldest is None:
+            if due is not None:
+                self._timer = asyncio.get_running_loop().call_later(due, self._pump)
+            return None
+        lane = self._lanes[oldest[1]]
+        taken: list[_Item] = []
+        rows = 0
+        while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
+            item = lane.items.popleft()
+            if not item.future.done():
+                taken.append(item)
+                rows += item.rows
+        if not lane.items:
+            del self._lanes[oldest[1]]
+        batch = _Batch(taken, lane.parameters)
+        for item in taken:
+            item.batch = batch
+        return batch
+
+    async def _run(self, batch: _Batch) -> None:
+        items = batch.items
+        started = time.monotonic()
+        try:
+            outputs = await self._compute(batch, started)
+            _hand_out(items, outputs)
+        except asyncio.CancelledError:
+            for item in items:
+                item.future.cancel()
+        except (ModelFailed, InvalidArgument) as error:
+            if len(items) == 1:
+                _fail(items, error)
+            else:
+                await self._one_by_one(batch)
+        except Exception as error:
+            _fail(items, error)
+        finally:
+            for item in items:
+                item.batch = None  # else they would hold each other until the garbage collector comes
+            self._running -= 1
+            self._linger(items)
+            self._pump()
+
+    def _linger(self, items: list[_Item]) -> None:
+        self._expected = 0
+        if len(items) > 1 and self._usual_s > _LONG_S:
+            queued = (item.rows for lane in self._lanes.values() for item in lane.items)
+            self._expected = min(sum(item.rows for item in items) + sum(queued), self._max_rows)
+            self._until = time.monotonic() + min(_LINGER * self._usual_s, _LINGER_MOST_S)
+
+    async def _compute(self, batch: _Batch, started: float) -> Arrays:
+        items = batch.items
+        inputs = items[0].inputs
+        if len(items) > 1:
+            inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
+        queued = sum(started - item.arrived for item in items)
+        rows = sum(item.rows for item in items)
+        return await self._observed(inputs, batch.parameters, rows, len(items), queued, started)
+
+    async def _observed(
+        self,
+        inputs: Arrays,
+        parameters: Parameters,
+        rows: int,
+        requests: int,
+        queued: float,
+        began: float,
+    ) -> Arrays:
+        """One execution, timed and told to `observe`."""
+        outputs = await self._execute(inputs, parameters)
+        spent = time.monotonic() - began
+        self._usual_s += (spent - self._usual_s) / 8
+        if self._observe is not None:
+            self._observe(rows, requests, queued, spent)
+        return outputs
+
+    async def _one_by_one(self, batch: _Batch) -> None:
+        """The model failed on the batch: whoever is at fault fails alone."""
+        for item in batch.items:
+            if item.future.done():
+                continue
+            alone = _Batch([item], batch.parameters)
+            try:
+                outputs = await self._compute(alone, time.monotonic())
+                _hand_out([item], outputs)
+            except asyncio.CancelledError:
+                for rest in batch.items:
+                    rest.future.cancel()
+                return
+            except Exception as error:
+                _fail([item], error)
+
+    def close(self) -> None:
+        """Refuse what waits and what comes; what runs may finish."""
+        self._closed = True
+        for lane in self._lanes.values():
+            _fail(list(lane.items), Unavailable("the model is being removed"))
+        self._lanes.clear()
+
+
+def rows_of(inputs: Arrays) -> int:
+    """The common first dimension; InvalidArgument when there is none."""
+    rows = -1
+    for name, array in inputs.items():
+        if array.ndim == 0:
+            raise InvalidArgument(f"tensor '{name}': a batched model takes shape [rows, ...], got []")
+        if rows not in (-1, array.shape[0]):
+            raise InvalidArgument(
+                f"tensor '{name}': the first dimension must be {rows}, as in the other inputs, "
+                f"got {array.shape[0]}"
+            )
+        rows = array.shape[0]
+    return max(rows, 0)
+
+
+def _key(inputs: Arrays, parameters: Parameters) -> Hashable:
+    shapes = tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items()))
+    if not parameters:
+        return shapes
+    return shapes, tuple(sorted((name, type(value), value) for name, value in parameters.items()))
+
+
+def _hand_out(items: list[_Item], outputs: Arrays) -> None:
+    _check_rows(outputs, sum(item.rows for item in items))
+    start = 0
+    for item in items:
+        if not item.future.done():
+            rows = slice(start, start + item.rows)
+            item.future.set_result({name: array[rows] for name, array in outputs.items()})
+        start += item.rows
+
+
+def _check_rows(outputs: Arrays, rows: int) -> None:
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != rows:
+            raise ModelFailed(
+                f"output '{name}' has shape {list(array.shape)} for a batch of {rows} rows: "
+                "a batched model answers row by row"
+            )
+
+
+def _fail(items: list[_Item], error: Exception) -> None:
+    for item in items:
+        if not item.future.done():
+            item.future.set_exception(error)

@@ -1,0 +1,163 @@
+"""The V2 verbs over a directory of models. No Ray, no HTTP, no gRPC."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from serve_app import __version__
+from serve_app.core import describe
+from serve_app.core.call import Call
+from serve_app.core.deadlines import Deadlines
+from serve_app.core.directory import Directory
+from serve_app.core.observer import Observer, Observers
+from serve_app.core.pipeline import Pipeline
+from serve_app.core.signature import check_outputs, validated, wanted
+from serve_app.core.target import Relayed
+from serve_app.core.version import State
+from serve_app.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    ModelFailed,
+    TandemError,
+    Unavailable,
+    Unsupported,
+)
+from serve_app.protocol.rest_codec import tensors_from
+from serve_app.protocol.tensors import InferRequest, InferResponse
+
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
+
+
+class DataPlane:
+    """Answers V2 for the models of `directory`. Everything happens on one event loop.
+
+    `timeout`: seconds that an answer, or a stream's first piece, may take.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        self.observers = Observers(*observers)
+        self.directory = Directory(self.observers)
+        self.ready = False
+        self.timeout = 60.0
+        self._pipeline = Pipeline(self.directory, self.observers)
+        self._deadlines = Deadlines()
+
+    def server_metadata(self) -> dict[str, Any]:
+        """`GET /v2`."""
+        return {"name": "tandem", "version": __version__, "extensions": EXTENSIONS}
+
+    def model_ready(self, name: str, version: str = "") -> bool:
+        """Whether this model, or this version of it, can answer. NotFound for unknown ones."""
+        model = self.directory.model(name)
+        try:
+            return model.pick(version).state is State.READY
+        except Unavailable:
+            return False
+
+    def model_metadata(self, name: str, version: str = "") -> dict[str, Any]:
+        """`GET /v2/models/{name}`."""
+        return describe.metadata(self.directory, name, version)
+
+    def model_config(self, name: str, version: str = "") -> dict[str, Any]:
+        """Triton's model configuration."""
+        return describe.config(self.directory, name, version)
+
+    def statistics(self, name: str = "", version: str = "") -> list[dict[str, Any]]:
+        """Counters of this Router replica, per model version."""
+        return describe.statistics(self.directory, name, version)
+
+    def repository_index(self, only_ready: bool = False) -> list[dict[str, str]]:
+        """Every model version and its state."""
+        return describe.index(self.directory, only_ready)
+
+    def refused(self, call: Call, error: TandemError) -> None:
+        """Count and log a request that couldn't even be decoded."""
+        self._pipeline.refused(call, error)
+
+    async def infer(self, call: Call) -> InferResponse:
+        """Run one request. Raises TandemError only; counts and logs it either way."""
+        request = call.request
+        with self._pipeline.bracket(call) as version:
+            check_outputs(request, version.model, version.signature)
+            seconds = self._seconds(request)
+            call.deadline = call.began + seconds
+            try:
+                with self._deadlines.within(seconds):
+                    outputs = await version.predict(request)
+            except TimeoutError:
+                raise _late(version.model, seconds) from None
+            except ModelFailed as error:
+                raise ModelFailed(f"{error} (request id {request.id})") from error
+            tensors = tensors_from(outputs, wanted(request, outputs))
+            call.response = InferResponse(version.model, version.number, request.id, tensors)
+            return call.response
+
+    def check_explains(self, name: str, version: str = "") -> None:
+        """Unsupported where the model can't say why, NotFound or Unavailable where there is none."""
+        if self.directory.model(name).pick(version).target.explains is None:
+            raise Unsupported(f"model '{name}' has no explainer")
+
+    async def explain(self, call: Call) -> InferResponse:
+        """Why the answer to a request is what it is; else as `infer` and `check_explains`."""
+        request = call.request
+        with self._pipeline.bracket(call) as version:
+            explains = version.target.explains
+            if explains is None:
+                raise Unsupported(f"model '{version.model}' has no explainer")
+            seconds = self._seconds(request)
+            call.deadline = call.began + seconds
+            inputs = validated(request, version.signature)
+            try:
+                with self._deadlines.within(seconds):
+                    found = await explains.explain(inputs, request.parameters)
+            except TimeoutError:
+                raise _late(version.model, seconds) from None
+            tensors = tensors_from(found, list(found))
+            call.response = InferResponse(version.model, version.number, request.id, tensors)
+            return call.response
+
+    async def stream(self, call: Call) -> AsyncGenerator[InferResponse, None]:
+        """Run one request of an LLM, its answer piece by piece; the last has a finish_reason.
+
+        The time limit is for the first piece: how long an answer takes is its reader's affair.
+        """
+        request = call.request
+        with self._pipeline.bracket(call) as version:
+            check_outputs(request, version.model, version.signature)
+            call.deadline = call.began + self.timeout
+            async with aclosing(version.stream(request)) as pieces:
+                try:
+                    with self._deadlines.within(self.timeout):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise _late(version.model, self.timeout) from None
+                while piece is not None:
+                    tensors = tensors_from(piece, wanted(request, piece))
+                    yield InferResponse(version.model, version.number, request.id, tensors)
+                    piece = await anext(pieces, None)
+
+    @asynccontextmanager
+    async def relay(
+        self, call: Call, path: str, body: bytes, asked: dict[str, Any]
+    ) -> AsyncIterator[Relayed]:
+        """Pass a request of another protocol on, and its answer back; an error inside counts as one."""
+        with self._pipeline.bracket(call) as version:
+            if version.target.relays is None:
+                raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
+            began = time.monotonic()
+            async with version.target.relays.relay(path, body, asked, self.timeout) as answer:
+                yield answer
+            version.executed(1, 1, 0.0, time.monotonic() - began)
+
+    def _seconds(self, request: InferRequest) -> float:
+        asked = request.parameters.get("timeout")
+        if asked is None:
+            return self.timeout
+        if isinstance(asked, bool) or not isinstance(asked, int | float) or asked < 0:
+            raise InvalidArgument(f"parameters.timeout must be microseconds, got {asked!r}")
+        return min(self.timeout, asked / 1e6) if asked else self.timeout
+
+
+def _late(model: str, seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"model '{model}' gave no answer within {seconds:g} s")

@@ -1,0 +1,1 @@
+"""The way to replicas, both ends: batches and streams over the replicas' own HTTP servers."""

@@ -1,0 +1,53 @@
+"""A remote model's replica answers batches in its own HTTP server, before Serve wraps the request."""
+
+from typing import Any, Protocol
+
+from serve_app.core.deadlines import Departures
+from serve_app.errors import TandemError
+from serve_app.hop import frames
+from serve_app.hop.calls import ANSWERED, FAILED, PATH
+from serve_app.hop.served import LEFT, Served
+from serve_app.http.asgi import Disconnected, Receive, Scope, Send, collect, respond, watched
+from serve_app.internals.serve_replica import ServeReplica
+from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.protocol.wire import Buffer
+
+_MOST_BYTES = 2**31 - 1  # as of Serve's gRPC messages (RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH)
+
+
+class Model(Protocol):
+    """A deployment that takes batches."""
+
+    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """One batch."""
+        ...
+
+
+class BatchApp(Served):
+    """Takes one path, and no other."""
+
+    def __init__(self, serve: Any, replica: ServeReplica, model: Model) -> None:
+        super().__init__(serve, replica, "predict")
+        self._model = model
+        self._predict = watched(self._run, Departures())
+
+    def takes(self, path: str) -> bool:
+        """A batch."""
+        return path == PATH
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """The outputs, or the error."""
+        try:
+            body = await collect(receive, _MOST_BYTES)
+            status, parts = ANSWERED, await self._predict(body, receive)
+        except TandemError as error:
+            status, parts = FAILED, frames.pack_error(error)
+        except Disconnected:
+            return LEFT
+        await respond(send, status, parts, [])
+        return status
+
+    async def _run(self, body: bytes) -> list[Buffer]:
+        about, inputs = frames.unpack(body)
+        outputs = await self._model.predict(about["version"], inputs, about["parameters"])
+        return frames.pack({}, outputs)

@@ -1,0 +1,1 @@
+"""ASGI bodies and answers."""

@@ -1,0 +1,194 @@
+"""The fast path to the Router: V2 answered in the servers that Serve runs in its replica.
+
+In high-throughput mode Serve starts an HTTP and a gRPC server inside the ingress replica, and wraps
+every request in a task or two, contexts, a semaphore and identifiers before user code sees it. Both
+servers have a hook that runs before that: ASGI middlewares
+(`RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`), and pass-through gRPC services. Through these a
+request goes straight to the data plane, and is still counted where Serve counts, because scaling,
+draining and Serve's metrics depend on it. Everything else takes Serve's way: other routes, other
+processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol, runtime_checkable
+
+import grpc
+from starlette.middleware import Middleware
+
+from serve_app.core.call import Headers
+from serve_app.core.deadlines import Departures
+from serve_app.core.paths import Paths
+from serve_app.http.asgi import Receive, Scope, Send, watched
+from serve_app.ingress import grpc_http1
+from serve_app.internals.serve_replica import GRPC, HTTP, Counter, ServeReplica
+from serve_app.protocol.wire import Buffer
+
+log = logging.getLogger("tandem")
+
+_PATHS = ("/v2", "/v1", "/openai")
+FULL = "the Router has max_ongoing_requests in flight; try again later"
+
+
+@runtime_checkable
+class HasFastPath(Protocol):
+    """A deployment that can answer before Serve wraps a request."""
+
+    def fast_path(self, serve: Any, replica: ServeReplica) -> Any:
+        """An ASGI application around Serve's own; any error, and requests take Serve's way."""
+        ...
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """A Router: its two edges."""
+
+    rest: Any
+    servicer: Any
+    paths: Paths
+
+
+def middlewares() -> list[Middleware]:
+    """What `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names."""
+    return [Middleware(fast_path)]
+
+
+def fast_path(serve: Any) -> Any:
+    """Serve's ASGI application `serve`, with what the deployment in this process has before it."""
+    try:
+        replica = ServeReplica.around(serve)
+        if replica is not None and isinstance(replica.deployment, HasFastPath):
+            return replica.deployment.fast_path(serve, replica)
+    except Exception as error:
+        log.warning("HTTP requests take Serve's way: %s", error)
+    return NoRouter(serve)
+
+
+class NoRouter:
+    """In proxies, where calls end up while HAProxy knows no Router."""
+
+    def __init__(self, serve: Any) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
+            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
+        else:
+            await self._serve(scope, receive, send)
+
+
+class RouterApp:
+    """In a Router's replica, around Serve's ASGI application."""
+
+    def __init__(self, serve: Any, replica: ServeReplica, router: Answers) -> None:
+        self._serve, self._rest, self._paths = serve, router.rest, router.paths
+        self._limits = router.servicer.limits
+        infer_parts = router.servicer.infer_parts
+
+        async def infer(message: tuple[Buffer, Headers]) -> list[Buffer]:
+            found: list[Buffer] = await infer_parts(*message)
+            return found
+
+        self._infer = watched(infer, Departures())
+        self._counter: Counter | None = None  # without it, HTTP takes Serve's way
+        self._grpc_counter: Counter | None = None
+        try:
+            self._grpc_counter = replica.counter("/", GRPC)
+            replica.check_open()
+            self._counter = replica.counter("/", HTTP)
+        except Exception as error:
+            log.warning("HTTP requests take Serve's way: %s", error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        counter = self._counter
+        if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
+            await self._grpc(scope, receive, send)
+            return
+        if (
+            counter is None
+            or scope["type"] != "http"
+            or not scope["path"].startswith(_PATHS)
+            or counter.full()
+        ):
+            await self._serve(scope, receive, send)
+            return
+        counter.enter()
+        self._paths.fast("http")
+        status = 499  # what Serve counts for a client that left
+        try:
+            status = await self._rest.answer(scope, receive, send)
+        finally:
+            counter.leave(scope["method"], str(status), status >= 400)
+
+    async def _grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limits().max_body_bytes
+        if (counter := self._grpc_counter) is None:
+            self._paths.fast("grpc")
+            await grpc_http1.answer(scope, receive, send, self._infer, limit)
+            return
+        if counter.full():
+            await grpc_http1.refuse(send, grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
+            return
+        counter.enter()
+        self._paths.fast("grpc")
+        status = "CANCELLED"
+        try:
+            status = await grpc_http1.answer(scope, receive, send, self._infer, limit)
+        finally:
+            counter.leave(grpc_http1.PATH, status, status != "OK")
+
+
+def fast_servicer(server: Any, service: str) -> "FastServicer | None":
+    """The servicer whose methods `server` may call by itself, or None where Serve has to route."""
+    try:
+        replica = ServeReplica.behind(server)
+        if replica is not None and isinstance(router := replica.deployment, Answers):
+            replica.check_open()
+            counter = replica.counter("/", GRPC)
+            server.add_passthrough_service(service)
+            return FastServicer(router.servicer, counter, router.paths)
+    except Exception as error:
+        log.warning("gRPC requests take Serve's way: %s", error)
+    return None
+
+
+class FastServicer:
+    """The RPCs of a servicer, counted, with bytes for answers."""
+
+    def __init__(self, servicer: Any, counter: Counter, paths: Paths) -> None:
+        self._servicer, self._counter, self._paths = servicer, counter, paths
+
+    def handler(self, service: str, name: str, streaming: bool) -> Callable[..., Any]:
+        """The method `name` as grpc.aio calls it."""
+        method, counter, paths = getattr(self._servicer, name), self._counter, self._paths
+        path = f"/{service}/{name}"
+
+        async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            if counter.full():
+                context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+                context.set_details(FULL)
+                return b""
+            counter.enter()
+            paths.fast("grpc")
+            status = "CANCELLED"
+            try:
+                answer = await method(request, context)
+                status = answer.status
+                return answer.data  # type: ignore[no-any-return]
+            finally:
+                counter.leave(path, status, status != "OK")
+
+        async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            counter.enter()
+            paths.fast("grpc")
+            status = "CANCELLED"
+            try:
+                async for answer in method(request, context):
+                    yield answer.data
+                status = "OK"
+            finally:
+                counter.leave(path, status, status != "OK")
+
+        return stream if streaming else unary

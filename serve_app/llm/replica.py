@@ -1,0 +1,138 @@
+"""LLMs: Ray Serve's own LLM server (`ray.serve.llm`, with vLLM as its engine) as a ModelReplica.
+
+Imported only where a model of modelFormat vllm is built or runs: vLLM is an extra.
+"""
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import HTTPException
+from ray import serve
+from ray._common.usage.usage_lib import usage_stats_enabled
+from ray.serve.llm import LLMConfig, LLMServer
+
+from serve_app.config import RemoteModel, named, parse
+from serve_app.errors import Unavailable
+from serve_app.hop.relay_app import RelayApp
+from serve_app.internals.serve_context import application
+from serve_app.internals.serve_replica import ServeReplica
+from serve_app.llm.adapters import Adapters, names_in
+from serve_app.llm.application import settings
+from serve_app.llm.arguments import source
+from serve_app.llm.front import behind_router
+from serve_app.llm.in_process import call
+from serve_app.llm.metrics import EngineMetrics
+from serve_app.llm.process import engine_class
+from serve_app.llm.warm_up import warm_up
+from serve_app.observability.logs import log_loaded
+from serve_app.protocol.generation import INPUTS, OUTPUTS
+from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
+from serve_app.runtimes.freeze_gc import freeze_gc
+from serve_app.runtimes.host import Loaded
+
+log = logging.getLogger("tandem")
+
+MOST_ANSWERS = "128"  # to one prompt, as OpenAI allows; vLLM alone would take 16384
+
+
+class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
+    """One engine. Its application's name is the model's name."""
+
+    async def __init__(self, llm_config: LLMConfig, config: dict[str, Any]) -> None:  # type: ignore[misc]
+        self._config = named(parse(RemoteModel, config), application())
+        self._version = source(self._config.storage_uri or "", self._config.versions)[1]
+        began, started = time.time(), time.monotonic()
+        os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
+        # Not the one from the build, where the application's name wasn't known.
+        own = settings(self._config, self._config.name or "")
+        await super().__init__(  # type: ignore[misc]
+            own, engine_cls=engine_class(self._config), model_downloader=Adapters
+        )
+        self.app = await self.__serve_build_asgi_app__()
+        client = self.app.state.engine_client
+        behind_router(self.app, client)
+        self._created = int(time.time())
+        loaded = time.monotonic()
+        if self._config.warm_up:
+            tasks = await client.get_supported_tasks()
+            await warm_up(self.app, self._config.name or "", tasks)
+        warm = time.monotonic()
+        took = Loaded(self._version, began, loaded - started, warm - loaded)
+        log_loaded(self._config.name or "", [took])
+        self._metrics = EngineMetrics()
+        freeze_gc()
+
+    async def _start_engine(self) -> None:
+        """Without the actor that gathers usage statistics where there are none."""
+        if usage_stats_enabled():
+            await super()._start_engine()
+        else:
+            await self.engine.start()
+
+    async def _maybe_resolve_lora_from_multiplex(self) -> None:
+        """Ray's, before a request for an adapter. Clients don't learn where the bucket is."""
+        try:
+            await super()._maybe_resolve_lora_from_multiplex()
+        except Exception as error:
+            name = serve.get_multiplexed_model_id()
+            if isinstance(error, HTTPException) and error.status_code == 404:
+                log.warning("adapter %s: %s", name, error.detail)
+                raise HTTPException(404, f"model: no adapter '{name}'") from None
+            log.exception("adapter %s can't be loaded", name)
+            text = f"adapter '{name}' can't be loaded; the server's log says why"
+            raise HTTPException(500, text) from None
+
+    async def describe(self) -> ModelDescription:
+        """Names, context and the request's parameters, for the Router."""
+        from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+
+        state = self.app.state
+        models = state.openai_serving_models
+        client = state.engine_client
+        tasks = await client.get_supported_tasks()
+        name, llm = self._config.name or "", self._config.llm
+        engine = EngineDescription(
+            names=[name, *models.lora_requests],
+            created=self._created,
+            context=client.model_config.max_model_len,
+            tasks=list(tasks),
+            parameters=list(CompletionRequest.model_fields),
+            open_ended=self._llm_config.lora_config is not None,
+        )
+        if llm and llm.adapter_path:
+            found = await names_in(llm.adapter_path, name)
+            engine.names += [one for one in found if engine.loads(one) and one not in engine.names]
+        generates = "generate" in tasks
+        return ModelDescription(
+            name=self._config.name or "",
+            platform="vllm",
+            versions={
+                self._version: VersionDescription(
+                    inputs=list(INPUTS) if generates else [],
+                    outputs=list(OUTPUTS) if generates else [],
+                )
+            },
+            in_flight=self._config.in_flight,
+            engine=engine,
+        )
+
+    async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:
+        """A POST to vLLM's own application: (status, content type), then the body in pieces.
+
+        `prompt` is for request routers. Unavailable while the engine is dead, and this replica with it.
+        """
+        if not self.alive():
+            raise Unavailable(f"the engine of model '{self._config.name}' died; another is on its way")
+        async for part in call(self.app, path, body):
+            yield part
+
+    def fast_path(self, serve: Any, replica: ServeReplica) -> RelayApp:
+        """Requests before Serve wraps them."""
+        return RelayApp(serve, replica, self)
+
+    def alive(self) -> bool:
+        """Whether the engine runs; Serve's health checks come later to the same."""
+        return not self.app.state.engine_client.errored

@@ -1,0 +1,87 @@
+"""Which models the cluster serves: every Serve application that holds a ModelReplica is one,
+under the application's name. Pure reading of Serve's details."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+REPLICA = "ModelReplica"
+TOKENIZER = "Tokenizer"
+_PYDANTIC = "For further information visit"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteApp:
+    """One application, and the model whose versions it has. `stamp` changes with a deploy.
+
+    `ingress` is the deployment to call; '' while Serve still builds the application and doesn't
+    say what is in it.
+    """
+
+    name: str
+    ingress: str
+    status: str
+    message: str
+    running: int
+    stamp: float
+    model: str
+
+    @property
+    def settled(self) -> bool:
+        """Deployed and not changing: what it says of itself now will hold."""
+        return self.status == "RUNNING"
+
+    @property
+    def failed(self) -> bool:
+        """Its last deployment failed and nothing of it answers."""
+        return self.status == "DEPLOY_FAILED" and not self.running
+
+    @property
+    def down(self) -> bool:
+        """Its replicas died; Serve is starting new ones."""
+        return self.status == "UNHEALTHY" and not self.running
+
+
+def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
+    """The applications that are or may be models, those being deleted left out."""
+    apps = {}
+    for name, app in applications.items():
+        status, deployments = _text(app["status"]), app["deployments"]
+        replica = deployments.get(REPLICA)
+        if status == "DELETING" or (deployments and not replica):
+            continue
+        ingress = TOKENIZER if TOKENIZER in deployments else REPLICA
+        states = [_text(one["state"]) for one in replica["replicas"]] if replica else []
+        apps[name] = RemoteApp(
+            name=name,
+            ingress=ingress if replica else "",
+            status=status,
+            message=cause(replica["message"] if replica and replica["message"] else app["message"]),
+            running=states.count("RUNNING"),
+            stamp=app["last_deployed_time_s"],
+            model=_model(app) or name,
+        )
+    return apps
+
+
+def _model(application: Mapping[str, Any]) -> str:
+    """What its arguments say; '' without a word, or where Serve doesn't give them."""
+    arguments = (application.get("deployed_app_config") or {}).get("args") or {}
+    return str(arguments.get("model") or "")
+
+
+def _text(value: object) -> str:
+    """Serve's enumerations by their values."""
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def cause(message: str) -> str:
+    """The root of a status message: the error at the end of its traceback, in one line."""
+    lines = [line for line in message.splitlines() if line.strip() and _PYDANTIC not in line]
+    if not lines:
+        return ""
+    # What goes on below an error's first line is indented.
+    start = max((at for at, line in enumerate(lines) if not line[0].isspace()), default=-1)
+    text = " ".join(line.strip() for line in lines[start:])
+    return text.removeprefix("serve_app.errors.").removeprefix("ConfigError: ")

@@ -1,0 +1,1 @@
+"""What people run: `tandem run`, `check`, `local`, `doctor`."""

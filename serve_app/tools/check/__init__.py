@@ -1,0 +1,23 @@
+"""`tandem check`: everything that can be known to be wrong with a configuration before it runs."""
+
+from pathlib import Path
+from typing import Any
+
+from serve_app.errors import ConfigError
+from serve_app.tools.check.documents import read
+from serve_app.tools.check.serve import check_serve_config
+
+__all__ = ["load_checked"]
+
+
+def load_checked(path: Path) -> dict[str, Any]:
+    """Read and check a Serve config file. ConfigError lists all that is wrong, line by line."""
+    documents = read(path)
+    if len(documents) != 1:
+        what = "expected a mapping with `applications`" if not documents else "expected one Serve config"
+        raise ConfigError(f"{path}: {what}, found {len(documents)}")
+    (document,) = documents
+    check_serve_config(document.data, document.report)
+    if document.report.found:
+        raise ConfigError(str(document.report))
+    return document.data

@@ -1,0 +1,136 @@
+"""YAML files as documents, with the line of every place in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.errors import ConfigError
+from serve_app.tools.check.findings import Place, Report
+
+CONFIG = "serveConfigV2"
+
+
+@dataclass
+class Document:
+    """One document of a file. `config` is what its serveConfigV2 holds, if it has one."""
+
+    data: dict[str, Any]
+    report: Report
+    config: tuple[Place, Any, Report] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Of a Kubernetes resource; '' for a Serve config."""
+        return str(self.data.get("kind") or "") if self.data.get("apiVersion") else ""
+
+    @property
+    def group(self) -> str:
+        """Of its API; '' for the core's."""
+        return str(self.data.get("apiVersion") or "").rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """`metadata.name`."""
+        return str(get(self.data, "metadata", "name") or "")
+
+
+def get(data: Any, *path: str | int) -> Any:
+    """The value at a path, None where there is none."""
+    for step in path:
+        there = isinstance(data, dict) and step in data
+        if not there and not (isinstance(data, list) and isinstance(step, int) and step < len(data)):
+            return None
+        data = data[step]
+    return data
+
+
+def read(path: Path, text: str | None = None) -> list[Document]:
+    """Every document of a file, the items of Lists taken out. ConfigError when it isn't readable."""
+    try:
+        text = path.read_text() if text is None else text
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        values = list(yaml.safe_load_all(text))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid UTF-8: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    documents: list[Document] = []
+    for node, value in zip(nodes, values, strict=True):
+        if value is not None:
+            documents += _documents(str(path), node, value)
+    return documents
+
+
+def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file}:{node.start_mark.line + 1}: expected a mapping, got {_name(value)}")
+    if value.get("kind") == "List" and isinstance(value.get("items"), list):
+        (items,) = (inner for key, inner in node.value if key.value == "items")
+        for inner, item in zip(items.value, value["items"], strict=True):
+            yield from _documents(file, inner, item)
+        return
+    report = Report(file)
+    try:
+        note_lines(node, (), report)
+    except RecursionError:
+        raise ConfigError(f"{file}: an alias contains itself, or the nesting has no end") from None
+    document = Document(value, report)
+    if document.kind:
+        report.subject = f"{document.kind}/{document.name}"
+        document.config = _config(file, node, value)
+    yield document
+
+
+def note_lines(node: yaml.Node, place: Place, report: Report, before: int = 0) -> None:
+    """Put down the line of every place, `before` lines further on in the file; and double keys."""
+    if not place:
+        report.lines[()] = node.start_mark.line + 1 + before
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            report.lines[(*place, key.value)] = key.start_mark.line + 1 + before
+            if key.value in seen:
+                report.add((*place, key.value), "given twice")
+            seen.add(key.value)
+            note_lines(value, (*place, key.value), report, before)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            report.lines[(*place, index)] = value.start_mark.line + 1 + before
+            note_lines(value, (*place, index), report, before)
+
+
+def _config(file: str, node: yaml.Node, value: dict[str, Any]) -> tuple[Place, Any, Report] | None:
+    """A Serve config in a block of text: its lines are lines of the file around it."""
+    place: Place = ("spec", CONFIG)
+    text, at = get(value, *place), _node(node, place)
+    if not isinstance(text, str) or at is None:
+        return None
+    inner = Report(file)
+    literal = getattr(at, "style", None) == "|"
+    try:
+        content = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        inner.add((), f"not valid YAML: {error}")
+        return place, None, inner
+    if content is not None and literal:
+        note_lines(content, (), inner, at.start_mark.line + 1)
+    return place, data, inner
+
+
+def _node(node: yaml.Node, place: Place) -> yaml.Node | None:
+    for step in place:
+        found = [inner for key, inner in getattr(node, "value", []) if key.value == step]
+        if not found:
+            return None
+        node = found[-1]
+    return node
+
+
+def _name(value: Any) -> str:
+    return "a list" if isinstance(value, list) else f"'{value}'"

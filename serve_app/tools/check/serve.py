@@ -1,0 +1,202 @@
+"""A Serve config: Serve's own schema, strictly, our arguments in it, and what must fit together.
+
+Serve drops unknown keys silently; here every mistake is listed with its line and a suggestion.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import ServeDeploySchema
+
+from serve_app.config import (
+    Config,
+    RemoteModel,
+    ReplicaUserConfig,
+    RouterArgs,
+    RouterUserConfig,
+    did_you_mean,
+    keys_at,
+    problems,
+)
+from serve_app.releases.applications import REPLICA, TOKENIZER
+from serve_app.tools.check.findings import Place, Problem, Report
+
+C = TypeVar("C", bound=Config)
+ROUTER_PATH = "serve_app.app:build_router"
+MODEL_PATH = "serve_app.app:build_model"
+SERVICER = "serve_app.ingress.grpc.add_inference_service"
+# Mappings whose keys are the user's own or another schema's.
+_FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
+# What Serve has called differently before.
+_RENAMED = {
+    "max_concurrent_queries": "max_ongoing_requests",
+    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
+    "smoothing_factor": "upscaling_factor",
+    "upscale_smoothing_factor": "upscaling_factor",
+    "downscale_smoothing_factor": "downscaling_factor",
+}
+
+
+def check_serve_config(data: dict[str, Any], report: Report) -> None:
+    """Everything that can be known to be wrong with a Serve config before it runs."""
+    before = len(report.found)
+    _check_serve(data, report)
+    if len(report.found) == before:
+        _check_applications(data, report)
+    report.found[before:] = map(_explained, report.found[before:])
+
+
+def _explained(one: Problem) -> Problem:
+    """With why it matters, and the way out where the sentence has it."""
+    dropped = one.what.startswith("unknown key")
+    why = (
+        "Serve drops it without a word"
+        if dropped
+        else "the deploy fails, or the application at its start"
+    )
+    _, found, better = one.what.rstrip("?").partition("; did you mean ")
+    return replace(one, why=one.why or why, fix=one.fix or (f"{better}" if found else ""))
+
+
+def _check_serve(data: dict[str, Any], report: Report) -> None:
+    """Serve's own schema, strictly."""
+    _unknown_keys(data, ServeDeploySchema, (), report)
+    try:
+        ServeDeploySchema.model_validate(data)
+    except ValidationError as error:
+        for place, text in problems(error, ServeDeploySchema):
+            if not any(place == known.place for known in report.found):
+                report.add(place, text)
+
+
+def _unknown_keys(value: Any, kind: type[BaseModel], place: Place, report: Report) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _unknown_keys(item, kind, (*place, index), report)
+    if not isinstance(value, dict) or (place and place[-1] in _FREE):
+        return
+    known = keys_at(kind, place)
+    if place and place[-1] == "autoscaling_config":
+        known = list(AutoscalingConfig.model_fields)
+    if not known:
+        return
+    for key, inner in value.items():
+        if key not in known:
+            renamed = _RENAMED.get(key, "")
+            hint = f"; it is {renamed} now" if renamed in known else did_you_mean(str(key), known)
+            report.add((*place, key), f"unknown key{hint}")
+        else:
+            _unknown_keys(inner, kind, (*place, key), report)
+
+
+def _check_applications(data: dict[str, Any], report: Report) -> None:
+    """Ours: arguments, user_config, and what must fit together across applications."""
+    routed: list[int] = []
+    remote: dict[str, RemoteModel] = {}
+    router: tuple[RouterArgs, RouterUserConfig, Place] | None = None
+    for index, app in enumerate(data.get("applications") or []):
+        place: Place = ("applications", index)
+        if app.get("route_prefix", "/") is not None:
+            routed.append(index)
+        path = app.get("import_path")
+        if path == ROUTER_PATH:
+            args = _read(RouterArgs, app.get("args") or {}, (*place, "args"), report)
+            user, where = _user_config(app, place, "Router", RouterUserConfig, report)
+            _deployments(app, place, ("Router",), report)
+            if args and user:
+                router = (args, user, where)
+        elif path == MODEL_PATH:
+            _model(app, place, remote, report)
+    if len(routed) != 1:
+        report.add(
+            ("applications",),
+            f"exactly one application may have a route, this file has {len(routed)}: gRPC clients "
+            "send no application name, so a second one would cut them off (set route_prefix: null)",
+        )
+    functions = (data.get("grpc_options") or {}).get("grpc_servicer_functions") or []
+    if router and functions and SERVICER not in functions:
+        report.add(("grpc_options", "grpc_servicer_functions"), f"must hold {SERVICER}")
+    if router and not report.found:
+        _across(data, router, remote, report)
+
+
+def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], report: Report) -> None:
+    if app.get("route_prefix", "/") is not None:
+        report.add((*place, "route_prefix"), "a model's application takes route_prefix: null")
+    config = _read(RemoteModel, app.get("args") or {}, (*place, "args"), report)
+    if config is None:
+        return
+    names = (REPLICA, TOKENIZER) if config.model_format == "transformers" else (REPLICA,)
+    _deployments(app, place, names, report)
+    _user_config(app, place, REPLICA, ReplicaUserConfig, report)
+    if config.name not in (None, app.get("name")):
+        report.add((*place, "args", "name"), f"must equal the application's name, {app.get('name')!r}")
+    # The application's name is the model's name: it obeys the same rule.
+    _read(RemoteModel, {**(app.get("args") or {}), "name": app.get("name")}, (*place,), report)
+    remote[str(app.get("name"))] = config
+
+
+def _deployments(app: dict[str, Any], place: Place, names: tuple[str, ...], report: Report) -> None:
+    for index, deployment in enumerate(app.get("deployments") or []):
+        name = deployment.get("name")
+        if name not in names:
+            text = f"no deployment '{name}' here{did_you_mean(str(name), names)}"
+            report.add((*place, "deployments", index, "name"), text)
+
+
+def _user_config(
+    app: dict[str, Any], place: Place, name: str, kind: type[C], report: Report
+) -> tuple[C | None, Place]:
+    for index, deployment in enumerate(app.get("deployments") or []):
+        if deployment.get("name") == name and deployment.get("user_config"):
+            where = (*place, "deployments", index, "user_config")
+            return _read(kind, deployment["user_config"], where, report), where
+    return kind(), place
+
+
+def _read(kind: type[C], data: Any, place: Place, report: Report) -> C | None:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        for inner, text in problems(error, kind):
+            report.add((*place, *inner), text)
+        return None
+
+
+def _across(
+    data: dict[str, Any],
+    router: tuple[RouterArgs, RouterUserConfig, Place],
+    remote: dict[str, RemoteModel],
+    report: Report,
+) -> None:
+    args, user, where = router
+    limit = args.max_ongoing_requests
+    inline = {model.name: (*where, "models", i) for i, model in enumerate(user.models)}
+    for app_index, app in enumerate(data["applications"]):
+        place: Place = ("applications", app_index)
+        for deployment in app.get("deployments") or []:
+            if deployment.get("name") == "Router":
+                limit = deployment.get("max_ongoing_requests", limit)
+        config = remote.get(str(app.get("name")))
+        if config and app.get("name") in inline:
+            report.add((*place, "name"), f"'{app['name']}' is also an inline model of the Router")
+    for index, model in enumerate(user.models):
+        _fits(model.batching, limit, (*where, "models", index, "batching"), report)
+    for app_index, app in enumerate(data["applications"]):
+        if config := remote.get(str(app.get("name"))):
+            _fits(config.batching, limit, ("applications", app_index, "args", "batching"), report)
+    known = [*inline, *remote]
+    for name in user.routing:
+        if name not in known:
+            report.add((*where, "routing", name), f"no model '{name}'{did_you_mean(name, known)}")
+
+
+def _fits(batching: Any, limit: int, place: Place, report: Report) -> None:
+    if batching and batching.max_batch_size > limit:
+        report.add(
+            (*place, "maxBatchSize"),
+            f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests {limit}: "
+            "such a batch would never fill",
+        )

@@ -1,0 +1,93 @@
+"""`tandem check | models | run | local | doctor`. Deploying is `serve deploy`'s or kubectl's."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from serve_app.errors import ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. 0 when all went well, 1 for findings, 2 when the configuration can't be used."""
+    parser = argparse.ArgumentParser(prog="tandem", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    check = commands.add_parser(
+        "check", help="find what is wrong with configs and manifests, with lines"
+    )
+    check.add_argument("path", type=Path, nargs="+", help="files, folders, kustomizations, or - ")
+    check.add_argument("--crds", type=Path, help="a folder of CRDs (default: the variable TANDEM_CRDS)")
+    check.add_argument("--format", choices=["text", "json", "github"], default="text")
+    check.add_argument("--strict", action="store_true", help="warnings and notes count too")
+
+    models = commands.add_parser("models", help="build the demo models")
+    models.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
+    models.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
+
+    run = commands.add_parser("run", help="serve a config on this machine until interrupted")
+    run.add_argument("config", type=Path)
+    run.add_argument("--host", default=None, help="default 127.0.0.1; other hosts open Ray's ports too")
+    run.add_argument("--http-port", type=int, default=None)
+    run.add_argument("--grpc-port", type=int, default=None)
+    run.add_argument("--mode", choices=["high-throughput", "default"], default="high-throughput")
+
+    local = commands.add_parser("local", help="run a RayService manifest here, as KubeRay would")
+    local.add_argument("manifest", type=Path)
+    local.add_argument("--host", default="127.0.0.1", help="of the services (default 127.0.0.1)")
+    local.add_argument("--http-port", type=int, default=8000)
+    local.add_argument("--grpc-port", type=int, default=9000)
+    local.add_argument("--dashboard-port", type=int, default=8265)
+    local.add_argument("--containers", metavar="RUN", help="nodes in containers, by `podman run` say")
+    local.add_argument("--state-file", type=Path, help="where to write the status, as JSON")
+
+    doctor = commands.add_parser("doctor", help="why a service isn't ready, and what to do next")
+    doctor.add_argument("name", nargs="?", help="a RayService, asked for with kubectl")
+    doctor.add_argument("--namespace", "-n", default="tandem", help="of the RayService (default tandem)")
+    doctor.add_argument(
+        "--address", default="http://127.0.0.1:8265", help="of Ray's dashboard, without NAME"
+    )
+    doctor.add_argument("--json", action="store_true")
+
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "check":
+            from serve_app.tools.check.command import run as run_check
+
+            return run_check(options.path, options.crds, options.format, options.strict)
+        elif options.command == "models":
+            if options.llm:
+                from serve_app.demo.llm import build
+
+                folder = options.folder / "llm"
+                print(f"tiny LLM, trained in a minute or two if there is none: {folder}", flush=True)
+            else:
+                from serve_app.demo.build import build
+
+                folder = options.folder
+            fresh = build(folder)
+            print(f"demo models {'built' if fresh else 'are there already'}: {folder}")
+        elif options.command == "doctor":
+            from serve_app.tools.doctor.command import run as run_doctor
+
+            return run_doctor(options.name, options.namespace, options.address, options.json)
+        elif options.command == "local":
+            from serve_app.tools.local.command import run as run_local
+
+            ports = (options.http_port, options.grpc_port, options.dashboard_port)
+            return run_local(
+                options.manifest, options.host, ports, options.state_file, options.containers
+            )
+        else:
+            from serve_app.tools.run import run as launch
+
+            return launch(
+                options.config, options.host, options.http_port, options.grpc_port, options.mode
+            )
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

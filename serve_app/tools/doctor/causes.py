@@ -1,0 +1,67 @@
+"""What is known of a service, and what can be wrong with it. Pure: what was gathered in, causes out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason. `depth` orders them: what lies deeper explains what lies above it."""
+
+    depth: int
+    what: str
+    evidence: str = ""
+    why: str = ""
+    next: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        lines += [f"    {line}" for line in self.evidence.strip().splitlines()]
+        lines += [f"  why:  {self.why}"] if self.why else []
+        lines += [f"  next: {self.next}"] if self.next else []
+        return "\n".join(lines)
+
+
+@dataclass
+class Snapshot:
+    """A service at one moment. What couldn't be asked for is empty."""
+
+    name: str
+    namespace: str = ""  # '' for a Ray that is asked directly
+    ray: Json = field(default_factory=dict)  # `serve`, `version`, `index`, `http` of the dashboard
+    service: Json = field(default_factory=dict)  # the RayService
+    clusters: list[Json] = field(default_factory=list)  # its RayClusters
+    pods: list[Json] = field(default_factory=list)
+    events: list[Json] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)  # the end of what pods that died have said
+
+    @property
+    def kubectl(self) -> str:
+        """The beginning of a command."""
+        return f"kubectl -n {self.namespace}" if self.namespace else "kubectl"
+
+
+def diagnose(snapshot: Snapshot) -> list[Cause]:
+    """All that is wrong, the root first. Empty: it is ready."""
+    from serve_app.tools.doctor import cluster, pods, serving
+
+    found: list[Cause] = []
+    for look in (pods.look, cluster.look, serving.look):
+        found += _new(look(snapshot), found)
+    return sorted(found, key=lambda cause: -cause.depth)
+
+
+def _new(causes: Iterator[Cause], known: list[Cause]) -> Iterator[Cause]:
+    seen = {cause.what for cause in known}
+    for cause in causes:
+        if cause.what not in seen:
+            seen.add(cause.what)
+            yield cause
+
+
+def last(text: str, lines: int = 8) -> str:
+    """The end of a log or a message."""
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])

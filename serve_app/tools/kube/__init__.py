@@ -1,0 +1,1 @@
+"""Kubernetes resources, read once for all tools."""

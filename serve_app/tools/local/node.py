@@ -1,0 +1,148 @@
+"""One Ray node of this machine: what a pod's container would run, with ports of its own."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from serve_app.ports import own_block
+from serve_app.tools.local.hook import FOLDER
+from serve_app.tools.local.launch import Launch
+from serve_app.tools.local.manifest import Group
+from serve_app.tools.places import haproxy_threads, places
+
+_HERE = "127.0.0.1"
+
+
+class Node:
+    """A pod's container. Nothing runs before `start`."""
+
+    def __init__(
+        self, name: str, group: Group, folder: Path, launch: Launch, given: Mapping[str, str]
+    ) -> None:
+        self.name, self.group = name, group
+        self.head = group.name == "head"
+        self.log = folder / f"{name}.log"
+        self._folder = folder / f"n{len(list(folder.iterdir()))}"  # short: sockets lie in it
+        self._folder.mkdir()
+        self._block = own_block()
+        self._launch, self._given = launch, given
+        self._process: subprocess.Popen[bytes] | None = None
+        self.leaving = False  # asked to end
+
+    @property
+    def http_port(self) -> int:
+        """Of its proxy: HTTP."""
+        return self._block.single[4]
+
+    @property
+    def grpc_port(self) -> int:
+        """Of its proxy: gRPC."""
+        return self._block.single[5]
+
+    @property
+    def dashboard_port(self) -> int:
+        """A head's."""
+        return self._block.single[7]
+
+    @property
+    def listens(self) -> bool:
+        """A head's: whether others can join."""
+        with socket.socket() as probe:
+            return probe.connect_ex((_HERE, self._block.single[6])) == 0
+
+    def start(self, head: "Node") -> None:
+        """Run `ray start`, and don't wait."""
+        env = self._environment(head)
+        start = ["--block", *(["--head"] if self.head else [])]
+        start += [f"--{key}={value}" for key, value in self._parameters(head).items()]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                self._launch.command(self.name, self.group.image, env, start),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=self._launch.environment(env),
+            )
+
+    def _parameters(self, head: "Node") -> dict[str, str]:
+        single = self._block.single
+        found = {
+            **self.group.params,
+            "node-ip-address": _HERE,
+            "temp-dir": str(self._folder / "ray"),
+            "dashboard-agent-listen-port": str(single[9]),
+            "metrics-export-port": str(single[10]),
+            "min-worker-port": "0",  # any that is free: the nodes have one address
+            "max-worker-port": "0",
+        }
+        if not self.head:
+            return found | {"address": f"{_HERE}:{head._block.single[6]}"}
+        return found | {
+            "port": str(single[6]),
+            "dashboard-host": _HERE,
+            "dashboard-port": str(single[7]),
+            "ray-client-server-port": str(single[8]),
+        }
+
+    def _environment(self, head: "Node") -> dict[str, str]:
+        """The container's and the operator's variables, then what one machine for all nodes needs."""
+        return {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_SERVE_HAPROXY_NBTHREAD": haproxy_threads(),
+            **self.group.env,
+            **self._given,
+            **places(head._block, self._block, self._folder),
+            "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.http_port),
+            "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(self.grpc_port),
+            "RAY_START_HOOK": "serve_app.tools.local.hook.on_loopback",
+            FOLDER: str(self._folder),
+            # Ray's worker_process_setup_hook, for every job: Serve's has none that we could give it.
+            "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "serve_app.internals.grpc_servers.fence",
+        }
+
+    @property
+    def began(self) -> bool:
+        """Whether it was started."""
+        return self._process is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether `ray start` runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def ask_to_leave(self) -> None:
+        """What Kubernetes does first: SIGTERM. Ray drains, and ends."""
+        if self.alive and not self.leaving and self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+        self.leaving = True
+
+    def kill(self) -> None:
+        """All its processes at once, without a word."""
+        self._launch.kill(self.name)
+        for process in self._family():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def last_words(self) -> str:
+        """The end of its log, and where the rest is."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n  ".join([*lines[-5:], f"({self.log})"])
+
+    @property
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return [process.pid for process in self._family()]
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(self._process.pid)
+            return [parent, *parent.children(recursive=True)]
+        return []
