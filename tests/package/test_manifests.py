@@ -12,11 +12,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from serve_app.tools.check.command import check, documents
+from serve_app.tools.check.command import check
 from serve_app.tools.check.crd import Crds
-from serve_app.tools.check.documents import Document
-from serve_app.tools.check.kustomize import NAMES, build
 from serve_app.tools.check.schema import strict, violations
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.kustomize import NAMES, build
+from serve_app.tools.kube.sources import documents
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
 

@@ -5,18 +5,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from serve_app.errors import ConfigError
 from serve_app.tools.check import across, builtin, kserve, operator, pods, service, serving
-from serve_app.tools.check.cluster import Cluster
 from serve_app.tools.check.crd import Crds
 from serve_app.tools.check.demand import check as check_demand
-from serve_app.tools.check.documents import Document, read
-from serve_app.tools.check.findings import Finding
 from serve_app.tools.check.output import rendered
 from serve_app.tools.check.serve import check_serve_config
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Finding
+from serve_app.tools.kube.ray_cluster import RayCluster
+from serve_app.tools.kube.sources import documents
 
 CRDS = "TANDEM_CRDS"
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int:
@@ -54,24 +53,6 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def documents(path: Path) -> Iterator[Document]:
-    """Of a file, a folder or its build, or the standard input."""
-    if str(path) == "-":
-        yield from read(path, sys.stdin.read())
-    elif not path.is_dir():
-        yield from read(path)
-    elif any((path / name).is_file() for name in _KUSTOMIZATIONS):
-        from serve_app.tools.check.kustomize import build
-
-        yield from build(path)
-    else:
-        files = sorted(path.glob("*.yaml"))
-        if not files:
-            raise ConfigError(f"{path}: no *.yaml there")
-        for file in files:
-            yield from read(file)
-
-
 def _check(one: Document, crds: Crds | None) -> Iterator[str]:
     """Note what is wrong with one document; the kinds that no schema was there for."""
     if not one.kind:
@@ -84,7 +65,7 @@ def _check(one: Document, crds: Crds | None) -> Iterator[str]:
     else:
         yield f"{one.data['apiVersion']} {one.kind}"
     one.report.extend(kserve.check(one))
-    cluster = Cluster.of(one)
+    cluster = RayCluster.of(one.data)
     serving.check(one, cluster)
     if cluster:
         for rules in (operator, service, pods):

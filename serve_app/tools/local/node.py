@@ -12,7 +12,7 @@ import psutil
 from serve_app.ports import own_block
 from serve_app.tools.local.hook import FOLDER
 from serve_app.tools.local.launch import Launch
-from serve_app.tools.local.manifest import Group
+from serve_app.tools.local.manifest import NodeGroup
 from serve_app.tools.places import haproxy_threads, places
 
 _HERE = "127.0.0.1"
@@ -22,7 +22,7 @@ class Node:
     """A pod's container. Nothing runs before `start`."""
 
     def __init__(
-        self, name: str, group: Group, folder: Path, launch: Launch, given: Mapping[str, str]
+        self, name: str, group: NodeGroup, folder: Path, launch: Launch, given: Mapping[str, str]
     ) -> None:
         self.name, self.group = name, group
         self.head = group.name == "head"

@@ -13,9 +13,9 @@ import yaml
 from serve_app.errors import ConfigError
 from serve_app.tools.check.command import check, run
 from serve_app.tools.check.crd import Crds, holds, rules
-from serve_app.tools.check.findings import Finding
-from serve_app.tools.check.kustomize import build
 from serve_app.tools.cli import main
+from serve_app.tools.kube.findings import Finding
+from serve_app.tools.kube.kustomize import build
 from tests.package.crd import ROOT, crd_folder
 
 ISVC = """\
