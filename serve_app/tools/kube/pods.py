@@ -32,9 +32,9 @@ class Pod:
 
     @property
     def ready(self) -> bool | None:
-        """What the condition Ready says, None where there is none."""
+        """What the condition Ready says, None where it isn't known."""
         said = {one.get("type"): one.get("status") for one in self.conditions}
-        return said["Ready"] == "True" if "Ready" in said else None
+        return {"True": True, "False": False}.get(str(said.get("Ready")))
 
     @property
     def containers(self) -> list[Any]:
