@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
                 options.manifest, options.host, ports, options.state_file, options.containers
             )
         else:
-            from serve_app.tools.run import run as launch
+            from serve_app.tools.run.command import run as launch
 
             return launch(
                 options.config, options.host, options.http_port, options.grpc_port, options.mode

@@ -23,7 +23,7 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.host import ModelHost
 from serve_app.tools.check import load_checked
-from serve_app.tools.check.serve import MODEL_PATH
+from serve_app.tools.check.serve_config import MODEL_PATH
 
 
 class Worker:

@@ -13,7 +13,7 @@ from serve_app.tools.check import load_checked
 from serve_app.tools.check.demand import demands
 from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.ray_cluster import RayCluster
-from serve_app.tools.run import HIGH_THROUGHPUT
+from serve_app.tools.run.environment import HIGH_THROUGHPUT
 
 ROOT = Path(__file__).parents[2]
 ENV = {

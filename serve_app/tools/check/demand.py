@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from serve_app.config import RemoteModel, TokenizerConfig
-from serve_app.tools.check.serve import MODEL_PATH
+from serve_app.tools.check.serve_config import MODEL_PATH
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.ray_cluster import Group, RayCluster

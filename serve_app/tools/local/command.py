@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.command import check
+from serve_app.tools.check.verdict import check
 from serve_app.tools.kube.sources import last_change
 from serve_app.tools.local.front import Front
 from serve_app.tools.local.launch import Containers, Launch, Processes
 from serve_app.tools.local.manifest import Manifest, load
 from serve_app.tools.local.operator import Operator
 from serve_app.tools.local.status import line, status
-from serve_app.tools.run import everything_stopped
+from serve_app.tools.stopping import everything_stopped
 
 _TURN_S = 0.5
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from serve_app.internals.ray_start import on_loopback_by_hooks
 from serve_app.ports import own_block
-from serve_app.tools.local.hook import FOLDER
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import NodeGroup
-from serve_app.tools.places import haproxy_threads, places
+from serve_app.tools.shared_machine import haproxy_threads, places
 
 _HERE = "127.0.0.1"
 
@@ -100,10 +100,7 @@ class Node:
             **places(head._block, self._block, self._folder),
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.http_port),
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(self.grpc_port),
-            "RAY_START_HOOK": "serve_app.tools.local.hook.on_loopback",
-            FOLDER: str(self._folder),
-            # Ray's worker_process_setup_hook, for every job: Serve's has none that we could give it.
-            "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "serve_app.internals.grpc_servers.fence",
+            **on_loopback_by_hooks(self._folder),
         }
 
     @property

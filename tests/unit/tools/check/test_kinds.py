@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.command import check, run
-from serve_app.tools.check.crd import Crds, holds, rules
+from serve_app.tools.check.command import run
+from serve_app.tools.check.crds import Crds, holds, rules
+from serve_app.tools.check.verdict import check
 from serve_app.tools.cli import main
 from serve_app.tools.kube.findings import Finding
 from serve_app.tools.kube.kustomize import build

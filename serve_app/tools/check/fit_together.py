@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.disruption import budget, ray_pods
+from serve_app.tools.check.budgets import budget, ray_pods
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place, Problem
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from serve_app.tools.check.serve import check_serve_config
+from serve_app.tools.check.serve_config import check_serve_config
 from serve_app.tools.kube.documents import CONFIG, Document, get
 from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.ray_cluster import RayCluster

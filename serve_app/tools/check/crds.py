@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.schema import strict, violations
+from serve_app.tools.check.json_schema import strict, violations
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Place, Problem
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from serve_app.tools.check.schema import violations
+from serve_app.tools.check.json_schema import violations
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
 
