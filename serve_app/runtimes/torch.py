@@ -10,21 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from serve_app.config import Config, ModelConfig
+from serve_app.config import ModelConfig, TorchOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.datatypes import BF16
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import declared, need, options_of
-
-
-class TorchOptions(Config):
-    """`threads` 0 leaves it to PyTorch; it is set for the whole process."""
-
-    threads: int = Field(default=0, ge=0)
+from serve_app.runtimes.base import declared, need
 
 
 class TorchRuntime:
@@ -34,7 +27,7 @@ class TorchRuntime:
         self._spec = declared(config)
         self._folder = folder
         self._gpu = gpu
-        self._options = options_of(config, TorchOptions)
+        self._options = TorchOptions.model_validate(config.options)
         self._torch: Any = None
         self._module: Any = None
 

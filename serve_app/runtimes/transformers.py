@@ -7,16 +7,15 @@ deployment; placed inline, the runtime holds one of its own. `predict` takes eit
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from serve_app.config import Config, ModelConfig
+from serve_app.config import ModelConfig, TransformersOptions
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-from serve_app.runtimes.base import declared, need, options_of
+from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
@@ -24,28 +23,11 @@ _CPU_TOKENS = 256
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
-class TransformersOptions(Config):
-    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length.
-
-    `maxBatchTokens` bounds what one forward pass takes, padding included: a batch is sorted by
-    length and cut there. 0 means 256 on a CPU, where more falls out of its caches, and no bound on a
-    GPU. On a CPU the parts of a batch run beside each other, one thread each: `threads` that share
-    one pass wait for each other at every step.
-    """
-
-    task: Literal["embedding", "text-classification"]
-    max_length: int = Field(default=0, ge=0)
-    normalize: bool = True
-    max_batch_tokens: int = Field(default=0, ge=0)
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    threads: int = Field(default=0, ge=0)
-
-
 class TextEncoder:
     """Texts to padded token arrays, INT64 [texts, longest]."""
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
-        options = options_of(config, TransformersOptions)
+        options = TransformersOptions.model_validate(config.options)
         library = need("transformers", "transformers")
         library.utils.logging.disable_progress_bar()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -93,7 +75,7 @@ class TransformersRuntime:
 
     def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
         self._config = config
-        self._options = options_of(config, TransformersOptions)
+        self._options = TransformersOptions.model_validate(config.options)
         self._folder = folder
         self._gpu = gpu
         self._encoder: TextEncoder | None = None
