@@ -18,6 +18,7 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
 from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.loading import LOADING
 
 
 class TorchRuntime:
@@ -50,7 +51,7 @@ class TorchRuntime:
                     program = move_to_device_pass(program, self._device)
                 self._module = program.module()
             else:
-                with warnings.catch_warnings():
+                with LOADING, warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
                     self._module = torch.jit.load(str(path), map_location=self._device).eval()
         except (RuntimeError, ValueError, KeyError, AssertionError, OSError) as error:

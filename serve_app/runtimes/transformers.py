@@ -7,6 +7,7 @@ deployment; placed inline, the runtime holds one of its own. `predict` takes eit
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
@@ -70,6 +72,21 @@ def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
         start += count
 
 
+def _single_threads(torch: Any, count: int) -> ThreadPoolExecutor:
+    """Threads that compute on one core each.
+
+    The number that a thread of PyTorch's is given is its own, and that of every thread to come: so
+    all begin here, and the number is put back.
+    """
+    workers = ThreadPoolExecutor(count, "transformers", torch.set_num_threads, (1,))
+    here = Barrier(count + 1)
+    for _ in range(count):
+        workers.submit(here.wait)
+    here.wait()
+    torch.set_num_threads(count)
+    return workers
+
+
 class TransformersRuntime:
     """One network on one device."""
 
@@ -95,21 +112,22 @@ class TransformersRuntime:
         embedding = self._options.task == "embedding"
         auto = library.AutoModel if embedding else library.AutoModelForSequenceClassification
         try:
-            self._network = auto.from_pretrained(
-                str(self._folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, self._options.dtype),
-            )
+            with LOADING:
+                self._network = auto.from_pretrained(
+                    str(self._folder),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    use_safetensors=True,
+                    dtype=getattr(torch, self._options.dtype),
+                )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         self._network = self._network.to(self._device).eval()
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
-        threads = 1 if self._gpu else torch.get_num_threads()
-        if threads > 1:  # the setting is each thread's own
-            self._workers = ThreadPoolExecutor(threads, "transformers", torch.set_num_threads, (1,))
-        self._threads = threads
+        with LOADING:
+            self._threads = 1 if self._gpu else torch.get_num_threads()
+            if self._threads > 1:
+                self._workers = _single_threads(torch, self._threads)
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, loaded on first use: a remote replica never needs it."""
