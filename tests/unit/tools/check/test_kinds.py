@@ -285,7 +285,7 @@ def test_the_command_of_a_user() -> None:
     command = [
         sys.executable,
         "-m",
-        "serve_app.tools.cli",
+        "serve_app",
         "check",
         "rayservice.yaml",
         "configs/k8s/overlays/dev",
