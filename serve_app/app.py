@@ -1,7 +1,8 @@
 """The composition root: what the `import_path`s of a Serve config name.
 
 `build_router` makes the one application with a route; `build_model` makes a model's application,
-without one (`route_prefix: null`), whose name is the model's name.
+without one (`route_prefix: null`), whose name is the model's name. `add_inference_service` is for
+`grpc_servicer_functions`, `middlewares` for RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH.
 """
 
 from typing import Any
@@ -9,54 +10,27 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
-from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
-from serve_app.ingress.fast_path import register, register_engine, register_model
-from serve_app.ingress.grpc import GrpcServicer
-from serve_app.ingress.rest import RestApp
+from serve_app.ingress.fast_path import middlewares
+from serve_app.ingress.grpc import add_inference_service
 from serve_app.releases.applications import REPLICA, TOKENIZER
 from serve_app.runtimes.base import need
 
+__all__ = ["add_inference_service", "build_model", "build_router", "middlewares"]
+
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
-
-
-class Ingress(GrpcServicer, Router):
-    """The Router with its two protocol edges."""
-
-    def __serve_build_asgi_app__(self) -> RestApp:
-        app = RestApp(self.plane, lambda: self.limits)
-        register(app, self)
-        return app
-
-
-class DirectReplica(ModelReplica):
-    """The ModelReplica, with the short way to it."""
-
-    async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # as its base's
-        await super().__init__(config)  # type: ignore[misc]
-        register_model(self)
-
-
-class DirectTokenizer(Tokenizer):
-    """The Tokenizer, likewise."""
-
-    async def __init__(  # type: ignore[misc]  # as its base's
-        self, config: dict[str, Any], replica: DeploymentHandle[Any]
-    ) -> None:
-        await super().__init__(config, replica)  # type: ignore[misc]
-        register_model(self)
 
 
 def build_router(args: dict[str, Any]) -> Application:
     """The application `tandem`. `args`: serve_app.config.RouterArgs."""
     config = parse(RouterArgs, args, "args")
     deployment = serve.deployment(
-        serve.ingress(None)(Ingress),
+        serve.ingress(None)(Router),
         name="Router",
         user_config=NOTHING,
         max_ongoing_requests=config.max_ongoing_requests,
@@ -72,7 +46,7 @@ def build_model(args: dict[str, Any]) -> Application:
     # As written, not as parsed: the actor parses it again, and only plain data crosses.
     resources = config.resources
     replica = serve.deployment(
-        DirectReplica,
+        ModelReplica,
         name=REPLICA,
         user_config=NOTHING,
         max_ongoing_requests=config.in_flight,
@@ -85,7 +59,7 @@ def build_model(args: dict[str, Any]) -> Application:
     if not tokenizer.replicas:
         return replica
     return serve.deployment(
-        DirectTokenizer,
+        Tokenizer,
         name=TOKENIZER,
         num_replicas=tokenizer.replicas,
         max_ongoing_requests=256,
@@ -98,14 +72,7 @@ def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
     from serve_app.llm.application import build_llm
     from serve_app.llm.replica import EngineReplica
 
-    class DirectEngine(EngineReplica):
-        """The EngineReplica, with the short way to it."""
-
-        async def __init__(self, llm_config: Any, config: dict[str, Any]) -> None:  # type: ignore[misc]
-            await super().__init__(llm_config, config)  # type: ignore[misc]
-            register_engine(self)
-
-    return build_llm(config, args, _scale(config), DirectEngine)
+    return build_llm(config, args, _scale(config), EngineReplica)
 
 
 def _scale(config: RemoteModel) -> dict[str, Any]:

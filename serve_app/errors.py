@@ -2,15 +2,17 @@
 
 `ingress/status.py` maps each kind to an HTTP status and a gRPC code, once.
 Messages are written for the caller: they name the field, what was expected and what came.
+A class of one's own below a kind is treated as that kind everywhere (`kind_of`).
 """
 
 
 class TandemError(Exception):
     """Base of all kinds. `str(error)` is safe to show to a client."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    @property
+    def message(self) -> str:
+        """The same, also of a class below that has a constructor of its own."""
+        return str(self)
 
 
 class InvalidArgument(TandemError):
@@ -59,3 +61,22 @@ class ModelFailed(TandemError):
 
 class ConfigError(TandemError):
     """The configuration contradicts itself or names something that doesn't exist."""
+
+
+KINDS: dict[str, type[TandemError]] = {
+    kind.__name__: kind
+    for kind in (
+        InvalidArgument, UnknownModel, NotFound, MethodNotAllowed, TooLarge, Unsupported, Unavailable,
+        Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
+    )
+}  # fmt: skip
+
+
+def plain(error: TandemError) -> TandemError:
+    """The error as its kind: a user's own class may not exist, or not unpickle, in another process."""
+    return error if KINDS.get(type(error).__name__) is type(error) else kind_of(error)(str(error))
+
+
+def kind_of(error: TandemError) -> type[TandemError]:
+    """The kind of an error, the nearest above its class; of the base alone, ModelFailed."""
+    return next((one for one in type(error).__mro__ if KINDS.get(one.__name__) is one), ModelFailed)

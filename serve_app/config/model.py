@@ -16,6 +16,17 @@ ModelFormat = Literal["torch", "onnx", "transformers", "python", "vllm"]
 
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VERSION = re.compile(r"[1-9][0-9]{0,18}")
+
+
+def servable(name: str | None) -> str | None:
+    """`name`, if a model can have it; ValueError says what it may hold."""
+    if name is not None and not _NAME.fullmatch(name):
+        raise ValueError(
+            f"'{name}' must start with a letter or digit and hold only letters, digits, "
+            "'.', '_' and '-' (at most 128)"
+        )
+    return name
 
 
 class TensorConfig(Config):
@@ -64,12 +75,17 @@ class ModelConfig(Config):
     @field_validator("name")
     @classmethod
     def _servable_name(cls, name: str | None) -> str | None:
-        if name is not None and not _NAME.fullmatch(name):
-            raise ValueError(
-                f"'{name}' must start with a letter or digit and hold only letters, digits, "
-                "'.', '_' and '-' (at most 128)"
-            )
-        return name
+        return servable(name)
+
+    @field_validator("versions")
+    @classmethod
+    def _numbers(cls, versions: Any) -> Any:
+        for one in versions if isinstance(versions, list) else ():
+            if not _VERSION.fullmatch(one):
+                raise ValueError(f"a version is a positive integer, not '{one}'")
+        if isinstance(versions, list) and len(set(versions)) != len(versions):
+            raise ValueError(f"a version is listed twice: {', '.join(versions)}")
+        return versions
 
     @field_validator("options")
     @classmethod
@@ -89,6 +105,8 @@ class ModelConfig(Config):
             raise ValueError(f"modelFormat {self.model_format} needs storageUri")
         if self.model_format == "torch" and not (self.inputs and self.outputs):
             raise ValueError("modelFormat torch needs inputs and outputs: the file doesn't name them")
+        if not self.storage_uri and isinstance(self.versions, list) and len(self.versions) != 1:
+            raise ValueError("versions: without storageUri there is one, the class itself")
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.base import Config
-from serve_app.config.model import Batching, ModelConfig
+from serve_app.config.model import Batching, ModelConfig, servable
 from serve_app.errors import ConfigError
 
 
@@ -82,16 +82,23 @@ ENGINE_CONCURRENCY = 256
 class RemoteModel(ModelConfig):
     """A model with replicas of its own: the arguments of `serve_app.app:build_model`.
 
+    `model` is the one whose versions these are, the application's own name when nothing is said.
     `engine` holds vLLM's arguments by vLLM's names; the deployment holds them against its version.
     """
 
     placement: Literal["remote"] = "remote"
+    model: str | None = None
     engine: dict[str, Any] = {}
     llm: LlmConfig | None = None
     resources: Resources = Resources()
     replicas: int | None = None
     autoscaling: Autoscaling | None = None
     tokenizer: TokenizerConfig | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _servable_model(cls, model: str | None) -> str | None:
+        return servable(model)
 
     @field_validator("placement", mode="before")
     @classmethod
@@ -155,13 +162,16 @@ class RemoteModel(ModelConfig):
 
 
 def named(config: RemoteModel, application: str) -> RemoteModel:
-    """The configuration under its application's name; ConfigError when it claims another."""
+    """The configuration under its model's name: `model`, else the application's name.
+
+    ConfigError when `name` claims another application.
+    """
     if config.name not in (None, application):
         raise ConfigError(
-            f"name '{config.name}' differs from its application's name '{application}': "
-            "the application's name is the model's name"
+            f"name '{config.name}' differs from its application's name '{application}'; "
+            "`model` says of which model the versions are, when that isn't the application's name"
         )
-    return config.model_copy(update={"name": application})
+    return config.model_copy(update={"name": config.model or application})
 
 
 class ReplicaUserConfig(Config):

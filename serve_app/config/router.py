@@ -28,8 +28,12 @@ class Logging(Config):
 
 
 class RouterUserConfig(Config):
-    """`user_config` of the Router: all of it changes in place."""
+    """`user_config` of the Router: all of it changes in place.
 
+    `generation`: a number that whoever changes it counts up; each Router says which one it serves.
+    """
+
+    generation: int = Field(default=0, ge=0)
     models: list[InlineModel] = []
     routing: dict[str, Routing] = {}
     limits: Limits = Limits()

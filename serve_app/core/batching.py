@@ -71,10 +71,11 @@ class Batcher:
         in_flight: int = 1,
         observe: Observe | None = None,
         spare: int = 0,
+        uncancellable: bool = False,
     ) -> None:
-        self.execute = execute  # may be replaced; takes effect with the next batch
+        self._execute = execute
         # Whether an execution may go on although it is cancelled: then nobody waits in its task.
-        self.stubborn = False
+        self._uncancellable = uncancellable
         self._max_rows = max_batch_size
         self._max_wait = max_latency / 1000
         self._in_flight, self._spare = in_flight, spare
@@ -117,7 +118,7 @@ class Batcher:
     def _idle(self, rows: int) -> bool:
         """Whether a request of `rows` would be the next batch, now and alone."""
         if (
-            self.stubborn
+            self._uncancellable
             or self._lanes
             or self._closed
             or self._running >= max(1, self._in_flight - self._spare)
@@ -278,7 +279,7 @@ class Batcher:
         began: float,
     ) -> Arrays:
         """One execution, timed and told to `observe`."""
-        outputs = await self.execute(inputs, parameters)
+        outputs = await self._execute(inputs, parameters)
         spent = time.monotonic() - began
         self._usual_s += (spent - self._usual_s) / 8
         if self._observe is not None:

@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
+from serve_app.hop.batch_app import BatchApp
 from serve_app.internals.serve_context import application, has_gpu
+from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
@@ -34,6 +36,10 @@ class ModelReplica:
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch."""
         return await self._host.predict(version, inputs, parameters)
+
+    def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
+        """Batches before Serve wraps them."""
+        return BatchApp(serve, replica, self)
 
     def __del__(self) -> None:
         if hasattr(self, "_host"):

@@ -7,9 +7,13 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, named, parse
+from serve_app.core.paths import Paths
 from serve_app.errors import NotFound
-from serve_app.hop.remote import RemoteBackend
+from serve_app.hop.batch_app import BatchApp
+from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
+from serve_app.internals.serve_replica import ServeReplica
+from serve_app.observability.metrics import PathMetrics
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.storage import local_folder
@@ -24,7 +28,9 @@ class Tokenizer:
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
         self._config = named(parse(RemoteModel, config), application())
-        self._replica = RemoteBackend(self._config.name or "", replica)
+        paths = Paths()
+        self._metrics = PathMetrics(paths)
+        self._replica = RemoteApplication(self._config.name or "", replica, paths)
         self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
         self._encoders = await asyncio.to_thread(self._load)
 
@@ -45,3 +51,7 @@ class Tokenizer:
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(self._pool, encoder.encode, inputs[TEXT])
         return await self._replica.predict(version, tokens, parameters)
+
+    def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
+        """Batches before Serve wraps them."""
+        return BatchApp(serve, replica, self)

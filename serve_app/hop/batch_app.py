@@ -1,8 +1,4 @@
-"""The short way's other end: a remote model's replica answers batches in its own HTTP server.
-
-As `serve_app.ingress.fast_path` does for the Router: before Serve wraps the request, but counted and
-limited where Serve counts and limits, so that scaling, draining and `max_ongoing_requests` hold.
-"""
+"""A remote model's replica answers batches in its own HTTP server, before Serve wraps the request."""
 
 from typing import Any, Protocol
 
@@ -10,8 +6,9 @@ from serve_app.core.deadlines import Departures
 from serve_app.errors import TandemError
 from serve_app.hop import frames
 from serve_app.hop.calls import ANSWERED, FAILED, PATH
-from serve_app.hop.fast_path import LEFT, ShortWay
+from serve_app.hop.served import LEFT, Served
 from serve_app.http.asgi import Disconnected, Receive, Scope, Send, collect, respond, watched
+from serve_app.internals.serve_replica import ServeReplica
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.protocol.wire import Buffer
 
@@ -26,13 +23,11 @@ class Model(Protocol):
         ...
 
 
-class PredictApp(ShortWay):
+class BatchApp(Served):
     """Takes one path, and no other."""
 
-    name = "predict"
-
-    def __init__(self, app: Any, model: Model) -> None:
-        super().__init__(app)
+    def __init__(self, serve: Any, replica: ServeReplica, model: Model) -> None:
+        super().__init__(serve, replica, "predict")
         self._model = model
         self._predict = watched(self._run, Departures())
 

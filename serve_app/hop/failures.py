@@ -3,7 +3,7 @@
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable
+from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable, kind_of
 
 
 def translated(model: str, error: Exception) -> TandemError:
@@ -16,7 +16,7 @@ def translated(model: str, error: Exception) -> TandemError:
         return Unavailable(f"a replica of model '{model}' died: {_first_line(error)}")
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, TandemError):
-        return type(cause)(str(cause))
+        return kind_of(cause)(str(cause))
     return ModelFailed(f"model '{model}' failed: {type(cause).__name__}: {_first_line(cause)}")
 
 

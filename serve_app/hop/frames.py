@@ -8,7 +8,7 @@ import json
 import struct
 from typing import Any
 
-from serve_app.errors import InvalidArgument, ModelFailed, TandemError
+from serve_app.errors import KINDS, InvalidArgument, ModelFailed, TandemError, kind_of
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import v2_datatype
 from serve_app.protocol.tensors import Arrays
@@ -16,7 +16,6 @@ from serve_app.protocol.wire import Buffer
 
 _SIZE = struct.Struct("<Q")
 _PADDING = bytes(8)
-_KINDS = {kind.__name__: kind for kind in TandemError.__subclasses__()}
 
 
 def pack(about: dict[str, Any], arrays: Arrays) -> list[Buffer]:
@@ -54,10 +53,10 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
 
 def pack_error(error: TandemError) -> list[Buffer]:
     """An error, in the place of outputs."""
-    return pack({"kind": type(error).__name__, "message": str(error)}, {})
+    return pack({"kind": kind_of(error).__name__, "message": str(error)}, {})
 
 
 def unpack_error(data: bytes) -> TandemError:
     """What `pack_error` was given."""
     about, _ = unpack(data)
-    return _KINDS.get(about["kind"], ModelFailed)(about["message"])
+    return KINDS.get(about["kind"], ModelFailed)(about["message"])

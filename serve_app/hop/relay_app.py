@@ -1,15 +1,15 @@
-"""The short way's other end in an LLM's replica: requests straight to vLLM's own application.
+"""An LLM's replica hands requests straight to vLLM's own application.
 
 What comes out of it goes to the Router as it is, and from there to the client.
 """
 
 from typing import Any, Protocol
 
-from ray.serve.context import _set_request_context
-
-from serve_app.hop.fast_path import LEFT, ShortWay
+from serve_app.hop.served import LEFT, Served
 from serve_app.hop.streams import ADAPTER, PREFIX
 from serve_app.http.asgi import Message, Receive, Scope, Send
+from serve_app.internals.serve_context import set_multiplexed_model
+from serve_app.internals.serve_replica import ServeReplica
 
 
 class Engine(Protocol):
@@ -22,13 +22,11 @@ class Engine(Protocol):
         ...
 
 
-class EngineApp(ShortWay):
+class RelayApp(Served):
     """Takes the paths below PREFIX, no other."""
 
-    name = "engine"
-
-    def __init__(self, app: Any, engine: Engine) -> None:
-        super().__init__(app)
+    def __init__(self, serve: Any, replica: ServeReplica, engine: Engine) -> None:
+        super().__init__(serve, replica, "engine")
         self._engine = engine
 
     def takes(self, path: str) -> bool:
@@ -50,7 +48,7 @@ class EngineApp(ShortWay):
 
         adapter = next((value for name, value in scope["headers"] if name == ADAPTER), b"")
         if adapter:  # what Ray's middleware in the application looks at
-            _set_request_context(multiplexed_model_id=adapter.decode())
+            set_multiplexed_model(adapter.decode())
         path = scope["path"].removeprefix(PREFIX)
         await self._engine.app({**scope, "path": path, "raw_path": path.encode()}, receive, noted)
         return status

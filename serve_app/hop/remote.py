@@ -1,26 +1,33 @@
-"""Where batches run: in this process, or behind a Serve handle."""
+"""A model application behind a Serve handle, as the target of its versions."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.core.paths import Paths
+from serve_app.core.target import Target
 from serve_app.hop import frames
-from serve_app.hop.calls import FAILED, DirectCalls
+from serve_app.hop.calls import FAILED, Calls
 from serve_app.hop.failures import translated
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 
 
-class RemoteBackend:
-    """A model application, called through the handle of its ingress deployment."""
+class RemoteApplication:
+    """Called through the handle of its ingress deployment, or straight in its replicas."""
 
-    def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
-        self._name = name
+    def __init__(self, name: str, handle: DeploymentHandle[Any], paths: Paths) -> None:
+        self._name, self._paths = name, paths
         self._handle = handle
-        self._direct = DirectCalls(handle)
+        self._calls = Calls(handle)
         self._by_handle = 0
+
+    def targets(self, versions: Iterable[str]) -> dict[str, Target]:
+        """Its versions as the data plane takes them."""
+        return {version: Target(predicts=RemoteVersion(self, version)) for version in versions}
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch, one hop; sent once more when its replica died (inference has no effects)."""
@@ -37,21 +44,23 @@ class RemoteBackend:
 
     async def _predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self._by_handle else self._direct.choose()
+        replica = None if self._by_handle else self._calls.choose()
         if replica is None:
             return await self._predict_by_handle(version, inputs, parameters)
         for array in inputs.values():
             array.flags.writeable = False  # a batch: nobody changes it any more
         about = {"version": version, "parameters": parameters}
-        answer = await self._direct.ask(replica, frames.pack(about, inputs))
+        answer = await self._calls.ask(replica, frames.pack(about, inputs))
         if answer is None:
             return await self._predict_by_handle(version, inputs, parameters)
+        self._paths.fast("batches")
         status, body = answer
         if status == FAILED:
             raise frames.unpack_error(body)
         return frames.unpack(body)[1]
 
     async def _predict_by_handle(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+        self._paths.serve("batches")
         self._by_handle += 1
         try:
             return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
@@ -73,3 +82,16 @@ class RemoteBackend:
             raise
         except Exception as error:
             raise translated(self._name, error) from None
+
+
+class RemoteVersion:
+    """One version of an application."""
+
+    __slots__ = ("_application", "_version")
+
+    def __init__(self, application: RemoteApplication, version: str) -> None:
+        self._application, self._version = application, version
+
+    async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """One batch. Raises TandemError only."""
+        return await self._application.predict(self._version, inputs, parameters)

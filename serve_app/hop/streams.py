@@ -1,10 +1,11 @@
-"""The short way to an engine: a request to a replica's HTTP server, its answer piece by piece."""
+"""Requests straight to the HTTP server of an engine's replica, answered piece by piece."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from serve_app.hop.calls import FULL, Connection, DirectCalls, Replica
+from serve_app.hop.calls import FULL, Calls, Replica
+from serve_app.hop.connection import Connection
 from serve_app.protocol.wire import Buffer
 
 PREFIX = "/-/engine"
@@ -20,7 +21,7 @@ class StreamConnection(Connection):
         self._pieces: list[bytes] = []
         self._kind = b""
         self._waiting = 0
-        self._over = self._lost = False
+        self._ended = self._lost = False
         self._news = asyncio.Event()
 
     async def stream(self, parts: list[Buffer]) -> AsyncGenerator[Any, None]:
@@ -31,7 +32,7 @@ class StreamConnection(Connection):
         """
         if not self.open:
             raise ConnectionError("the replica closed the connection")
-        self._over, self._kind, self._pieces = False, b"", []
+        self._ended, self._kind, self._pieces = False, b"", []
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.writelines(parts)
         try:
@@ -43,7 +44,7 @@ class StreamConnection(Connection):
                         self._transport.resume_reading()
                     self._waiting = 0
                     yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-                elif self._over:
+                elif self._ended:
                     return
                 elif self._lost:
                     raise ConnectionError("the replica closed the connection")
@@ -51,21 +52,18 @@ class StreamConnection(Connection):
                     self._news.clear()
                     await self._news.wait()
         finally:
-            if not self._over:
+            if not self._ended:
                 self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser's."""
         if name.lower() == b"content-type":
             self._kind = value
 
     def on_headers_complete(self) -> None:
-        """The parser's."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_result((self._parser.get_status_code(), self._kind))  # type: ignore[arg-type]
 
     def on_body(self, data: bytes) -> None:
-        """The parser's."""
         self._pieces.append(data)
         was, self._waiting = self._waiting, self._waiting + len(data)
         if was <= _MOST_WAITING < self._waiting:
@@ -73,18 +71,16 @@ class StreamConnection(Connection):
         self._news.set()
 
     def on_message_complete(self) -> None:
-        """The parser's."""
-        self._over = True
+        self._ended = True
         self._news.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """asyncio's."""
         self._lost = True
         self._news.set()
         super().connection_lost(error)
 
 
-class StreamCalls(DirectCalls):
+class StreamCalls(Calls):
     """Requests to the least busy engine behind a handle."""
 
     def __init__(self, handle: Any) -> None:
@@ -94,28 +90,22 @@ class StreamCalls(DirectCalls):
         self, replica: Replica, path: str, body: bytes, adapter: str = ""
     ) -> AsyncGenerator[Any, None]:
         """As StreamConnection.stream; nothing at all when the handle has to be taken."""
-        name, metrics = replica.running.replica_id, self._router._metrics_manager
-        metrics.inc_num_running_requests_for_replica(name)
-        replica.busy += 1
-        try:
+        with self.in_hand(replica):
             if (connection := await replica.connected()) is None:
                 return
             assert isinstance(connection, StreamConnection)
-            head = self._head(PREFIX + path, [body])[:-2] + b"content-type: application/json\r\n"
+            more = b"content-type: application/json\r\n"
             if adapter:
-                head += b"%b: %b\r\n" % (ADAPTER, adapter.encode())
-            answer = connection.stream([head, b"\r\n", body])
+                more += b"%b: %b\r\n" % (ADAPTER, adapter.encode())
+            answer = connection.stream([self.head(PREFIX + path, [body], more), body])
             try:
                 first = await anext(answer)
                 if first[0] == FULL:
                     return
-                metrics.inc_num_total_requests("")
+                self.answered()
                 yield first
                 async for piece in answer:
                     yield piece
             finally:
                 await answer.aclose()
             replica.idle.append(connection)
-        finally:
-            replica.busy -= 1
-            metrics.dec_num_running_requests_for_replica(name)

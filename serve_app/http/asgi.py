@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from serve_app.config import Limits
+from serve_app.core.call import Call
+from serve_app.core.call import Headers as CallHeaders
 from serve_app.core.deadlines import Departures
 from serve_app.errors import InvalidArgument, TooLarge
 from serve_app.internals.uvicorn_cork import corked
+from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +26,11 @@ JSON = (b"content-type", b"application/json")
 OCTETS = (b"content-type", b"application/octet-stream")
 CODINGS = (b"gzip", b"deflate")
 _OFF_LOOP = 2**16  # from this size on, (de)compression leaves the event loop
+
+
+def call_of(scope: Scope, request: InferRequest) -> Call:
+    """A request that came over HTTP, with its headers."""
+    return Call(request, CallHeaders(scope["headers"]), "http")
 
 
 class Disconnected(Exception):

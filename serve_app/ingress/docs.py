@@ -11,7 +11,8 @@ from swagger_ui_bundle import swagger_ui_path
 
 from serve_app import __version__
 from serve_app.core.dataplane import DataPlane
-from serve_app.core.model import Model
+from serve_app.core.directory import Model
+from serve_app.errors import Unavailable
 from serve_app.protocol.metadata import example_inputs
 
 _ANY_INPUT = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
@@ -54,7 +55,7 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
         "/v2/models/stats": {"get": _operation("Server", "Counters of every model version")},
         "/v2/repository/index": {"post": _operation("Server", "Every model version and its state")},
     }
-    for name, model in plane.models.items():
+    for name, model in plane.directory.models.items():
         base = f"/v2/models/{name}"
         paths[base] = {"get": _operation(name, "Inputs, outputs, versions")}
         paths[f"{base}/ready"] = {"get": _operation(name, "Can it answer?")}
@@ -76,11 +77,9 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
 
 
 def _example(model: Model, version: str = "") -> dict[str, Any]:
-    if not model.versions:
-        return {"inputs": _ANY_INPUT}
     try:
-        specs = model.versions[model.resolve(version)].inputs
-    except KeyError:
+        specs = model.pick(version).signature.inputs
+    except Unavailable:
         specs = []
     return {"inputs": example_inputs(specs) or _ANY_INPUT}
 

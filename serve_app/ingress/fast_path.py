@@ -1,4 +1,4 @@
-"""The short way to the Router: V2 answered in the servers that Serve runs in its replica.
+"""The fast path to the Router: V2 answered in the servers that Serve runs in its replica.
 
 In high-throughput mode Serve starts an HTTP and a gRPC server inside the ingress replica, and wraps
 every request in a task or two, contexts, a semaphore and identifiers before user code sees it. Both
@@ -9,22 +9,20 @@ draining and Serve's metrics depend on it. Everything else takes Serve's way: ot
 processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
-from ray.serve._private.common import RequestProtocol
-from ray.serve._private.tracing_utils import is_tracing_enabled
 from starlette.middleware import Middleware
 
+from serve_app.core.call import Headers
 from serve_app.core.deadlines import Departures
-from serve_app.hop.batch_app import Model, PredictApp
-from serve_app.hop.relay_app import Engine, EngineApp
+from serve_app.core.paths import Paths
 from serve_app.http.asgi import Receive, Scope, Send, watched
 from serve_app.ingress import grpc_http1
-from serve_app.internals.serve_replica import Counter
+from serve_app.internals.serve_replica import GRPC, HTTP, Counter, ServeReplica
+from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
@@ -32,80 +30,84 @@ _PATHS = ("/v2", "/v1", "/openai")
 FULL = "the Router has max_ongoing_requests in flight; try again later"
 
 
-class Local:
-    """The Router of this process: its ASGI application, its servicer and its event loop."""
+@runtime_checkable
+class HasFastPath(Protocol):
+    """A deployment that can answer before Serve wraps a request."""
 
-    def __init__(self, app: Any, servicer: Any) -> None:
-        self.app, self.servicer = app, servicer
-        self.loop = asyncio.get_running_loop()
-
-
-_local: Local | None = None
-_model: Model | None = None  # this process's, where it is a model's replica
-_engine: Engine | None = None  # and where it is an LLM's
+    def fast_path(self, serve: Any, replica: ServeReplica) -> Any:
+        """An ASGI application around Serve's own; any error, and requests take Serve's way."""
+        ...
 
 
-def register(app: Any, servicer: Any) -> None:
-    """Called by the Router's replica once it is ready, before Serve starts its servers."""
-    global _local  # noqa: PLW0603 - one Router per process, and Serve builds what has to find it
-    _local = Local(app, servicer)
+@runtime_checkable
+class Answers(Protocol):
+    """A Router: its two edges."""
 
-
-def register_model(model: Model) -> None:
-    """The same for a model's replica."""
-    global _model  # noqa: PLW0603 - as above
-    _model = model
-
-
-def register_engine(engine: Engine) -> None:
-    """The same for an LLM's replica."""
-    global _engine  # noqa: PLW0603 - as above
-    _engine = engine
+    rest: Any
+    servicer: Any
+    paths: Paths
 
 
 def middlewares() -> list[Middleware]:
     """What `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names."""
-    if _engine is not None:
-        return [Middleware(EngineApp, engine=_engine)]
-    if _model is not None:
-        return [Middleware(PredictApp, model=_model)]
-    return [Middleware(DirectApp)]
+    return [Middleware(fast_path)]
 
 
-def _open(replica: Any) -> None:
-    if is_tracing_enabled() or replica._route_prefix != "/":
-        raise RuntimeError("tracing is on, or the Router isn't at /")
+def fast_path(serve: Any) -> Any:
+    """Serve's ASGI application `serve`, with what the deployment in this process has before it."""
+    try:
+        replica = ServeReplica.around(serve)
+        if replica is not None and isinstance(replica.deployment, HasFastPath):
+            return replica.deployment.fast_path(serve, replica)
+    except Exception as error:
+        log.warning("HTTP requests take Serve's way: %s", error)
+    return NoRouter(serve)
 
 
-class DirectApp:
-    """Around Serve's ASGI application, in proxies and replicas alike."""
+class NoRouter:
+    """In proxies, where calls end up while HAProxy knows no Router."""
 
-    def __init__(self, app: Any) -> None:
-        self._serve = app
-        self._router: Local | None = None
+    def __init__(self, serve: Any) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
+            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
+        else:
+            await self._serve(scope, receive, send)
+
+
+class RouterApp:
+    """In a Router's replica, around Serve's ASGI application."""
+
+    def __init__(self, serve: Any, replica: ServeReplica, router: Answers) -> None:
+        self._serve, self._rest, self._paths = serve, router.rest, router.paths
+        self._limits = router.servicer.limits
+        infer_parts = router.servicer.infer_parts
+
+        async def infer(message: tuple[Buffer, Headers]) -> list[Buffer]:
+            found: list[Buffer] = await infer_parts(*message)
+            return found
+
+        self._infer = watched(infer, Departures())
         self._counter: Counter | None = None  # without it, HTTP takes Serve's way
         self._grpc_counter: Counter | None = None
         try:
-            if _local is not None and _local.loop is asyncio.get_running_loop():
-                self._router = _local
-                self._infer = watched(_local.servicer.infer_parts, Departures())
-                # Serve's own middleware, around a method of the replica.
-                replica = app._app.__self__
-                self._grpc_counter = Counter(replica, "/", RequestProtocol.GRPC)
-                _open(replica)
-                self._counter = Counter(replica, "/", RequestProtocol.HTTP)
+            self._grpc_counter = replica.counter("/", GRPC)
+            replica.check_open()
+            self._counter = replica.counter("/", HTTP)
         except Exception as error:
             log.warning("HTTP requests take Serve's way: %s", error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
-        router, counter = self._router, self._counter
+        counter = self._counter
         if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
             await self._grpc(scope, receive, send)
             return
         if (
-            router is None
-            or counter is None
+            counter is None
             or scope["type"] != "http"
             or not scope["path"].startswith(_PATHS)
             or counter.full()
@@ -113,25 +115,24 @@ class DirectApp:
             await self._serve(scope, receive, send)
             return
         counter.enter()
+        self._paths.fast("http")
         status = 499  # what Serve counts for a client that left
         try:
-            status = await router.app(scope, receive, send)
+            status = await self._rest.answer(scope, receive, send)
         finally:
             counter.leave(scope["method"], str(status), status >= 400)
 
     async def _grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._router is None:
-            # A proxy, where calls end up while HAProxy knows no Router.
-            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
-            return
-        limit = self._router.servicer.limits.max_body_bytes
+        limit = self._limits().max_body_bytes
         if (counter := self._grpc_counter) is None:
+            self._paths.fast("grpc")
             await grpc_http1.answer(scope, receive, send, self._infer, limit)
             return
         if counter.full():
             await grpc_http1.refuse(send, grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
             return
         counter.enter()
+        self._paths.fast("grpc")
         status = "CANCELLED"
         try:
             status = await grpc_http1.answer(scope, receive, send, self._infer, limit)
@@ -139,29 +140,29 @@ class DirectApp:
             counter.leave(grpc_http1.PATH, status, status != "OK")
 
 
-def direct_servicer(server: Any, service: str) -> Any:
+def fast_servicer(server: Any, service: str) -> "FastServicer | None":
     """The servicer whose methods `server` may call by itself, or None where Serve has to route."""
     try:
-        if _local is not None and _local.loop is asyncio.get_running_loop():
-            replica = server.service_handler_factory.__self__
-            _open(replica)
-            counter = Counter(replica, "/", RequestProtocol.GRPC)
+        replica = ServeReplica.behind(server)
+        if replica is not None and isinstance(router := replica.deployment, Answers):
+            replica.check_open()
+            counter = replica.counter("/", GRPC)
             server.add_passthrough_service(service)
-            return DirectServicer(_local.servicer, counter)
+            return FastServicer(router.servicer, counter, router.paths)
     except Exception as error:
         log.warning("gRPC requests take Serve's way: %s", error)
     return None
 
 
-class DirectServicer:
+class FastServicer:
     """The RPCs of a servicer, counted, with bytes for answers."""
 
-    def __init__(self, servicer: Any, counter: Counter) -> None:
-        self._servicer, self._counter = servicer, counter
+    def __init__(self, servicer: Any, counter: Counter, paths: Paths) -> None:
+        self._servicer, self._counter, self._paths = servicer, counter, paths
 
     def handler(self, service: str, name: str, streaming: bool) -> Callable[..., Any]:
         """The method `name` as grpc.aio calls it."""
-        method, counter = getattr(self._servicer, name), self._counter
+        method, counter, paths = getattr(self._servicer, name), self._counter, self._paths
         path = f"/{service}/{name}"
 
         async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
@@ -170,6 +171,7 @@ class DirectServicer:
                 context.set_details(FULL)
                 return b""
             counter.enter()
+            paths.fast("grpc")
             status = "CANCELLED"
             try:
                 answer = await method(request, context)
@@ -180,9 +182,10 @@ class DirectServicer:
 
         async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             counter.enter()
+            paths.fast("grpc")
             status = "CANCELLED"
             try:
-                async for answer in method(request):
+                async for answer in method(request, context):
                     yield answer.data
                 status = "OK"
             finally:

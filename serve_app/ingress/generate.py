@@ -8,11 +8,12 @@ import numpy as np
 import orjson
 
 from serve_app.config import Limits
+from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.errors import InvalidArgument, TandemError
-from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
-from serve_app.ingress.status import HTTP
+from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
+from serve_app.ingress.status import http_status
 from serve_app.protocol import elements
 from serve_app.protocol.generation import INPUTS, STREAM, TEXT
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor
@@ -38,23 +39,23 @@ class GenerateApp:
             body = await read_body(receive, headers, self.limits())
             request, stream = decode(body, name, version or "")
         except TandemError as error:
-            self.plane.refused(name, version or "", error)
+            self.plane.refused(call_of(scope, InferRequest(name, version or "", "", [])), error)
             raise
         if verb == "generate_stream":
-            return await self._stream_watched((request, send), receive)
+            return await self._stream_watched((call_of(scope, request), send), receive)
         if stream:
             raise InvalidArgument(
                 f"stream: generate answers at once: POST to /v2/models/{name}/generate_stream"
             )
-        response = await self._infer_watched(request, receive)
+        response = await self._infer_watched(call_of(scope, request), receive)
         await respond(send, 200, [_encode(response)], [JSON])
         return 200
 
-    async def _stream(self, call: tuple[InferRequest, Send]) -> int:
-        request, send = call
+    async def _stream(self, asked: tuple[Call, Send]) -> int:
+        call, send = asked
         begun = False
         try:
-            async with aclosing(self.plane.stream(request)) as responses:
+            async with aclosing(self.plane.stream(call)) as responses:
                 async for response in responses:
                     if not begun:
                         begun = True
@@ -66,7 +67,7 @@ class GenerateApp:
                 raise
             event = b"data: " + orjson.dumps({"error": error.message}) + b"\n\n"
             await send({"type": "http.response.body", "body": event})
-            return HTTP[type(error)]
+            return http_status(error)
         await send({"type": "http.response.body", "body": b""})
         return 200
 

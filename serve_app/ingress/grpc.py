@@ -13,11 +13,13 @@ from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection
 
 from serve_app.config import Limits
+from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
+from serve_app.core.paths import Paths
 from serve_app.errors import TandemError, TooLarge
-from serve_app.ingress.fast_path import direct_servicer
+from serve_app.ingress.fast_path import fast_servicer
 from serve_app.ingress.grpc_stream import generated
-from serve_app.ingress.status import GRPC
+from serve_app.ingress.status import grpc_code
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.tensors import InferRequest
@@ -51,17 +53,17 @@ def add_inference_service(servicer: Any, server: Any) -> None:
     ours stays out of. Configs therefore say `enable_reflection: false`.
     """
     handlers = {}
-    direct = direct_servicer(server, SERVICE.full_name)
+    fast = fast_servicer(server, SERVICE.full_name)
     for method in SERVICE.methods:
         kind = (
             grpc.stream_stream_rpc_method_handler
             if method.client_streaming
             else grpc.unary_unary_rpc_method_handler
         )
-        if direct is None:
+        if fast is None:
             answer = getattr(servicer, method.name)  # Serve puts its own in this place
         else:
-            answer = direct.handler(SERVICE.full_name, method.name, method.client_streaming)
+            answer = fast.handler(SERVICE.full_name, method.name, method.client_streaming)
         handlers[method.name] = kind(answer, None, None)
     generic = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
     server.add_generic_rpc_handlers((generic,))
@@ -72,11 +74,11 @@ def add_inference_service(servicer: Any, server: Any) -> None:
     reflection.enable_server_reflection(names, server, pool=POOL)
 
 
-class GrpcServicer:
-    """The RPCs as methods, for the ingress deployment to inherit. It provides `plane`, `limits`."""
+class Servicer:
+    """The RPCs: bytes in, bytes out, by whichever way they came."""
 
-    plane: DataPlane
-    limits: Limits
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+        self.plane, self.limits = plane, limits
 
     async def ServerLive(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Always live: a dead process answers nothing."""
@@ -138,20 +140,23 @@ class GrpcServicer:
     async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Inference."""
         try:
-            return Raw(b"".join(await self.infer_parts(request)))
+            return Raw(b"".join(await self.infer_parts(request, metadata_of(grpc_context))))
         except TandemError as error:
             return _failed(error, grpc_context)
         except Exception as error:
             return _broken(error, grpc_context)
 
-    async def ModelStreamInfer(self, request: AsyncIterator[bytes]) -> AsyncIterator[Raw]:  # noqa: N802
+    async def ModelStreamInfer(  # noqa: N802
+        self, request: AsyncIterator[bytes], grpc_context: Any
+    ) -> AsyncIterator[Raw]:
         """Inference request by request, in order; an error answers in its place in the stream.
 
         An LLM answers a request with several responses, unless its input `stream` is false.
         """
+        headers = metadata_of(grpc_context)
         async for item in request:
             try:
-                async for answer in self._responses(item):
+                async for answer in self._responses(item, headers):
                     yield Raw(b"".join(joined(b"", _STREAMED, [answer])))
                 continue
             except TandemError as error:
@@ -161,34 +166,34 @@ class GrpcServicer:
                 parts = [_stream_error(_INTERNAL)]
             yield Raw(b"".join(parts))
 
-    async def _responses(self, data: bytes) -> AsyncIterator[bytes]:
-        if not self.plane.engines():
-            yield b"".join(await self.infer_parts(data))
+    async def _responses(self, data: bytes, headers: Headers) -> AsyncIterator[bytes]:
+        if not self.plane.directory.engines():
+            yield b"".join(await self.infer_parts(data, headers))
             return
-        request, typed = self._decoded(data)
+        call, typed = self._decoded(data, headers)
         try:
-            streams = self.plane.model(request.model).described.engine is not None
+            streams = self.plane.directory.model(call.request.model).engine is not None
         except TandemError:
             streams = False  # `infer` says why
-        async with contextlib.aclosing(generated(self.plane, request, streams)) as responses:
+        async with contextlib.aclosing(generated(self.plane, call, streams)) as responses:
             async for response, parameters in responses:
                 yield b"".join(grpc_codec.encode_response(response, typed)) + parameters
 
-    def _decoded(self, data: Buffer) -> tuple[InferRequest, bool]:
-        limit = self.limits.max_body_bytes
+    def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
+        limit = self.limits().max_body_bytes
         try:
             if len(data) > limit:
                 raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
-            self.plane.refused("", "", error)
+            self.plane.refused(Call(InferRequest("", "", "", []), headers, "grpc"), error)
             raise
-        return request, typed
+        return Call(request, headers, "grpc"), typed
 
-    async def infer_parts(self, data: Buffer) -> list[Buffer]:
+    async def infer_parts(self, data: Buffer, headers: Headers) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
-        request, typed = self._decoded(data)
-        return grpc_codec.encode_response(await self.plane.infer(request), typed)
+        call, typed = self._decoded(data, headers)
+        return grpc_codec.encode_response(await self.plane.infer(call), typed)
 
     def _answer(
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
@@ -201,15 +206,50 @@ class GrpcServicer:
             return _broken(error, context)
 
 
+class GrpcIngress:
+    """The RPCs as methods of the deployment, where Serve calls them. It provides `servicer`, `paths`."""
+
+    servicer: Servicer
+    paths: Paths
+
+
+def _by_serve(name: str, streaming: bool) -> Callable[..., Any]:
+    """A method that Serve finds by its name, and gives a context for the name of its parameter."""
+
+    async def unary(self: GrpcIngress, request: bytes, grpc_context: Any) -> Raw:
+        self.paths.serve("grpc")
+        answer: Raw = await getattr(self.servicer, name)(request, grpc_context)
+        return answer
+
+    async def stream(
+        self: GrpcIngress, request: AsyncIterator[bytes], grpc_context: Any
+    ) -> AsyncIterator[Raw]:
+        self.paths.serve("grpc")
+        async with contextlib.aclosing(getattr(self.servicer, name)(request, grpc_context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    return stream if streaming else unary
+
+
+for _method in SERVICE.methods:
+    setattr(GrpcIngress, _method.name, _by_serve(_method.name, _method.client_streaming))
+
+
+def metadata_of(context: Any) -> Headers:
+    """What the caller sent beside the message."""
+    return Headers(context.invocation_metadata() or ())
+
+
 def _stream_error(message: str) -> bytes:
     return pb.ModelStreamInferResponse(error_message=message).SerializeToString()  # type: ignore[no-any-return]
 
 
 def _failed(error: TandemError, context: Any) -> Raw:
     # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
-    context.set_code(GRPC[type(error)])
+    context.set_code(grpc_code(error))
     context.set_details(error.message)
-    return Raw(b"", GRPC[type(error)].name)
+    return Raw(b"", grpc_code(error).name)
 
 
 def _broken(error: Exception, context: Any) -> Raw:

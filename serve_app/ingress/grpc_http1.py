@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
+from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, TandemError, Unsupported
 from serve_app.http.asgi import (
     CODINGS,
@@ -24,7 +25,7 @@ from serve_app.http.asgi import (
     collect,
     inflate,
 )
-from serve_app.ingress.status import GRPC
+from serve_app.ingress.status import grpc_code
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer
 
@@ -37,7 +38,7 @@ _HEADERS = [
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
 ]
 
-Infer = Callable[[Buffer, Receive], Awaitable[Sequence[Buffer]]]
+Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffer]]]
 
 
 async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
@@ -45,9 +46,9 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     headers: Headers = dict(scope["headers"])
     try:
         message = await _message(receive, headers, limit)
-        data = await infer(message, receive)
+        data = await infer((message, CallHeaders(scope["headers"])), receive)
     except TandemError as error:
-        code = GRPC[type(error)]
+        code = grpc_code(error)
         await refuse(send, code, error.message)
         return str(code.name)
     except Disconnected:

@@ -5,10 +5,11 @@ from contextlib import aclosing
 
 import numpy as np
 
+from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.generation import REASON, STREAM
-from serve_app.protocol.tensors import InferRequest, InferResponse, RequestedOutput
+from serve_app.protocol.tensors import InferResponse, RequestedOutput
 
 FINAL = "triton_final_response"
 # Asks for the mark in a response of its own, without outputs.
@@ -16,24 +17,25 @@ _EMPTY_FINAL = "triton_enable_empty_final_response"
 
 
 async def generated(
-    plane: DataPlane, request: InferRequest, streams: bool
+    plane: DataPlane, call: Call, streams: bool
 ) -> AsyncGenerator[tuple[InferResponse, bytes], None]:
     """Responses, each with its parameters on the wire (to be appended: protobuf merges them).
 
     `streams`: whether the model is an LLM. Raises TandemError.
     """
+    request = call.request
     if not streams:
-        yield await plane.infer(request), b""
+        yield await plane.infer(call), b""
         return
     empty = bool(request.parameters.pop(_EMPTY_FINAL, False))
     asked = next((one.data for one in request.inputs if one.name == STREAM), np.array([True]))
     wanted = request.outputs
     request.outputs = None  # all: the reason marks the end
     if not asked.all():
-        response = _only(await plane.infer(request), wanted)
+        response = _only(await plane.infer(call), wanted)
         yield response, _mark(not empty)
     else:
-        async with aclosing(plane.stream(request)) as pieces:
+        async with aclosing(plane.stream(call)) as pieces:
             async for piece in pieces:
                 last = any(bool(t.data[0]) for t in piece.outputs if t.name == REASON)
                 response = _only(piece, wanted)

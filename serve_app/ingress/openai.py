@@ -11,13 +11,15 @@ from typing import Any
 import orjson
 
 from serve_app.config import Limits
-from serve_app.core.dataplane import DataPlane, new_id
+from serve_app.core.call import Call, new_id
+from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
-from serve_app.core.model import Model
+from serve_app.core.directory import Model
+from serve_app.core.target import Relayed
 from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
-from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, read_body, respond, watched
+from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
-from serve_app.ingress.status import HTTP
+from serve_app.ingress.status import http_status
 from serve_app.protocol.generation import Events, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -44,41 +46,38 @@ class OpenAIApp:
             given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
             model = self._model(asked)
             _can(model, route)
-            request = InferRequest(model.name, "", given, [])
-            return await self._relay_watched((request, f"/v1/{route}", body, asked, send), receive)
+            call = call_of(scope, InferRequest(model.name, "", given, []))
+            return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
         except TandemError as error:
             return await send_error(send, error)
 
     def _model(self, asked: dict[str, Any]) -> Model:
         name = asked.get("model")
-        if name is None and len(engines := self.plane.engines()) == 1:
+        if name is None and len(engines := self.plane.directory.engines()) == 1:
             return engines[0]
         if not isinstance(name, str):
             raise InvalidArgument("model: the name of a model is required")
         try:
-            return self.plane.engine(name)
+            return self.plane.directory.engine(name)
         except NotFound as error:  # the route is there, a field of the body is wrong
             raise UnknownModel(f"model: {error.message}") from None
 
-    async def _relay(self, call: tuple[InferRequest, str, bytes, dict[str, Any], Send]) -> int:
-        request, path, body, asked, send = call
+    async def _relay(self, work: tuple[Call, str, bytes, dict[str, Any], Send]) -> int:
+        call, path, body, asked, send = work
         told = 0  # the status that the client has
         try:
-            async with self.plane.recorded(request) as (model, version):
-                with model.busy(version) as backend:
-                    within = self.limits().timeout
-                    async with backend.ask(path, body, asked, within) as answer:  # type: ignore[attr-defined]
-                        if answer.kind.startswith(_EVENTS) and not answer.first.startswith(_ERROR):
-                            told = answer.status
-                            await _pass_on(send, answer)
-                        else:
-                            status, whole = _whole(answer.status, await answer.read())
-                            if status == 404:  # an adapter that the engine doesn't find
-                                raise failure(status, whole)
-                            told = status
-                            await respond(send, told, [whole], [JSON])
-                            if told >= 400:
-                                raise failure(told, whole)
+            async with self.plane.relay(call, path, body, asked) as answer:
+                if answer.kind.startswith(_EVENTS) and not answer.first.startswith(_ERROR):
+                    told = answer.status
+                    await _pass_on(send, answer)
+                else:
+                    status, whole = _whole(answer.status, await answer.read())
+                    if status == 404:  # an adapter that the engine doesn't find
+                        raise failure(status, whole)
+                    told = status
+                    await respond(send, told, [whole], [JSON])
+                    if told >= 400:
+                        raise failure(told, whole)
         except TandemError as error:
             if not told:
                 raise
@@ -86,12 +85,12 @@ class OpenAIApp:
                 # An error in the stream is what OpenAI's clients look for.
                 event = b"data: " + orjson.dumps(form(error)) + b"\n\n"
                 await send({"type": "http.response.body", "body": event})
-                return HTTP[type(error)]
+                return http_status(error)
         return told
 
 
 def _can(model: Model, route: str) -> None:
-    engine = model.described.engine
+    engine = model.engine
     task = "embed" if route == "embeddings" else "generate"
     if engine is not None and task not in engine.tasks:
         raise InvalidArgument(f"model '{model.name}' can't {task}, only {', '.join(engine.tasks)}")
@@ -107,7 +106,7 @@ def _whole(status: int, body: bytes) -> tuple[int, bytes]:
     return code if isinstance(code, int) and 400 <= code < 600 else 500, orjson.dumps(event)
 
 
-async def _pass_on(send: Send, answer: Any) -> None:
+async def _pass_on(send: Send, answer: Relayed) -> None:
     headers = [(b"content-type", answer.kind), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     async for piece in answer.pieces():

@@ -7,16 +7,16 @@ import orjson
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Send, respond
-from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
+from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
 
 
 def card_of(plane: DataPlane, name: str) -> dict[str, Any]:
     """An LLM or an adapter as OpenAI lists it; {} when `name` is neither, or not known to be one yet."""
     try:
-        model = plane.engine(name)
+        model = plane.directory.engine(name)
     except NotFound:
         return {}
-    engine = model.described.engine if model.versions else None
+    engine = model.engine
     if engine is None:
         return {}
     about = {"id": name, "object": "model", "created": engine.created, "owned_by": "tandem"}
@@ -26,14 +26,14 @@ def card_of(plane: DataPlane, name: str) -> dict[str, Any]:
 
 def cards(plane: DataPlane) -> dict[str, Any]:
     """`GET /openai/v1/models`: the LLMs and their adapters."""
-    engines = (model.described.engine for model in plane.engines())
+    engines = (model.engine for model in plane.directory.engines())
     names = [name for engine in engines if engine for name in engine.names]
     return {"object": "list", "data": [card_of(plane, name) for name in names]}
 
 
 def form(error: TandemError) -> dict[str, Any]:
     """An error as OpenAI writes it."""
-    status = HTTP[type(error)]
+    status = http_status(error)
     kind = "invalid_request_error" if status < 500 else "server_error"
     unknown = isinstance(error, NotFound | UnknownModel)
     code, param = ("model_not_found", "model") if unknown else (None, None)
@@ -43,7 +43,7 @@ def form(error: TandemError) -> dict[str, Any]:
 
 async def send_error(send: Send, error: TandemError) -> int:
     """An error in OpenAI's form."""
-    status = HTTP[type(error)]
+    status = http_status(error)
     headers = [JSON]
     if isinstance(error, Overloaded):
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))

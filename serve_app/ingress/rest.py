@@ -10,6 +10,7 @@ import orjson
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.paths import Paths
 from serve_app.errors import (
     InvalidArgument,
     MethodNotAllowed,
@@ -27,6 +28,7 @@ from serve_app.http.asgi import (
     Receive,
     Scope,
     Send,
+    call_of,
     read_body,
     respond,
     respond_packed,
@@ -35,8 +37,9 @@ from serve_app.http.asgi import (
 from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.docs import docs_app
 from serve_app.ingress.generate import GenerateApp
-from serve_app.ingress.status import HTTP, RETRY_AFTER_SECONDS
+from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
 from serve_app.protocol import elements, rest_codec, v1_codec
+from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
 
@@ -57,13 +60,17 @@ _DOCS = ("/docs", "/openapi.json")
 class RestApp:
     """Dispatches by path; every error leaves as `{"error": …}` with its status."""
 
-    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+    def __init__(
+        self, plane: DataPlane, limits: Callable[[], Limits], paths: Paths | None = None
+    ) -> None:
         self.plane = plane
         self.limits = limits
+        self.paths = paths or Paths()
         self._docs = docs_app(plane)
         self._openai = openai.OpenAIApp(plane, limits)
         self._generate = GenerateApp(plane, limits)
         self._infer_watched = watched(plane.infer, Departures())
+        self._explain_watched = watched(plane.explain, Departures())
         self._plain = {
             "/v2/health/live": ("GET", self._live),
             "/v2/health/ready": ("GET", self._ready),
@@ -76,13 +83,18 @@ class RestApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """ASGI entry; the status, 499 for a client that left."""
+        """ASGI entry, by Serve's way; the status, 499 for a client that left."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return 0
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return 0
+        self.paths.serve("http")
+        return await self.answer(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """The same for HTTP alone, by whichever way it came."""
         try:
             return await self._dispatch(scope, receive, send)
         except TandemError as error:
@@ -138,9 +150,9 @@ class RestApp:
             length = headers.get(b"inference-header-content-length")
             request = rest_codec.decode_request(body, _length(length), name, version)
         except TandemError as error:
-            self.plane.refused(name, version, error)
+            self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
-        response = await self._infer_watched(request, receive)
+        response = await self._infer_watched(call_of(scope, request), receive)
         parts, json_length = rest_codec.encode_response(response, request)
         out = [JSON]
         if json_length is not None:
@@ -163,20 +175,24 @@ class RestApp:
         if verb is None:
             _require("GET", scope["method"])
             about = openai_answers.card_of(self.plane, name)
-            if about and name not in self.plane.models:
+            if about and name not in self.plane.directory.models:
                 return await _send_json(send, about)  # an adapter, which only OpenAI's clients know
             ready = self.plane.model_ready(name)
             about |= {"name": name, "ready": ready}
             return await _send_json(send, about, 200 if ready else 503)
         _require("POST", scope["method"])
         if verb == "explain":
-            raise Unsupported(f"model '{name}' has no explainer")
+            self.plane.check_explains(name)  # before the body is read
         headers: Headers = dict(scope["headers"])
         body = await read_body(receive, headers, self.limits())
-        model = self.plane.model(name)
-        described = model.versions[model.resolve("")]
-        request, by_row = v1_codec.decode_request(body, name, described)
-        answer = v1_codec.encode_response(await self._infer_watched(request, receive), by_row)
+        signature = self.plane.directory.model(name).pick().signature
+        request, by_row = v1_codec.decode_request(body, name, signature)
+        call = call_of(scope, request)
+        if verb == "explain":
+            response = await self._explain_watched(call, receive)
+            answer = v1_codec.encode_response(response, by_row, "explanations")
+        else:
+            answer = v1_codec.encode_response(await self._infer_watched(call, receive), by_row)
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
         return 200
@@ -192,11 +208,11 @@ class RestApp:
         return await _send_json(send, self.plane.server_metadata())
 
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, {"models": list(self.plane.models)})
+        return await _send_json(send, {"models": list(self.plane.directory.models)})
 
     async def _v1_list(self, scope: Scope, receive: Receive, send: Send) -> int:
         """KServe's list and OpenAI's at once: neither reader minds the other's keys."""
-        about = {"models": list(self.plane.models), **openai_answers.cards(self.plane)}
+        about = {"models": list(self.plane.directory.models), **openai_answers.cards(self.plane)}
         return await _send_json(send, about)
 
     async def _openai_list(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -204,7 +220,7 @@ class RestApp:
 
     async def _openai_model(self, send: Send, name: str) -> int:
         try:
-            model = self.plane.engine(name)
+            model = self.plane.directory.engine(name)
             if not (about := openai_answers.card_of(self.plane, name)):
                 raise Unavailable(f"model '{name}' is not ready: {model.reason}")
             return await _send_json(send, about)
@@ -251,8 +267,8 @@ async def _send_error(send: Send, error: TandemError) -> int:
         headers.append((b"allow", error.allowed.encode()))
     message = error.message.encode("utf-8", "replace").decode()
     body = orjson.dumps({"error": message})
-    await respond(send, HTTP[type(error)], [body], headers)
-    return HTTP[type(error)]
+    await respond(send, http_status(error), [body], headers)
+    return http_status(error)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -33,3 +33,13 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
 }
 
 RETRY_AFTER_SECONDS = 1
+
+
+def http_status(error: errors.TandemError) -> int:
+    """The status of an error, also of a class of the user's own below a kind."""
+    return HTTP[errors.kind_of(error)]
+
+
+def grpc_code(error: errors.TandemError) -> grpc.StatusCode:
+    """The same, as a gRPC code."""
+    return GRPC[errors.kind_of(error)]

@@ -2,6 +2,7 @@
 
 import ray
 from ray import serve
+from ray.serve.context import _set_request_context
 
 
 def application() -> str:
@@ -17,3 +18,8 @@ def max_ongoing_requests() -> int:
 def has_gpu() -> bool:
     """Whether Ray gave this actor a GPU (or a share of one)."""
     return bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
+
+
+def set_multiplexed_model(name: str) -> None:
+    """For this task: the model that `serve.get_multiplexed_model_id` gives."""
+    _set_request_context(multiplexed_model_id=name)

@@ -1,9 +1,59 @@
-"""What Serve keeps of the requests in a replica, told to it by the short ways."""
+"""Serve's replica in this process, for requests that go round its wrapping of each.
+
+Such requests are still counted and limited where Serve counts and limits, because scaling, draining
+and Serve's metrics depend on it. What another Ray lacks is missed here, when the replica starts, and
+not in a request.
+"""
 
 import asyncio
 from typing import Any
 
 from ray.serve._private.common import RequestMetadata, RequestProtocol
+from ray.serve._private.tracing_utils import is_tracing_enabled
+
+HTTP, GRPC = RequestProtocol.HTTP, RequestProtocol.GRPC
+
+
+class ServeReplica:
+    """What is known of a replica whose servers run on this event loop."""
+
+    def __init__(self, replica: Any) -> None:
+        self._replica = replica
+
+    @classmethod
+    def around(cls, app: Any) -> "ServeReplica | None":
+        """The one whose method Serve's own ASGI middleware `app` wraps; None in a proxy."""
+        return cls._of(getattr(getattr(app, "_app", None), "__self__", None))
+
+    @classmethod
+    def behind(cls, server: Any) -> "ServeReplica | None":
+        """The one that a gRPC server of Serve's hands its calls to; None in a proxy."""
+        return cls._of(getattr(getattr(server, "service_handler_factory", None), "__self__", None))
+
+    @classmethod
+    def _of(cls, owner: Any) -> "ServeReplica | None":
+        wrapper = getattr(owner, "_user_callable_wrapper", None)
+        if wrapper is None or wrapper.event_loop is not asyncio.get_running_loop():
+            return None
+        return cls(owner)
+
+    @property
+    def deployment(self) -> Any:
+        """The object that the user's class became in it."""
+        return self._replica._user_callable_wrapper.user_callable
+
+    def check_open(self) -> None:
+        """RuntimeError when every request has to take Serve's way."""
+        if is_tracing_enabled() or self._replica._route_prefix != "/":
+            raise RuntimeError("tracing is on, or the Router isn't at /")
+
+    def slots(self) -> Any:
+        """The semaphore of max_ongoing_requests: `locked()`, `await acquire()`, `release()`."""
+        return self._replica._semaphore
+
+    def counter(self, route: str, protocol: RequestProtocol | None = None) -> "Counter":
+        """`protocol` is given for requests from outside, which Serve counts as such too."""
+        return Counter(self._replica, route, protocol)
 
 
 class Counter:
@@ -11,8 +61,6 @@ class Counter:
 
     Not how long each took: `request_predict_seconds` says that, by model, and to record it twice
     more for Serve's own histograms would cost as much as decoding a small request.
-
-    `protocol` is given for requests from outside, which Serve counts as such too.
     """
 
     def __init__(self, replica: Any, route: str, protocol: RequestProtocol | None = None) -> None:
@@ -20,7 +68,6 @@ class Counter:
         self._metadata = RequestMetadata("", "", is_direct_ingress=protocol is not None)
         if protocol is not None:
             self._metadata._request_protocol = protocol
-        # Asked for here, so that another Ray that lacks them fails now and not in a request.
         manager = replica._metrics_manager
         self._enter = manager.inc_num_ongoing_requests
         self._leave = manager.dec_num_ongoing_requests

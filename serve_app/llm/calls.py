@@ -12,6 +12,7 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.core.paths import Paths
 from serve_app.errors import Unavailable
 from serve_app.hop.failures import translated
 from serve_app.hop.streams import StreamCalls
@@ -21,10 +22,10 @@ from serve_app.protocol import generation
 class EngineCalls:
     """To the engines of one model."""
 
-    def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
-        self.name = name
+    def __init__(self, name: str, handle: DeploymentHandle[Any], paths: Paths) -> None:
+        self.name, self._paths = name, paths
         self._streaming = handle.options(stream=True)
-        self._direct = StreamCalls(handle)
+        self._calls = StreamCalls(handle)
         self.waiting = 0  # for Serve, by the handle
 
     async def post(
@@ -36,12 +37,14 @@ class EngineCalls:
         """
         begun = False
         # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self.waiting else self._direct.choose(adapter)
+        replica = None if self.waiting else self._calls.choose(adapter)
         if replica is not None:
-            answer = self._direct.stream(replica, path, body, adapter)
+            answer = self._calls.stream(replica, path, body, adapter)
             try:
                 async for part in answer:
-                    begun = True
+                    if not begun:
+                        begun = True
+                        self._paths.fast("streams")
                     yield part
             except ConnectionError:
                 if begun:
@@ -50,6 +53,7 @@ class EngineCalls:
             finally:
                 await answer.aclose()
         if not begun:
+            self._paths.serve("streams")
             answer = self._by_handle(path, body, asked, adapter)
             try:
                 async for part in answer:

@@ -16,7 +16,9 @@ from ray.serve.llm import LLMConfig, LLMServer
 
 from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import Unavailable
+from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.serve_context import application
+from serve_app.internals.serve_replica import ServeReplica
 from serve_app.llm.adapters import Adapters, names_in
 from serve_app.llm.application import settings
 from serve_app.llm.arguments import source
@@ -126,6 +128,10 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
             raise Unavailable(f"the engine of model '{self._config.name}' died; another is on its way")
         async for part in call(self.app, path, body):
             yield part
+
+    def fast_path(self, serve: Any, replica: ServeReplica) -> RelayApp:
+        """Requests before Serve wraps them."""
+        return RelayApp(serve, replica, self)
 
     def alive(self) -> bool:
         """Whether the engine runs; Serve's health checks come later to the same."""

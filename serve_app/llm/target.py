@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.core.paths import Paths
+from serve_app.core.target import Relayed, Target
 from serve_app.errors import DeadlineExceeded, Unavailable
 from serve_app.llm.calls import EngineCalls
 from serve_app.protocol import generation
@@ -16,42 +17,24 @@ from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 
 
-@dataclass(slots=True)
-class Answer:
-    """The engine's: a status, a content type, the body's first piece, and what is still coming."""
-
-    status: int
-    kind: bytes
-    first: bytes
-    rest: AsyncIterator[bytes]
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
-        yield self.first
-        async for piece in self.rest:
-            yield piece
-
-    async def read(self) -> bytes:
-        """The whole body."""
-        return b"".join([piece async for piece in self.pieces()])
-
-
-class EngineBackend:
+class EngineTarget:
     """The engine of one model."""
 
-    def __init__(self, name: str, handle: DeploymentHandle[Any], engine: EngineDescription) -> None:
+    def __init__(
+        self, name: str, handle: DeploymentHandle[Any], engine: EngineDescription, paths: Paths
+    ) -> None:
         self.name, self.engine = name, engine
-        self._calls = EngineCalls(name, handle)
+        self._calls = EngineCalls(name, handle, paths)
+
+    def target(self) -> Target:
+        """As the data plane takes it: V2's verbs, and OpenAI's bytes."""
+        return Target(predicts=self, streams=self, relays=self)
 
     @contextlib.asynccontextmanager
-    async def ask(
+    async def relay(
         self, path: str, body: bytes, asked: dict[str, Any], seconds: float | None = None
-    ) -> AsyncIterator[Answer]:
-        """POST `body` (`asked`, as bytes) to `path`. Leaving early stops the generation.
-
-        Raises TandemError when no engine can answer, or nothing comes for `seconds`; when one dies
-        while it answers, reading the body does.
-        """
+    ) -> AsyncIterator[Relayed]:
+        """As Relays has it: leaving early stops the generation."""
         model = asked.get("model")
         adapter = str(model) if self.engine.loads(model) else ""
         source = self._calls.post(path, body, asked, adapter)
@@ -63,35 +46,33 @@ class EngineBackend:
             except TimeoutError:
                 text = f"model '{self.name}' gave no answer within {seconds:g} s"
                 raise DeadlineExceeded(text) from None
-            yield Answer(status, kind, first, source)
+            yield Relayed(status, kind, first, source)
         finally:
             await source.aclose()
 
-    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+    async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """Whole texts."""
         asked = generation.completion_request(self.name, inputs, parameters, self.engine, False)
-        async with self.ask("/v1/completions", orjson.dumps(asked), asked) as answer:
+        async with self.relay("/v1/completions", orjson.dumps(asked), asked) as answer:
             body = await answer.read()
         if answer.status != 200:
             raise generation.failure(answer.status, body)
         return generation.outputs(orjson.loads(body)["choices"])
 
-    async def stream(
-        self, version: str, inputs: Arrays, parameters: Parameters
-    ) -> AsyncGenerator[Arrays, None]:
+    async def stream(self, inputs: Arrays, parameters: Parameters) -> AsyncGenerator[Arrays, None]:
         """One text, as it comes; the last piece has a finish_reason."""
         asked = generation.completion_request(self.name, inputs, parameters, self.engine, True)
-        events, over = generation.Events(), False
-        async with self.ask("/v1/completions", orjson.dumps(asked), asked) as answer:
+        events, ended = generation.Events(), False
+        async with self.relay("/v1/completions", orjson.dumps(asked), asked) as answer:
             if answer.status != 200:
                 raise generation.failure(answer.status, await answer.read())
             async for piece in answer.pieces():
                 for event in events.feed(piece):
                     if event is None:
-                        over = True  # and read on, or the connection couldn't be used again
+                        ended = True  # and read on, or the connection couldn't be used again
                     elif "error" in event:
                         raise Unavailable(f"model '{self.name}': {event['error'].get('message')}")
                     elif event["choices"]:
                         yield generation.outputs(event["choices"])
-        if not over:
+        if not ended:
             raise Unavailable(f"the engine of model '{self.name}' ended its answer too early")

@@ -8,20 +8,33 @@ from typing import Any
 import orjson
 import psutil
 
+from serve_app.core.call import Call
+from serve_app.core.version import Version
 from serve_app.runtimes.host import Loaded
 
 
-def log_request(id: str, model: str, version: str, status: str, milliseconds: float) -> None:
-    """Write one line: time, id, model, version, status (OK or the kind of error), milliseconds."""
-    line = {
-        "time": round(time.time(), 3),
-        "id": id,
-        "model": model,
-        "version": version,
-        "status": status,
-        "ms": round(milliseconds, 3),
-    }
-    _write(line)
+class RequestLog:
+    """Implements `serve_app.core.observer.Observer`: a line for each request that is finished."""
+
+    def begun(self, call: Call) -> None: ...
+
+    def executed(
+        self, version: Version, rows: int, requests: int, queued: float, seconds: float
+    ) -> None: ...
+
+    def finished(self, call: Call) -> None:
+        """Time, id, model and version (as found, else as asked for), status, milliseconds."""
+        request = call.request
+        _write(
+            {
+                "time": round(time.time(), 3),
+                "id": request.id,
+                "model": request.model,
+                "version": call.version.number if call.version else request.version,
+                "status": call.status,
+                "ms": round((call.seconds or 0) * 1000, 3),
+            }
+        )
 
 
 def log_loaded(model: str, versions: Iterable[Loaded]) -> None:

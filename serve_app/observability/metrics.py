@@ -11,6 +11,9 @@ from typing import Any
 
 from ray.serve import metrics
 
+from serve_app.core.call import Call
+from serve_app.core.paths import Paths
+from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -20,9 +23,17 @@ _FLUSH_S = 1.0
 
 
 class RayMetrics:
-    """Implements `serve_app.core.model.Metrics`; to be made inside a Serve replica."""
+    """Implements `serve_app.core.observer.Observer`; to be made inside a Serve replica.
 
-    def __init__(self) -> None:
+    `paths` are counted elsewhere, and exported here.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = PathMetrics(paths)
+        self._generation = metrics.Gauge(
+            "router_generation", description="The configuration that this Router serves."
+        )
+        self._serves = 0
         self._requests = metrics.Counter(
             "request_count", description="Inference requests finished.", tag_keys=_TAGS
         )
@@ -56,20 +67,29 @@ class RayMetrics:
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(self._pause_s, self._flush)
 
-    def execution(self, model: str, version: str, spent: float) -> None:
-        """One execution of the model."""
-        self._inference.observe(spent, model, version)
+    def serves(self, generation: int) -> None:
+        """The configuration that is served from now on."""
+        self._serves = generation
 
-    def batch(self, model: str, version: str, rows: int, queued: float) -> None:
-        """What an execution of a batched model was made of."""
-        self._queue.observe(queued, model, version)
-        self._rows.observe(rows, model, version)
+    def begun(self, call: Call) -> None: ...
 
-    def request(self, model: str, version: str, error: str, seconds: float | None) -> None:
-        """One finished request."""
-        self._counted[model, version, error] += 1
-        if seconds is not None:
-            self._predict.observe(seconds, model, version)
+    def executed(
+        self, version: Version, rows: int, requests: int, queued: float, seconds: float
+    ) -> None:
+        """One execution of the model, and of a batched one what it was made of."""
+        self._inference.observe(seconds, version.model, version.number)
+        if version.batcher is not None:
+            self._queue.observe(queued / requests, version.model, version.number)
+            self._rows.observe(rows, version.model, version.number)
+
+    def finished(self, call: Call) -> None:
+        """One finished request, of a model that there is."""
+        if not call.model:
+            return
+        version = call.version.number if call.version else ""
+        self._counted[call.model, version, "" if call.status == "OK" else call.status] += 1
+        if call.seconds is not None:
+            self._predict.observe(call.seconds, call.model, version)
 
     def _flush(self) -> None:
         self._loop.call_later(self._pause_s, self._flush)
@@ -79,7 +99,27 @@ class RayMetrics:
             self._requests.inc(count, tags)
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
+        self._generation.set(self._serves)
         next(self._next).flush()
+
+
+class PathMetrics:
+    """Which way requests take, exported once a second; to be made inside a Serve replica."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._requests = metrics.Counter(
+            "request_path",
+            description="Requests by the way they took, the fast path or Serve's, per transport.",
+            tag_keys=("transport", "path"),
+        )
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_later(_FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._loop.call_later(_FLUSH_S, self._flush)
+        for (transport, path), count in self._paths.take().items():
+            self._requests.inc(count, {"transport": transport, "path": path})
 
 
 class _Histogram:

@@ -58,8 +58,8 @@ def _shape(rows: list[Any], spec: TensorSpec) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def encode_response(response: InferResponse, by_row: bool) -> bytes:
-    """`predictions` by row or `outputs` by column; NaN and Infinity as V2 writes them."""
+def encode_response(response: InferResponse, by_row: bool, rows: str = "predictions") -> bytes:
+    """`predictions` (`rows`) by row or `outputs` by column; NaN and Infinity as V2 writes them."""
     columns = {tensor.name: _nested(tensor) for tensor in response.outputs}
     value: Any = columns
     if len(columns) == 1:
@@ -71,7 +71,7 @@ def encode_response(response: InferResponse, by_row: bool) -> bytes:
         for tensor in response.outputs
     )
     text = orjson.dumps(value) if finite else json.dumps(value).encode()
-    return (b'{"predictions":' if by_row else b'{"outputs":') + text + b"}"
+    return b'{"%b":' % (rows.encode() if by_row else b"outputs") + text + b"}"
 
 
 def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, Any]]:

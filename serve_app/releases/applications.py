@@ -13,7 +13,7 @@ _PYDANTIC = "For further information visit"
 
 @dataclass(frozen=True, slots=True)
 class RemoteApp:
-    """One application. `stamp` changes with a deploy.
+    """One application, and the model whose versions it has. `stamp` changes with a deploy.
 
     `ingress` is the deployment to call; '' while Serve still builds the application and doesn't
     say what is in it.
@@ -25,6 +25,7 @@ class RemoteApp:
     message: str
     running: int
     stamp: float
+    model: str
 
     @property
     def settled(self) -> bool:
@@ -59,8 +60,15 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
             message=cause(replica["message"] if replica and replica["message"] else app["message"]),
             running=states.count("RUNNING"),
             stamp=app["last_deployed_time_s"],
+            model=_model(app) or name,
         )
     return apps
+
+
+def _model(application: Mapping[str, Any]) -> str:
+    """What its arguments say; '' without a word, or where Serve doesn't give them."""
+    arguments = (application.get("deployed_app_config") or {}).get("args") or {}
+    return str(arguments.get("model") or "")
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,7 @@ import json
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from serve_app.protocol import inference_pb2 as pb
 from tests.serve.live import until
 
 X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
@@ -59,6 +60,53 @@ def test_metrics_per_model_and_version(server):
     assert any('model_name="identity"' in line and 'model_version="1"' in line for line in served)
 
 
+def paths(server) -> dict[tuple[str, str], float]:
+    """Requests so far by transport and way, all processes together."""
+    found: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(server.metrics()):
+        for sample in family.samples:
+            if sample.name == "ray_request_path_total":
+                key = sample.labels["transport"], sample.labels["path"]
+                found[key] = found.get(key, 0) + sample.value
+    return found
+
+
+def test_which_way_requests_take_is_counted_by_transport(server, channel):
+    """Fast wherever there is a fast path: a detail of Ray's that is missing shows here."""
+    before = paths(server)
+    entry = {"name": "x", "datatype": "FP32", "shape": [1], "contents": {"fp32_contents": [1]}}
+    message = pb.ModelInferRequest(model_name="identity", inputs=[entry]).SerializeToString()
+    service = "/inference.GRPCInferenceService/"
+    with server.http() as client:
+        for _ in range(3):
+            assert client.post("/v2/models/identity/infer", json={"inputs": [X]}).status_code == 200
+            assert channel.unary_unary(service + "ModelInfer")(message)
+            assert channel.unary_unary(service + "ServerReady")(b"")
+            assert len(list(channel.stream_stream(service + "ModelStreamInfer")(iter([message])))) == 1
+            assert client.post("/v2/models/sentences/infer", json={"inputs": [TEXT]}).status_code == 200
+    way = "fast" if server.mode == "high-throughput" else "serve"
+    # Two hops for a text: to its Tokenizer, and from there to the ModelReplica.
+    least = {("http", way): 6, ("grpc", way): 9, ("batches", way): 6}
+
+    def more() -> dict[tuple[str, str], float]:
+        return {key: count - before.get(key, 0) for key, count in paths(server).items()}
+
+    until(lambda: all(more().get(key, 0) >= count for key, count in least.items()), "the counts", 60)
+    other = "serve" if way == "fast" else "fast"
+    # A handle is asked once before it says where its replicas are.
+    allowed = {("batches", "serve"): 2} if way == "fast" else {}
+    for key, count in more().items():
+        assert key[1] != other or count <= allowed.get(key, 0), (key, count)
+
+
+def test_the_router_says_which_configuration_it_serves(server):
+    def said() -> list[float]:
+        families = text_string_to_metric_families(server.metrics())
+        return [s.value for f in families for s in f.samples if s.name == "ray_router_generation"]
+
+    assert until(said, "the generation on Ray's page", 60) == [1]
+
+
 def test_histograms_are_as_prometheus_makes_them(server):
     with server.http() as client:
         for _ in range(3):
@@ -89,7 +137,7 @@ def test_histograms_are_as_prometheus_makes_them(server):
         assert sums[0][1] > 0  # what failed before it was begun took no time, and isn't in it
 
 
-def test_batches_take_the_short_way_and_are_counted(server):
+def test_batches_take_the_fast_path_and_are_counted(server):
     with server.http() as client:
         assert client.post("/v2/models/sentences/infer", json={"inputs": [TEXT]}).status_code == 200
     # Serve gives no route to calls by its handles.

@@ -1,4 +1,4 @@
-"""A small application that speaks as vLLM's does, and the two ways to it that an EngineBackend has."""
+"""A small application that speaks as vLLM's does, and the two ways to it that an EngineTarget has."""
 
 import asyncio
 import dataclasses
@@ -11,8 +11,9 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 
+from serve_app.core.paths import Paths
 from serve_app.llm.in_process import call
-from serve_app.llm.target import EngineBackend
+from serve_app.llm.target import EngineTarget
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, VersionDescription
 
@@ -121,6 +122,6 @@ class Handle:
             yield part
 
 
-def backend(app: Any) -> EngineBackend:
+def backend(app: Any) -> EngineTarget:
     """By the handle."""
-    return EngineBackend("m", Handle(app), ENGINE)  # type: ignore[arg-type]
+    return EngineTarget("m", Handle(app), ENGINE, Paths())  # type: ignore[arg-type]

@@ -4,28 +4,41 @@ from typing import Any
 
 import numpy as np
 
+from serve_app.core.call import NO_HEADERS, Call, Headers
 from serve_app.core.dataplane import DataPlane
-from serve_app.core.model import Model
+from serve_app.core.directory import Model
+from serve_app.core.target import Target
+from serve_app.core.version import Version
+from serve_app.llm.target import EngineTarget
 from serve_app.protocol.metadata import ModelDescription, VersionDescription
 from serve_app.protocol.tensors import InferRequest, RequestedOutput, Tensor, TensorSpec
 from tests.unit.arrays import DTYPES
 
 
 class Recorded:
-    """Implements `serve_app.core.model.Metrics`."""
+    """Implements `serve_app.core.observer.Observer`: keeps what it hears."""
 
     def __init__(self) -> None:
+        self.begins: list[str] = []
         self.batches: list[tuple[str, str, int]] = []
         self.requests: list[tuple[str, str, str]] = []
+        self.calls: list[Call] = []
 
-    def execution(self, model: str, version: str, spent: float) -> None:
-        assert spent >= 0
+    def begun(self, call: Call) -> None:
+        self.begins.append(call.request.id)
 
-    def batch(self, model: str, version: str, rows: int, queued: float) -> None:
-        self.batches.append((model, version, rows))
+    def executed(
+        self, version: Version, rows: int, requests: int, queued: float, seconds: float
+    ) -> None:
+        assert seconds >= 0
+        if version.batcher:
+            self.batches.append((version.model, version.number, rows))
 
-    def request(self, model: str, version: str, error: str, seconds: float | None) -> None:
-        self.requests.append((model, version, error))
+    def finished(self, call: Call) -> None:
+        self.calls.append(call)
+        if call.model:
+            version = call.version.number if call.version else ""
+            self.requests.append((call.model, version, "" if call.status == "OK" else call.status))
 
 
 class Backend:
@@ -65,13 +78,36 @@ def description(name: str = "m", about=DECLARED, versions=("1", "2"), **extra: A
     return ModelDescription(name, "python", dict.fromkeys(versions, about), **extra)
 
 
+class Bound:
+    """A backend of all versions as the target of one."""
+
+    def __init__(self, backend: Any, version: str) -> None:
+        self.backend, self.version = backend, version
+
+    async def predict(self, inputs: dict, parameters: dict) -> dict:
+        return await self.backend.predict(self.version, inputs, parameters)
+
+
+def targets(backend: Any, versions=("1", "2")) -> dict[str, Target]:
+    """Each version of a backend; an engine is the same for all."""
+    if isinstance(backend, EngineTarget):
+        return dict.fromkeys(versions, backend.target())
+    uncancellable = getattr(backend, "uncancellable", False)
+    return {one: Target(Bound(backend, one), uncancellable=uncancellable) for one in versions}
+
+
+def serve(model: Model, backend: Any, about: ModelDescription, slots: int = 1) -> list[Version]:
+    """Make a model answer; what it replaced."""
+    return model.serve("", about, targets(backend, about.versions), slots)
+
+
 def served(
     plane: DataPlane, name: str = "m", backend: Any = None, slots: int = 1, **extra: Any
 ) -> Model:
     """Put a model into the plane and make it answer."""
-    model = plane.models[name] = Model(name, plane.metrics)
+    model = plane.directory.expect(name, "")
     model.max_queued = 64
-    model.serve(description(name, **extra), backend or Backend(), slots)
+    serve(model, backend or Backend(), description(name, **extra), slots)
     return model
 
 
@@ -81,6 +117,13 @@ def plane() -> DataPlane:
     return made
 
 
+def heard(plane: DataPlane) -> Recorded:
+    """What the plane's observer heard."""
+    recorded = plane.observers.each[0]
+    assert isinstance(recorded, Recorded)
+    return recorded
+
+
 def tensor(data: Any, name: str = "x", datatype: str = "FP32") -> Tensor:
     return Tensor(name, datatype, np.array(data, dtype=DTYPES[datatype]))
 
@@ -88,3 +131,8 @@ def tensor(data: Any, name: str = "x", datatype: str = "FP32") -> Tensor:
 def request(*tensors: Tensor, model="m", version="", outputs: list[str] | None = None, **extra: Any):
     wanted = [RequestedOutput(name) for name in outputs] if outputs is not None else None
     return InferRequest(model, version, extra.pop("id", ""), list(tensors), wanted, **extra)
+
+
+def call(*tensors: Tensor, headers: Headers = NO_HEADERS, **extra: Any) -> Call:
+    """A request as an edge hands it on."""
+    return Call(request(*tensors, **extra), headers, "http")

@@ -9,7 +9,10 @@ def kinds(base=errors.TandemError):
     return [kind for sub in base.__subclasses__() for kind in (sub, *kinds(sub))]
 
 
-@pytest.mark.parametrize("kind", [errors.TandemError, *kinds()])
+OURS = [one for one in kinds() if one.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("kind", [errors.TandemError, *OURS])
 @pytest.mark.parametrize("message", ["tensor 'x' is missing", "", "ünïcödé\n\ud800"])
 def test_errors_cross_actors(kind, message):
     error = kind(message)
@@ -26,3 +29,42 @@ def test_the_allowed_method_crosses_too():
 def test_every_kind_says_what_it_is():
     assert len(kinds()) >= 10
     assert all(kind.__doc__ for kind in kinds())
+
+
+class BadImage(errors.InvalidArgument):
+    """A user's own, with a constructor of its own."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(f"tensor 'image': {width}x{height} is too small")
+
+
+class TinyImage(BadImage):
+    """And one below it."""
+
+
+class NoKind(errors.TandemError):
+    """Of no kind."""
+
+
+@pytest.mark.parametrize("kind", errors.KINDS.values())
+def test_every_kind_is_its_own(kind):
+    assert errors.kind_of(kind("no")) is kind
+    assert errors.plain(error := kind("no")) is error
+
+
+def test_all_kinds_are_listed():
+    assert set(errors.KINDS.values()) == {one for one in kinds() if one.__module__ == errors.__name__}
+
+
+@pytest.mark.parametrize("error", [BadImage(1, 2), TinyImage(1, 2)])
+def test_a_users_own_class_is_of_the_kind_above_it(error):
+    assert errors.kind_of(error) is errors.InvalidArgument
+    plain = errors.plain(error)
+    assert (type(plain), plain.message) == (
+        errors.InvalidArgument, "tensor 'image': 1x2 is too small",
+    )  # fmt: skip
+
+
+def test_what_is_of_no_kind_is_the_models_failure():
+    assert errors.kind_of(NoKind("no")) is errors.ModelFailed
+    assert errors.kind_of(errors.TandemError("no")) is errors.ModelFailed

@@ -2,11 +2,10 @@ import asyncio
 
 import pytest
 
-from serve_app.core.model import Model
 from serve_app.errors import DeadlineExceeded, InvalidArgument, ModelFailed, NotFound, Unavailable
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.planes import UNDECLARED, Echo, Raises, plane, request, served, tensor
+from tests.unit.planes import UNDECLARED, Echo, Raises, call, heard, plane, served, tensor
 
 ROW = [[1.0, 2.0]]
 
@@ -21,18 +20,18 @@ class Never:
 async def test_an_answer_names_the_version_that_gave_it():
     p = plane()
     served(p)
-    answer = await p.infer(request(tensor(ROW), id="abc"))
+    answer = await p.infer(call(tensor(ROW), id="abc"))
     assert (answer.model, answer.version, answer.id) == ("m", "2", "abc")
     assert [(t.name, t.datatype, t.data.tolist()) for t in answer.outputs] == [
         ("y", "FP32", [[12, 22]]), ("z", "FP32", ROW),
     ]  # fmt: skip
-    assert (await p.infer(request(tensor(ROW), version="1"))).outputs[0].data.tolist() == [[11, 21]]
+    assert (await p.infer(call(tensor(ROW), version="1"))).outputs[0].data.tolist() == [[11, 21]]
 
 
 async def test_a_request_without_an_id_gets_one():
     p = plane()
     served(p)
-    ids = {(await p.infer(request(tensor(ROW)))).id for _ in range(3)}
+    ids = {(await p.infer(call(tensor(ROW)))).id for _ in range(3)}
     assert len(ids) == 3
     assert "" not in ids
 
@@ -40,9 +39,9 @@ async def test_a_request_without_an_id_gets_one():
 async def test_only_the_asked_outputs_in_the_asked_order():
     p = plane()
     served(p)
-    answer = await p.infer(request(tensor(ROW), outputs=["z", "y"]))
+    answer = await p.infer(call(tensor(ROW), outputs=["z", "y"]))
     assert [t.name for t in answer.outputs] == ["z", "y"]
-    assert [t.name for t in (await p.infer(request(tensor(ROW), outputs=["z"]))).outputs] == ["z"]
+    assert [t.name for t in (await p.infer(call(tensor(ROW), outputs=["z"]))).outputs] == ["z"]
 
 
 @pytest.mark.parametrize(
@@ -61,14 +60,14 @@ async def test_wrong_requests(asked, kind, message):
     p = plane()
     served(p)
     with pytest.raises(kind, match=message):
-        await p.infer(request(tensor(ROW), **asked))
+        await p.infer(call(tensor(ROW), **asked))
 
 
 async def test_an_output_of_an_undeclared_model_is_checked_after_the_fact():
     p = plane()
     served(p, backend=Echo(), about=UNDECLARED)
     with pytest.raises(InvalidArgument, match="'y' is not an output of model 'm', which answered x"):
-        await p.infer(request(tensor(ROW), outputs=["y"]))
+        await p.infer(call(tensor(ROW), outputs=["y"]))
 
 
 @pytest.mark.parametrize("extra", [{}, {"max_batch_size": 4}])
@@ -76,28 +75,27 @@ async def test_no_answer_in_time(extra):
     p = plane()
     served(p, backend=Never(), **extra)
     with pytest.raises(DeadlineExceeded, match=r"model 'm' gave no answer within 0\.001 s"):
-        await p.infer(request(tensor(ROW), parameters={"timeout": 1000}))
+        await p.infer(call(tensor(ROW), parameters={"timeout": 1000}))
     p.timeout = 0.002
     for timeout in ({}, {"timeout": 0}, {"timeout": 10**12}, {"timeout": 2.0**63}):
         with pytest.raises(DeadlineExceeded, match=r"within 0\.002 s"):
-            await p.infer(request(tensor(ROW), parameters=timeout))
+            await p.infer(call(tensor(ROW), parameters=timeout))
 
 
 async def test_the_models_failure_carries_the_request_id():
     p = plane()
     served(p, backend=Raises(ModelFailed("model 'm' raised ValueError: no")))
     with pytest.raises(ModelFailed, match=r"raised ValueError: no \(request id abc\)"):
-        await p.infer(request(tensor(ROW), id="abc"))
+        await p.infer(call(tensor(ROW), id="abc"))
 
 
 async def test_what_happened_is_counted_and_logged():
-    p, log = plane(), []
-    p.access_log = lambda *about: log.append(about[:4])
+    p = plane()
     served(p)
     served(p, "slow", backend=Never())
     served(p, "bad", backend=Raises(ModelFailed("no")))
     served(p, "buggy", backend=Raises(RuntimeError("a bug of ours")))
-    await p.infer(request(tensor(ROW), id="a"))
+    await p.infer(call(tensor(ROW), id="a"))
     for asked, kind in (
         ({"outputs": ["q"]}, InvalidArgument),
         ({"version": "9"}, NotFound),
@@ -106,19 +104,23 @@ async def test_what_happened_is_counted_and_logged():
         ({"model": "buggy"}, RuntimeError),
     ):
         with pytest.raises(kind):
-            await p.infer(request(tensor(ROW), id="b", **asked))
-    leaves = asyncio.create_task(p.infer(request(tensor(ROW), model="slow", id="c")))
+            await p.infer(call(tensor(ROW), id="b", **asked))
+    leaves = asyncio.create_task(p.infer(call(tensor(ROW), model="slow", id="c")))
     await asyncio.sleep(0)
     leaves.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaves
+    log = [
+        (c.request.id, c.request.model, c.version.number if c.version else c.request.version, c.status)
+        for c in heard(p).calls
+    ]
     assert log == [
         ("a", "m", "2", "OK"), ("b", "m", "2", "InvalidArgument"), ("b", "m", "9", "NotFound"),
         ("b", "none", "", "NotFound"), ("b", "bad", "2", "ModelFailed"),
         ("b", "buggy", "2", "RuntimeError"),
         ("c", "slow", "2", "Cancelled"),
     ]  # fmt: skip
-    assert p.metrics.requests == [
+    assert heard(p).requests == [
         ("m", "2", ""), ("m", "2", "InvalidArgument"), ("m", "", "NotFound"),
         ("bad", "2", "ModelFailed"),
         ("buggy", "2", "RuntimeError"), ("slow", "2", "Cancelled"),
@@ -149,7 +151,7 @@ def test_readiness():
     p = plane()
     with pytest.raises(NotFound):
         p.model_ready("m")
-    p.models["m"] = Model("m", p.metrics)
+    p.directory.expect("m", "")
     assert not p.model_ready("m")
     assert not p.model_ready("m", "9")  # not known yet whether it has one
     model = served(p)
@@ -160,7 +162,7 @@ def test_readiness():
     model.default_version = "5"
     assert not p.model_ready("m")
     assert p.model_ready("m", "1")
-    model.stop_serving("gone")
+    model.unavailable("", "gone")
     assert not p.model_ready("m", "1")
 
 
@@ -196,7 +198,7 @@ def test_metadata_and_config():
 
 def test_metadata_of_what_is_not_there():
     p = plane()
-    p.models["m"] = Model("m", p.metrics)
+    p.directory.expect("m", "")
     for ask in (p.model_metadata, p.model_config):
         with pytest.raises(NotFound):
             ask("n")
@@ -207,7 +209,7 @@ def test_metadata_of_what_is_not_there():
 def test_the_index_lists_every_version_and_its_state():
     p = plane()
     served(p)
-    p.models["n"] = Model("n", p.metrics, "its application is DEPLOYING")
+    p.directory.expect("n", "", "its application is DEPLOYING")
     ready = [{"name": "m", "version": v, "state": "READY", "reason": ""} for v in ("1", "2")]
     down = {"name": "n", "version": "", "state": "UNAVAILABLE", "reason": "its application is DEPLOYING"}
     assert p.repository_index() == [*ready, down]

@@ -1,4 +1,4 @@
-"""The short way to a model's replica, both ends: Serve's parts are stood in for, the rest is real."""
+"""The fast path to a model's replica, both ends: Serve's parts are stood in for, the rest is real."""
 
 import asyncio
 import logging
@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.serve._private.http_util import RequestIdMiddleware
 from ray.serve._private.utils import Semaphore
 
+from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, ModelFailed, TooLarge
-from serve_app.hop import batch_app
+from serve_app.hop import batch_app, served
 from serve_app.hop import calls as client
-from serve_app.hop import fast_path as short_way
-from serve_app.hop.remote import RemoteBackend
-from serve_app.ingress import fast_path as direct
+from serve_app.hop.remote import RemoteApplication
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.test_fast_path import Replica as RouterReplica
+from tests.unit.ingress.test_fast_path import around as put_around
 from tests.unit.ingress.test_fast_path import until
 from tests.unit.planes import Raises
 
@@ -120,7 +119,7 @@ class Handle:
 @pytest.fixture(autouse=True)
 def token(monkeypatch):
     """The cluster's secret, at both ends."""
-    for module in (client, short_way):
+    for module in (client, served):
         monkeypatch.setattr(module, "credentials", lambda: b"Bearer s")
 
 
@@ -134,16 +133,24 @@ def model():
     return Model()
 
 
-def around(replica: Replica, model: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(direct, "_model", None)
-    direct.register_model(model)
-    (middleware,) = direct.middlewares()
-    return middleware.cls(RequestIdMiddleware(replica.asgi), *middleware.args, **middleware.kwargs)
+class Deployment:
+    """A model's, with its fast path."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fast_path(self, serve: Any, replica: Any) -> batch_app.BatchApp:
+        return batch_app.BatchApp(serve, replica, self.model)
+
+
+def around(replica: Replica, model: Any) -> Any:
+    replica.deployment = Deployment(model)
+    return put_around(replica)
 
 
 @pytest.fixture
 async def server(replica, model, monkeypatch):
-    async with Server(around(replica, model, monkeypatch)) as started:
+    async with Server(around(replica, model)) as started:
         yield started
 
 
@@ -154,7 +161,7 @@ async def handle(server):
 
 @pytest.fixture
 async def backend(handle):
-    return RemoteBackend("m", handle)
+    return RemoteApplication("m", handle, Paths())
 
 
 async def test_a_batch_goes_straight_to_the_replica(backend, handle, replica):
@@ -212,12 +219,12 @@ async def test_who_waits_in_serves_queue_is_not_overtaken(backend, handle, model
 
 async def test_the_least_busy_replica_is_asked(server, model, monkeypatch):
     other = Model()
-    async with Server(around(Replica(), other, monkeypatch)) as second:
-        backend = RemoteBackend("m", Handle(one=server.address, two=second.address))
+    async with Server(around(Replica(), other)) as second:
+        backend = RemoteApplication("m", Handle(one=server.address, two=second.address), Paths())
         model.go.clear()
         other.go.clear()
         tasks = [asyncio.create_task(backend.predict(str(i), X, {})) for i in range(4)]
-        await until(lambda: [one.busy for one in backend._direct._replicas.values()] == [2, 2])
+        await until(lambda: [one.busy for one in backend._calls._replicas.values()] == [2, 2])
         model.go.set()
         other.go.set()
         await asyncio.gather(*tasks)
@@ -227,8 +234,8 @@ async def test_the_least_busy_replica_is_asked(server, model, monkeypatch):
 
 @pytest.mark.parametrize("error", [InvalidArgument("tensor 'x': no"), ModelFailed("it broke")])
 async def test_errors_come_back_as_they_were(replica, monkeypatch, error):
-    async with Server(around(replica, Raises(error), monkeypatch)) as server:
-        backend = RemoteBackend("m", Handle(one=server.address))
+    async with Server(around(replica, Raises(error))) as server:
+        backend = RemoteApplication("m", Handle(one=server.address), Paths())
         with pytest.raises(type(error), match=str(error)):
             await backend.predict("1", X, {})
     assert replica.ongoing == 0
@@ -264,7 +271,7 @@ async def test_a_replica_that_dies_with_a_batch_costs_one_more_try(
 async def test_a_connection_closed_meanwhile_is_not_used(backend, handle, server):
     await backend.predict("1", X, {})
     next(iter(server.state.connections)).transport.abort()
-    (replica,) = backend._direct._replicas.values()
+    (replica,) = backend._calls._replicas.values()
     await until(lambda: not replica.idle[0].open)
     assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
     assert handle.taken == 0
@@ -272,7 +279,7 @@ async def test_a_connection_closed_meanwhile_is_not_used(backend, handle, server
 
 async def test_a_replica_that_cannot_be_reached_is_left_to_the_handle(caplog):
     handle = Handle(one=("127.0.0.1", 1))
-    backend = RemoteBackend("m", handle)
+    backend = RemoteApplication("m", handle, Paths())
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
@@ -283,7 +290,7 @@ async def test_a_replica_that_cannot_be_reached_is_left_to_the_handle(caplog):
 async def test_replicas_without_an_http_server_and_none_at_all(handle):
     for replicas in ({"one": None}, {}):
         handle.now(**replicas)
-        backend = RemoteBackend("m", handle)
+        backend = RemoteApplication("m", handle, Paths())
         assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
 
 
@@ -303,13 +310,13 @@ async def test_another_serve_is_served_by_its_handle(handle, backend, lacks):
 
 async def test_replicas_come_and_go(backend, handle, server):
     await backend.predict("1", X, {})
-    (first,) = backend._direct._replicas.values()
+    (first,) = backend._calls._replicas.values()
     handle.now(one=server.address, two=server.address)
     await backend.predict("1", X, {})
-    assert backend._direct._replicas["one"] is first  # its connections stay
+    assert backend._calls._replicas["one"] is first  # its connections stay
     handle.now(two=server.address)
     await backend.predict("1", X, {})
-    assert list(backend._direct._replicas) == ["two"]
+    assert list(backend._calls._replicas) == ["two"]
     assert not any(connection.open for connection in first.idle)
 
 
@@ -339,9 +346,9 @@ async def test_everything_else_is_serves(server):
 async def test_where_serve_is_another_the_path_is_not_there(model, monkeypatch, caplog):
     replica = Replica()
     del replica._semaphore
-    async with Server(around(replica, model, monkeypatch)) as server:
+    async with Server(around(replica, model)) as server:
         handle = Handle(one=server.address)
-        backend = RemoteBackend("m", handle)
+        backend = RemoteApplication("m", handle, Paths())
         assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
     assert "batches take Serve's way" in caplog.text
 

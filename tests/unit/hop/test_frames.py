@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.errors import (
+    KINDS,
     InvalidArgument,
-    MethodNotAllowed,
     ModelFailed,
     NotFound,
-    TandemError,
     Unavailable,
 )
 from serve_app.hop import frames
@@ -73,9 +72,16 @@ def test_errors_keep_their_kind(error):
 
 
 def test_every_kind_of_error_can_be_sent():
-    for kind in TandemError.__subclasses__():
+    for kind in KINDS.values():
         assert type(frames.unpack_error(b"".join(frames.pack_error(kind("no"))))) is kind
-    assert MethodNotAllowed in TandemError.__subclasses__()
+
+
+def test_a_users_own_class_arrives_as_its_kind():
+    class BadImage(InvalidArgument):
+        pass
+
+    found = frames.unpack_error(b"".join(frames.pack_error(BadImage("too dark"))))
+    assert (type(found), str(found)) == (InvalidArgument, "too dark")
 
 
 def test_an_unknown_kind_is_the_models_fault():

@@ -1,24 +1,24 @@
-"""The short way to an engine, both ends: Serve's parts are stood in for, the rest is real."""
+"""The fast path to an engine, both ends: Serve's parts are stood in for, the rest is real."""
 
 import asyncio
 from typing import Any
 
 import numpy as np
 import pytest
-from ray.serve._private.http_util import RequestIdMiddleware
 
+from serve_app.core.paths import Paths
 from serve_app.errors import DeadlineExceeded, ModelFailed, Unavailable
 from serve_app.hop import calls as client
-from serve_app.hop import fast_path as short_way
+from serve_app.hop import served
+from serve_app.hop.relay_app import RelayApp
 from serve_app.hop.streams import StreamConnection
-from serve_app.ingress import fast_path as direct
-from serve_app.llm.target import EngineBackend
+from serve_app.llm.target import EngineTarget
 from tests.unit import engines
 from tests.unit.engines import ENGINE, OPEN, Talker
 from tests.unit.hop.test_batch_app import Handle as ServeHandle
 from tests.unit.hop.test_batch_app import Replica
 from tests.unit.ingress.connections import Server
-from tests.unit.ingress.test_fast_path import until
+from tests.unit.ingress.test_fast_path import around, until
 
 TEXT = {"text_input": np.array([b"a"], dtype=object)}
 BODY = b'{"prompt":"a","stream":true}'
@@ -33,10 +33,13 @@ class Engine:
     def alive(self) -> bool:
         return self.lives
 
+    def fast_path(self, serve: Any, replica: Any) -> RelayApp:
+        return RelayApp(serve, replica, self)
+
 
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (client, short_way):
+    for module in (client, served):
         monkeypatch.setattr(module, "credentials", lambda: b"Bearer s")
 
 
@@ -51,12 +54,9 @@ def replica() -> Replica:
 
 
 @pytest.fixture
-async def server(deployment: Engine, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(direct, "_engine", None)
-    direct.register_engine(deployment)
-    (middleware,) = direct.middlewares()
-    app = middleware.cls(RequestIdMiddleware(replica.asgi), *middleware.args, **middleware.kwargs)
-    async with Server(app) as started:
+async def server(deployment: Engine, replica: Replica) -> Any:
+    replica.deployment = deployment
+    async with Server(around(replica)) as started:
         yield started
 
 
@@ -70,12 +70,12 @@ async def handle(server: Server) -> engines.Handle:
 
 
 @pytest.fixture
-async def backend(handle: engines.Handle) -> EngineBackend:
-    return EngineBackend("m", handle, ENGINE)  # type: ignore[arg-type]
+async def backend(handle: engines.Handle) -> EngineTarget:
+    return EngineTarget("m", handle, ENGINE, Paths())  # type: ignore[arg-type]
 
 
-async def texts(backend: EngineBackend, most: int) -> list[bytes]:
-    pieces = backend.stream("1", TEXT, {"max_tokens": most})
+async def texts(backend: EngineTarget, most: int) -> list[bytes]:
+    pieces = backend.stream(TEXT, {"max_tokens": most})
     return [piece["text_output"][0] async for piece in pieces]
 
 
@@ -93,13 +93,13 @@ async def test_streams_go_straight_to_the_replica(
 
 
 async def test_whole_answers_too(backend: Any) -> None:
-    found = await backend.predict("1", {"text_input": np.array([b"a", b"b"], dtype=object)}, {})
+    found = await backend.predict({"text_input": np.array([b"a", b"b"], dtype=object)}, {})
     assert found["text_output"].tolist() == [b"a!", b"b!"]
 
 
 async def test_pieces_come_one_by_one(backend: Any, deployment: Engine) -> None:
     deployment.app.go.clear()
-    pieces = backend.stream("1", TEXT, {"max_tokens": 2})
+    pieces = backend.stream(TEXT, {"max_tokens": 2})
     first = asyncio.ensure_future(anext(pieces))
     await asyncio.sleep(0.05)
     assert not first.done()
@@ -109,7 +109,7 @@ async def test_pieces_come_one_by_one(backend: Any, deployment: Engine) -> None:
 
 
 async def test_who_leaves_stops_the_engine(backend: Any, deployment: Engine, replica: Replica) -> None:
-    pieces = backend.stream("1", TEXT, {"max_tokens": 100})
+    pieces = backend.stream(TEXT, {"max_tokens": 100})
     await anext(pieces)
     deployment.app.go.clear()
     await pieces.aclose()
@@ -122,22 +122,22 @@ async def test_who_leaves_stops_the_engine(backend: Any, deployment: Engine, rep
 async def test_adapters_out_of_a_bucket_are_named_to_the_replica(
     handle: Any, deployment: Engine, replica: Replica
 ) -> None:
-    backend = EngineBackend("m", handle, OPEN)
+    backend = EngineTarget("m", handle, OPEN, Paths())
     for adapter in ("m-other", "rhyme", "m:rhyme", "m-other"):
-        await backend.predict("1", TEXT, {"lora_name": adapter})
+        await backend.predict(TEXT, {"lora_name": adapter})
     named = [body["model"] for _, body in deployment.app.asked]
     assert named == ["m-other", "m:rhyme", "m:rhyme", "m-other"]
     assert deployment.app.adapters == ["", "m:rhyme", "m:rhyme", ""]  # on one connection
     replica.max_ongoing_requests = 0  # Serve's own way
-    await backend.predict("1", TEXT, {"lora_name": "rhyme"})
-    await backend.predict("1", TEXT, {})
+    await backend.predict(TEXT, {"lora_name": "rhyme"})
+    await backend.predict(TEXT, {})
     assert handle.adapters == ["m:rhyme"]
 
 
 async def test_who_has_the_adapter_is_asked_unless_it_is_full() -> None:
     """As Serve does with multiplexed models."""
     handle = ServeHandle(a=("h", 1), b=("h", 2))
-    calls = client.DirectCalls(handle)  # type: ignore[arg-type]
+    calls = client.Calls(handle)  # type: ignore[arg-type]
     handle._router._asyncio_router.request_router.curr_replicas["b"].multiplexed_model_ids = {"m:x"}
 
     def chosen(adapter: str) -> str:
@@ -168,7 +168,7 @@ async def test_serves_own_way_where_the_short_one_is_closed(
 async def test_a_replica_that_dies_ends_its_streams_with_an_error(
     backend: Any, handle: Any, server: Server, deployment: Engine
 ) -> None:
-    pieces = backend.stream("1", TEXT, {"max_tokens": 100})
+    pieces = backend.stream(TEXT, {"max_tokens": 100})
     await anext(pieces)
     deployment.app.go.clear()
     for connection in list(server.state.connections):
@@ -192,7 +192,7 @@ async def test_an_answer_without_its_end_is_an_error(backend: Any, deployment: E
 async def test_an_engine_that_says_nothing(backend: Any, deployment: Engine) -> None:
     deployment.app.go.clear()
     with pytest.raises(DeadlineExceeded, match=r"model 'm' gave no answer within 0\.1 s"):
-        async with backend.ask("/v1/completions", BODY, {}, 0.1):
+        async with backend.relay("/v1/completions", BODY, {}, 0.1):
             pass
     await until(lambda: deployment.app.left == 1)
 
@@ -202,7 +202,7 @@ async def test_an_engine_that_fails(backend: Any, deployment: Engine) -> None:
     with pytest.raises(ModelFailed, match="no such thing"):
         await texts(backend, 5)
     with pytest.raises(ModelFailed, match="no such thing"):
-        await backend.predict("1", TEXT, {})
+        await backend.predict(TEXT, {})
 
 
 async def test_a_slow_reader_holds_the_replica_up(
@@ -227,7 +227,7 @@ async def test_a_slow_reader_holds_the_replica_up(
             yield b"data: [DONE]\n\n"
 
     deployment.app = Long()
-    async with backend.ask("/v1/completions", BODY, {}) as answer:
+    async with backend.relay("/v1/completions", BODY, {}) as answer:
         await until(lambda: not made[0].is_reading())
         assert Long.sent < 100
         assert len(await answer.read()) > 100 * 2**20

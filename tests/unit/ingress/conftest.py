@@ -2,7 +2,6 @@ import httpx
 import pytest
 
 from serve_app.config import Limits
-from serve_app.core.model import Model
 from serve_app.errors import ModelFailed, Overloaded
 from serve_app.ingress.rest import RestApp
 from tests.unit.ingress.connections import Client
@@ -17,7 +16,7 @@ def the_plane():
     served(made, "bad", backend=Raises(ModelFailed("model 'bad' raised ValueError: no")))
     served(made, "full", backend=Raises(Overloaded("the replicas are full")))
     served(made, "buggy", backend=Raises(RuntimeError("a secret")))
-    made.models["new"] = Model("new", made.metrics)
+    made.directory.expect("new", "")
     return made
 
 

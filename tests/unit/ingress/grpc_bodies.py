@@ -30,6 +30,10 @@ class Context:
     """What a servicer may tell gRPC."""
 
     code, details = grpc.StatusCode.OK, ""
+    metadata: tuple[tuple[str, str | bytes], ...] = ()
+
+    def invocation_metadata(self):
+        return self.metadata
 
     def set_code(self, code):
         self.code = code

@@ -14,7 +14,7 @@ from serve_app.internals.uvicorn_cork import corked
 from tests.unit.ingress.connections import Client, Server, stated
 from tests.unit.ingress.rest_bodies import BODY, INFER
 from tests.unit.loops import event_loop_policy  # noqa: F401
-from tests.unit.planes import UNDECLARED, served
+from tests.unit.planes import UNDECLARED, heard, served
 
 LIMIT = 20_000_000
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -221,10 +221,10 @@ def slow_request() -> bytes:
 async def ended(plane: Any) -> list[tuple[str, str, str]]:
     """What the plane counts, once it has counted something."""
     for _ in range(200):
-        if plane.metrics.requests:
+        if heard(plane).requests:
             break
         await asyncio.sleep(0.005)
-    return plane.metrics.requests
+    return heard(plane).requests
 
 
 @pytest.mark.parametrize("path", [SLOW, "/v1/models/slowly:predict"])
@@ -255,7 +255,7 @@ async def test_others_stay_when_one_leaves(server, client, the_plane, slow):
     head, _ = await stays.whole()
     stays.close()
     assert head.startswith(b"HTTP/1.1 200 OK")
-    assert sorted(error for *_, error in the_plane.metrics.requests) == ["", "Cancelled"]
+    assert sorted(error for *_, error in heard(the_plane).requests) == ["", "Cancelled"]
 
 
 async def test_leaving_just_before_a_quick_answer(server, client, the_plane, slow, caplog):

@@ -11,9 +11,11 @@ from ray.serve._private.common import RequestProtocol
 from ray.serve._private.http_util import RequestIdMiddleware
 
 from serve_app.config import Limits
+from serve_app.core.paths import Paths
 from serve_app.ingress import fast_path, grpc_http1
-from serve_app.ingress.grpc import SERVICE, GrpcServicer
+from serve_app.ingress.grpc import SERVICE, Servicer
 from serve_app.ingress.rest import RestApp
+from serve_app.internals import serve_replica
 from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferResponse
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.grpc_bodies import Context, frame, post, refused
@@ -46,6 +48,13 @@ class Replica:
             for protocol in (HTTP, GRPC)
         }
         self.ongoing, self.protocols = 0, []
+        self.deployment: Any = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def _user_callable_wrapper(self) -> Any:
+        loop = self.loop or asyncio.get_running_loop()
+        return SimpleNamespace(event_loop=loop, user_callable=self.deployment)
 
     def inc_num_ongoing_requests(self, metadata: Any) -> None:
         assert metadata.is_direct_ingress
@@ -68,6 +77,17 @@ class Replica:
         """In the place of its factory of gRPC handlers."""
 
 
+class Deployment:
+    """What the fast path uses of a Router."""
+
+    def __init__(self, servicer: Servicer) -> None:
+        self.servicer, self.paths = servicer, Paths()
+        self.rest = RestApp(servicer.plane, servicer.limits, self.paths)
+
+    def fast_path(self, serve: Any, replica: Any) -> fast_path.RouterApp:
+        return fast_path.RouterApp(serve, replica, self)
+
+
 class Held(Backend):
     """Answers when it is let go."""
 
@@ -87,9 +107,7 @@ def replica():
 
 @pytest.fixture
 def servicer(the_plane):
-    made = GrpcServicer()
-    made.plane, made.limits = the_plane, Limits(maxBodyBytes=5000)
-    return made
+    return Servicer(the_plane, lambda: Limits(maxBodyBytes=5000))
 
 
 @pytest.fixture
@@ -100,21 +118,20 @@ async def held(the_plane):
 
 
 @pytest.fixture
-async def registered(servicer, monkeypatch):
-    """A Router in this process."""
-    monkeypatch.setattr(fast_path, "_local", None)
-    fast_path.register(RestApp(servicer.plane, lambda: servicer.limits), servicer)
+async def router(servicer, replica):
+    """The deployment in the replica."""
+    replica.deployment = Deployment(servicer)
+    return replica.deployment
 
 
-def around(replica: Replica) -> fast_path.DirectApp:
+def around(replica: Any) -> Any:
     """As Serve puts it around its own application."""
     (middleware,) = fast_path.middlewares()
-    app: fast_path.DirectApp = middleware.cls(RequestIdMiddleware(replica.asgi), *middleware.args)
-    return app
+    return middleware.cls(RequestIdMiddleware(replica.asgi), *middleware.args, **middleware.kwargs)
 
 
 @pytest.fixture
-async def server(registered, replica):
+async def server(router, replica):
     async with Server(around(replica)) as started:
         yield started
 
@@ -156,8 +173,7 @@ async def counted(metric: Metric) -> dict[tuple, int]:
     return metric.counted
 
 
-async def test_where_no_router_is_everything_is_serves(replica, monkeypatch):
-    monkeypatch.setattr(fast_path, "_local", None)
+async def test_where_no_router_is_everything_is_serves(replica):
     async with Server(around(replica)) as server:
         client = Client(server.address)
         for path in ("/v2/health/live", "/v1/models", "/", "/-/healthz"):
@@ -246,12 +262,12 @@ async def test_without_ingress_metrics_the_replica_still_counts(client, replica)
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError])
-async def test_whatever_the_application_raises_is_counted_out(registered, replica, monkeypatch, kind):
+async def test_whatever_the_application_raises_is_counted_out(router, replica, monkeypatch, kind):
     async def broken(scope, receive, send):
         assert replica.ongoing == 1
         raise kind
 
-    monkeypatch.setattr(fast_path._local, "app", broken)
+    monkeypatch.setattr(router.rest, "answer", broken)
     with pytest.raises(kind):
         await around(replica)({"type": "http", "path": "/v2", "method": "GET"}, None, None)
     assert replica.ongoing == 0
@@ -282,7 +298,7 @@ async def test_a_limit_that_serve_changes_in_place_counts(client, replica):
 
 
 def trace(replica, monkeypatch):
-    monkeypatch.setattr(fast_path, "is_tracing_enabled", lambda: True)
+    monkeypatch.setattr(serve_replica, "is_tracing_enabled", lambda: True)
 
 
 def elsewhere(replica, monkeypatch):
@@ -297,7 +313,7 @@ hindrances = pytest.mark.parametrize("hinder", [trace, elsewhere, another_ray])
 
 
 @hindrances
-async def test_what_the_short_way_cannot_do_serve_does(registered, replica, monkeypatch, caplog, hinder):
+async def test_what_the_short_way_cannot_do_serve_does(router, replica, monkeypatch, caplog, hinder):
     hinder(replica, monkeypatch)
     with caplog.at_level(logging.WARNING, "tandem"):
         async with Server(around(replica)) as server:
@@ -309,9 +325,7 @@ async def test_what_the_short_way_cannot_do_serve_does(registered, replica, monk
 
 
 @hindrances
-async def test_calls_are_answered_where_the_short_way_is_closed(
-    registered, replica, monkeypatch, hinder
-):
+async def test_calls_are_answered_where_the_short_way_is_closed(router, replica, monkeypatch, hinder):
     hinder(replica, monkeypatch)
     async with Server(around(replica)) as server:
         client = Client(server.address)
@@ -319,35 +333,36 @@ async def test_calls_are_answered_where_the_short_way_is_closed(
         client.close()
 
 
-def test_a_router_of_another_loop_is_not_local(servicer, replica, monkeypatch):
-    monkeypatch.setattr(fast_path, "_local", None)
+async def test_a_router_of_another_loop_is_not_ours(router, replica):
+    replica.loop = asyncio.new_event_loop()
+    async with Server(around(replica)) as server:
+        client = Client(server.address)
+        assert await serves(client)
+        assert await client.ask(call()) == NO_ROUTER
+        other = SimpleNamespace(service_handler_factory=replica.handlers)
+        assert fast_path.fast_servicer(other, SERVICE.full_name) is None
+        client.close()
+    replica.loop.close()
 
-    async def register():
-        fast_path.register(None, servicer)
 
-    async def ask():
-        async with Server(around(replica)) as server:
-            client = Client(server.address)
-            assert await serves(client)
-            assert await client.ask(call()) == NO_ROUTER
-            assert fast_path.direct_servicer(None, SERVICE.full_name) is None
-            client.close()
-
-    loops = asyncio.new_event_loop(), asyncio.new_event_loop()
-    for loop, work in zip(loops, (register, ask), strict=True):
-        loop.run_until_complete(work())
-    for loop in loops:
-        loop.close()
+async def test_each_request_is_counted_by_the_way_it_took(router, server, client, replica, handler):
+    for data in (get("/v2"), infer(), call(), get("/docs")):
+        assert await client.ask(data)
+    assert await handler("ServerLive")(b"", Context())
+    replica.max_ongoing_requests = 0
+    assert await client.ask(get("/v2"))  # Serve's
+    assert router.paths.take() == {("http", "fast"): 2, ("grpc", "fast"): 2}
+    assert router.paths.take() == {}
 
 
 @pytest.fixture
-async def handler(registered, replica):
+async def handler(router, replica):
     """Of Serve's gRPC server, which lets the service pass."""
     passed: list[str] = []
     server = SimpleNamespace(
         service_handler_factory=replica.handlers, add_passthrough_service=passed.append
     )
-    made = fast_path.direct_servicer(server, SERVICE.full_name)
+    made = fast_path.fast_servicer(server, SERVICE.full_name)
     assert passed == [SERVICE.full_name]
     return lambda name, streaming=False: made.handler(SERVICE.full_name, name, streaming)
 
@@ -383,11 +398,13 @@ async def test_streams_are_counted_as_long_as_they_run(handler, replica):
             assert replica.ongoing == 1
             yield message(model)
 
-    answers = [data async for data in handler("ModelStreamInfer", streaming=True)(requests(), None)]
+    answers = [data async for data in handler("ModelStreamInfer", streaming=True)(requests(), Context())]
     assert (len(answers), replica.protocols, replica.ongoing) == (2, [GRPC], 0)
 
 
-async def test_where_serves_server_is_another_serve_routes(registered, caplog):
+async def test_where_serves_server_is_another_serve_routes(replica, router, caplog):
+    server = SimpleNamespace(service_handler_factory=replica.handlers)  # nothing passes there
     with caplog.at_level(logging.WARNING, "tandem"):
-        assert fast_path.direct_servicer(SimpleNamespace(), SERVICE.full_name) is None
+        assert fast_path.fast_servicer(server, SERVICE.full_name) is None
+        assert fast_path.fast_servicer(SimpleNamespace(), SERVICE.full_name) is None  # a proxy's
     assert "gRPC requests take Serve's way" in caplog.text

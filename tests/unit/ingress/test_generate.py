@@ -8,11 +8,12 @@ import httpx
 import pytest
 
 from serve_app.config import Limits
-from serve_app.ingress.grpc import GrpcServicer
+from serve_app.ingress.grpc import Servicer
 from serve_app.ingress.rest import RestApp
 from serve_app.protocol import inference_pb2 as pb
 from tests.unit.engines import ABOUT, ENGINE, Talker, backend
-from tests.unit.planes import UNDECLARED, Echo, plane, served
+from tests.unit.ingress.grpc_bodies import Context
+from tests.unit.planes import UNDECLARED, Echo, heard, plane, served
 
 GREEDY = {"max_tokens": 3}
 TEXTS = ["a0 ", "1 ", "2 "]
@@ -60,14 +61,14 @@ async def test_generate_stream(http: Any, the_plane: Any) -> None:
     assert [event["text_output"] for event in found] == TEXTS
     assert [event["finish_reason"] for event in found] == ["", "", "length"]
     assert len({event["id"] for event in found}) == 1
-    assert the_plane.metrics.requests == [("m", "1", "")]
+    assert heard(the_plane).requests == [("m", "1", "")]
 
 
 async def test_an_error_in_a_stream_is_its_end(http: Any, the_plane: Any) -> None:
     body = {"text_input": "a", "parameters": {"max_tokens": 13}}
     answer = await http.post("/v2/models/m/generate_stream", json=body)
     assert events(answer.text)[-1] == {"error": "model 'm': the engine is dead"}
-    assert the_plane.metrics.requests == [("m", "1", "Unavailable")]
+    assert heard(the_plane).requests == [("m", "1", "Unavailable")]
 
 
 async def test_a_stream_that_does_not_begin(http: Any, the_plane: Any, talker: Any) -> None:
@@ -77,7 +78,7 @@ async def test_a_stream_that_does_not_begin(http: Any, the_plane: Any, talker: A
     assert (answer.status_code, answer.json()["error"]) == (
         504, "model 'm' gave no answer within 0.1 s",
     )  # fmt: skip
-    assert the_plane.metrics.requests == [("m", "1", "DeadlineExceeded")]
+    assert heard(the_plane).requests == [("m", "1", "DeadlineExceeded")]
 
 
 async def test_errors_before_a_stream(http: Any, talker: Any) -> None:
@@ -104,14 +105,13 @@ def message(model: str = "m", stream: bool | None = None, **parameters: Any) -> 
 
 
 async def streamed(the_plane: Any, *messages: bytes) -> list[pb.ModelStreamInferResponse]:
-    servicer = GrpcServicer()
-    servicer.plane, servicer.limits = the_plane, Limits()
+    servicer = Servicer(the_plane, Limits)
 
     async def source() -> AsyncIterator[bytes]:
         for one in messages:
             yield one
 
-    answers = [one.SerializeToString() async for one in servicer.ModelStreamInfer(source())]
+    answers = [one.SerializeToString() async for one in servicer.ModelStreamInfer(source(), Context())]
     return [pb.ModelStreamInferResponse.FromString(one) for one in answers]
 
 

@@ -4,9 +4,8 @@ import grpc
 import pytest
 
 from serve_app.config import Limits
-from serve_app.core.model import Model
 from serve_app.errors import ModelFailed, Overloaded
-from serve_app.ingress.grpc import SERVICE, GrpcServicer
+from serve_app.ingress.grpc import SERVICE, Servicer
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.unit.ingress.grpc_bodies import Context
@@ -15,13 +14,12 @@ from tests.unit.planes import Raises, plane, served
 
 @pytest.fixture
 def servicer():
-    made = GrpcServicer()
-    made.plane, made.limits = plane(), Limits(maxBodyBytes=1000)
+    made = Servicer(plane(), lambda: Limits(maxBodyBytes=1000))
     served(made.plane)
     served(made.plane, "full", backend=Raises(Overloaded("full")))
     served(made.plane, "bad", backend=Raises(ModelFailed("raised")))
     served(made.plane, "buggy", backend=Raises(RuntimeError("a secret")))
-    made.plane.models["new"] = Model("new", made.plane.metrics)
+    made.plane.directory.expect("new", "")
     return made
 
 
@@ -81,7 +79,7 @@ async def test_the_stream_answers_in_order_and_errors_stay_in_their_place(servic
 
     answers = [
         pb.ModelStreamInferResponse.FromString(raw.SerializeToString())
-        async for raw in servicer.ModelStreamInfer(requests())
+        async for raw in servicer.ModelStreamInfer(requests(), Context())
     ]
     assert [a.infer_response.id for a in answers] == ["1", "", "", "", "2"]
     assert [bool(a.error_message) for a in answers] == [False, True, True, True, False]

@@ -50,7 +50,7 @@ class Backend:
         self.statuses.put_nowait(status)
 
     async def _infer(self, message):
-        data = bytes(message)
+        data = bytes(message[0])
         if data == b"lost":
             raise NotFound(LOST)
         if data == b"full":

@@ -51,7 +51,9 @@ class Slow:
             raise
 
 
-async def surround(message, receive):
+async def surround(call, receive):
+    message, headers = call
+    assert headers.get("content-type") == "application/grpc"
     return [b"<", message, memoryview(b">")]
 
 
@@ -274,7 +276,7 @@ async def test_without_uvicorns_own_send_there_is_no_answer():
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "headers": []}
+    scope = {"type": "http", "headers": [(b"Content-Type", b"application/grpc")]}
     status = await grpc_http1.answer(scope, messages(frame(b"x")), send, surround, LIMIT)
     assert status == "UNAVAILABLE"
     headers = dict(sent[0]["headers"])

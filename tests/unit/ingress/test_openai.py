@@ -7,12 +7,11 @@ import pytest
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.config import Limits
-from serve_app.core.model import Model
 from serve_app.ingress.rest import RestApp
 from tests.unit.engines import ABOUT, ENGINE, OPEN, Talker, backend
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.test_fast_path import until
-from tests.unit.planes import plane, served
+from tests.unit.planes import heard, plane, served
 
 ASKED = {"model": "m", "prompt": "a", "stream": True}
 EVENTS = b'data: {"choices":[{"index":0,"text":"a0 ","finish_reason":null}]}'
@@ -33,7 +32,7 @@ def the_plane(engine: Any) -> Any:
     made = plane()
     served(made, "identity")
     served(made, "m", backend=engine, about=ABOUT, versions=("1",), engine=ENGINE)
-    made.models["new"] = Model("new", made.metrics)
+    made.directory.expect("new", "")
     return made
 
 
@@ -59,7 +58,7 @@ async def test_a_whole_answer(http: Any, the_plane: Any) -> None:
     answer = await http.post("/v1/completions", json={"model": "m", "prompt": "a"})
     assert answer.json()["choices"][0]["text"] == "a!"
     assert answer.headers["content-type"] == "application/json"
-    assert the_plane.metrics.requests == [("m", "1", "")]
+    assert heard(the_plane).requests == [("m", "1", "")]
 
 
 async def test_adapters_are_their_models(http: Any, talker: Any) -> None:
@@ -69,7 +68,7 @@ async def test_adapters_are_their_models(http: Any, talker: Any) -> None:
 
 
 async def test_adapters_out_of_a_bucket(http: Any, the_plane: Any, talker: Any) -> None:
-    the_plane.models["m"].described.engine = OPEN
+    the_plane.directory.model("m").pick().about.engine = OPEN
     assert (await http.post("/v1/completions", json={"model": "m:x", "prompt": "a"})).is_success
     assert talker.asked[0][1]["model"] == "m:x"
     for prefix in ("/v1", "/openai/v1"):
@@ -135,7 +134,7 @@ async def test_the_engines_own_errors_go_through_and_count(
     talker.status = 422
     answer = await http.post("/v1/completions", json=ASKED)
     assert (answer.status_code, answer.json()["error"]["message"]) == (422, "no such thing")
-    assert the_plane.metrics.requests == [("m", "1", "InvalidArgument")]
+    assert heard(the_plane).requests == [("m", "1", "InvalidArgument")]
 
 
 async def test_an_adapter_that_the_engine_does_not_find(http: Any, talker: Any, the_plane: Any) -> None:
@@ -144,14 +143,14 @@ async def test_an_adapter_that_the_engine_does_not_find(http: Any, talker: Any, 
     error = {"message": "no such thing", "type": "invalid_request_error"}
     assert answer.status_code == 400
     assert answer.json()["error"] == error | {"param": "model", "code": "model_not_found"}
-    assert the_plane.metrics.requests == [("m", "1", "UnknownModel")]
+    assert heard(the_plane).requests == [("m", "1", "UnknownModel")]
 
 
 async def test_a_stream_that_begins_with_an_error_is_none(http: Any, the_plane: Any) -> None:
     answer = await http.post("/v1/completions", json={**ASKED, "max_tokens": 14})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
     assert answer.json()["error"]["message"] == "no such schema"
-    assert the_plane.metrics.requests == [("m", "1", "InvalidArgument")]
+    assert heard(the_plane).requests == [("m", "1", "InvalidArgument")]
 
 
 async def test_an_error_that_comes_later_is_passed_on(http: Any, the_plane: Any) -> None:
@@ -190,4 +189,4 @@ async def test_a_client_that_leaves_stops_the_generation(
             seen += await client.receive()
         client.close()
         await until(lambda: talker.left and engine._calls._streaming.responses[0].cancelled)
-    assert the_plane.metrics.requests == [("m", "1", "Cancelled")]
+    assert heard(the_plane).requests == [("m", "1", "Cancelled")]

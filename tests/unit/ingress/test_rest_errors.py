@@ -99,7 +99,7 @@ async def test_a_bug_of_ours_shows_nothing_inside(http):
 
 
 async def test_an_unavailable_model_says_why(http, the_plane):
-    the_plane.models["m"].stop_serving("its application is UNHEALTHY")
+    the_plane.directory.model("m").unavailable("", "its application is UNHEALTHY")
     assert "UNHEALTHY" in error(await http.post(INFER, json=BODY), 503)
     served(the_plane, "gone", backend=Raises(Unavailable("a replica died")))
     assert error(await http.post("/v2/models/gone/infer", json=BODY), 503) == "a replica died"

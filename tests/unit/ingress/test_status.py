@@ -2,15 +2,20 @@ import grpc
 import pytest
 
 from serve_app import errors
-from serve_app.ingress.status import GRPC, HTTP
-
-
-def kinds(base=errors.TandemError):
-    return [kind for sub in base.__subclasses__() for kind in (sub, *kinds(sub))]
+from serve_app.ingress.status import GRPC, HTTP, grpc_code, http_status
 
 
 def test_every_kind_is_in_both_tables():
-    assert set(HTTP) == set(GRPC) == set(kinds())
+    assert set(HTTP) == set(GRPC) == set(errors.KINDS.values())
+
+
+def test_a_users_own_class_has_the_status_of_its_kind():
+    class BadImage(errors.InvalidArgument):
+        pass
+
+    assert (http_status(BadImage("no")), grpc_code(BadImage("no"))) == (
+        400, grpc.StatusCode.INVALID_ARGUMENT,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

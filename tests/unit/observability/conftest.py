@@ -16,10 +16,11 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> Handed:
     class Metric:
         """As Serve's gauge and counter: names, and values with tags."""
 
-        def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
+        def __init__(self, name: str, description: str, tag_keys: tuple[str, ...] = ()) -> None:
             self._name, self._keys, self._metric = name, tag_keys, self
 
-        def set(self, value: float, tags: dict[str, str]) -> None:
+        def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+            tags = tags or {}
             assert tuple(tags) == self._keys
             seen[self._name].append((tags, value))
 

@@ -4,17 +4,28 @@ import json
 import time
 
 import psutil
+import pytest
 
 from serve_app.config import ModelConfig, parse
-from serve_app.observability.logs import log_loaded, log_request
+from serve_app.core.dataplane import DataPlane
+from serve_app.errors import NotFound
+from serve_app.observability.logs import RequestLog, log_loaded
 from serve_app.runtimes.host import Loaded, ModelHost
+from tests.unit.planes import UNDECLARED, Echo, call, served, tensor
 
 
-def test_a_request_is_one_line(capfd) -> None:
-    log_request("7", "echo", "1", "OK", 1.23456)
-    (line,) = map(json.loads, capfd.readouterr().out.splitlines())
-    assert abs(line.pop("time") - time.time()) < 60
-    assert line == {"id": "7", "model": "echo", "version": "1", "status": "OK", "ms": 1.235}
+async def test_a_request_is_one_line(capfd) -> None:
+    made = DataPlane(RequestLog())
+    served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
+    await made.infer(call(tensor([1]), model="echo", id="7"))
+    with pytest.raises(NotFound):
+        await made.infer(call(model="none", version="3", id="8"))
+    first, second = map(json.loads, capfd.readouterr().out.splitlines())
+    for line in (first, second):
+        assert abs(line.pop("time") - time.time()) < 60
+        assert 0 <= line.pop("ms") < 60_000
+    assert first == {"id": "7", "model": "echo", "version": "1", "status": "OK"}
+    assert second == {"id": "8", "model": "none", "version": "3", "status": "NotFound"}
 
 
 def test_a_loaded_model_is_a_line_per_version(capfd) -> None:

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.paths import Paths
+from serve_app.errors import InvalidArgument
 from serve_app.observability.metrics import RayMetrics, _Histogram
 from tests.unit.observability.conftest import Handed
+from tests.unit.planes import call, served, tensor
 
 
 @pytest.fixture
@@ -39,14 +43,32 @@ def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram, handed: H
 
 async def test_a_request_that_was_never_begun_is_counted_but_took_no_time(handed: Handed) -> None:
     """Or broken requests would make a model look fast."""
-    made = RayMetrics()
-    made.request("m", "1", "InvalidArgument", None)
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    served(plane, versions=("1",))
+    plane.refused(call(version="1"), InvalidArgument("no tensor"))
     made._flush()
     assert [count for _, count in handed["request_count"]] == [1]
     assert [tags["kind"] for tags, _ in handed["request_errors"]] == ["InvalidArgument"]
     assert not handed["request_predict_seconds_count"]
-    made.request("m", "1", "", 0.25)
+    answered = call(tensor([[1, 2]]), version="1")
+    await plane.infer(answered)
     for _ in range(4):
         made._flush()
     tags = {"model_name": "m", "model_version": "1"}
-    assert handed["request_predict_seconds_sum"] == [(tags, 0.25)]
+    assert handed["request_predict_seconds_sum"] == [(tags, answered.seconds)]
+
+
+async def test_the_ways_that_requests_take_and_the_configuration_served(handed: Handed) -> None:
+    paths = Paths()
+    made = RayMetrics(paths)
+    made.serves(7)
+    for count in (paths.fast, paths.fast, paths.serve):
+        count("http")
+    paths.serve("batches")
+    made._flush()
+    made._paths._flush()
+    made._paths._flush()
+    found = {(tags["transport"], tags["path"]): count for tags, count in handed["request_path"]}
+    assert found == {("http", "fast"): 2, ("http", "serve"): 1, ("batches", "serve"): 1}
+    assert handed["router_generation"] == [({}, 7)]

@@ -11,6 +11,7 @@ from ray.serve.schema import (
     DeploymentStatusTrigger,
     ReplicaDetails,
     ReplicaState,
+    ServeApplicationSchema,
     ServeInstanceDetails,
 )
 
@@ -72,8 +73,16 @@ def one(*deployments: DeploymentDetails, **about: Any) -> RemoteApp:
 
 def test_a_model():
     assert one(deployment("ModelReplica", RUNNING), at=12.5) == RemoteApp(
-        "m", "ModelReplica", ApplicationStatus.RUNNING, "", running=1, stamp=12.5
+        "m", "ModelReplica", ApplicationStatus.RUNNING, "", running=1, stamp=12.5, model="m"
     )
+
+
+def test_an_application_says_of_which_model_its_versions_are():
+    about = app(deployment("ModelReplica", RUNNING))
+    about["deployed_app_config"] = ServeApplicationSchema(
+        name="m-next", import_path="serve_app.app:build_model", args={"model": "m", "versions": ["2"]}
+    )
+    assert found(**{"m-next": about})["m-next"].model == "m"
 
 
 def test_a_model_behind_its_tokenizer():

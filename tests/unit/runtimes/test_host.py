@@ -37,13 +37,13 @@ async def test_sync_models_run_in_a_thread_and_async_ones_on_the_loop(host):
 
 
 def test_only_a_users_coroutine_may_ignore_its_cancellation(host):
-    assert host("AsyncDouble").stubborn
-    assert not host("Double").stubborn
+    assert host("AsyncDouble").versions["1"].uncancellable
+    assert not host("Double").versions["1"].uncancellable
 
 
 async def test_a_slow_model_does_not_block_the_loop(host):
     made = host("Double")
-    go, user = threading.Event(), made._runtimes["1"]._model
+    go, user = threading.Event(), made.versions["1"]._runtime._model
 
     def waits(inputs, parameters):
         assert go.wait(20)
@@ -58,9 +58,9 @@ async def test_a_slow_model_does_not_block_the_loop(host):
 
 def test_loading_warms_up_with_the_examples(host):
     example = [{"name": "x", "datatype": "FP32", "shape": [-1, 2], "example": [1, 2, 3, 4]}]
-    assert host("Double")._runtimes["1"]._model.seen == [(1, 2)]
-    assert host("Double", inputs=example)._runtimes["1"]._model.seen == [(2, 2)]
-    assert host("Double", warmUp=False)._runtimes["1"]._model.seen == []
+    assert host("Double").versions["1"]._runtime._model.seen == [(1, 2)]
+    assert host("Double", inputs=example).versions["1"]._runtime._model.seen == [(2, 2)]
+    assert host("Double", warmUp=False).versions["1"]._runtime._model.seen == []
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)
@@ -174,7 +174,7 @@ async def test_an_answer_that_breaks_its_declaration(host, declared, message):
 
 async def test_closing_waits_for_what_runs_and_closes_the_users_object(host):
     made = host("Double")
-    user = made._runtimes["1"]._model
+    user = made.versions["1"]._runtime._model
     running = asyncio.create_task(made.predict("1", X, {}))
     await asyncio.sleep(0)
     await asyncio.to_thread(made.close)

@@ -1,38 +1,29 @@
-"""The other end of the Router's short way: what stands around Serve's ASGI application in a replica.
+"""The other end of the hop: what stands around Serve's ASGI application in a model's replica.
 
 Requests there are counted and limited where Serve counts and limits, and come from the cluster's own
 processes alone. What each kind of replica does with one is its subclass's.
 """
 
 import hmac
-import logging
 from abc import ABC, abstractmethod
 from typing import Any
 
-from serve_app.hop.calls import FULL, credentials
+from serve_app.hop.calls import FULL
 from serve_app.http.asgi import Receive, Scope, Send, respond
-from serve_app.internals.serve_replica import Counter
-
-log = logging.getLogger("tandem")
+from serve_app.internals.ray_auth import credentials
+from serve_app.internals.serve_replica import ServeReplica
 
 LEFT = 499  # the status of who didn't wait for an answer
 
 
-class ShortWay(ABC):
-    """Takes what `takes` says; the rest is Serve's, and all is where Ray lacks what is used here."""
+class Served(ABC):
+    """Takes what `takes` says, counted under `route`; the rest is the application's of Serve."""
 
-    name = ""  # among Serve's routes
-
-    def __init__(self, app: Any) -> None:
-        self._serve = app
-        self._counter: Counter | None = None
-        try:
-            self._credentials = credentials()
-            replica = app._app.__self__  # Serve's own middleware is around a method of the replica
-            self._slots = replica._semaphore
-            self._counter = Counter(replica, self.name)
-        except Exception as error:
-            log.warning("requests to %s take Serve's way: %s", self.name, error)
+    def __init__(self, serve: Any, replica: ServeReplica, route: str) -> None:
+        self._serve = serve
+        self._credentials = credentials()
+        self._slots = replica.slots()
+        self._counter = replica.counter(route)
 
     @abstractmethod
     def takes(self, path: str) -> bool:
@@ -48,8 +39,7 @@ class ShortWay(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
-        counter = self._counter
-        if counter is None or scope["type"] != "http" or not self.takes(scope["path"]):
+        if scope["type"] != "http" or not self.takes(scope["path"]):
             await self._serve(scope, receive, send)
         elif not self._known(scope["headers"]):
             await respond(send, 401, [b"only for this cluster's own processes"], [])
@@ -57,12 +47,12 @@ class ShortWay(ABC):
             await respond(send, FULL, [], [])
         else:
             await self._slots.acquire()  # at once: it isn't locked
-            counter.enter()
+            self._counter.enter()
             status = LEFT
             try:
                 status = await self.answer(scope, receive, send)
             finally:
-                counter.leave("POST", str(status), status >= 400)
+                self._counter.leave("POST", str(status), status >= 400)
                 self._slots.release()
 
     def _known(self, headers: list[tuple[bytes, bytes]]) -> bool:

@@ -1,0 +1,82 @@
+"""One request on its way through: what was asked, what came beside it, what became of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serve_app.protocol.tensors import InferRequest, InferResponse
+
+if TYPE_CHECKING:
+    from serve_app.core.version import Version
+
+_random = random.Random()  # noqa: S311 - unique is enough; uuid4 asks the system for entropy
+
+
+def new_id() -> str:
+    """An id for a request that came without one: 32 hexadecimal digits."""
+    return f"{_random.getrandbits(128):032x}"
+
+
+class Headers:
+    """What came beside a request: HTTP's headers or gRPC's metadata.
+
+    Kept as they came, and read when somebody asks: nobody asks for most.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
+        self._pairs = pairs
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value under `name`, whatever its case; `default` where there is none."""
+        name = name.lower()
+        return next((value for key, value in self.items() if key == name), default)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """All of them, names in lower case; bytes as Latin-1, as HTTP has it."""
+        for name, value in self._pairs:
+            yield _text(name).lower(), _text(value)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+NO_HEADERS = Headers()
+
+
+@dataclass(slots=True)
+class Call:
+    """A request and its context, from the edge that decoded it to the observers that hear of its end.
+
+    The edge gives `request`, `headers` and `transport` ("http" or "grpc"); who authenticates sets
+    `principal`. The pipeline fills in the rest: `model`, the name in the directory that was found
+    ('' for none), and `version`; `began`, `seconds` and `deadline` by `time.monotonic()`; `status`,
+    OK or the kind of error; `response`, the one of a request that has one.
+    """
+
+    request: InferRequest
+    headers: Headers = NO_HEADERS
+    transport: str = ""
+    principal: str = ""
+    model: str = ""
+    version: Version | None = None
+    began: float = 0.0
+    seconds: float | None = None  # None: it came to nothing before it was begun
+    deadline: float = float("inf")
+    status: str = ""
+    response: InferResponse | None = None
+
+    @property
+    def trace(self) -> str:
+        """The W3C trace context that the caller sent (`traceparent`), or ''."""
+        return self.headers.get("traceparent")
+
+    @property
+    def session(self) -> str:
+        """The session that the caller names (`x-session-id`, Serve's own header), or ''."""
+        return self.headers.get("x-session-id")

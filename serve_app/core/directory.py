@@ -1,0 +1,204 @@
+"""Models by name. A model is the versions that answer to its name, from one source or several."""
+
+from collections.abc import Mapping
+
+from serve_app.config import did_you_mean
+from serve_app.core.observer import Observers
+from serve_app.core.target import Target
+from serve_app.core.version import State, Version
+from serve_app.errors import NotFound, Overloaded, Unavailable
+from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
+from serve_app.routing.versions import choose
+
+
+class Model:
+    """One name.
+
+    Its versions come from sources: an application each, or the Router's own configuration. A source
+    is known before its versions are, and `reason` is then why nothing of it answers yet.
+    """
+
+    def __init__(self, name: str, observers: Observers) -> None:
+        self.name = name
+        self.default_version: str | None = None
+        self.max_queued = 1
+        self.pending = 0
+        self.versions: Mapping[str, Version] = {}  # oldest first
+        self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
+        self._observers = observers
+        self._waiting: dict[str, str] = {}  # sources that have no version yet, and why
+        self._sources: dict[str, list[Version]] = {}
+        self._newest: Version | None = None  # that is ready, or at least there
+
+    def expect(self, source: str, reason: str = "loading") -> None:
+        """A source that has nothing yet says why."""
+        if source not in self._sources:
+            self._waiting[source] = reason
+
+    def serve(
+        self,
+        source: str,
+        about: ModelDescription,
+        targets: Mapping[str, Target],
+        slots: int = 1,
+        spare: int = 0,
+    ) -> list[Version]:
+        """Put a source's versions in the place of those it had, which are returned, to be drained."""
+        replaced = self._sources.get(source, [])
+        self._sources[source] = [
+            Version(
+                self.name, number, about, target,
+                self.statistics.setdefault(number, Statistics()), self._observers, slots, spare,
+            )
+            for number, target in targets.items()
+        ]  # fmt: skip
+        self._waiting.pop(source, None)
+        self._settle()
+        return replaced
+
+    def resize(self, source: str, slots: int, spare: int = 0) -> None:
+        """Change how many batches of a source's versions may be in flight."""
+        for version in self._sources.get(source, ()):
+            version.resize(slots, spare)
+
+    def unavailable(self, source: str, reason: str) -> None:
+        """A source answers no more; what runs may finish."""
+        for version in self._sources.get(source, ()):
+            version.unavailable(reason)
+        self.expect(source, reason)
+        self._settle()
+
+    def remove(self, source: str) -> list[Version]:
+        """A source is gone: what waits for its versions is refused. They are returned, to be drained."""
+        removed = self._sources.pop(source, [])
+        self._waiting.pop(source, None)
+        for version in removed:
+            version.close()
+        self._settle()
+        return removed
+
+    @property
+    def sources(self) -> set[str]:
+        """Where its versions come from, or will."""
+        return {*self._sources, *self._waiting}
+
+    def answering(self) -> set[str]:
+        """The sources of which a version is ready."""
+        return {
+            source
+            for source, versions in self._sources.items()
+            if any(version.state is State.READY for version in versions)
+        }
+
+    def in_flight(self, source: str) -> int:
+        """Batches that one replica of a source may hold."""
+        return next((version.about.in_flight for version in self._sources.get(source, ())), 1)
+
+    @property
+    def reason(self) -> str:
+        """Why the version that is asked for by default isn't ready; '' when it is."""
+        if not self.versions:
+            return next(iter(self._waiting.values()), "it was removed")
+        default = self.versions.get(self.default_version or "") or self._newest
+        return default.reason if default else ""
+
+    @property
+    def waiting(self) -> Mapping[str, str]:
+        """Sources of which nothing is loaded, and why."""
+        return self._waiting
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default version can answer."""
+        return not self.reason
+
+    @property
+    def engine(self) -> EngineDescription | None:
+        """Of an LLM that is known to be one."""
+        return self._newest.about.engine if self._newest else None
+
+    def pick(self, asked: str = "") -> Version:
+        """The version for a request that names `asked`, '' for none.
+
+        The configured default, else the newest that is ready. Unavailable while nothing is loaded,
+        NotFound for a version that isn't there.
+        """
+        if self._newest is None:
+            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
+        if not asked and self.default_version is None:
+            return self._newest
+        return self.versions[choose(self.name, asked, self.default_version, self.versions)]
+
+    def admit(self, version: Version) -> None:
+        """Take one request more, until `leave`. Unavailable or Overloaded when that can't be."""
+        if version.state is not State.READY:
+            raise Unavailable(f"model '{self.name}' is not ready: {version.reason}")
+        if self.pending >= self.max_queued:
+            raise Overloaded(
+                f"model '{self.name}' has {self.pending} requests waiting, the limit; try again later"
+            )
+        self.pending += 1
+        version.enter()
+
+    def leave(self, version: Version) -> None:
+        """It was answered."""
+        self.pending -= 1
+        version.leave()
+
+    def _settle(self) -> None:
+        found = {one.number: one for versions in self._sources.values() for one in versions}
+        self.versions = {number: found[number] for number in sorted(found, key=int)}
+        ready = [one for one in self.versions.values() if one.state is State.READY]
+        self._newest = next(reversed(ready or list(self.versions.values())), None)
+
+
+class Directory:
+    """Which models there are."""
+
+    def __init__(self, observers: Observers) -> None:
+        self.models: dict[str, Model] = {}
+        self._observers = observers
+
+    def model(self, name: str) -> Model:
+        """The model; NotFound when there is none of that name."""
+        model = self.models.get(name)
+        if model is None:
+            raise NotFound(f"no model '{name}'")
+        return model
+
+    def expect(self, name: str, source: str, reason: str = "loading") -> Model:
+        """The model, made where it isn't known yet; `reason` until something of `source` answers."""
+        model = self.models.get(name)
+        if model is None:
+            model = self.models[name] = Model(name, self._observers)
+        model.expect(source, reason)
+        return model
+
+    def remove(self, name: str, source: str) -> list[Version]:
+        """A source of a model is gone, and the model with its last. The versions, to be drained."""
+        model = self.models.get(name)
+        if model is None:
+            return []
+        removed = model.remove(source)
+        if not model.sources:
+            del self.models[name]
+        return removed
+
+    def engine(self, name: str) -> Model:
+        """The LLM that answers to `name`, its own or an adapter's; NotFound when none does."""
+        model = self.models.get(name)
+        if model is not None and (not model.versions or model.engine):
+            return model
+        known: list[str] = []
+        for model in self.engines():
+            engine = model.engine
+            assert engine is not None
+            if name in engine.names or engine.loads(name):
+                return model
+            known += engine.names
+        raise NotFound(f"no language model '{name}'{did_you_mean(name, known)}")
+
+    def engines(self) -> list[Model]:
+        """The LLMs that are known to be some, by name, whichever was there first."""
+        found = (one for one in self.models.values() if one.engine)
+        return sorted(found, key=lambda model: model.name)

@@ -1,0 +1,94 @@
+"""What every call goes through, whatever is asked: admit, pick, run, record.
+
+with pipeline.bracket(call) as version:
+    ...  # run it on this version
+"""
+
+import asyncio
+import time
+from types import TracebackType
+
+from serve_app.core.call import Call, new_id
+from serve_app.core.directory import Directory, Model
+from serve_app.core.observer import Observers
+from serve_app.core.version import Version
+from serve_app.errors import TandemError, kind_of
+
+CANCELLED = "Cancelled"
+
+
+class Pipeline:
+    """Brackets around calls to the models of a directory."""
+
+    def __init__(self, directory: Directory, observers: Observers) -> None:
+        self.directory, self.observers = directory, observers
+
+    def bracket(self, call: Call) -> "Bracket":
+        """To be entered once; nothing happens before."""
+        return Bracket(self, call)
+
+    def refused(self, call: Call, error: TandemError) -> None:
+        """Record a request that couldn't even be decoded."""
+        call.request.id = call.request.id or new_id()
+        if model := self.directory.models.get(call.request.model):
+            call.model = model.name
+            call.version = model.versions.get(call.request.version)
+        self.finish(call, error)
+
+    def finish(self, call: Call, error: BaseException | None) -> None:
+        """Count it, and tell the observers."""
+        call.status = _status(error)
+        if call.version is not None:
+            counters = call.version.counters
+            outcome = counters.success if error is None else counters.fail
+            outcome.add(int((call.seconds or 0) * 1e9))
+            counters.last_inference_ms = int(time.time() * 1000)
+        self.observers.finished(call)
+
+
+class Bracket:
+    """Around one call: its version on entering, its record on leaving, however it ends."""
+
+    __slots__ = ("_admitted", "_call", "_pipeline")
+
+    def __init__(self, pipeline: Pipeline, call: Call) -> None:
+        self._pipeline, self._call = pipeline, call
+        self._admitted: Model | None = None
+
+    def __enter__(self) -> Version:
+        call, pipeline = self._call, self._pipeline
+        request = call.request
+        request.id = request.id or new_id()
+        call.began = time.monotonic()
+        try:
+            pipeline.observers.begun(call)
+            model = pipeline.directory.model(request.model)
+            call.model = model.name
+            call.version = version = model.pick(request.version)
+            model.admit(version)
+        except Exception as error:
+            self._end(error)
+            raise
+        self._admitted = model
+        return version
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        call = self._call
+        if self._admitted is not None and call.version is not None:
+            self._admitted.leave(call.version)
+        call.seconds = time.monotonic() - call.began
+        self._pipeline.finish(call, error)
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "OK"
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return CANCELLED
+    # A bug of ours has its own name, and must not count as a success.
+    return kind_of(error).__name__ if isinstance(error, TandemError) else type(error).__name__

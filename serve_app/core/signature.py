@@ -1,0 +1,68 @@
+"""A request held against a version's declared inputs and outputs."""
+
+from serve_app.errors import InvalidArgument
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.tensors import Arrays, InferRequest
+
+
+def validated(request: InferRequest, version: VersionDescription) -> Arrays:
+    """The request's arrays in the declared order; InvalidArgument names tensor, expected and got."""
+    arrays: Arrays = {}
+    given = {tensor.name: tensor for tensor in request.inputs}
+    if len(given) != len(request.inputs):
+        names = [tensor.name for tensor in request.inputs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidArgument(f"tensor '{twice}' is given twice")
+    if not version.inputs:
+        return {name: tensor.data for name, tensor in given.items()}
+    for spec in version.inputs:
+        tensor = given.pop(spec.name, None)
+        if tensor is None:
+            if spec.optional:
+                continue
+            raise InvalidArgument(
+                f"tensor '{spec.name}' is missing: expected {spec.datatype} {list(spec.shape)}"
+            )
+        if tensor.datatype != spec.datatype:
+            raise InvalidArgument(
+                f"tensor '{spec.name}': expected datatype {spec.datatype}, got {tensor.datatype}"
+            )
+        if not spec.accepts(tensor.data.shape):
+            raise InvalidArgument(
+                f"tensor '{spec.name}': expected shape {list(spec.shape)} (-1 is any), "
+                f"got {list(tensor.data.shape)}"
+            )
+        arrays[spec.name] = tensor.data
+    for name in given:
+        expected = ", ".join(spec.name for spec in version.inputs)
+        raise InvalidArgument(f"tensor '{name}' is not an input of this model: expected {expected}")
+    return arrays
+
+
+def check_outputs(request: InferRequest, model: str, version: VersionDescription) -> None:
+    """InvalidArgument when an output is asked for twice, or isn't one of the declared."""
+    if request.outputs is None:
+        return
+    declared = [spec.name for spec in version.outputs]
+    names = [output.name for output in request.outputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidArgument(f"output '{name}' is asked for twice")
+        if declared and name not in declared:
+            raise InvalidArgument(
+                f"output '{name}' is not an output of model '{model}', which has {', '.join(declared)}"
+            )
+
+
+def wanted(request: InferRequest, outputs: Arrays) -> list[str]:
+    """The names of the outputs to send, in the order that was asked for."""
+    if request.outputs is None:
+        return list(outputs)
+    names = [output.name for output in request.outputs]
+    for name in names:
+        if name not in outputs:  # only a model with undeclared outputs gets here
+            raise InvalidArgument(
+                f"output '{name}' is not an output of model '{request.model}', "
+                f"which answered {', '.join(outputs) or 'nothing'}"
+            )
+    return names

@@ -1,0 +1,134 @@
+"""One loaded version of a model: its target, its batcher, its counters, its state."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from enum import Enum
+
+from serve_app.core.batching import Batcher
+from serve_app.core.observer import Observers
+from serve_app.core.signature import validated
+from serve_app.core.target import Target
+from serve_app.errors import InvalidArgument
+from serve_app.protocol.metadata import Duration, ModelDescription, Statistics
+from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
+
+# Known to the protocol, meaningless to a model: they neither reach it nor keep requests apart.
+_PROTOCOL_PARAMETERS = ("timeout", "priority")
+
+
+class State(Enum):
+    """What a version does with requests."""
+
+    LOADING = "LOADING"  # none yet
+    READY = "READY"
+    DRAINING = "DRAINING"  # answers those it has; new ones go to its successor
+    UNAVAILABLE = "UNAVAILABLE"  # refuses them, and says why
+
+
+class Version:
+    """Version `number` of `model`, ready from the start. `slots` and `spare`: serve_app.core.batching.
+
+    `about` describes all versions that came with it, which is how they are loaded; `counters` outlive
+    it, as the number's next holder counts on.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        number: str,
+        about: ModelDescription,
+        target: Target,
+        counters: Statistics,
+        observers: Observers,
+        slots: int = 1,
+        spare: int = 0,
+    ) -> None:
+        self.model, self.number = model, number
+        self.about, self.signature = about, about.versions[number]
+        self.target, self.counters = target, counters
+        self.state, self.reason = State.READY, ""
+        self._observers = observers
+        self._requests = 0  # that it still has to answer
+        self._empty: asyncio.Event | None = None
+        self.batcher: Batcher | None = None
+        if about.max_batch_size:
+            self.batcher = Batcher(
+                target.predicts.predict,
+                about.max_batch_size,
+                about.max_latency,
+                slots,
+                self.executed,
+                spare,
+                target.uncancellable,
+            )
+
+    def enter(self) -> None:
+        """One request more, until `leave`."""
+        self._requests += 1
+
+    def leave(self) -> None:
+        """One request fewer."""
+        self._requests -= 1
+        if self._empty is not None and not self._requests:
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Take no more, and wait until what there is was answered."""
+        self.state, self.reason = State.DRAINING, "another version took its place"
+        if self._requests:
+            self._empty = asyncio.Event()
+            await self._empty.wait()
+
+    def unavailable(self, reason: str) -> None:
+        """Refuse requests from now on; what runs may finish."""
+        self.state, self.reason = State.UNAVAILABLE, reason
+
+    def close(self) -> None:
+        """The model was removed: what waits is refused."""
+        self.unavailable("it was removed")
+        if self.batcher:
+            self.batcher.close()
+
+    def resize(self, slots: int, spare: int) -> None:
+        """Change how many batches may be in flight."""
+        if self.batcher:
+            self.batcher.configure(self.about.max_batch_size, self.about.max_latency, slots, spare)
+
+    async def predict(self, request: InferRequest) -> Arrays:
+        """Validate and run one request, in company where there is some."""
+        inputs, parameters = validated(request, self.signature), _parameters(request)
+        if self.batcher:
+            return await self.batcher.submit(inputs, parameters)
+        began = time.monotonic()
+        outputs = await self.target.predicts.predict(inputs, parameters)
+        self.executed(1, 1, 0.0, time.monotonic() - began)
+        return outputs
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[Arrays, None]:
+        """The same, piece by piece; InvalidArgument where the target can't."""
+        if self.target.streams is None:
+            raise InvalidArgument(f"model '{self.model}' generates no text: use infer")
+        inputs, parameters = validated(request, self.signature), _parameters(request)
+        began = time.monotonic()
+        async with aclosing(self.target.streams.stream(inputs, parameters)) as pieces:
+            async for piece in pieces:
+                yield piece
+        self.executed(1, 1, 0.0, time.monotonic() - began)
+
+    def executed(self, rows: int, requests: int, queued: float, seconds: float) -> None:
+        """Count one execution, and tell of it. The arguments: Observer.executed."""
+        counters, ns = self.counters, int(seconds * 1e9)
+        counters.inferences += rows
+        counters.executions += 1
+        counters.queue.add(int(queued * 1e9), requests)
+        counters.infer.add(ns * requests, requests)
+        if (batches := counters.batches.get(rows)) is None:
+            batches = counters.batches[rows] = Duration()
+        batches.add(ns)
+        self._observers.executed(self, rows, requests, queued, seconds)
+
+
+def _parameters(request: InferRequest) -> Parameters:
+    return {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}

@@ -1,0 +1,213 @@
+"""Takes the steps that `releases.reconcile` finds, on a Router's data plane."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from serve_app.config import InlineModel, RouterUserConfig
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.directory import Model
+from serve_app.core.target import Target
+from serve_app.core.version import Version
+from serve_app.errors import ConfigError, Unavailable
+from serve_app.observability.logs import log_loaded
+from serve_app.protocol.metadata import ModelDescription
+from serve_app.releases import reconcile as steps
+from serve_app.releases.applications import RemoteApp
+from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile
+from serve_app.runtimes.freeze_gc import freeze_gc
+from serve_app.runtimes.host import ModelHost
+
+log = logging.getLogger("tandem")
+
+INLINE = ""  # the source of inline models; applications' are their names
+Described = tuple[ModelDescription, Mapping[str, Target]]
+# Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
+Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
+
+
+class Conductor:
+    """What a Router wants, what it has, and the work under way.
+
+    `on_adopted(config)` is called when a configuration's models were all tried.
+    """
+
+    def __init__(
+        self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
+    ) -> None:
+        self.config = RouterUserConfig()
+        self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
+        self._desired, self._actual = Desired(), Actual(generation=0)
+        self._hosts: dict[str, ModelHost] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    def configure(self, config: RouterUserConfig) -> None:
+        """Want what `config` says, from now on."""
+        self.config = config
+        inline = {model.name: model for model in config.models}
+        self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
+        self.turn()
+
+    def follow(self, applications: Mapping[str, RemoteApp]) -> None:
+        """Want the models of these applications, which are all that there are."""
+        desired, actual = self._desired, self._actual
+        self._desired = Desired(desired.generation, desired.inline, applications)
+        actual.now = time.monotonic()
+        actual.down_since = down_since(actual.down_since, applications, actual.now)
+        self.turn()
+
+    async def adopted(self) -> None:
+        """Wait until the configuration is served, its models loaded or known not to load."""
+        while self._actual.generation != self._desired.generation:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def described(self) -> None:
+        """Wait until no application is being asked what it is."""
+        while self._actual.describing:
+            self._changed.clear()
+            await self._changed.wait()
+
+    @property
+    def generation(self) -> int:
+        """The configuration that is served: its own number, else how many there were so far."""
+        return self._actual.generation
+
+    def turn(self) -> None:
+        """Take every step that can be taken now."""
+        actual = self._actual
+        actual.ready = {
+            source for model in self._plane.directory.models.values() for source in model.answering()
+        }
+        for step in reconcile(self._desired, actual):
+            self._take(step)
+        self._changed.set()
+
+    def _take(self, step: steps.Step) -> None:
+        actual, directory = self._actual, self._plane.directory
+        match step:
+            case steps.Load(config):
+                actual.loading = config.name
+                actual.known.add(config.name)
+                self._settled(directory.expect(config.name, INLINE))
+                self._spawn(self._load(config, self._desired.generation))
+            case steps.Unload(name):
+                actual.known.discard(name)
+                actual.inline.pop(name, None)
+                actual.failed.pop(name, None)
+                self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
+            case steps.Adopt(generation):
+                actual.generation = generation
+                self._on_adopted(self.config)
+                for one in directory.models.values():
+                    self._settled(one)
+                freeze_gc(5_000)
+                self.turn()
+            case steps.Expect(app, reason):
+                actual.expected.add(app.name)
+                self._settled(directory.expect(app.model, app.name, reason))
+            case steps.Refuse(app, reason):
+                actual.expected.add(app.name)
+                actual.described[app.name] = None
+                model = directory.expect(app.model, app.name, reason)
+                self._settled(model)
+                model.unavailable(app.name, reason)
+            case steps.Resize(app):
+                known = actual.described[app.name]
+                actual.described[app.name] = app
+                if known and (found := directory.models.get(app.model)):
+                    found.resize(app.name, *_slots(app, found.in_flight(app.name)))
+            case steps.Describe(app):
+                actual.describing.add(app.name)
+                actual.expected.add(app.name)
+                self._spawn(self._describe(app))
+            case steps.Forget(name):
+                actual.expected.discard(name)
+                actual.described.pop(name, None)
+                for model in list(directory.models.values()):
+                    if name in model.sources and name != INLINE:
+                        directory.remove(model.name, name)
+
+    async def _load(self, config: InlineModel, generation: int) -> None:
+        actual, name = self._actual, config.name
+        host = ModelHost(config, gpu=self._gpu)
+        try:
+            log_loaded(name, await asyncio.to_thread(host.load))
+        except ConfigError as error:
+            log.error("%s", error)
+            actual.failed[name] = generation
+            known = self._plane.directory.models.get(name)
+            if known is not None and name not in self._hosts:
+                known.unavailable(INLINE, str(error))
+            self._retire((), host)
+        else:
+            if self._desired.inline.get(name) == config:
+                self._put(config, host)
+            else:  # no longer wanted
+                self._retire((), host)
+        actual.loading = ""
+        self.turn()
+
+    def _put(self, config: InlineModel, host: ModelHost) -> None:
+        self._actual.inline[config.name] = config
+        old, self._hosts[config.name] = self._hosts.get(config.name), host
+        model = self._plane.directory.expect(config.name, INLINE)
+        self._settled(model)
+        slots = config.concurrency
+        about = host.describe(config.batching, slots)
+        self._retire(model.serve(INLINE, about, host.targets(), slots), old)
+
+    async def _describe(self, app: RemoteApp) -> None:
+        """One that is changing is asked too, where nothing of it is known here: its replicas that run
+        serve. It will be asked again when it is settled, and one that fails to answer at the next look.
+        """
+        actual = self._actual
+        try:
+            about, targets = await self._ask(app)
+        except Unavailable as error:
+            log.warning("model %s doesn't describe itself yet: %s", app.name, error)
+            return
+        finally:
+            actual.describing.discard(app.name)
+            self._changed.set()
+        if app.name not in self._desired.applications:
+            return
+        actual.described[app.name] = app if app.settled else None
+        model = self._plane.directory.expect(app.model, app.name)
+        self._settled(model)
+        self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
+        self.turn()
+
+    def _settled(self, model: Model) -> None:
+        """What the configuration decides about a model, wherever it is placed."""
+        routing = self.config.routing.get(model.name)
+        model.default_version = routing.default_version if routing else None
+        model.max_queued = self.config.limits.max_queued_requests
+
+    def _retire(self, versions: Iterable[Version], host: ModelHost | None) -> None:
+        """Let these answer what they have, then give their memory back."""
+
+        async def retire() -> None:
+            for version in versions:
+                await version.drained()
+            if host is not None:
+                await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
+
+        self._spawn(retire())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)  # the event loop itself keeps only a weak reference
+        task.add_done_callback(self._work.discard)
+
+
+def _slots(app: RemoteApp, in_flight: int) -> tuple[int, int]:
+    """Batches in flight to all replicas together, and how many of them wait there for their turn.
+
+    A model at zero takes one replica's worth.
+    """
+    replicas = max(app.running, 1)
+    return replicas * in_flight, replicas

@@ -1,0 +1,172 @@
+"""From what is wanted and what is there to the steps between. Pure: no Ray, no clock, no effects."""
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from serve_app.config import InlineModel
+from serve_app.releases.applications import RemoteApp
+
+# So long requests wait for a replica to come back before they are refused.
+DOWN_GRACE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a Router is to serve.
+
+    `generation` counts its configurations; `inline` are their models by name; `applications`, those
+    that Serve has, by their own names.
+    """
+
+    generation: int = 0
+    inline: Mapping[str, InlineModel] = field(default_factory=dict)
+    applications: Mapping[str, RemoteApp] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Actual:
+    """What a Router serves, and what it is about.
+
+    `generation` is the one served; `inline`, the configurations that are loaded; `known`, inline
+    models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
+    loaded; `loading`, the one under way. `expected` are the applications that the directory has;
+    `described`, as they were when they were last asked what they are, None where they have to be asked
+    again; `describing`, those being asked;
+    `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all replicas of
+    one were gone; `now`, the time on that clock.
+    """
+
+    generation: int = -1
+    inline: dict[str, InlineModel] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    failed: dict[str, int] = field(default_factory=dict)
+    loading: str = ""
+    expected: set[str] = field(default_factory=set)
+    described: dict[str, RemoteApp | None] = field(default_factory=dict)
+    describing: set[str] = field(default_factory=set)
+    ready: Set[str] = frozenset()
+    down_since: Mapping[str, float] = field(default_factory=dict)
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load an inline model beside what serves, then put it in its place."""
+
+    model: InlineModel
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """Drop an inline model."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """All of this generation's models were tried: its limits and routes hold now."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Name an application's model, and why it doesn't answer yet."""
+
+    app: RemoteApp
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nothing of an application answers any more: refuse its requests, with the reason."""
+
+    app: RemoteApp
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Ask an application what it is, then serve it (again)."""
+
+    app: RemoteApp
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """An application has other numbers of replicas, and is else what it was."""
+
+    app: RemoteApp
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """An application is gone."""
+
+    name: str
+
+
+Step = Load | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
+
+
+def reconcile(desired: Desired, actual: Actual) -> list[Step]:
+    """The steps that can be taken now, in their order. Nothing is left to do when there are none.
+
+    Steps that take time (Load, Describe) are noted in `actual` as long as they are under way, and
+    come with their results there; inline models are loaded one at a time.
+    """
+    return [*_inline(desired, actual), *_applications(desired, actual)]
+
+
+def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
+    for name in sorted(actual.known - set(desired.inline)):
+        if name != actual.loading:
+            yield Unload(name)
+    if actual.loading:
+        return
+    for name, model in desired.inline.items():
+        if actual.inline.get(name) != model and actual.failed.get(name) != desired.generation:
+            yield Load(model)
+            return
+    if actual.generation != desired.generation:
+        yield Adopt(desired.generation)
+
+
+def _applications(desired: Desired, actual: Actual) -> Iterator[Step]:
+    # An inline model of the same name goes first; `tandem check` refuses it.
+    hidden = {name for name, app in desired.applications.items() if app.model in actual.inline}
+    for name in sorted(actual.expected - (set(desired.applications) - hidden)):
+        yield Forget(name)
+    for app in desired.applications.values():
+        if app.model in desired.inline:
+            continue
+        if not app.ingress and not app.failed:
+            continue  # being built: a new one isn't known to be a model, an old one serves on
+        yield from _application(app, actual)
+
+
+def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
+    known = actual.described.get(app.name)
+    since = actual.down_since.get(app.name, actual.now)
+    if app.failed or (app.down and actual.now - since > DOWN_GRACE_S):
+        yield Refuse(app, f"its application is {app.status}: {app.message}")
+        return
+    if known is None and app.name not in actual.ready:
+        yield Expect(app, f"its application is {app.status}")
+    if app == known or app.name in actual.describing:
+        return
+    if not app.settled and (app.name in actual.ready or not app.running):
+        return  # what serves goes on, and what doesn't answer yet needn't be asked
+    if known and known.stamp == app.stamp:
+        # Only scaled. Not described again: asking would wake a model that went to zero.
+        yield Resize(app)
+    else:
+        yield Describe(app)
+
+
+def down_since(
+    before: Mapping[str, float], applications: Mapping[str, RemoteApp], now: float
+) -> dict[str, float]:
+    """Since when each application that is down now has been."""
+    return {name: before.get(name, now) for name, app in applications.items() if app.down}

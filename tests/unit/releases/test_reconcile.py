@@ -1,0 +1,158 @@
+"""What is wanted and what is there, and the steps between: a table, without Ray."""
+
+import dataclasses
+
+import pytest
+
+from serve_app.config import InlineModel, parse
+from serve_app.releases.applications import RemoteApp
+from serve_app.releases.reconcile import (
+    DOWN_GRACE_S,
+    Actual,
+    Adopt,
+    Describe,
+    Desired,
+    Expect,
+    Forget,
+    Load,
+    Refuse,
+    Resize,
+    Unload,
+    down_since,
+    reconcile,
+)
+
+
+def inline(name: str, concurrency: int = 1) -> InlineModel:
+    about = {"name": name, "modelFormat": "python", "class": "a:B", "concurrency": concurrency}
+    return parse(InlineModel, about)
+
+
+def app(name: str = "m", status: str = "RUNNING", running: int = 1, **changes) -> RemoteApp:
+    made = RemoteApp(name, "ModelReplica", status, "", running, stamp=1.0, model=name)
+    return dataclasses.replace(made, **changes)
+
+
+A, A2, B = inline("a"), inline("a", 2), inline("b")
+
+
+def models(*wanted: InlineModel) -> dict[str, InlineModel]:
+    return {one.name: one for one in wanted}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "steps"),
+    [
+        ([], Actual(generation=1), []),
+        ([], Actual(generation=0), [Adopt(1)]),
+        ([A], Actual(generation=0), [Load(A)]),
+        # One at a time, in their order; the configuration is served when all were tried.
+        ([A, B], Actual(generation=0, loading="a", known={"a"}), []),
+        ([A, B], Actual(inline=models(A), known={"a"}), [Load(B)]),
+        ([A, B], Actual(inline=models(A, B), known={"a", "b"}), [Adopt(1)]),
+        # A changed one is loaded beside the old one; one that is gone is dropped at once.
+        ([A2], Actual(inline=models(A), known={"a"}), [Load(A2)]),
+        ([B], Actual(inline=models(A, B), known={"a", "b"}), [Unload("a"), Adopt(1)]),
+        ([B], Actual(inline=models(B), known={"a", "b"}, loading="a"), []),
+        # One that can't be loaded is tried again with the next configuration, not before.
+        ([A], Actual(failed={"a": 1}, known={"a"}), [Adopt(1)]),
+        ([A], Actual(failed={"a": 0}, known={"a"}), [Load(A)]),
+        ([A], Actual(generation=1, failed={"a": 1}, known={"a"}), []),
+        ([], Actual(generation=0, failed={"a": 0}, known={"a"}), [Unload("a"), Adopt(1)]),
+    ],
+)
+def test_inline_models(wanted, actual, steps):
+    assert reconcile(Desired(1, models(*wanted)), actual) == steps
+
+
+def known(one: RemoteApp | None = None, ready: bool = True, **more) -> Actual:
+    """A Router that has described `m`."""
+    return Actual(1, expected={"m"}, described={"m": one}, ready={"m"} if ready else set(), **more)
+
+
+BUILT = app(status="DEPLOYING", running=0)
+FAILED = app(status="DEPLOY_FAILED", running=0, message="no such file")
+DOWN = app(status="UNHEALTHY", running=0, message="they died")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "steps"),
+    [
+        # New ones: asked as soon as something of them runs; until then they say what they wait for.
+        (app(), Actual(1), [Expect(app(), "its application is RUNNING"), Describe(app())]),
+        (app(ingress=""), Actual(1), []),
+        (BUILT, Actual(1), [Expect(BUILT, "its application is DEPLOYING")]),
+        (
+            app(status="DEPLOYING"),
+            Actual(1),
+            [
+                Expect(app(status="DEPLOYING"), "its application is DEPLOYING"),
+                Describe(app(status="DEPLOYING")),
+            ],
+        ),
+        (
+            app(),
+            Actual(1, expected={"m"}, describing={"m"}),
+            [Expect(app(), "its application is RUNNING")],
+        ),
+        # Those that serve.
+        (app(), known(app()), []),
+        (app(running=3), known(app()), [Resize(app(running=3))]),
+        (app(stamp=2.0), known(app()), [Describe(app(stamp=2.0))]),
+        (app(stamp=2.0, status="DEPLOYING"), known(app()), []),  # what serves goes on
+        (app(), known(None), [Describe(app())]),  # was asked while it changed
+        # Those that fail.
+        (FAILED, Actual(1), [Refuse(FAILED, "its application is DEPLOY_FAILED: no such file")]),
+        (FAILED, known(app()), [Refuse(FAILED, "its application is DEPLOY_FAILED: no such file")]),
+        (app(status="DEPLOY_FAILED", running=1), known(app()), []),
+        (DOWN, known(app(), now=100.0), []),
+        (DOWN, known(app(), now=100.0, down_since={"m": 100.0 - DOWN_GRACE_S}), []),
+        (
+            DOWN,
+            known(app(), now=100.1, down_since={"m": 100.0 - DOWN_GRACE_S}),
+            [Refuse(DOWN, "its application is UNHEALTHY: they died")],
+        ),
+        (
+            app(),
+            known(None, ready=False),
+            [Expect(app(), "its application is RUNNING"), Describe(app())],
+        ),
+    ],
+)
+def test_applications(wanted, actual, steps):
+    assert reconcile(Desired(1, {}, {"m": wanted}), actual) == steps
+
+
+def test_applications_that_are_gone_are_forgotten_described_or_not():
+    actual = Actual(1, expected={"m", "n"}, described={"m": app()}, ready={"m"})
+    assert reconcile(Desired(1), actual) == [Forget("m"), Forget("n")]
+
+
+def test_an_inline_model_goes_before_an_application_of_its_name_once_it_is_loaded():
+    desired = Desired(1, models(A), {"a": app("a")})
+    serving = Actual(0, expected={"a"}, described={"a": app("a")}, ready={"a"})
+    assert reconcile(desired, serving) == [Load(A)]  # the application goes on until then
+    serving.inline, serving.known = models(A), {"a"}
+    assert reconcile(desired, serving) == [Adopt(1), Forget("a")]
+
+
+def test_two_applications_of_one_model_are_two():
+    second = app("m-next", model="m")
+    desired = Desired(1, {}, {"m": app(), "m-next": second})
+    assert reconcile(desired, known(app())) == [
+        Expect(second, "its application is RUNNING"),
+        Describe(second),
+    ]
+
+
+def test_nothing_is_changed_by_asking():
+    actual = known(app())
+    before = dataclasses.replace(actual)
+    reconcile(Desired(2, models(A), {"m": app(stamp=2.0)}), actual)
+    assert actual == before
+
+
+def test_since_when_they_are_down():
+    applications = {"m": DOWN, "n": app("n")}
+    assert down_since({}, applications, 5.0) == {"m": 5.0}
+    assert down_since({"m": 3.0, "n": 4.0}, applications, 5.0) == {"m": 3.0}
