@@ -27,7 +27,7 @@ _TAIL = 3000
 COMMANDS: dict[str, tuple[str, list[str]]] = {
     "kserve": (".venv-kserve/bin/python", ["-m", "loadtests.kserve"]),
     "kserve-tuned": (".venv-kserve/bin/python", ["-m", "loadtests.kserve", "--tuned"]),
-    "tandem": (sys.executable, ["-m", "serve_app.tools.cli", "run"]),
+    "tandem": (sys.executable, ["-m", "serve_app", "run"]),
 }
 
 

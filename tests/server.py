@@ -89,7 +89,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "serve_app.tools.cli",
+            "serve_app",
             "run",
             str(self.config),
             "--mode",

@@ -37,7 +37,7 @@ class Local:
         ports = {name: free_port() for name in ("http", "grpc", "dashboard")}
         self.target = Target("tandem", f"http://127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['grpc']}")
         self.dashboard = f"http://127.0.0.1:{ports['dashboard']}"
-        self._command = [sys.executable, "-m", "serve_app.tools.cli", "local", str(self._file)]
+        self._command = [sys.executable, "-m", "serve_app", "local", str(self._file)]
         self._command += [f"--{name}-port={port}" for name, port in ports.items()]
         self._command += [f"--state-file={self._state}"]
         self._command += [f"--containers={containers}"] if containers else []

@@ -21,7 +21,7 @@ from serve_app.config import (
     problems,
 )
 from serve_app.releases.applications import REPLICA, TOKENIZER
-from serve_app.tools.check.findings import Place, Problem, Report
+from serve_app.tools.kube.findings import Place, Problem, Report
 
 C = TypeVar("C", bound=Config)
 ROUTER_PATH = "serve_app.app:build_router"

@@ -44,6 +44,7 @@ applications:
     args:
       modelFormat: transformers
       storageUri: models/two
+      options: {task: embedding}
       batching: {maxBatchSize: 64}
       resources:
         num_gpus: 1
@@ -129,6 +130,26 @@ def test_our_own_configs_pass(path):
         ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0",
          "user_config.batching.maxBatchSize"),
         ('"2"', "2", "defaultVersion: 2", "routing.two.defaultVersion"),
+        # options, by modelFormat
+        ("{task: embedding}", "{task: embedding, maxLenght: 8}", "maxLenght",
+         "args.options.maxLenght: unknown key; did you mean maxLength?"),
+        ("{task: embedding}", "{task: embedding, maxLength: long}", "maxLength: long",
+         "args.options.maxLength: Input should be a valid integer"),
+        ("{task: embedding}", "{task: embeding}", "embeding",
+         "args.options.task: Input should be 'embedding'"),
+        ("{task: embedding}", "{normalize: true}", "{normalize", "args.options.task: required, but not"),
+        ("      options: {task: embedding}\n", "", "args:\n      modelFormat",
+         "args.options.task: required, but not there"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options: {thread: 2}\n", "thread:",
+         "user_config.models[0].options.thread: unknown key; did you mean threads?"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options:\n                task: mean\n",
+         "task: mean",
+         "models[0].options.task: unknown key; `task` belongs to modelFormat transformers, not onnx"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options: {threads: -1}\n", "threads: -1",
+         "models[0].options.threads: Input should be greater than or equal to 0"),
         # what must fit together
         ("- name: ModelReplica", "- name: ModelReplika", "ModelReplika",
          "no deployment 'ModelReplika' here; did you mean ModelReplica?"),
