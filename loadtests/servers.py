@@ -23,7 +23,7 @@ START_TIMEOUT_S = 240
 COMMANDS: dict[str, tuple[str, list[str]]] = {
     "kserve": (".venv-kserve/bin/python", ["-m", "loadtests.kserve"]),
     "kserve-tuned": (".venv-kserve/bin/python", ["-m", "loadtests.kserve", "--tuned"]),
-    "tandem": (sys.executable, ["-m", "serve_app.tools.cli", "run"]),
+    "tandem": (sys.executable, ["-m", "serve_app", "run"]),
 }
 
 

@@ -1,10 +1,8 @@
-"""Where RayJobs written before find `python -m serve_app.batch` (serve_app.tools.offline)."""
+"""Where RayJobs written before find `python -m serve_app.batch`: it is `tandem offline` now."""
 
 import sys
 
-from serve_app.tools.offline import main
-
-__all__ = ["main"]
+from serve_app.tools.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["offline", *sys.argv[1:]]))

@@ -61,8 +61,7 @@ class Server(Program):
         self.leftovers: list[str] = []
         self._metrics = ""
         ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
-        run = ["serve_app.tools.cli", "run", str(self.config), "--mode", mode]
-        command = [sys.executable, "-m", *run]
+        command = [sys.executable, "-m", "serve_app", "run", str(self.config), "--mode", mode]
         log = log or Path(tempfile.mkdtemp(prefix="tandem-test-")) / "server.log"
         super().__init__([*command, *ports, *arguments], log, cwd=ROOT, env=env or {})
 

@@ -23,7 +23,7 @@ def serving(name: str) -> Server:
     if name == "tandem":
         # No line per request, as vLLM's server writes none.
         router["deployments"][0]["user_config"]["logging"] = {"requests": False}
-        command = (PYTHON, ["-m", "serve_app.tools.cli", "run"])
+        command = (PYTHON, ["-m", "serve_app", "run"])
         return Server(name, config, [model["name"]], command=command)
     return VllmServer(model, tuned=name == "vllm-tuned")
 

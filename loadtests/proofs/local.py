@@ -29,7 +29,7 @@ class Local(Program):
         ports = {name: free_port() for name in ("http", "grpc", "dashboard")}
         self.target = Target("tandem", f"http://127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['grpc']}")
         self.dashboard = f"http://127.0.0.1:{ports['dashboard']}"
-        command = [sys.executable, "-m", "serve_app.tools.cli", "local", str(self._file)]
+        command = [sys.executable, "-m", "serve_app", "local", str(self._file)]
         command += [f"--{name}-port={port}" for name, port in ports.items()]
         command += [f"--state-file={self._state}"]
         command += [f"--containers={containers}"] if containers else []

@@ -9,6 +9,7 @@ from serve_app.config.model import (
     ModelFormat,
     TensorConfig,
 )
+from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOptions
 from serve_app.config.remote import (
     BUCKETS,
     ENGINE_CONCURRENCY,
@@ -24,7 +25,8 @@ from serve_app.config.router import Limits, Logging, RouterArgs, RouterUserConfi
 
 __all__ = [
     "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel",
-    "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "RemoteModel", "ReplicaUserConfig",
-    "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
-    "did_you_mean", "join", "keys_at", "named", "parse", "problems",
+    "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel",
+    "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig",
+    "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean", "join", "keys_at", "named",
+    "parse", "problems",
 ]  # fmt: skip

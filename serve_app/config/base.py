@@ -47,7 +47,7 @@ def problems(error: ValidationError, kind: type[BaseModel]) -> list[tuple[tuple[
             text = "required, but not there"
         else:
             text = item["msg"].removeprefix("Value error, ")
-            if item["type"] not in ("value_error", "model_type"):
+            if item["type"] not in ("value_error", "model_type", "unknown_option"):
                 text += f" (got {item['input']!r})"
         found.append((place, text))
     return found

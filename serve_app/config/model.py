@@ -3,9 +3,10 @@
 import re
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from serve_app.config.base import Config
+from serve_app.config.options import check_options
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -66,7 +67,7 @@ class ModelConfig(Config):
     versions: Literal["all", "latest"] | list[str] = "all"
     inputs: list[TensorConfig] = []
     outputs: list[TensorConfig] = []
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={}, validate_default=True)
     batching: Batching | None = None
     concurrency: int = Field(default=1, ge=1)
     warm_up: bool = True
@@ -85,6 +86,13 @@ class ModelConfig(Config):
         if isinstance(versions, list) and len(set(versions)) != len(versions):
             raise ValueError(f"a version is listed twice: {', '.join(versions)}")
         return versions
+
+    @field_validator("options")
+    @classmethod
+    def _of_the_format(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if model_format := info.data.get("model_format"):  # else that is what's wrong
+            check_options(model_format, options)
+        return options
 
     @model_validator(mode="after")
     def _source(self) -> "ModelConfig":

@@ -14,12 +14,12 @@ after a batch of one it doesn't.
 import asyncio
 import contextvars
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from serve_app.core.batch import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
 from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
 from serve_app.protocol.tensors import Arrays, Parameters
 
@@ -30,30 +30,6 @@ _LINGER_MOST_S = 0.02
 Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
 # Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.
 Observe = Callable[[int, int, float, float], None]
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    inputs: Arrays
-    rows: int
-    future: asyncio.Future[Arrays]
-    arrived: float
-    batch: "_Batch | None" = None
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    items: list[_Item]
-    parameters: Parameters
-    task: "asyncio.Task[None] | None" = None
-
-
-@dataclass(slots=True)
-class _Lane:
-    """Requests that fit together."""
-
-    parameters: Parameters
-    items: deque[_Item] = field(default_factory=deque)
 
 
 class Batcher:
@@ -82,7 +58,7 @@ class Batcher:
         self._observe = observe
         self._usual_s = 0.0  # what an execution takes of late
         self._expected, self._until = 0, 0.0  # rows to linger for, and how long
-        self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
+        self._lanes: OrderedDict[Hashable, Lane] = OrderedDict()
         self._running = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -133,7 +109,7 @@ class Batcher:
         self._running += 1
         try:
             outputs = await self._observed(inputs, parameters, rows, 1, 0.0, time.monotonic())
-            _check_rows(outputs, rows)
+            check_rows(outputs, rows)
             return outputs
         finally:
             self._running -= 1
@@ -151,11 +127,11 @@ class Batcher:
         if self._closed:
             raise Unavailable("the model is being removed")
         loop = asyncio.get_running_loop()
-        item = _Item(inputs, rows, loop.create_future(), time.monotonic())
-        key = _key(inputs, parameters)
+        item = Item(inputs, rows, loop.create_future(), time.monotonic())
+        key = key_of(inputs, parameters)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(parameters)
+            lane = self._lanes[key] = Lane(parameters)
         lane.items.append(item)
         self._pump()
         try:
@@ -164,7 +140,7 @@ class Batcher:
             self._abandon(item)
             raise
 
-    def _abandon(self, item: _Item) -> None:
+    def _abandon(self, item: Item) -> None:
         """A caller went away: a batch that nobody waits for any more is stopped."""
         batch = item.batch
         if batch is None or batch.task is None:
@@ -190,7 +166,7 @@ class Batcher:
                 self._run(batch), context=contextvars.Context()
             )
 
-    def _take(self, only_full: bool) -> _Batch | None:
+    def _take(self, only_full: bool) -> Batch | None:
         """The next batch: the oldest request's lane first; None when nothing is ready."""
         now = time.monotonic()  # not the loop's time, which uvloop rounds to milliseconds
         due: float | None = None
@@ -216,7 +192,7 @@ class Batcher:
                 self._timer = asyncio.get_running_loop().call_later(due, self._pump)
             return None
         lane = self._lanes[oldest[1]]
-        taken: list[_Item] = []
+        taken: list[Item] = []
         rows = 0
         while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
             item = lane.items.popleft()
@@ -225,27 +201,27 @@ class Batcher:
                 rows += item.rows
         if not lane.items:
             del self._lanes[oldest[1]]
-        batch = _Batch(taken, lane.parameters)
+        batch = Batch(taken, lane.parameters)
         for item in taken:
             item.batch = batch
         return batch
 
-    async def _run(self, batch: _Batch) -> None:
+    async def _run(self, batch: Batch) -> None:
         items = batch.items
         started = time.monotonic()
         try:
             outputs = await self._compute(batch, started)
-            _hand_out(items, outputs)
+            hand_out(items, outputs)
         except asyncio.CancelledError:
             for item in items:
                 item.future.cancel()
         except (ModelFailed, InvalidArgument) as error:
             if len(items) == 1:
-                _fail(items, error)
+                fail(items, error)
             else:
                 await self._one_by_one(batch)
         except Exception as error:
-            _fail(items, error)
+            fail(items, error)
         finally:
             for item in items:
                 item.batch = None  # else they would hold each other until the garbage collector comes
@@ -253,14 +229,14 @@ class Batcher:
             self._linger(items)
             self._pump()
 
-    def _linger(self, items: list[_Item]) -> None:
+    def _linger(self, items: list[Item]) -> None:
         self._expected = 0
         if len(items) > 1 and self._usual_s > _LONG_S:
             queued = (item.rows for lane in self._lanes.values() for item in lane.items)
             self._expected = min(sum(item.rows for item in items) + sum(queued), self._max_rows)
             self._until = time.monotonic() + min(_LINGER * self._usual_s, _LINGER_MOST_S)
 
-    async def _compute(self, batch: _Batch, started: float) -> Arrays:
+    async def _compute(self, batch: Batch, started: float) -> Arrays:
         items = batch.items
         inputs = items[0].inputs
         if len(items) > 1:
@@ -286,72 +262,25 @@ class Batcher:
             self._observe(rows, requests, queued, spent)
         return outputs
 
-    async def _one_by_one(self, batch: _Batch) -> None:
+    async def _one_by_one(self, batch: Batch) -> None:
         """The model failed on the batch: whoever is at fault fails alone."""
         for item in batch.items:
             if item.future.done():
                 continue
-            alone = _Batch([item], batch.parameters)
+            alone = Batch([item], batch.parameters)
             try:
                 outputs = await self._compute(alone, time.monotonic())
-                _hand_out([item], outputs)
+                hand_out([item], outputs)
             except asyncio.CancelledError:
                 for rest in batch.items:
                     rest.future.cancel()
                 return
             except Exception as error:
-                _fail([item], error)
+                fail([item], error)
 
     def close(self) -> None:
         """Refuse what waits and what comes; what runs may finish."""
         self._closed = True
         for lane in self._lanes.values():
-            _fail(list(lane.items), Unavailable("the model is being removed"))
+            fail(list(lane.items), Unavailable("the model is being removed"))
         self._lanes.clear()
-
-
-def rows_of(inputs: Arrays) -> int:
-    """The common first dimension; InvalidArgument when there is none."""
-    rows = -1
-    for name, array in inputs.items():
-        if array.ndim == 0:
-            raise InvalidArgument(f"tensor '{name}': a batched model takes shape [rows, ...], got []")
-        if rows not in (-1, array.shape[0]):
-            raise InvalidArgument(
-                f"tensor '{name}': the first dimension must be {rows}, as in the other inputs, "
-                f"got {array.shape[0]}"
-            )
-        rows = array.shape[0]
-    return max(rows, 0)
-
-
-def _key(inputs: Arrays, parameters: Parameters) -> Hashable:
-    shapes = tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items()))
-    if not parameters:
-        return shapes
-    return shapes, tuple(sorted((name, type(value), value) for name, value in parameters.items()))
-
-
-def _hand_out(items: list[_Item], outputs: Arrays) -> None:
-    _check_rows(outputs, sum(item.rows for item in items))
-    start = 0
-    for item in items:
-        if not item.future.done():
-            rows = slice(start, start + item.rows)
-            item.future.set_result({name: array[rows] for name, array in outputs.items()})
-        start += item.rows
-
-
-def _check_rows(outputs: Arrays, rows: int) -> None:
-    for name, array in outputs.items():
-        if array.ndim == 0 or array.shape[0] != rows:
-            raise ModelFailed(
-                f"output '{name}' has shape {list(array.shape)} for a batch of {rows} rows: "
-                "a batched model answers row by row"
-            )
-
-
-def _fail(items: list[_Item], error: Exception) -> None:
-    for item in items:
-        if not item.future.done():
-            item.future.set_exception(error)

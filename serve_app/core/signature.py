@@ -1,5 +1,7 @@
 """A request held against a version's declared inputs and outputs."""
 
+from collections.abc import Iterable
+
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest
@@ -10,8 +12,7 @@ def validated(request: InferRequest, version: VersionDescription) -> Arrays:
     arrays: Arrays = {}
     given = {tensor.name: tensor for tensor in request.inputs}
     if len(given) != len(request.inputs):
-        names = [tensor.name for tensor in request.inputs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = _repeated(tensor.name for tensor in request.inputs)
         raise InvalidArgument(f"tensor '{twice}' is given twice")
     if not version.inputs:
         return {name: tensor.data for name, tensor in given.items()}
@@ -43,15 +44,24 @@ def check_outputs(request: InferRequest, model: str, version: VersionDescription
     """InvalidArgument when an output is asked for twice, or isn't one of the declared."""
     if request.outputs is None:
         return
-    declared = [spec.name for spec in version.outputs]
-    names = [output.name for output in request.outputs]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidArgument(f"output '{name}' is asked for twice")
+    declared = {spec.name: None for spec in version.outputs}  # a set in their order
+    if (twice := _repeated(output.name for output in request.outputs)) is not None:
+        raise InvalidArgument(f"output '{twice}' is asked for twice")
+    for name in (output.name for output in request.outputs):
         if declared and name not in declared:
             raise InvalidArgument(
                 f"output '{name}' is not an output of model '{model}', which has {', '.join(declared)}"
             )
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes again; a step for each name, however many a request may hold."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def wanted(request: InferRequest, outputs: Arrays) -> list[str]:

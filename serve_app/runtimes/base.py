@@ -3,16 +3,12 @@
 import importlib
 import inspect
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from pydantic import BaseModel
-
-from serve_app.config import ModelConfig, problems
+from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class Runtime(Protocol):
@@ -63,16 +59,6 @@ def need(module: str, extra: str) -> Any:
         raise ConfigError(
             f"{module} can't be imported ({error}); install it with: pip install 'tandem-serve[{extra}]'"
         ) from error
-
-
-def options_of(config: ModelConfig, kind: type[T]) -> T:
-    """The model's `options` as a runtime's own type."""
-    try:
-        return kind.model_validate(config.options)
-    except ValueError as error:
-        lines = problems(error, kind)  # type: ignore[arg-type]
-        text = "; ".join(f"{'.'.join(map(str, place))}: {why}" for place, why in lines)
-        raise ConfigError(f"options of modelFormat {config.model_format}: {text}") from None
 
 
 def declared(config: ModelConfig) -> VersionDescription:

@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from serve_app.config import Config, ModelConfig
+from serve_app.config import ModelConfig, OnnxOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import declared, need, options_of
+from serve_app.runtimes.base import declared, need
 
 _DATATYPES = {
     "tensor(bool)": "BOOL",
@@ -30,12 +29,6 @@ _DATATYPES = {
 }
 
 
-class OnnxOptions(Config):
-    """`threads` 0 leaves it to onnxruntime: one per core."""
-
-    threads: int = Field(default=0, ge=0)
-
-
 class OnnxRuntime:
     """One InferenceSession. Its `run` may be called from several threads."""
 
@@ -43,7 +36,7 @@ class OnnxRuntime:
         self._config = config
         self._folder = folder
         self._gpu = gpu
-        self._options = options_of(config, OnnxOptions)
+        self._options = OnnxOptions.model_validate(config.options)
         self._session: Any = None
 
     def load(self) -> None:

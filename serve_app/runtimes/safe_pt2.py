@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
+from serve_app.runtimes.loading import LOADING
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -59,7 +60,7 @@ def load_program(path: Path) -> Any:
     check(path)
     import torch
 
-    with _weights_only():
+    with LOADING, _weights_only():
         try:
             return torch.export.load(str(path))
         except pickle.UnpicklingError as error:

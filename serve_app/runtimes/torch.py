@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from serve_app.config import Config, ModelConfig
+from serve_app.config import ModelConfig, TorchOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.datatypes import BF16
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import declared, need, options_of
-
-
-class TorchOptions(Config):
-    """`threads` 0 leaves it to PyTorch; it is set for the whole process."""
-
-    threads: int = Field(default=0, ge=0)
+from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.loading import LOADING
 
 
 class TorchRuntime:
@@ -34,7 +28,7 @@ class TorchRuntime:
         self._spec = declared(config)
         self._folder = folder
         self._gpu = gpu
-        self._options = options_of(config, TorchOptions)
+        self._options = TorchOptions.model_validate(config.options)
         self._torch: Any = None
         self._module: Any = None
 
@@ -57,7 +51,7 @@ class TorchRuntime:
                     program = move_to_device_pass(program, self._device)
                 self._module = program.module()
             else:
-                with warnings.catch_warnings():
+                with LOADING, warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
                     self._module = torch.jit.load(str(path), map_location=self._device).eval()
         except (RuntimeError, ValueError, KeyError, AssertionError, OSError) as error:

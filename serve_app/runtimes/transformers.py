@@ -7,16 +7,17 @@ deployment; placed inline, the runtime holds one of its own. `predict` takes eit
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from threading import Barrier
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from serve_app.config import Config, ModelConfig
+from serve_app.config import ModelConfig, TransformersOptions
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-from serve_app.runtimes.base import declared, need, options_of
+from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
@@ -24,28 +25,11 @@ _CPU_TOKENS = 256
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
-class TransformersOptions(Config):
-    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length.
-
-    `maxBatchTokens` bounds what one forward pass takes, padding included: a batch is sorted by
-    length and cut there. 0 means 256 on a CPU, where more falls out of its caches, and no bound on a
-    GPU. On a CPU the parts of a batch run beside each other, one thread each: `threads` that share
-    one pass wait for each other at every step.
-    """
-
-    task: Literal["embedding", "text-classification"]
-    max_length: int = Field(default=0, ge=0)
-    normalize: bool = True
-    max_batch_tokens: int = Field(default=0, ge=0)
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    threads: int = Field(default=0, ge=0)
-
-
 class TextEncoder:
     """Texts to padded token arrays, INT64 [texts, longest]."""
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
-        options = options_of(config, TransformersOptions)
+        options = TransformersOptions.model_validate(config.options)
         library = need("transformers", "transformers")
         library.utils.logging.disable_progress_bar()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -88,12 +72,27 @@ def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
         start += count
 
 
+def _single_threads(torch: Any, count: int) -> ThreadPoolExecutor:
+    """Threads that compute on one core each.
+
+    The number that a thread of PyTorch's is given is its own, and that of every thread to come: so
+    all begin here, and the number is put back.
+    """
+    workers = ThreadPoolExecutor(count, "transformers", torch.set_num_threads, (1,))
+    here = Barrier(count + 1)
+    for _ in range(count):
+        workers.submit(here.wait)
+    here.wait()
+    torch.set_num_threads(count)
+    return workers
+
+
 class TransformersRuntime:
     """One network on one device."""
 
     def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
         self._config = config
-        self._options = options_of(config, TransformersOptions)
+        self._options = TransformersOptions.model_validate(config.options)
         self._folder = folder
         self._gpu = gpu
         self._encoder: TextEncoder | None = None
@@ -113,21 +112,22 @@ class TransformersRuntime:
         embedding = self._options.task == "embedding"
         auto = library.AutoModel if embedding else library.AutoModelForSequenceClassification
         try:
-            self._network = auto.from_pretrained(
-                str(self._folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, self._options.dtype),
-            )
+            with LOADING:
+                self._network = auto.from_pretrained(
+                    str(self._folder),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    use_safetensors=True,
+                    dtype=getattr(torch, self._options.dtype),
+                )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         self._network = self._network.to(self._device).eval()
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
-        threads = 1 if self._gpu else torch.get_num_threads()
-        if threads > 1:  # the setting is each thread's own
-            self._workers = ThreadPoolExecutor(threads, "transformers", torch.set_num_threads, (1,))
-        self._threads = threads
+        with LOADING:
+            self._threads = 1 if self._gpu else torch.get_num_threads()
+            if self._threads > 1:
+                self._workers = _single_threads(torch, self._threads)
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, loaded on first use: a remote replica never needs it."""

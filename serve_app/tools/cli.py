@@ -1,7 +1,8 @@
-"""`tandem check | models | run | local | doctor`. Deploying is `serve deploy`'s or kubectl's."""
+"""The command `tandem`. Deploying is `serve deploy`'s or kubectl's."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from serve_app.errors import ConfigError
@@ -9,6 +10,15 @@ from serve_app.errors import ConfigError
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. 0 when all went well, 1 for findings, 2 when the configuration can't be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[options.command](options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tandem", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -48,46 +58,71 @@ def main(arguments: list[str] | None = None) -> int:
     )
     doctor.add_argument("--json", action="store_true")
 
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "check":
-            from serve_app.tools.check.command import run as run_check
+    offline = commands.add_parser("offline", help="many texts through a model, without a service")
+    offline.add_argument("config", type=Path, help="a Serve config")
+    offline.add_argument("application", help="one of its models")
+    offline.add_argument("input", type=Path, help="a text in each line, UTF-8")
+    offline.add_argument("output", type=Path, help="where to write the outputs, as .npz")
+    offline.add_argument("--rows", type=int, default=64, help="of a batch (64)")
+    offline.add_argument("--workers", type=int, help="as many as the cluster has room for")
+    return parser
 
-            return run_check(options.path, options.crds, options.format, options.strict)
-        elif options.command == "models":
-            if options.llm:
-                from serve_app.demo.llm import build
 
-                folder = options.folder / "llm"
-                print(f"tiny LLM, trained in a minute or two if there is none: {folder}", flush=True)
-            else:
-                from serve_app.demo.build import build
+# Each imports what it needs when it is asked for: Ray alone takes seconds.
 
-                folder = options.folder
-            fresh = build(folder)
-            print(f"demo models {'built' if fresh else 'are there already'}: {folder}")
-        elif options.command == "doctor":
-            from serve_app.tools.doctor.command import run as run_doctor
 
-            return run_doctor(options.name, options.namespace, options.address, options.json)
-        elif options.command == "local":
-            from serve_app.tools.local.command import run as run_local
+def _check(options: argparse.Namespace) -> int:
+    from serve_app.tools.check.command import run
 
-            ports = (options.http_port, options.grpc_port, options.dashboard_port)
-            return run_local(
-                options.manifest, options.host, ports, options.state_file, options.containers
-            )
-        else:
-            from serve_app.tools.run import run as launch
+    return run(options.path, options.crds, options.format, options.strict)
 
-            return launch(
-                options.config, options.host, options.http_port, options.grpc_port, options.mode
-            )
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+
+def _models(options: argparse.Namespace) -> int:
+    if options.llm:
+        from serve_app.demo.llm import build
+
+        folder = options.folder / "llm"
+        print(f"tiny LLM, trained in a minute or two if there is none: {folder}", flush=True)
+    else:
+        from serve_app.demo.build import build
+
+        folder = options.folder
+    fresh = build(folder)
+    print(f"demo models {'built' if fresh else 'are there already'}: {folder}")
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _run(options: argparse.Namespace) -> int:
+    from serve_app.tools.run.command import run
+
+    return run(options.config, options.host, options.http_port, options.grpc_port, options.mode)
+
+
+def _local(options: argparse.Namespace) -> int:
+    from serve_app.tools.local.command import run
+
+    ports = (options.http_port, options.grpc_port, options.dashboard_port)
+    return run(options.manifest, options.host, ports, options.state_file, options.containers)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from serve_app.tools.doctor.command import run
+
+    return run(options.name, options.namespace, options.address, options.json)
+
+
+def _offline(options: argparse.Namespace) -> int:
+    from serve_app.tools.offline import run
+
+    files = (options.input, options.output)
+    return run(options.config, options.application, *files, options.rows, options.workers)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "check": _check,
+    "models": _models,
+    "run": _run,
+    "local": _local,
+    "doctor": _doctor,
+    "offline": _offline,
+}

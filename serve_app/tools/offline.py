@@ -1,16 +1,14 @@
-"""Many rows through a model at once, without a service: what a RayJob is for.
+"""`tandem offline`: many rows through a model at once, without a service. What a RayJob is for.
 
-    python -m serve_app.tools.offline configs/quickstart.yaml sentences texts.txt embeddings.npz
+    tandem offline configs/quickstart.yaml sentences texts.txt embeddings.npz
 
 reads the model from its application in a Serve config, takes one text per line, spreads them over as
 many workers as the cluster has room for, each with the model loaded, and writes the outputs by name, in
 the order of the lines.
 """
 
-import argparse
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.host import ModelHost
 from serve_app.tools.check import load_checked
-from serve_app.tools.check.serve import MODEL_PATH
+from serve_app.tools.check.serve_config import MODEL_PATH
 
 
 class Worker:
@@ -39,7 +37,7 @@ class Worker:
         return asyncio.run(self._host.predict(self._version, {"text": texts}, {}))
 
 
-def run(config: dict[str, Any], lines: list[str], rows: int, workers: int | None) -> Arrays:
+def outputs_of(config: dict[str, Any], lines: list[str], rows: int, workers: int | None) -> Arrays:
     """Outputs for all lines, in their order. Uses the Ray cluster that there is, or starts one here."""
     ray.init(ignore_reinit_error=True, logging_level="WARNING")
     model = RemoteModel.model_validate(config)
@@ -61,30 +59,17 @@ def _application(path: Path, name: str) -> dict[str, Any]:
     return {**models[name]["args"], "name": name}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0, or 2 when configuration or input can't be used."""
-    parser = argparse.ArgumentParser(prog="python -m serve_app.tools.offline", description=__doc__)
-    parser.add_argument("config", type=Path, help="a Serve config")
-    parser.add_argument("application", help="one of its models")
-    parser.add_argument("input", type=Path, help="a text in each line, UTF-8")
-    parser.add_argument("output", type=Path, help="where to write the outputs, as .npz")
-    parser.add_argument("--rows", type=int, default=64, help="of a batch (64)")
-    parser.add_argument("--workers", type=int, help="as many as the cluster has room for")
-    given = parser.parse_args(arguments)
+def run(path: Path, application: str, source: Path, target: Path, rows: int, workers: int | None) -> int:
+    """Write the outputs for the lines of `source` to `target`, as .npz; ConfigError for mistakes."""
+    config = _application(path, application)
     try:
-        config = _application(given.config, given.application)
-        lines = given.input.read_text(encoding="utf-8").splitlines()
-        if not lines:
-            raise ConfigError(f"{given.input}: no line in it")
-    except (ConfigError, OSError, UnicodeDecodeError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    outputs = run(config, lines, given.rows, given.workers)
-    np.savez(given.output, **outputs)  # type: ignore[arg-type]  # its stub takes names for options
+        lines = source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(error)) from None
+    if not lines:
+        raise ConfigError(f"{source}: no line in it")
+    outputs = outputs_of(config, lines, rows, workers)
+    np.savez(target, **outputs)  # type: ignore[arg-type]  # its stub takes names for options
     shapes = {name: list(array.shape) for name, array in outputs.items()}
-    print(json.dumps({"rows": len(lines), "outputs": shapes, "written": str(given.output)}))
+    print(json.dumps({"rows": len(lines), "outputs": shapes, "written": str(target)}))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

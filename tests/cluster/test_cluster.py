@@ -73,7 +73,7 @@ def service() -> Iterator[int]:
 
 
 def doctor() -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "serve_app.tools.cli", "doctor", "tandem"]
+    command = [sys.executable, "-m", "serve_app", "doctor", "tandem"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.tools.run import environment
+from serve_app.tools.run.environment import environment
 from tests.server import Server
 
 

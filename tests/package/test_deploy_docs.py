@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.tools.check.command import check
+from serve_app.tools.check.verdict import check
 from serve_app.tools.cli import main
 from tests.package.crd import ROOT
 

@@ -12,11 +12,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from serve_app.tools.check.command import check, documents
-from serve_app.tools.check.crd import Crds
-from serve_app.tools.check.documents import Document
-from serve_app.tools.check.kustomize import NAMES, build
-from serve_app.tools.check.schema import strict, violations
+from serve_app.tools.check.crds import Crds
+from serve_app.tools.check.json_schema import strict, violations
+from serve_app.tools.check.verdict import check
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.kustomize import NAMES, build
+from serve_app.tools.kube.sources import documents
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
 
@@ -97,11 +98,11 @@ def test_others_kinds_fit_their_models(one: Document) -> None:
 
 
 def test_every_kind_is_held_against_something(crds: Crds) -> None:
-    from serve_app.tools.check import builtin
+    from serve_app.tools.check import kubernetes_schemas
 
     for path in _paths():
         for one in documents(path):
-            known = not one.kind or builtin.is_builtin(one) or crds.find(one.group, one.kind)
+            known = not one.kind or kubernetes_schemas.is_builtin(one) or crds.find(one.group, one.kind)
             assert known or one.kind in _MODELS or hasattr(gateway_api, one.kind), (path, one.kind)
 
 

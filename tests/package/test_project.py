@@ -39,6 +39,21 @@ def test_command() -> None:
     assert command == ("tandem", "serve_app.tools.cli:main")
 
 
+def test_one_name() -> None:
+    """The command `tandem`, the distribution `tandem-serve`: docs/decisions/0009-one-name.md."""
+    assert PROJECT["project"]["name"] == "tandem-serve"
+    help_text = run(sys.executable, "-m", "serve_app", "--help").stdout
+    assert help_text.startswith("usage: tandem ")
+    modules = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "serve_app").rglob("*.py")
+        if '__name__ == "__main__"' in path.read_text() or path.name == "__main__.py"
+    }
+    assert modules == {"serve_app/__main__.py", "serve_app/batch.py"}
+    old = run(sys.executable, "-m", "serve_app.batch", "--help").stdout
+    assert old.startswith("usage: tandem offline ")
+
+
 def test_extras_in_messages_exist() -> None:
     named: set[str] = set()
     for path in (ROOT / "serve_app").rglob("*.py"):

@@ -10,10 +10,10 @@ import yaml
 import serve_app
 from serve_app.errors import ConfigError
 from serve_app.tools.check import load_checked
-from serve_app.tools.check.cluster import Cluster
 from serve_app.tools.check.demand import demands
-from serve_app.tools.check.documents import read
-from serve_app.tools.run import HIGH_THROUGHPUT
+from serve_app.tools.kube.documents import read
+from serve_app.tools.kube.ray_cluster import RayCluster
+from serve_app.tools.run.environment import HIGH_THROUGHPUT
 
 ROOT = Path(__file__).parents[2]
 ENV = {
@@ -137,7 +137,7 @@ def test_applications_fit_on_the_least_number_of_workers() -> None:
     (document,) = read(ROOT / "rayservice.yaml")
     assert document.config
     place, config, _ = document.config
-    cluster = Cluster.of(document)
+    cluster = RayCluster.of(document.data)
     assert cluster
     workers, _ = cluster.workers
     asked = sum(one.least * one.sizes["num_cpus"] for one in demands(config, place))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.tools.check.schema import strict
+from serve_app.tools.check.json_schema import strict
 from tests.package.crd import ROOT, problems, validator
 
 CRD = "ray.io_rayservices.yaml"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from serve_app.errors import InvalidArgument
 from serve_app.protocol.tensors import TensorSpec
 
 
@@ -73,6 +74,20 @@ class Fussy:
         if (inputs["x"] < 0).any():
             raise ValueError("a negative number")
         return {"x": inputs["x"]}
+
+
+class BadImage(InvalidArgument):
+    """A user's own kind of error, with a constructor that can't be called with its message."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(f"tensor 'x': an image of {width}x{height} is too small")
+
+
+class Picky:
+    """Refuses whatever it gets, by an error of its own."""
+
+    def predict(self, inputs, parameters):
+        raise BadImage(1, 2)
 
 
 class Broken:

@@ -11,7 +11,7 @@ from tests.server import QUICKSTART, ROOT
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "serve_app.tools.offline", *arguments]
+    command = [sys.executable, "-m", "serve_app", "offline", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -67,6 +67,45 @@ def test_add_change_and_remove_a_remote_model(live, client):
     assert traffic.answered > 50
 
 
+def test_a_second_version_has_replicas_of_its_own(live, client):
+    server, folder = live
+
+    def states() -> list[tuple[str, str, bool]]:
+        rows = client.post("/v2/repository/index").json()
+        found = [
+            (row["version"], row["state"], bool(row["reason"])) for row in rows if row["name"] == "one"
+        ]
+        return sorted(found)
+
+    def pid(version: str = "") -> int:
+        path = f"/v2/models/one/versions/{version}/infer" if version else PIDS.format("one")
+        answer = client.post(path, json=NOTHING)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["model_version"] == version or not version
+        return int(answer.json()["outputs"][0]["data"][0])
+
+    first = pid_of(client, "one")
+    second = remote("one-2", "Pid", model="one", versions=["2"])
+    with Traffic(server, (PIDS.format("one"), NOTHING)) as traffic:
+        deploy(server, write(folder / "second.yaml", *base(), second))
+        until(lambda: states() == [("1", "READY", False), ("2", "READY", False)], "both versions")
+        assert pid("1") == first
+        assert pid("2") != first
+        assert pid() == pid("2")  # the newest
+        assert client.get("/v2/models/one").json()["versions"] == ["1", "2"]
+        assert "one-2" not in index(client)
+        # A third that can't load leaves the others as they are.
+        third = remote("one-3", "Broken", model="one", versions=["3"])
+        deploy(server, write(folder / "third.yaml", *base(), second, third))
+        failed = [("", "UNAVAILABLE", True), ("1", "READY", False), ("2", "READY", False)]
+        until(lambda: states() == failed, "the third says why")
+        assert pid() == pid("2")
+        deploy(server, write(folder / "base.yaml", *base()))
+        until(lambda: states() == [("1", "READY", False)], "one again")
+        assert pid() == first
+    assert traffic.failures == []
+
+
 def test_a_starting_model_answers_503_and_harms_nobody(live, client):
     server, folder = live
     slow = remote("late", "SlowToLoad", options={"seconds": 4})

@@ -15,7 +15,7 @@ from tests.server import ROOT
 
 
 def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "serve_app.tools.cli", "doctor", *arguments]
+    command = [sys.executable, "-m", "serve_app", "doctor", *arguments]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -49,7 +49,7 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
 
 def run_refused(*arguments: str) -> str:
     """`tandem run` that must end by itself, with 2: what it printed on standard error."""
-    command = [sys.executable, "-m", "serve_app.tools.cli", "run", *arguments]
+    command = [sys.executable, "-m", "serve_app", "run", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

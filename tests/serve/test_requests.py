@@ -33,17 +33,34 @@ def live(request, start_module_server, tmp_path_factory):
             python("Waits", options={"log": inline}),
             python("Slow", options=slow, batching=BATCHED),
             python("Fussy", options=fussy, batching=BATCHED),
+            python("Picky"),
             limits={"timeout": 900},  # so that no deadline passes for a cancellation
         ),
         remote("remote-waits", "Waits", options={"log": far}),
         remote("remote-slow", "Slow", options=slow, batching=BATCHED),
         remote("remote-fussy", "Fussy", options=fussy, batching=BATCHED),
+        remote("remote-picky", "Picky"),
         remote("mortal", "Pid"),
         remote("echo", "", **{"class": "serve_app.demo.identity:Identity"}),
     )
     server = start_module_server(config, request.param, env=ENV)
     yield server, {"": Path(inline), "remote-": Path(far)}
     server.stop()  # now, not at the module's end: the next mode has the machine to itself
+
+
+@EITHER
+def test_a_users_own_class_of_error_is_the_callers_fault(live, place):
+    server, _ = live
+    entry = {"name": "x", "datatype": "FP32", "shape": [1, 1], "contents": {"fp32_contents": [1]}}
+    message = ModelInferRequest(model_name=f"{place}picky", inputs=[entry]).SerializeToString()
+    with server.http() as client, grpc.insecure_channel(server.grpc) as channel:
+        answer = client.post(f"/v2/models/{place}picky/infer", json=column(1))
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        with pytest.raises(grpc.RpcError) as failed:
+            call(message, timeout=30)
+    text = "tensor 'x': an image of 1x2 is too small"
+    assert (answer.status_code, answer.json()) == (400, {"error": text})
+    assert (failed.value.code(), failed.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, text)
 
 
 @EITHER

@@ -194,3 +194,34 @@ def test_places_are_written_as_in_the_file():
     assert join("", ("a", 0, "b", "c", 2)) == "a[0].b.c[2]"
     assert join("args", ()) == "args"
     assert join("", ()) == "(top)"
+
+
+OPTIONS = {
+    "torch": {"threads": 2},
+    "onnx": {"threads": 2},
+    "transformers": {"task": "embedding", "maxLength": 8, "dtype": "float16"},
+    "python": {"any": "thing", "max-lenght": [1]},
+}
+
+
+@pytest.mark.parametrize(("model_format", "options"), OPTIONS.items())
+def test_options_are_those_of_the_format(model_format, options):
+    data = {"modelFormat": model_format, "options": options}
+    data |= {"class": "a:B"} if model_format == "python" else {"storageUri": "x"}
+    data |= {"inputs": [TENSOR], "outputs": [TENSOR]} if model_format == "torch" else {}
+    assert parse(RemoteModel, data).options == options
+    if model_format != "python":
+        wrong = refused(RemoteModel, data | {"options": options | {"thread": 1}})
+        assert wrong == "options.thread: unknown key; did you mean threads?"
+        far = refused(RemoteModel, data | {"options": options | {"colour": 1}}).partition("known: ")
+        assert far[0] == "options.colour: unknown key; "
+        assert "threads" in far[2].split(", ")
+
+
+def test_all_that_is_wrong_with_options_comes_with_the_rest():
+    data = REMOTE | {"options": {"threads": "many", "dtype": "float16"}, "concurrency": 0}
+    assert [line.partition(" (")[0] for line in refused(RemoteModel, data).splitlines()] == [
+        "options.threads: Input should be a valid integer, unable to parse string as an integer",
+        "options.dtype: unknown key; `dtype` belongs to modelFormat transformers, not onnx",
+        "concurrency: Input should be greater than or equal to 1",
+    ]

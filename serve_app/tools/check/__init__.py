@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.documents import read
-from serve_app.tools.check.serve import check_serve_config
+from serve_app.tools.check.serve_config import check_serve_config
+from serve_app.tools.kube.documents import read
 
 __all__ = ["load_checked"]
 

@@ -1,22 +1,13 @@
-"""`tandem check PATH…`: read, check, and say what was found."""
+"""`tandem check PATH…`: check, and say what was found."""
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.errors import ConfigError
-from serve_app.tools.check import across, builtin, kserve, operator, pods, service, serving
-from serve_app.tools.check.cluster import Cluster
-from serve_app.tools.check.crd import Crds
-from serve_app.tools.check.demand import check as check_demand
-from serve_app.tools.check.documents import Document, read
-from serve_app.tools.check.findings import Finding
+from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.output import rendered
-from serve_app.tools.check.serve import check_serve_config
-
-CRDS = "TANDEM_CRDS"
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+from serve_app.tools.check.verdict import CRDS, check
 
 
 def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int:
@@ -33,60 +24,3 @@ def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int
             if not any(one.file == str(path) or Path(one.file).is_relative_to(path) for one in bad):
                 print(f"{path}: fine", file=sys.stderr if text else sys.stdout)
     return 1 if bad else 0
-
-
-def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
-    """What is wrong with a file, a folder's build, or `-`, the standard input."""
-    found = list(documents(path))
-    unknown: set[str] = set()
-    for one in found:
-        unknown |= set(_check(one, crds))
-    across.check(found)
-    for one in found:
-        yield from one.report.findings()
-    if unknown:
-        yield Finding(
-            str(path), 1, "", "(top)", f"not held against a schema: {', '.join(sorted(unknown))}",
-            "the API server knows more than the rules here",
-            f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})"
-            + ("" if builtin.installed() else "; Kubernetes' own: pip install 'tandem-serve[check]'"),
-            "note",
-        )  # fmt: skip
-
-
-def documents(path: Path) -> Iterator[Document]:
-    """Of a file, a folder or its build, or the standard input."""
-    if str(path) == "-":
-        yield from read(path, sys.stdin.read())
-    elif not path.is_dir():
-        yield from read(path)
-    elif any((path / name).is_file() for name in _KUSTOMIZATIONS):
-        from serve_app.tools.check.kustomize import build
-
-        yield from build(path)
-    else:
-        files = sorted(path.glob("*.yaml"))
-        if not files:
-            raise ConfigError(f"{path}: no *.yaml there")
-        for file in files:
-            yield from read(file)
-
-
-def _check(one: Document, crds: Crds | None) -> Iterator[str]:
-    """Note what is wrong with one document; the kinds that no schema was there for."""
-    if not one.kind:
-        check_serve_config(one.data, one.report)
-        return
-    if builtin.is_builtin(one) and builtin.installed():
-        one.report.extend(builtin.check(one))
-    elif crds is not None and crds.find(one.group, one.kind):
-        one.report.extend(crds.check(one))
-    else:
-        yield f"{one.data['apiVersion']} {one.kind}"
-    one.report.extend(kserve.check(one))
-    cluster = Cluster.of(one)
-    serving.check(one, cluster)
-    if cluster:
-        for rules in (operator, service, pods):
-            one.report.extend(rules.check(one, cluster))
-        one.report.extend(check_demand(one, cluster))

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from serve_app.config import RemoteModel, TokenizerConfig
-from serve_app.tools.check.cluster import Cluster, Group
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Place, Problem
-from serve_app.tools.check.serve import MODEL_PATH
+from serve_app.tools.check.serve_config import MODEL_PATH
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 Sizes = dict[str, float]
 
@@ -78,7 +78,7 @@ def _changed(one: dict[str, Any], least: int, sizes: Sizes) -> tuple[int, Sizes]
     return (count if isinstance(count, int) else least), {**sizes, **changed}
 
 
-def check(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """Whether everything finds a place."""
     if document.config is None:
         return

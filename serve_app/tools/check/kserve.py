@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Place, Problem
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Place, Problem
 
 _MODE = "serving.kserve.io/deploymentMode"
 _SCALER = "serving.kserve.io/autoscalerClass"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from serve_app.tools.check.findings import Finding
+from serve_app.tools.kube.findings import Finding
 
 FORMATS = ("text", "json", "github")
 

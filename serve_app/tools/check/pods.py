@@ -4,9 +4,9 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Iterator
 
-from serve_app.tools.check.cluster import Cluster, Group
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Problem
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 _HEAD_PORTS = {6379: "gcs", 8265: "dashboard"}
 _PROXY, _MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
@@ -14,16 +14,16 @@ _DRAIN, _DRAIN_S = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30.0
 _INGRESS, _INGRESS_S = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", 30.0
 _STOP_S = 20.0  # graceful_shutdown_timeout_s of a deployment
 _SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|ACCESS_KEY|CREDENTIAL)", re.IGNORECASE)
-Rule = Callable[[Document, Cluster], Iterator[Problem]]
+Rule = Callable[[Document, RayCluster], Iterator[Problem]]
 
 
-def check(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules."""
     for rule in _RULES:
         yield from rule(document, cluster)
 
 
-def _versions(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _versions(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     version = str(get(cluster.data, "rayVersion") or "")
     images: dict[str, Group] = {}
     for group in cluster.groups:
@@ -69,7 +69,7 @@ def _versions(document: Document, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _ports(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _ports(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     head = cluster.head
     if head.ports:
         for port, name in _HEAD_PORTS.items():
@@ -97,7 +97,7 @@ def _ports(document: Document, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _modes(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _modes(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     head = cluster.head
     for group in cluster.groups:
         if group.env.get(_MODE) == "1" and group.env.get(_PROXY) != "1":
@@ -130,7 +130,7 @@ def _seconds(group: Group, name: str, default: float) -> float:
         return default
 
 
-def _draining(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _draining(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     if document.kind != "RayService":
         return
     for group in cluster.groups:
@@ -160,7 +160,7 @@ def _draining(document: Document, cluster: Cluster) -> Iterator[Problem]:
             )  # fmt: skip
 
 
-def _availability(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _availability(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     head = cluster.head
     if document.kind == "RayService" and head.offers["num_cpus"] > 0:
         yield Problem(
@@ -172,7 +172,7 @@ def _availability(document: Document, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _security(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _security(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     for group in cluster.groups:
         pod, box = group.get("template", "spec", "securityContext"), group.container("securityContext")
         if not (get(pod, "runAsNonRoot") or get(box, "runAsNonRoot")):

@@ -1,6 +1,6 @@
-"""What is known of a service, and what can be wrong with it. Pure: what was gathered in, causes out."""
+"""What is known of a service, and what a cause is."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Snapshot:
     ray: Json = field(default_factory=dict)  # `serve`, `version`, `index`, `http` of the dashboard
     service: Json = field(default_factory=dict)  # the RayService
     clusters: list[Json] = field(default_factory=list)  # its RayClusters
-    pods: list[Json] = field(default_factory=list)
+    pods: list[Mapping[str, Any]] = field(default_factory=list)
     events: list[Json] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)  # the end of what pods that died have said
 
@@ -42,24 +42,6 @@ class Snapshot:
     def kubectl(self) -> str:
         """The beginning of a command."""
         return f"kubectl -n {self.namespace}" if self.namespace else "kubectl"
-
-
-def diagnose(snapshot: Snapshot) -> list[Cause]:
-    """All that is wrong, the root first. Empty: it is ready."""
-    from serve_app.tools.doctor import cluster, pods, serving
-
-    found: list[Cause] = []
-    for look in (pods.look, cluster.look, serving.look):
-        found += _new(look(snapshot), found)
-    return sorted(found, key=lambda cause: -cause.depth)
-
-
-def _new(causes: Iterator[Cause], known: list[Cause]) -> Iterator[Cause]:
-    seen = {cause.what for cause in known}
-    for cause in causes:
-        if cause.what not in seen:
-            seen.add(cause.what)
-            yield cause
 
 
 def last(text: str, lines: int = 8) -> str:

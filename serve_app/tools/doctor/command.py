@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict
 
-from serve_app.tools.doctor.causes import Cause, Snapshot, diagnose
-from serve_app.tools.doctor.cluster import notes
+from serve_app.tools.doctor.causes import Cause, Snapshot
+from serve_app.tools.doctor.diagnose import diagnose
 from serve_app.tools.doctor.gather import from_kubernetes, from_ray
+from serve_app.tools.doctor.pods import notes
 
 
 def run(name: str | None, namespace: str, address: str, as_json: bool) -> int:

@@ -4,18 +4,16 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.doctor.causes import Json, Snapshot
+from serve_app.tools.kube.kubectl import Kubectl
+from serve_app.tools.kube.pods import Pod
 
-_TIMEOUT_S = 30
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -78,78 +76,23 @@ def _models(serve: Json) -> Json:
 
 def from_kubernetes(name: str, namespace: str) -> Snapshot:
     """A RayService, with its clusters, pods and their events. ConfigError says why it can't be asked."""
-    if shutil.which("kubectl") is None:
-        raise ConfigError("no kubectl here; for a Ray that is within reach: tandem doctor --address URL")
-    service = _get(namespace, "rayservices.ray.io", name)
-    clusters = [one for one in _list(namespace, "rayclusters.ray.io") if _of(one, name)]
+    kubectl = Kubectl(namespace)
+    service = kubectl.get("rayservices.ray.io", name)
+    clusters = [one for one in kubectl.list("rayclusters.ray.io") if _of(one, name)]
     names = {one["metadata"]["name"] for one in clusters}
-    pods = [
-        one
-        for one in _list(namespace, "pods")
-        if (one["metadata"].get("labels") or {}).get("ray.io/cluster") in names
-    ]
-    known = {name, *names, *(one["metadata"]["name"] for one in pods)}
+    found = map(Pod, kubectl.list("pods"))
+    pods = [pod for pod in found if pod.labels.get("ray.io/cluster") in names]
+    known = {name, *names, *(pod.name for pod in pods)}
     events = [
         one
-        for one in _list(namespace, "events")
+        for one in kubectl.list("events")
         if (one.get("involvedObject") or {}).get("name") in known
         or "exceeded quota" in str(one.get("message"))
     ]
-    logs = {one["metadata"]["name"]: _log(namespace, one) for one in pods if _died(one)}
-    return Snapshot(name, namespace, {}, service, clusters, pods, events, logs)
+    logs = {pod.name: kubectl.last_log(pod.name) for pod in pods if pod.died}
+    return Snapshot(name, namespace, {}, service, clusters, [pod.data for pod in pods], events, logs)
 
 
 def _of(cluster: Json, service: str) -> bool:
     owners = cluster["metadata"].get("ownerReferences") or []
     return any(one.get("kind") == "RayService" and one.get("name") == service for one in owners)
-
-
-def _died(pod: Json) -> bool:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    return any((one.get("lastState") or {}).get("terminated") for one in statuses)
-
-
-def _log(namespace: str, pod: Json) -> str:
-    done = _kubectl(namespace, "logs", pod["metadata"]["name"], "--previous", "--tail=40")
-    return done.stdout if done.returncode == 0 else ""
-
-
-def _get(namespace: str, kind: str, name: str) -> Json:
-    found: Json = _json(namespace, kind, name)
-    return found
-
-
-def _list(namespace: str, kind: str) -> list[Any]:
-    found: list[Any] = _json(namespace, kind)["items"]
-    return found
-
-
-def _json(namespace: str, *what: str) -> Any:
-    done = _kubectl(namespace, "get", *what, "-o", "json")
-    if done.returncode:
-        raise ConfigError(_explained(done.stderr.strip(), namespace))
-    return json.loads(done.stdout)
-
-
-def _kubectl(namespace: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = ["kubectl", "-n", namespace, *arguments]
-    try:
-        return subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"`{' '.join(command)}` doesn't come back: is the cluster there?") from None
-
-
-def _explained(error: str, namespace: str) -> str:
-    if "doesn't have a resource type" in error:
-        return (
-            f"{error}\nKubeRay isn't installed: helm install kuberay-operator kuberay/kuberay-operator"
-        )
-    if "NotFound" in error:
-        return f"{error}\nis it in another namespace? kubectl get rayservices -A"
-    if "Forbidden" in error:
-        return f"{error}\nthe role tandem-deployer of configs/k8s/base may look into {namespace}"
-    if "refused" in error or "no configuration" in error or "Unable to connect" in error:
-        return f"{error}\nkubectl has no cluster to ask: KUBECONFIG, `kubectl config get-contexts`"
-    return error

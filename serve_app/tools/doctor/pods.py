@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from serve_app.tools.doctor.causes import Cause, Json, Snapshot, last
+from serve_app.tools.kube.pods import Pod
 
 _PULL = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
 _PORT = re.compile(r"address already in use|Failed to bind|errno 98", re.IGNORECASE)
@@ -14,50 +14,48 @@ _VERSION = re.compile(r"Version mismatch|version mismatch|different version", re
 
 def look(snapshot: Snapshot) -> Iterator[Cause]:
     """Through every pod, then the events."""
-    for pod in snapshot.pods:
+    for pod in map(Pod, snapshot.pods):
         yield from _scheduled(snapshot, pod)
-        for status in _statuses(pod):
-            yield from _container(snapshot, pod, status)
+        for status in pod.containers:
+            yield from _container(snapshot, pod.name, status)
     for event in snapshot.events:
         yield from _event(snapshot, event)
 
 
-def _name(thing: Json) -> str:
-    return str((thing.get("metadata") or {}).get("name"))
+def notes(snapshot: Snapshot) -> list[str]:
+    """What is as it should be, and worth saying."""
+    return [
+        f"{pod.name} is NotReady: a worker without a replica is, by design"
+        for pod in map(Pod, snapshot.pods)
+        if pod.labels.get("ray.io/node-type") == "worker" and pod.ready is False
+    ]
 
 
-def _statuses(pod: Json) -> list[Any]:
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def _scheduled(snapshot: Snapshot, pod: Json) -> Iterator[Cause]:
-    for condition in (pod.get("status") or {}).get("conditions") or []:
+def _scheduled(snapshot: Snapshot, pod: Pod) -> Iterator[Cause]:
+    for condition in pod.conditions:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             asked = _asked(pod)
             yield Cause(
                 80,
-                f"pod {_name(pod)} finds no machine",
+                f"pod {pod.name} finds no machine",
                 f"it asks for {asked}\n{condition.get('message', '')}",
                 "no machine has that free; a taint or a missing device plugin counts as well",
-                f"{snapshot.kubectl} describe pod {_name(pod)}; smaller `resources`, or more machines",
+                f"{snapshot.kubectl} describe pod {pod.name}; smaller `resources`, or more machines",
             )
 
 
-def _asked(pod: Json) -> str:
-    containers = (pod.get("spec") or {}).get("containers") or []
+def _asked(pod: Pod) -> str:
     return "; ".join(
-        f"{one.get('name')}: "
-        + ", ".join(f"{k} {v}" for k, v in ((one.get("resources") or {}).get("requests") or {}).items())
-        for one in containers
+        f"{name}: " + ", ".join(f"{key} {value}" for key, value in requests.items())
+        for name, requests in pod.requests.items()
     )
 
 
-def _container(snapshot: Snapshot, pod: Json, status: Json) -> Iterator[Cause]:
+def _container(snapshot: Snapshot, name: str, status: Json) -> Iterator[Cause]:
     waiting = (status.get("state") or {}).get("waiting") or {}
     ended = (status.get("lastState") or {}).get("terminated") or {}
     ended = ended or (status.get("state") or {}).get("terminated") or {}
-    reason, name = str(waiting.get("reason") or ""), _name(pod)
+    reason = str(waiting.get("reason") or "")
     if reason in _PULL:
         message = str(waiting.get("message") or "")
         secret = re.search(r"unauthorized|denied|authentication|forbidden", message, re.IGNORECASE)

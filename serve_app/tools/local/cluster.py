@@ -9,7 +9,7 @@ from typing import Any
 
 from serve_app.tools.dashboard import Dashboard, Refused, healthy
 from serve_app.tools.local.launch import Launch
-from serve_app.tools.local.manifest import Group, Manifest
+from serve_app.tools.local.manifest import Manifest, NodeGroup
 from serve_app.tools.local.node import Node
 
 
@@ -58,7 +58,7 @@ class Cluster:
             self.workers.remove(node)
             yield f"{node.name} has ended" + ("" if node.leaving else f": {node.last_words()}")
 
-    def _scaled(self, group: Group) -> Iterator[str]:
+    def _scaled(self, group: NodeGroup) -> Iterator[str]:
         here = [node for node in self.workers if node.group.name == group.name and not node.leaving]
         for _ in range(group.replicas - len(here)):
             self.workers.append(self._node(group))
@@ -120,7 +120,7 @@ class Cluster:
         """Whether nothing runs any more."""
         return not any(node.alive for node in self.nodes)
 
-    def _node(self, group: Group) -> Node:
+    def _node(self, group: NodeGroup) -> Node:
         name = f"{self.name}-{group.name}-{next(self._numbers)}"
         operators = {"RAY_CLUSTER_NAME": self.name, "RAY_AUTH_MODE": "disabled"}
         if self._token:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.command import check
+from serve_app.tools.check.verdict import check
+from serve_app.tools.kube.sources import last_change
 from serve_app.tools.local.front import Front
 from serve_app.tools.local.launch import Containers, Launch, Processes
-from serve_app.tools.local.manifest import Manifest, changed, load
+from serve_app.tools.local.manifest import Manifest, load
 from serve_app.tools.local.operator import Operator
 from serve_app.tools.local.status import line, status
-from serve_app.tools.run import everything_stopped
+from serve_app.tools.stopping import everything_stopped
 
 _TURN_S = 0.5
 
@@ -61,9 +62,9 @@ def _launch(containers: str | None) -> Launch:
 
 
 def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> int:
-    seen, said = changed(path), ""
+    seen, said = last_change(path), ""
     while front.alive:
-        if (now := changed(path)) > seen:
+        if (now := last_change(path)) > seen:
             seen = now
             try:
                 _tell(operator.apply(_checked(path)))

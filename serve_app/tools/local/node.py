@@ -1,19 +1,15 @@
 """One Ray node of this machine: what a pod's container would run, with ports of its own."""
 
-import contextlib
-import signal
 import socket
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
+from serve_app.internals.ray_start import on_loopback_by_hooks
 from serve_app.ports import own_block
-from serve_app.tools.local.hook import FOLDER
 from serve_app.tools.local.launch import Launch
-from serve_app.tools.local.manifest import Group
-from serve_app.tools.places import haproxy_threads, places
+from serve_app.tools.local.manifest import NodeGroup
+from serve_app.tools.local.process import Process
+from serve_app.tools.shared_machine import haproxy_threads, places
 
 _HERE = "127.0.0.1"
 
@@ -22,7 +18,7 @@ class Node:
     """A pod's container. Nothing runs before `start`."""
 
     def __init__(
-        self, name: str, group: Group, folder: Path, launch: Launch, given: Mapping[str, str]
+        self, name: str, group: NodeGroup, folder: Path, launch: Launch, given: Mapping[str, str]
     ) -> None:
         self.name, self.group = name, group
         self.head = group.name == "head"
@@ -31,7 +27,7 @@ class Node:
         self._folder.mkdir()
         self._block = own_block()
         self._launch, self._given = launch, given
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = Process(self.log)
         self.leaving = False  # asked to end
 
     @property
@@ -60,15 +56,8 @@ class Node:
         env = self._environment(head)
         start = ["--block", *(["--head"] if self.head else [])]
         start += [f"--{key}={value}" for key, value in self._parameters(head).items()]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                self._launch.command(self.name, self.group.image, env, start),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=self._launch.environment(env),
-            )
+        command = self._launch.command(self.name, self.group.image, env, start)
+        self._process.start(command, self._launch.environment(env))
 
     def _parameters(self, head: "Node") -> dict[str, str]:
         single = self._block.single
@@ -100,34 +89,29 @@ class Node:
             **places(head._block, self._block, self._folder),
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.http_port),
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(self.grpc_port),
-            "RAY_START_HOOK": "serve_app.tools.local.hook.on_loopback",
-            FOLDER: str(self._folder),
-            # Ray's worker_process_setup_hook, for every job: Serve's has none that we could give it.
-            "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "serve_app.internals.grpc_servers.fence",
+            **on_loopback_by_hooks(self._folder),
         }
 
     @property
     def began(self) -> bool:
         """Whether it was started."""
-        return self._process is not None
+        return self._process.began
 
     @property
     def alive(self) -> bool:
         """Whether `ray start` runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.alive
 
     def ask_to_leave(self) -> None:
         """What Kubernetes does first: SIGTERM. Ray drains, and ends."""
-        if self.alive and not self.leaving and self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+        if not self.leaving:
+            self._process.terminate()
         self.leaving = True
 
     def kill(self) -> None:
         """All its processes at once, without a word."""
         self._launch.kill(self.name)
-        for process in self._family():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        self._process.kill()
 
     def last_words(self) -> str:
         """The end of its log, and where the rest is."""
@@ -137,12 +121,4 @@ class Node:
     @property
     def pids(self) -> list[int]:
         """Its processes."""
-        return [process.pid for process in self._family()]
-
-    def _family(self) -> list[psutil.Process]:
-        if self._process is None:
-            return []
-        with contextlib.suppress(psutil.Error):
-            parent = psutil.Process(self._process.pid)
-            return [parent, *parent.children(recursive=True)]
-        return []
+        return self._process.pids

@@ -126,7 +126,7 @@ def test_torch_needs_declarations(tmp_path, side):
     ],
 )
 def test_options_are_checked(tmp_path, options, message):
-    with pytest.raises(ConfigError, match=f"options of modelFormat torch: {message}"):
+    with pytest.raises(ConfigError, match=rf"options\.{message}"):
         runtime(tmp_path, options=options)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.tools.check.command import check
-from serve_app.tools.check.crd import Crds
-from serve_app.tools.check.findings import Finding
+from serve_app.tools.check.crds import Crds
+from serve_app.tools.check.verdict import check
+from serve_app.tools.kube.findings import Finding
 from tests.package.crd import ROOT, crd_folder
 
 SERVICE = (ROOT / "rayservice.yaml").read_text()

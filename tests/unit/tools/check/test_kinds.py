@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.command import check, run
-from serve_app.tools.check.crd import Crds, holds, rules
-from serve_app.tools.check.findings import Finding
-from serve_app.tools.check.kustomize import build
+from serve_app.tools.check.command import run
+from serve_app.tools.check.crds import Crds, holds, rules
+from serve_app.tools.check.verdict import check
 from serve_app.tools.cli import main
+from serve_app.tools.kube.findings import Finding
+from serve_app.tools.kube.kustomize import build
 from tests.package.crd import ROOT, crd_folder
 
 ISVC = """\
@@ -319,7 +320,7 @@ def test_the_command_of_a_user() -> None:
     command = [
         sys.executable,
         "-m",
-        "serve_app.tools.cli",
+        "serve_app",
         "check",
         "rayservice.yaml",
         "configs/k8s/overlays/dev",

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from serve_app.tools.doctor.causes import Snapshot, diagnose
+from serve_app.tools.doctor.causes import Snapshot
 from serve_app.tools.doctor.command import text
+from serve_app.tools.doctor.diagnose import diagnose
 
 Json = dict[str, Any]
 

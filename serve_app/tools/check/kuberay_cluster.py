@@ -3,22 +3,22 @@
 import re
 from collections.abc import Callable, Iterator
 
-from serve_app.tools.check.cluster import Cluster
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Place, Problem
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE as _FT
+from serve_app.tools.kube.ray_cluster import RayCluster
 
 _REFUSED = "the operator refuses the resource"
-_FT = "gcsFaultToleranceOptions"
-Rule = Callable[[Document, Cluster], Iterator[Problem]]
+Rule = Callable[[Document, RayCluster], Iterator[Problem]]
 
 
-def check(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules."""
     for rule in _RULES:
         yield from rule(document, cluster)
 
 
-def _names(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _names(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     limit = 47 if document.kind != "RayCluster" else 63
     place: Place = ("metadata", "name")
     if len(document.name) > limit:
@@ -47,7 +47,7 @@ def _duration(text: str) -> bool:
     return bool(re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+|[1-9]\d*", text))
 
 
-def _groups(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _groups(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     for group in cluster.groups:
         if not group.get("template", "spec", "containers"):
             yield Problem(group.pod, "a group needs a container", _REFUSED)
@@ -74,8 +74,8 @@ def _groups(document: Document, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _fault_tolerance(document: Document, cluster: Cluster) -> Iterator[Problem]:
-    options, head = get(cluster.data, _FT), cluster.head
+def _fault_tolerance(document: Document, cluster: RayCluster) -> Iterator[Problem]:
+    options, head = cluster.fault_tolerance, cluster.head
     notes = get(document.data, "metadata", "annotations") or {}
     address = head.env_place("RAY_REDIS_ADDRESS")
     if options is None:
@@ -116,7 +116,7 @@ def _fault_tolerance(document: Document, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _autoscaler(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _autoscaler(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     options: Place = (*cluster.place, "autoscalerOptions")
     version = get(cluster.data, "autoscalerOptions", "version")
     variable = "RAY_enable_autoscaler_v2"
@@ -157,7 +157,7 @@ def _autoscaler(document: Document, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _authentication(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _authentication(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     mode, version = get(cluster.data, "authOptions", "mode"), cluster.version
     place: Place = (*cluster.place, "authOptions")
     if mode == "token" and (version is None or version < (2, 52, 0)):

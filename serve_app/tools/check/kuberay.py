@@ -4,48 +4,48 @@ from collections.abc import Iterator
 from typing import Any
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.cluster import Cluster
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Place, Problem
+from serve_app.tools.kube.documents import CONFIG, Document, get
+from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.ray_cluster import RayCluster
+from serve_app.tools.kube.ray_service import INCREMENTAL, STRATEGIES, RayService
 
 _REFUSED = "the operator refuses the resource"
 _WITHOUT_EFFECT = {
     "serviceUnhealthySecondThreshold": "the annotation ray.io/initializing-timeout",
     "deploymentUnhealthySecondThreshold": "the health check of each deployment in Serve",
 }
-_STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
 
 
-def check(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules of the kind."""
     if document.kind == "RayService":
-        yield from _service(document)
-        yield from _upgrade(document, cluster)
+        service = RayService(document.data)
+        yield from _service(service)
+        yield from _upgrade(service, cluster)
     elif document.kind == "RayJob":
         yield from _job(document)
 
 
-def _service(document: Document) -> Iterator[Problem]:
-    delay = get(document.data, "spec", "rayClusterDeletionDelaySeconds")
+def _service(service: RayService) -> Iterator[Problem]:
+    delay = service.deletion_delay
     if isinstance(delay, int) and delay < 0:
         yield Problem(("spec", "rayClusterDeletionDelaySeconds"), f"{delay} is negative", _REFUSED)
     for key, now in _WITHOUT_EFFECT.items():
-        if get(document.data, "spec", key) is not None:
+        if service.spec(key) is not None:
             yield Problem(
                 ("spec", key), f"without effect; it is {now} now", fix="leave it out", severity="warning"
             )
-    if get(document.data, "spec", "serveConfigV2") is None:
+    if service.spec(CONFIG) is None:
         yield Problem(("spec",), "no serveConfigV2", "there is nothing to serve: a RayCluster would do")
 
 
-def _upgrade(document: Document, cluster: Cluster) -> Iterator[Problem]:
+def _upgrade(service: RayService, cluster: RayCluster) -> Iterator[Problem]:
     place: Place = ("spec", "upgradeStrategy")
-    strategy = get(document.data, *place)
-    kind, options = get(strategy, "type"), get(strategy, "clusterUpgradeOptions")
-    if kind is not None and kind not in _STRATEGIES:
-        hint = did_you_mean(str(kind), _STRATEGIES)
-        yield Problem((*place, "type"), f"'{kind}' is none of {', '.join(_STRATEGIES)}{hint}", _REFUSED)
-    if kind != "NewClusterWithIncrementalUpgrade":
+    kind, options = service.strategy, service.spec("upgradeStrategy", "clusterUpgradeOptions")
+    if kind is not None and kind not in STRATEGIES:
+        hint = did_you_mean(str(kind), STRATEGIES)
+        yield Problem((*place, "type"), f"'{kind}' is none of {', '.join(STRATEGIES)}{hint}", _REFUSED)
+    if kind != INCREMENTAL:
         return
     if not cluster.autoscaled:
         yield Problem(

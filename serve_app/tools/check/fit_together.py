@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.disruption import budget, ray_pods
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Place, Problem
+from serve_app.tools.check.budgets import budget, ray_pods
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Place, Problem
 
 # Kind: where its selector of pods is.
 _SELECTORS: dict[str, Place] = {

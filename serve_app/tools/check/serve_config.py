@@ -21,12 +21,14 @@ from serve_app.config import (
     problems,
 )
 from serve_app.releases.applications import REPLICA, TOKENIZER
-from serve_app.tools.check.findings import Place, Problem, Report
+from serve_app.tools.check.models_together import check_models
+from serve_app.tools.kube.findings import Place, Problem, Report
 
 C = TypeVar("C", bound=Config)
 ROUTER_PATH = "serve_app.app:build_router"
 MODEL_PATH = "serve_app.app:build_model"
 SERVICER = "serve_app.ingress.grpc.add_inference_service"
+SERVICERS = (SERVICER, "serve_app.app.add_inference_service")
 # Mappings whose keys are the user's own or another schema's.
 _FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
 # What Serve has called differently before.
@@ -116,10 +118,10 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
             "send no application name, so a second one would cut them off (set route_prefix: null)",
         )
     functions = (data.get("grpc_options") or {}).get("grpc_servicer_functions") or []
-    if router and functions and SERVICER not in functions:
+    if router and functions and not set(SERVICERS) & set(functions):
         report.add(("grpc_options", "grpc_servicer_functions"), f"must hold {SERVICER}")
     if router and not report.found:
-        _across(data, router, remote, report)
+        check_models(data, router, remote, report)
 
 
 def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], report: Report) -> None:
@@ -133,7 +135,7 @@ def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], re
     _user_config(app, place, REPLICA, ReplicaUserConfig, report)
     if config.name not in (None, app.get("name")):
         report.add((*place, "args", "name"), f"must equal the application's name, {app.get('name')!r}")
-    # The application's name is the model's name: it obeys the same rule.
+    # The application's name is the model's name, mostly: it obeys the same rule.
     _read(RemoteModel, {**(app.get("args") or {}), "name": app.get("name")}, (*place,), report)
     remote[str(app.get("name"))] = config
 
@@ -163,40 +165,3 @@ def _read(kind: type[C], data: Any, place: Place, report: Report) -> C | None:
         for inner, text in problems(error, kind):
             report.add((*place, *inner), text)
         return None
-
-
-def _across(
-    data: dict[str, Any],
-    router: tuple[RouterArgs, RouterUserConfig, Place],
-    remote: dict[str, RemoteModel],
-    report: Report,
-) -> None:
-    args, user, where = router
-    limit = args.max_ongoing_requests
-    inline = {model.name: (*where, "models", i) for i, model in enumerate(user.models)}
-    for app_index, app in enumerate(data["applications"]):
-        place: Place = ("applications", app_index)
-        for deployment in app.get("deployments") or []:
-            if deployment.get("name") == "Router":
-                limit = deployment.get("max_ongoing_requests", limit)
-        config = remote.get(str(app.get("name")))
-        if config and app.get("name") in inline:
-            report.add((*place, "name"), f"'{app['name']}' is also an inline model of the Router")
-    for index, model in enumerate(user.models):
-        _fits(model.batching, limit, (*where, "models", index, "batching"), report)
-    for app_index, app in enumerate(data["applications"]):
-        if config := remote.get(str(app.get("name"))):
-            _fits(config.batching, limit, ("applications", app_index, "args", "batching"), report)
-    known = [*inline, *remote]
-    for name in user.routing:
-        if name not in known:
-            report.add((*where, "routing", name), f"no model '{name}'{did_you_mean(name, known)}")
-
-
-def _fits(batching: Any, limit: int, place: Place, report: Report) -> None:
-    if batching and batching.max_batch_size > limit:
-        report.add(
-            (*place, "maxBatchSize"),
-            f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests {limit}: "
-            "such a batch would never fill",
-        )

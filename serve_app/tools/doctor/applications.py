@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serve_app.tools.doctor.causes import Cause, Snapshot, last
+from serve_app.tools.kube.ray_service import RayService
 
 _WAITS = re.compile(
     r"more than (\d+)s to be scheduled.*?Resources required for each replica: (\{.*?\}), "
@@ -37,12 +38,8 @@ def _applications(snapshot: Snapshot) -> Mapping[str, Any]:
     if snapshot.ray.get("serve"):
         found: Mapping[str, Any] = snapshot.ray["serve"].get("applications") or {}
         return found
-    status = snapshot.service.get("status") or {}
-    for part in ("pendingServiceStatus", "activeServiceStatus"):
-        found = (status.get(part) or {}).get("applicationStatuses") or {}
-        if found:
-            return found
-    return {}
+    service = RayService(snapshot.service)
+    return service.pending.applications or service.active.applications
 
 
 def _application(snapshot: Snapshot, name: str, app: Mapping[str, Any]) -> Iterator[Cause]:

@@ -15,7 +15,7 @@ import jsonpatch
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.documents import Document, get, read
+from serve_app.tools.kube.documents import Document, get, read
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KNOWN = ("apiVersion", "kind", "resources", "components", "namespace", "images", "patches")

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from serve_app.tools.check.cluster import Cluster
-from serve_app.tools.check.documents import CONFIG, Document, get
-from serve_app.tools.check.findings import Place, Problem
-from serve_app.tools.check.serve import check_serve_config
+from serve_app.tools.check.serve_config import check_serve_config
+from serve_app.tools.kube.documents import CONFIG, Document, get
+from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.ray_cluster import RayCluster
+from serve_app.tools.kube.ray_service import RayService
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def check(document: Document, cluster: Cluster | None) -> None:
+def check(document: Document, cluster: RayCluster | None) -> None:
     """Note what is wrong in the document's report."""
     if document.config is None:
         return
@@ -26,7 +27,7 @@ def check(document: Document, cluster: Cluster | None) -> None:
         document.report.extend(_spread(document, config, cluster))
 
 
-def _ports(config: dict[str, Any], cluster: Cluster) -> Iterator[Problem]:
+def _ports(config: dict[str, Any], cluster: RayCluster) -> Iterator[Problem]:
     place: Place = ("spec", CONFIG)
     http = get(config, "http_options", "port") or 8000
     grpc = get(config, "grpc_options", "port") or 9000
@@ -65,9 +66,9 @@ def _ports(config: dict[str, Any], cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _spread(document: Document, config: dict[str, Any], cluster: Cluster) -> Iterator[Problem]:
+def _spread(document: Document, config: dict[str, Any], cluster: RayCluster) -> Iterator[Problem]:
     """Where the head is left out and one pod answers for all, its end is an outage."""
-    if not get(document.data, "spec", "excludeHeadPodFromServeSvc"):
+    if not RayService(document.data).without_head:
         return
     for index, app in enumerate(get(config, "applications") or []):
         if get(app, "route_prefix") is None:

@@ -12,9 +12,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.documents import Document
-from serve_app.tools.check.findings import Place, Problem
-from serve_app.tools.check.schema import strict, violations
+from serve_app.tools.check.json_schema import strict, violations
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Place, Problem
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from serve_app.tools.check.documents import Document
-from serve_app.tools.check.findings import Problem
-from serve_app.tools.check.schema import violations
+from serve_app.tools.check.json_schema import violations
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Problem
 
 # Core, and what has no dot or ends so, is Kubernetes' own.
 _OWN = re.compile(r"^([a-z]*|[a-z.]+\.k8s\.io)$")

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.findings import Place, Report
+from serve_app.tools.kube.findings import Place, Report
 
 CONFIG = "serveConfigV2"
 
@@ -108,17 +108,16 @@ def _config(file: str, node: yaml.Node, value: dict[str, Any]) -> tuple[Place, A
     """A Serve config in a block of text: its lines are lines of the file around it."""
     place: Place = ("spec", CONFIG)
     text, at = get(value, *place), _node(node, place)
-    if not isinstance(text, str) or at is None:
+    if not isinstance(text, str):
         return None
     inner = Report(file)
-    literal = getattr(at, "style", None) == "|"
     try:
         content = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         inner.add((), f"not valid YAML: {error}")
         return place, None, inner
-    if content is not None and literal:
+    if content is not None and at is not None and getattr(at, "style", None) == "|":
         note_lines(content, (), inner, at.start_mark.line + 1)
     return place, data, inner
 

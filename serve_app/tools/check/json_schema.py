@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.findings import Place, Problem
+from serve_app.tools.kube.findings import Place, Problem
 
 _INT_OR_STRING = {"type": ["integer", "string"]}
 _DROPPED = "the API server refuses it, or drops it without a word"

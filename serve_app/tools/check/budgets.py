@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from serve_app.tools.check.cluster import Cluster, Group
-from serve_app.tools.check.documents import Document, get
-from serve_app.tools.check.findings import Problem
+from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 
 def ray_pods(documents: Sequence[Document]) -> Iterator[tuple[dict[str, Any], Group]]:
     """The labels of every kind of a Ray cluster's pods, and its group."""
     for one in documents:
-        if cluster := Cluster.of(one):
+        if cluster := RayCluster.of(one.data):
             for group in cluster.groups:
                 labels = group.get("template", "metadata", "labels") or {}
                 kind = "head" if group.head else "worker"

@@ -44,6 +44,7 @@ applications:
     args:
       modelFormat: transformers
       storageUri: models/two
+      options: {task: embedding}
       batching: {maxBatchSize: 64}
       resources:
         num_gpus: 1
@@ -129,6 +130,26 @@ def test_our_own_configs_pass(path):
         ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0",
          "user_config.batching.maxBatchSize"),
         ('"2"', "2", "defaultVersion: 2", "routing.two.defaultVersion"),
+        # options, by modelFormat
+        ("{task: embedding}", "{task: embedding, maxLenght: 8}", "maxLenght",
+         "args.options.maxLenght: unknown key; did you mean maxLength?"),
+        ("{task: embedding}", "{task: embedding, maxLength: long}", "maxLength: long",
+         "args.options.maxLength: Input should be a valid integer"),
+        ("{task: embedding}", "{task: embeding}", "embeding",
+         "args.options.task: Input should be 'embedding'"),
+        ("{task: embedding}", "{normalize: true}", "{normalize", "args.options.task: required, but not"),
+        ("      options: {task: embedding}\n", "", "args:\n      modelFormat",
+         "args.options.task: required, but not there"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options: {thread: 2}\n", "thread:",
+         "user_config.models[0].options.thread: unknown key; did you mean threads?"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options:\n                task: mean\n",
+         "task: mean",
+         "models[0].options.task: unknown key; `task` belongs to modelFormat transformers, not onnx"),
+        ("              storageUri: models/one\n",
+         "              storageUri: models/one\n              options: {threads: -1}\n", "threads: -1",
+         "models[0].options.threads: Input should be greater than or equal to 0"),
         # what must fit together
         ("- name: ModelReplica", "- name: ModelReplika", "ModelReplika",
          "no deployment 'ModelReplika' here; did you mean ModelReplica?"),
@@ -247,3 +268,43 @@ def test_an_alias_keeps_the_anchors_mistakes(check):
         "maxBatchSize: 16", "maxBatchSize: 8"
     )
     assert any("99 is larger" in line for line in check(text))
+
+
+SECOND = """\
+  - name: two-next
+    route_prefix: null
+    import_path: serve_app.app:build_model
+    args:
+      model: two
+      modelFormat: transformers
+      storageUri: models/two
+      options: {task: embedding}
+      versions: ["2"]
+"""
+LISTED = GOOD.replace("      storageUri: models/two", '      storageUri: models/two\n      versions: ["1"]')
+
+
+def test_applications_of_one_model_have_versions_of_their_own(check):
+    assert check(LISTED + SECOND) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (GOOD + SECOND, "applications[1].args: model 'two' has several applications: two, two-next"),
+        (
+            LISTED + SECOND.replace('["2"]', '["1", "2"]'),
+            "applications[2].args.versions: version 1 of model 'two' is also in application 'two'",
+        ),
+        (LISTED + SECOND.replace('["2"]', '["x"]'), "a version is a positive integer, not 'x'"),
+        (LISTED + SECOND.replace('["2"]', '["2", "2"]'), "a version is listed twice: 2, 2"),
+        (
+            LISTED + SECOND.replace("model: two", "model: one"),
+            "applications[2].args.model: 'one' is also an inline model of the Router",
+        ),
+        (LISTED + SECOND.replace("model: two", "modle: two"), "unknown key; did you mean model?"),
+        (LISTED + SECOND.replace("model: two", "model: a/b"), "'a/b' must start with a letter"),
+    ],
+)
+def test_versions_of_one_model_in_several_applications(check, config, message):
+    assert message in "\n".join(check(config))

@@ -1,9 +1,9 @@
-"""Causes in a RayService's own status: upgrades, versions, modes, refusals."""
+"""Causes in a RayService itself: upgrades, versions, modes, refusals."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from serve_app.tools.doctor.causes import Cause, Json, Snapshot
+from serve_app.tools.doctor.causes import Cause, Snapshot
+from serve_app.tools.kube.ray_service import RayService
 
 _MODES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
@@ -18,11 +18,11 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
         )  # fmt: skip
     if not snapshot.service:
         return
-    status = snapshot.service.get("status") or {}
-    yield from _refused(snapshot, status)
-    yield from _upgrade(snapshot, status)
-    yield from _modes(snapshot.service)
-    if not status:
+    service = RayService(snapshot.service)
+    yield from _refused(service)
+    yield from _upgrade(snapshot, service)
+    yield from _modes(service)
+    if not service.status:
         yield Cause(
             95,
             "no operator looks after the service",
@@ -32,8 +32,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
         )
 
 
-def _refused(snapshot: Snapshot, status: Json) -> Iterator[Cause]:
-    for condition in status.get("conditions") or []:
+def _refused(service: RayService) -> Iterator[Cause]:
+    for condition in service.conditions:
         if condition.get("reason") in ("ValidationFailed", "InvalidSpec"):
             yield Cause(
                 94, "the operator refuses the service", str(condition.get("message") or ""),
@@ -41,9 +41,8 @@ def _refused(snapshot: Snapshot, status: Json) -> Iterator[Cause]:
             )  # fmt: skip
 
 
-def _upgrade(snapshot: Snapshot, status: Json) -> Iterator[Cause]:
-    pending = (status.get("pendingServiceStatus") or {}).get("rayClusterName")
-    active = (status.get("activeServiceStatus") or {}).get("rayClusterName")
+def _upgrade(snapshot: Snapshot, service: RayService) -> Iterator[Cause]:
+    active, pending = service.active.name, service.pending.name
     if not pending or not active:
         return
     made = [
@@ -60,11 +59,10 @@ def _upgrade(snapshot: Snapshot, status: Json) -> Iterator[Cause]:
     )
 
 
-def _modes(service: Json) -> Iterator[Cause]:
-    spec = ((service.get("spec") or {}).get("rayClusterConfig")) or {}
-    groups = [spec.get("headGroupSpec") or {}, *(spec.get("workerGroupSpecs") or [])]
+def _modes(service: RayService) -> Iterator[Cause]:
+    groups = service.cluster.groups if service.cluster else []
     for name in _MODES:
-        values = {_env(group).get(name) for group in groups}
+        values = {group.env.get(name) for group in groups}
         if len(values) > 1:
             yield Cause(
                 65,
@@ -73,21 +71,3 @@ def _modes(service: Json) -> Iterator[Cause]:
                 "proxies and replicas then speak past each other, and workers never become ready",
                 "the same `env` in all groups; `tandem check` finds such things",
             )
-
-
-def _env(group: Json) -> dict[str, Any]:
-    containers = ((group.get("template") or {}).get("spec") or {}).get("containers") or [{}]
-    return {one.get("name"): one.get("value") for one in containers[0].get("env") or []}
-
-
-def notes(snapshot: Snapshot) -> list[str]:
-    """What is as it should be, and worth saying."""
-    said = []
-    for pod in snapshot.pods:
-        labels = (pod.get("metadata") or {}).get("labels") or {}
-        ready = {one["type"]: one["status"] for one in (pod.get("status") or {}).get("conditions") or []}
-        if labels.get("ray.io/node-type") == "worker" and ready.get("Ready") == "False":
-            said.append(
-                f"{pod['metadata']['name']} is NotReady: a worker without a replica is, by design"
-            )
-    return said

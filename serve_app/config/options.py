@@ -1,0 +1,80 @@
+"""`options` of a model: what its modelFormat lets one set. A python model's are its own class's."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from serve_app.config.base import Config, did_you_mean, keys_at
+
+
+class OnnxOptions(Config):
+    """`threads` 0 leaves it to onnxruntime: one per core."""
+
+    threads: int = Field(default=0, ge=0)
+
+
+class TorchOptions(Config):
+    """`threads` 0 leaves it to PyTorch; it is set for the whole process."""
+
+    threads: int = Field(default=0, ge=0)
+
+
+class TransformersOptions(Config):
+    """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length.
+
+    `maxBatchTokens` bounds what one forward pass takes, padding included: a batch is sorted by
+    length and cut there. 0 means 256 on a CPU, where more falls out of its caches, and no bound on a
+    GPU. On a CPU the parts of a batch run beside each other, one thread each: `threads` that share
+    one pass wait for each other at every step.
+    """
+
+    task: Literal["embedding", "text-classification"]
+    max_length: int = Field(default=0, ge=0)
+    normalize: bool = True
+    max_batch_tokens: int = Field(default=0, ge=0)
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    threads: int = Field(default=0, ge=0)
+
+
+# modelFormat: the type of its options. The others' aren't ours to know: python's are keyword arguments
+# of the user's class, and vllm has `engine` instead.
+OPTIONS: dict[str, type[Config]] = {
+    "torch": TorchOptions,
+    "onnx": OnnxOptions,
+    "transformers": TransformersOptions,
+}
+
+
+def check_options(model_format: str, options: dict[str, Any]) -> None:
+    """ValidationError, with places inside of `options`, when they are not the format's."""
+    kind = OPTIONS.get(model_format)
+    if kind is None:
+        return
+    try:
+        kind.model_validate(options)
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(
+            kind.__name__, list(_explained(error, kind, model_format))
+        ) from None
+
+
+def _explained(
+    error: ValidationError, kind: type[Config], model_format: str
+) -> Iterator[InitErrorDetails]:
+    for one in error.errors(include_url=False):
+        details = InitErrorDetails(type=one["type"], loc=one["loc"], input=one["input"])
+        if one["type"] == "extra_forbidden":
+            text = _unknown(str(one["loc"][-1]), kind, model_format)
+            details["type"] = PydanticCustomError("unknown_option", "{text}", {"text": text})
+        elif "ctx" in one:
+            details["ctx"] = one["ctx"]
+        yield details
+
+
+def _unknown(key: str, kind: type[Config], model_format: str) -> str:
+    others = [name for name, other in OPTIONS.items() if key in keys_at(other, ())]
+    if others:
+        return f"unknown key; `{key}` belongs to modelFormat {', '.join(others)}, not {model_format}"
+    return f"unknown key{did_you_mean(key, keys_at(kind, ()))}"

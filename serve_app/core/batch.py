@@ -1,0 +1,84 @@
+"""What batches are made of: requests that fit together, and their rows of the answer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from serve_app.errors import InvalidArgument, ModelFailed
+from serve_app.protocol.tensors import Arrays, Parameters
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    inputs: Arrays
+    rows: int
+    future: asyncio.Future[Arrays]
+    arrived: float
+    batch: "Batch | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    items: list[Item]
+    parameters: Parameters
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class Lane:
+    """Requests that fit together."""
+
+    parameters: Parameters
+    items: deque[Item] = field(default_factory=deque)
+
+
+def rows_of(inputs: Arrays) -> int:
+    """The common first dimension; InvalidArgument when there is none."""
+    rows = -1
+    for name, array in inputs.items():
+        if array.ndim == 0:
+            raise InvalidArgument(f"tensor '{name}': a batched model takes shape [rows, ...], got []")
+        if rows not in (-1, array.shape[0]):
+            raise InvalidArgument(
+                f"tensor '{name}': the first dimension must be {rows}, as in the other inputs, "
+                f"got {array.shape[0]}"
+            )
+        rows = array.shape[0]
+    return max(rows, 0)
+
+
+def key_of(inputs: Arrays, parameters: Parameters) -> Hashable:
+    """Equal for requests that fit together."""
+    shapes = tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items()))
+    if not parameters:
+        return shapes
+    return shapes, tuple(sorted((name, type(value), value) for name, value in parameters.items()))
+
+
+def hand_out(items: list[Item], outputs: Arrays) -> None:
+    """To each its own rows; ModelFailed when there are others than were asked for."""
+    check_rows(outputs, sum(item.rows for item in items))
+    start = 0
+    for item in items:
+        if not item.future.done():
+            rows = slice(start, start + item.rows)
+            item.future.set_result({name: array[rows] for name, array in outputs.items()})
+        start += item.rows
+
+
+def check_rows(outputs: Arrays, rows: int) -> None:
+    """ModelFailed when an output hasn't a row for each."""
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != rows:
+            raise ModelFailed(
+                f"output '{name}' has shape {list(array.shape)} for a batch of {rows} rows: "
+                "a batched model answers row by row"
+            )
+
+
+def fail(items: list[Item], error: Exception) -> None:
+    """For all that still wait."""
+    for item in items:
+        if not item.future.done():
+            item.future.set_exception(error)

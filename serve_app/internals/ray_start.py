@@ -1,0 +1,39 @@
+"""Ray's hooks into the processes of a node: its start, and each of its workers."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from serve_app.internals.haproxy import haproxy_wrapper
+
+# What each worker runs first, by Ray's `worker_process_setup_hook`.
+FENCE = "serve_app.internals.grpc_servers.fence"
+_FOLDER = "TANDEM_NODE_FOLDER"
+
+
+def on_loopback_by_hooks(folder: Path) -> Mapping[str, str]:
+    """Variables for `ray start`: it and its workers then stay on 127.0.0.1. `folder` is the node's."""
+    return {
+        "RAY_START_HOOK": f"{__name__}.on_loopback",
+        _FOLDER: str(folder),
+        # worker_process_setup_hook for every job: Serve's has none that we could give it.
+        "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": FENCE,
+    }
+
+
+def on_loopback(params: Any, head: bool) -> None:
+    """RAY_START_HOOK, which runs inside `ray start` before it starts anything: keep the node here.
+
+    `--node-ip-address` alone doesn't: Ray takes loopback for a mistake in a cluster, unless it is
+    told that clusters are out of the question, which would refuse to start a worker.
+    """
+    from ray._private import services
+
+    folder = Path(os.environ[_FOLDER])
+    folder.mkdir(parents=True, exist_ok=True)
+    params.node_ip_address = "127.0.0.1"
+    services.resolve_ip_for_localhost = lambda host: host  # the head's address, for a worker
+    # For what this process starts.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(haproxy_wrapper(folder))

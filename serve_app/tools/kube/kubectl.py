@@ -1,0 +1,66 @@
+"""Kubernetes' API server, asked by kubectl."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+from serve_app.errors import ConfigError
+
+_TIMEOUT_S = 30
+
+
+class Kubectl:
+    """kubectl in one namespace. ConfigError says what is missing when it can't be asked."""
+
+    def __init__(self, namespace: str) -> None:
+        if shutil.which("kubectl") is None:
+            raise ConfigError(
+                "no kubectl here; for a Ray that is within reach: tandem doctor --address URL"
+            )
+        self._namespace = namespace
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """One resource."""
+        found: dict[str, Any] = self._json(kind, name)
+        return found
+
+    def list(self, kind: str) -> list[Any]:
+        """All of a kind."""
+        found: list[Any] = self._json(kind)["items"]
+        return found
+
+    def last_log(self, pod: str) -> str:
+        """The end of what the pod's container said before it was started again; '' when unknown."""
+        done = self._run("logs", pod, "--previous", "--tail=40")
+        return done.stdout if done.returncode == 0 else ""
+
+    def _json(self, *what: str) -> Any:
+        done = self._run("get", *what, "-o", "json")
+        if done.returncode:
+            raise ConfigError(_explained(done.stderr.strip(), self._namespace))
+        return json.loads(done.stdout)
+
+    def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = ["kubectl", "-n", self._namespace, *arguments]
+        try:
+            return subprocess.run(  # noqa: S603
+                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            text = f"`{' '.join(command)}` doesn't come back: is the cluster there?"
+            raise ConfigError(text) from None
+
+
+def _explained(error: str, namespace: str) -> str:
+    if "doesn't have a resource type" in error:
+        return (
+            f"{error}\nKubeRay isn't installed: helm install kuberay-operator kuberay/kuberay-operator"
+        )
+    if "NotFound" in error:
+        return f"{error}\nis it in another namespace? kubectl get rayservices -A"
+    if "Forbidden" in error:
+        return f"{error}\nthe role tandem-deployer of configs/k8s/base may look into {namespace}"
+    if "refused" in error or "no configuration" in error or "Unable to connect" in error:
+        return f"{error}\nkubectl has no cluster to ask: KUBECONFIG, `kubectl config get-contexts`"
+    return error

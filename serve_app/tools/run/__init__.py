@@ -1,0 +1,1 @@
+"""`tandem run`: a Serve config on this machine, in the foreground."""

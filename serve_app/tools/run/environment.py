@@ -1,0 +1,61 @@
+"""What Ray is told by variables, which it reads at import."""
+
+import os
+from pathlib import Path
+
+from serve_app.internals.haproxy import haproxy_wrapper
+from serve_app.ports import own_block
+from serve_app.tools.shared_machine import haproxy_threads, places
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+# The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
+HIGH_THROUGHPUT = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
+    # V2 requests skip Serve's wrapping of each request.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares",
+    # Serve's counts then come from the Router, not from a process that reads a log line of
+    # HAProxy's for every request.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # A user_config that changes takes a replica off HAProxy's list for a turn or two of Serve's
+    # controller. HAProxy is told of changes so much later, and then that there was none.
+    "RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S": "0.5",
+    # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
+    "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
+    "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
+}
+
+
+def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
+    """What Ray is told: ports that collide with nobody, loopback, and the high-throughput mode."""
+    own = own_block()
+    variables = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
+        "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
+        # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
+        # Workers that nobody uses, one per core: replicas never take them, having an environment of
+        # their own. Each is 40 MB and a wake-up every 10 ms.
+        "RAY_num_workers_soft_limit": "0",
+        # The log monitor looks for new files this often; else ten times a second.
+        "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
+        "LOG_NAME_UPDATE_INTERVAL_S": "1",
+        "METRICS_RECORD_INTERVAL_S": "60",  # of the dashboard's own memory, 40 ms each time
+        # Nobody's load balancer but HAProxy watches this instance, which takes half a second to be
+        # told and another to act; Serve's 30 s would outlast every stop.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+    }
+    if host in LOOPBACK:
+        variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
+    if mode == "high-throughput":
+        variables |= HIGH_THROUGHPUT | {
+            "RAY_SERVE_HAPROXY_NBTHREAD": haproxy_threads(),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
+        }
+    variables |= places(own, own, scratch)
+    # What the user set for Ray on purpose stays.
+    return {name: os.environ.get(name, value) for name, value in variables.items()}

@@ -1,0 +1,143 @@
+"""What is imported is declared, in the extra that installs it; what is declared is imported."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = {"serve_app", "loadtests", "tests"}
+DISTRIBUTIONS = importlib.metadata.packages_distributions()
+
+# Which extras a folder's (or a file's) imports may come from, beside what is always installed.
+EXTRAS: dict[str, set[str]] = {
+    "serve_app/app.py": {"llm"},  # asks whether vLLM is there
+    "serve_app/demo": {"demo", "torch", "transformers"},
+    "serve_app/internals": {"llm"},
+    "serve_app/llm": {"llm"},
+    "serve_app/runtimes": {"torch", "onnx", "transformers"},
+    "serve_app/tools/check": {"check"},
+    "serve_app/tools/kube": {"check"},
+    "loadtests": {"load"},
+    "tests": set(PROJECT["optional-dependencies"]),
+}
+# Imported, and installed beside us: from where.
+ELSEWHERE = {
+    "kserve": "configs/locks/kserve.txt, the twin's own environment",
+    "mlserver": "configs/locks/mlserver.txt, the peer's own environment",
+    "moto": "configs/locks/llm-cpu.txt, for the tests of buckets",
+    "openai": "configs/locks/llm-cpu.txt, for the tests of its protocol",
+}
+# Declared, and imported by others: by whom.
+BY_OTHERS = {
+    "boto3": "Ray's LLM library, for s3://",
+    "cloudcoil-models-istio": "tests/package/test_manifests.py, by a path in a text",
+    "cloudcoil-models-prometheus-operator": "tests/package/test_manifests.py, by a path in a text",
+    "hera": "tests/package/test_manifests.py, by a path in a text",
+    "openai-harmony": "vLLM, which does without at its own import",
+    "pandas": "Ray's LLM library",
+    "pyarrow": "Ray's LLM library, for gs://",
+    "pytest-asyncio": "pytest, as a plugin",
+}
+COMMANDS = ("lint", "protos")  # extras of programs that nothing imports
+
+
+def normal(name: str) -> str:
+    """A distribution's name as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()  # type: ignore[index]
+
+
+def declared(extra: str = "") -> set[str]:
+    """The distributions of an extra, or of no extra."""
+    extras: dict[str, list[str]] = PROJECT["optional-dependencies"]
+    return {normal(one) for one in (extras[extra] if extra else PROJECT["dependencies"])}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The packages that a file imports, wherever in it, by statement or by name."""
+    siblings = {one.stem for one in path.parent.glob("*.py")}  # programs that run beside each other
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if called in ("need", "import_module", "find_spec", "importorskip"):
+                names = [str(node.args[0].value)]
+        for package in {name.split(".")[0] for name in names}:
+            if package not in OURS | sys.stdlib_module_names | siblings:
+                yield package
+
+
+def distributions(package: str) -> set[str]:
+    """Those that may bring a package; `google` is in many."""
+    return {normal(one) for one in DISTRIBUTIONS.get(package, [package])}
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def allowed(path: Path) -> set[str]:
+    """What a file may import from."""
+    name = str(path.relative_to(ROOT))
+    extras = {extra for part, some in EXTRAS.items() if name.startswith(part) for extra in some}
+    return declared().union(*(declared(extra) for extra in extras))
+
+
+@pytest.mark.parametrize("folder", sorted(OURS))
+def test_what_is_imported_is_declared(folder: str) -> None:
+    missing = {
+        f"{path.relative_to(ROOT)}: {package}"
+        for path in files(folder)
+        for package in imported(path)
+        if package not in ELSEWHERE and not distributions(package) & allowed(path)
+    }
+    assert missing == set()
+
+
+def brought(*folders: str) -> set[str]:
+    """The distributions of everything that the files of these folders import."""
+    return {one for path in files(*folders) for name in imported(path) for one in distributions(name)}
+
+
+def test_what_is_declared_is_imported() -> None:
+    ours, tests = brought("serve_app", "loadtests"), brought("tests")
+    extras = set(PROJECT["optional-dependencies"]) - {"test", *COMMANDS}
+    unused = declared().union(*map(declared, extras)) - ours - set(BY_OTHERS)
+    assert unused == set()
+    assert declared("test") - ours - tests - set(BY_OTHERS) == set()
+
+
+def test_no_exception_is_out_of_date() -> None:
+    everything = {p for path in files(*OURS) for p in imported(path)}
+    assert set(ELSEWHERE) <= everything
+    extras = PROJECT["optional-dependencies"]
+    assert set(BY_OTHERS) <= declared().union(*map(declared, extras))
+    for part in EXTRAS:
+        assert (ROOT / part).exists(), part
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [
+        ("serve", ("torch", "onnx", "transformers", "demo")),
+        ("dev", ("torch", "onnx", "transformers", "demo", "load", "test", "lint", "protos")),
+        ("llm-gpu", ("torch", "onnx", "transformers", "demo", "llm")),
+        ("llm-cpu", ("torch", "onnx", "transformers", "demo")),
+    ],
+)
+def test_locks_hold_what_is_declared(lock: str, extras: tuple[str, ...]) -> None:
+    text = (ROOT / "configs/locks" / f"{lock}.txt").read_text()
+    locked = set(map(normal, re.findall(r"^[\w.-]+(?=[\[=])", text, re.MULTILINE)))
+    wanted = declared().union(*map(declared, extras)) - ({"torch"} if lock != "llm-gpu" else set())
+    assert wanted - locked == set()
+    assert "setuptools" in locked  # the image and the Makefile build without an environment apart
