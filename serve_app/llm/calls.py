@@ -24,7 +24,7 @@ class EngineCalls:
     def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
         self.name = name
         self._streaming = handle.options(stream=True)
-        self._direct = StreamCalls(handle)
+        self._fast = StreamCalls(handle)
         self.waiting = 0  # for Serve, by the handle
 
     async def post(
@@ -36,9 +36,9 @@ class EngineCalls:
         """
         begun = False
         # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self.waiting else self._direct.choose(adapter)
+        replica = None if self.waiting else self._fast.choose(adapter)
         if replica is not None:
-            answer = self._direct.stream(replica, path, body, adapter)
+            answer = self._fast.stream(replica, path, body, adapter)
             try:
                 async for part in answer:
                     begun = True
