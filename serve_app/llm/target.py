@@ -81,17 +81,17 @@ class EngineBackend:
     ) -> AsyncGenerator[Arrays, None]:
         """One text, as it comes; the last piece has a finish_reason."""
         asked = generation.completion_request(self.name, inputs, parameters, self.engine, True)
-        events, over = generation.Events(), False
+        events, ended = generation.Events(), False
         async with self.ask("/v1/completions", orjson.dumps(asked), asked) as answer:
             if answer.status != 200:
                 raise generation.failure(answer.status, await answer.read())
             async for piece in answer.pieces():
                 for event in events.feed(piece):
                     if event is None:
-                        over = True  # and read on, or the connection couldn't be used again
+                        ended = True  # and read on, or the connection couldn't be used again
                     elif "error" in event:
                         raise Unavailable(f"model '{self.name}': {event['error'].get('message')}")
                     elif event["choices"]:
                         yield generation.outputs(event["choices"])
-        if not over:
+        if not ended:
             raise Unavailable(f"the engine of model '{self.name}' ended its answer too early")
