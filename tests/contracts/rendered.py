@@ -7,6 +7,8 @@ from ray.serve._private.haproxy import HAProxyApi, HAProxyConfig, HAProxyManager
 from ray.serve.config import HTTPOptions, gRPCOptions
 from ray.serve.schema import Target, TargetGroup
 
+from tests.contracts.live import MAXCONN
+
 HTTP, GRPC = RequestProtocol.HTTP, RequestProtocol.GRPC
 _FUNCTION = "serve_app.ingress.grpc.add_inference_service"
 
@@ -41,6 +43,7 @@ def rendered(
         metrics_enabled=False,
         is_head=True,
         nbthread=1,
+        maxconn=MAXCONN,
     )
     kind = HAProxyManager.__ray_metadata__.modified_class
     manager = kind.__new__(kind)  # no actor

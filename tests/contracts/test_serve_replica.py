@@ -5,7 +5,8 @@ import inspect
 from ray.serve._private.common import RequestMetadata, RequestProtocol
 from ray.serve._private.replica import ReplicaMetricsManager
 
-from tests.contracts.live import MODEL, MOST
+from tests.contracts.inside import MODEL
+from tests.contracts.live import MOST
 
 
 def test_the_application_under_a_middleware_is_a_method_of_the_replica(live):

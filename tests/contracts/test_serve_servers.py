@@ -7,16 +7,16 @@ from ray.serve._private.http_util import RequestIdMiddleware, configure_http_mid
 from ray.serve.config import HTTPOptions
 from starlette.middleware import Middleware
 
-from tests.contracts import live as probe
+from tests.contracts.inside import Look
 
 
 def test_middlewares_come_from_the_import_path(monkeypatch):
     name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-    path = "tests.contracts.live:middlewares"
+    path = "tests.contracts.inside:middlewares"
     monkeypatch.setattr(f"ray.serve._private.http_util.{name}", path)
     (ours,) = configure_http_middlewares(HTTPOptions(middlewares=[])).middlewares
     assert isinstance(ours, Middleware)
-    assert ours.cls is probe.Look
+    assert ours.cls is Look
 
 
 def test_serve_s_own_middleware_keeps_what_it_wraps():

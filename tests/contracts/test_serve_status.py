@@ -7,7 +7,7 @@ from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ReplicaState
 
 from serve_app.releases.applications import remote_apps
-from tests.contracts.live import MODEL
+from tests.contracts.inside import MODEL
 
 # Those that tell what happens to requests.
 KNOWN = {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY", "DELETING", "DEPLOYING", "NOT_STARTED"}
