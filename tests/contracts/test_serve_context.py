@@ -2,7 +2,7 @@
 
 import inspect
 
-import ray
+from ray.runtime_context import RuntimeContext
 from ray.serve.context import ReplicaContext, _set_request_context
 
 from tests.contracts.live import MOST
@@ -31,4 +31,4 @@ def test_names_of_a_replica_s_context():
 
 
 def test_runtime_context_knows_of_accelerators():
-    assert callable(type(ray.get_runtime_context()).get_accelerator_ids)
+    assert callable(RuntimeContext.get_accelerator_ids)
