@@ -34,9 +34,9 @@ models: $(VENV)/.serve
 llm: $(LLMVENV)/.serve
 	@$(if $(filter gpu,$(LLM)),true,$(LLMVENV)/bin/tandem models .models --llm)
 
-## test-llm: the LLM tests, with the real engine on the CPU
+## test-llm: the LLM tests, with the real engine on the CPU, and the contracts with it
 test-llm: llm
-	.venv-llm/bin/python -m pytest tests/llm $(ARGS)
+	.venv-llm/bin/python -m pytest tests/llm tests/contracts $(ARGS)
 
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
 ifeq ($(origin CONFIG),file)

@@ -14,7 +14,7 @@ for argument in "$@"; do
   if [ "$previous" = -f ]; then
     sed -i {edits} "$argument"
     case "$RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH" in serve_app.*)
-      routed=$(awk '{short_way}' "$argument" "$argument") && printf '%s\n' "$routed" >"$argument" ;;
+      routed=$(awk '{fast_path}' "$argument" "$argument") && printf '%s\n' "$routed" >"$argument" ;;
     esac
   fi
   previous="$argument"
@@ -26,7 +26,7 @@ exec '{binary}' "$@"
 _KEEP_WATCH = "-e '/option splice-request/d'"
 # ModelInfer goes to the replica's HTTP port (serve_app.ingress.grpc_http1), for calls that name no
 # application, if the application behind the gRPC port has an HTTP backend too.
-_SHORT_WAY = """
+_FAST_PATH = """
   NR == FNR { if ($1 == "backend") there[$2]; next }
   { print }
   $1 == "default_backend" && sub(/^grpc-/, "http-", $2) && $2 in there {
@@ -43,6 +43,6 @@ def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
 
     script = folder / "haproxy"
     edits = f"{_KEEP_WATCH} {_NARROW}" if narrow else _KEEP_WATCH
-    script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, short_way=_SHORT_WAY))
+    script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, fast_path=_FAST_PATH))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script

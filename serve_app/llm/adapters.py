@@ -5,15 +5,14 @@ import logging
 import tempfile
 from typing import Any
 
-from ray.llm._internal.common.utils.lora_utils import get_lora_model_ids
-from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
+from serve_app.internals.llm_adapters import Loader, adapters_in
 
 log = logging.getLogger("tandem")
 
 _LIST_S = 10.0
 
 
-class Adapters(LoraModelLoader):  # type: ignore[misc]
+class Adapters(Loader):
     """Ray's loader, with a folder of this replica's own.
 
     Ray's is one for all models of a machine, by the adapters' names: two models' adapters of one
@@ -29,7 +28,7 @@ async def names_in(bucket: str, model: str) -> list[str]:
     """The adapters that the bucket has now, as names of models; none when it can't be reached."""
     try:
         async with asyncio.timeout(_LIST_S):
-            return sorted(await asyncio.to_thread(get_lora_model_ids, bucket, model))
+            return sorted(await asyncio.to_thread(adapters_in, bucket, model))
     except Exception as error:  # without a list they are still found when they are asked for
         log.warning("model %s: no list of the adapters in %s: %r", model, bucket, error)
         return []

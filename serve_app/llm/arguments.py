@@ -1,18 +1,17 @@
 """vLLM's arguments and a model's source, as Ray's LLM library takes them."""
 
-import dataclasses
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
 
 from serve_app.config import BUCKETS, did_you_mean
 from serve_app.errors import ConfigError
+from serve_app.internals.vllm_arguments import adapter, engine_arguments
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
-from serve_app.runtimes.base import need
 
 # Of vLLM's front end, what shapes answers; the rest belongs to a server of its own.
-_FRONT = (
+FRONT = (
     "lora_modules", "chat_template", "chat_template_content_format", "default_chat_template_kwargs",
     "response_role", "return_tokens_as_token_ids", "enable_auto_tool_choice",
     "exclude_tools_when_tool_choice_none", "tool_call_parser", "tool_parser_plugin",
@@ -36,11 +35,9 @@ def checked(engine: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"engine.{name}: no argument of vLLM's engine{_meant(name, known)}")
     values = dict(engine)
     if adapters := engine.get("lora_modules"):
-        models = need("vllm.entrypoints.openai.models.protocol", "llm")
         try:
             values["lora_modules"] = [
-                models.LoRAModulePath(**{**one, "path": str(local_folder(one["path"]))})
-                for one in adapters
+                adapter(**{**one, "path": str(local_folder(one["path"]))}) for one in adapters
             ]
         except (TypeError, KeyError) as error:
             raise ConfigError(
@@ -56,8 +53,7 @@ def _meant(name: str, known: frozenset[str]) -> str:
 
 @cache
 def _known() -> frozenset[str]:
-    arguments = need("vllm.engine.arg_utils", "llm").AsyncEngineArgs
-    return frozenset(field.name for field in dataclasses.fields(arguments)) | set(_FRONT)
+    return engine_arguments() | set(FRONT)
 
 
 def reachable(uri: str) -> str:

@@ -5,19 +5,17 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
+from serve_app.internals.vllm_app import VllmApp
+
 # A request that takes longer has a long prompt, or waits for something: the next one goes on beside it.
 LONGEST_S = 0.002
-# Makes metrics and headers that end here: the Router counts for itself, and passes no headers on.
-_UNREAD = ("PrometheusInstrumentatorMiddleware", "CORSMiddleware")
-_over: ContextVar[Callable[[], None] | None] = ContextVar("over", default=None)
+_done: ContextVar[Callable[[], None] | None] = ContextVar("done", default=None)
 
 
-def behind_router(app: Any, client: Any) -> None:
-    """Change the application `app`, not yet called, around the engine's `client`."""
+def behind_router(front: VllmApp) -> None:
+    """Change the application, not yet called: nothing that nobody reads, and requests take turns."""
     turns = Turns()
-    app.user_middleware = [one for one in app.user_middleware if one.cls.__name__ not in _UNREAD]
-    app.add_middleware(turns.around)
-    client.add_request = turns.until(client.add_request)
+    front.wrap(turns.around, turns.until)
 
 
 class Turns:
@@ -38,12 +36,12 @@ class Turns:
                 await app(scope, receive, send)
                 return
             await self._free.acquire()
-            over = self._once()
-            _over.set(over)
+            done = self._once()
+            _done.set(done)
             try:
                 await app(scope, receive, send)
             finally:
-                over()
+                done()
 
         return in_turn
 
@@ -52,8 +50,8 @@ class Turns:
 
         async def last(*args: Any, **kwargs: Any) -> Any:
             result = await function(*args, **kwargs)
-            if over := _over.get():
-                over()
+            if done := _done.get():
+                done()
             return result
 
         return last
@@ -61,12 +59,12 @@ class Turns:
     def _once(self) -> Callable[[], None]:
         going = True
 
-        def over() -> None:
+        def done() -> None:
             nonlocal going
             if going:
                 going = False
                 late.cancel()
                 self._free.release()
 
-        late = asyncio.get_running_loop().call_later(LONGEST_S, over)
-        return over
+        late = asyncio.get_running_loop().call_later(LONGEST_S, done)
+        return done

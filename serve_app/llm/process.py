@@ -4,14 +4,13 @@ import math
 import os
 from typing import Any
 
-from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
-
 from serve_app.config import RemoteModel
+from serve_app.internals.llm_engine import Engine, compute_in_process
 
 CHOICE = "distributed_executor_backend"
 
 
-class OneProcess(VLLMEngine):  # type: ignore[misc]
+class OneProcess(Engine):
     """Ray's engine, whose model computes in the engine's own process.
 
     It has as many threads as the model asks for cores. Ray asks vLLM for a worker process beside
@@ -19,16 +18,12 @@ class OneProcess(VLLMEngine):  # type: ignore[misc]
     whoever else is on these cores starves (docs/performance.md).
     """
 
-    def _start_async_llm_engine(self, arguments: Any, config: Any, group: Any) -> Any:
-        from vllm.v1.executor.uniproc_executor import UniProcExecutor
-
-        if config.parallel_config.world_size == 1:
-            # The class, as vLLM for the CPU takes the word "uni" for "mp".
-            config.parallel_config.distributed_executor_backend = UniProcExecutor
+    def before_start(self, parallel: Any) -> None:
+        """A model on one process gets the engine's own."""
+        if parallel.world_size == 1:
+            compute_in_process(parallel)
             # Before the process starts that reads it. Ray has written 1 there, whatever is asked for.
-            (bundle,) = self.llm_config.placement_group_config["bundles"]
-            os.environ["OMP_NUM_THREADS"] = str(max(1, math.floor(bundle["CPU"])))
-        return super()._start_async_llm_engine(arguments, config, group)
+            os.environ["OMP_NUM_THREADS"] = str(max(1, math.floor(self.cores)))
 
 
 def engine_class(config: RemoteModel) -> type[OneProcess] | None:

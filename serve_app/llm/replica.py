@@ -6,19 +6,21 @@ Imported only where a model of modelFormat vllm is built or runs: vLLM is an ext
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import HTTPException
 from ray import serve
-from ray._common.usage.usage_lib import usage_stats_enabled
-from ray.serve.llm import LLMConfig, LLMServer
+from ray.serve.llm import LLMConfig
 
 from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import Unavailable
 from serve_app.hop.relay_app import RelayApp
+from serve_app.internals.llm_server import Server
 from serve_app.internals.serve_context import application
 from serve_app.internals.serve_replica import ServeReplica
+from serve_app.internals.vllm_app import VllmApp
+from serve_app.internals.vllm_arguments import request_parameters
 from serve_app.llm.adapters import Adapters, names_in
 from serve_app.llm.application import settings
 from serve_app.llm.arguments import source
@@ -38,7 +40,7 @@ log = logging.getLogger("tandem")
 MOST_ANSWERS = "128"  # to one prompt, as OpenAI allows; vLLM alone would take 16384
 
 
-class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
+class EngineReplica(Server):
     """One engine. Its application's name is the model's name."""
 
     async def __init__(self, llm_config: LLMConfig, config: dict[str, Any]) -> None:  # type: ignore[misc]
@@ -51,31 +53,23 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         await super().__init__(  # type: ignore[misc]
             own, engine_cls=engine_class(self._config), model_downloader=Adapters
         )
-        self.app = await self.__serve_build_asgi_app__()
-        client = self.app.state.engine_client
-        behind_router(self.app, client)
+        self.app = await self.build_app()
+        self._front = VllmApp(self.app)
+        behind_router(self._front)
         self._created = int(time.time())
         loaded = time.monotonic()
         if self._config.warm_up:
-            tasks = await client.get_supported_tasks()
-            await warm_up(self.app, self._config.name or "", tasks)
+            await warm_up(self.app, self._config.name or "", await self._front.tasks())
         warm = time.monotonic()
         took = Loaded(self._version, began, loaded - started, warm - loaded)
         log_loaded(self._config.name or "", [took])
         self._metrics = EngineMetrics()
         freeze_gc()
 
-    async def _start_engine(self) -> None:
-        """Without the actor that gathers usage statistics where there are none."""
-        if usage_stats_enabled():
-            await super()._start_engine()
-        else:
-            await self.engine.start()
-
-    async def _maybe_resolve_lora_from_multiplex(self) -> None:
+    async def load_adapter(self, load: Callable[[], Awaitable[None]]) -> None:
         """Ray's, before a request for an adapter. Clients don't learn where the bucket is."""
         try:
-            await super()._maybe_resolve_lora_from_multiplex()
+            await load()
         except Exception as error:
             name = serve.get_multiplexed_model_id()
             if isinstance(error, HTTPException) and error.status_code == 404:
@@ -87,20 +81,16 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
 
     async def describe(self) -> ModelDescription:
         """Names, context and the request's parameters, for the Router."""
-        from vllm.entrypoints.openai.completion.protocol import CompletionRequest
-
-        state = self.app.state
-        models = state.openai_serving_models
-        client = state.engine_client
-        tasks = await client.get_supported_tasks()
+        front = self._front
+        tasks = await front.tasks()
         name, llm = self._config.name or "", self._config.llm
         engine = EngineDescription(
-            names=[name, *models.lora_requests],
+            names=[name, *front.adapters],
             created=self._created,
-            context=client.model_config.max_model_len,
+            context=front.context,
             tasks=list(tasks),
-            parameters=list(CompletionRequest.model_fields),
-            open_ended=self._llm_config.lora_config is not None,
+            parameters=request_parameters(),
+            open_ended=self.loads_adapters,
         )
         if llm and llm.adapter_path:
             found = await names_in(llm.adapter_path, name)
@@ -135,4 +125,4 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
 
     def alive(self) -> bool:
         """Whether the engine runs; Serve's health checks come later to the same."""
-        return not self.app.state.engine_client.errored
+        return self._front.alive

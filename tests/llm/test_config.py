@@ -85,11 +85,13 @@ def model(**changes: Any) -> Any:
 def test_a_model_computes_on_as_many_threads_as_it_has_cores(
     monkeypatch: pytest.MonkeyPatch, workers: int, threads: str
 ) -> None:
+    from serve_app.internals.llm_engine import Engine
     from serve_app.llm.application import settings
-    from serve_app.llm.process import OneProcess, VLLMEngine
+    from serve_app.llm.process import OneProcess
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(VLLMEngine, "_start_async_llm_engine", lambda *_: "started")
+    (rays,) = Engine.__bases__
+    monkeypatch.setattr(rays, "_start_async_llm_engine", lambda *_: "started")
     engine = OneProcess.__new__(OneProcess)
     engine.llm_config = settings(model(resources={"num_cpus": 3.5}), "tiny")
     parallel = SimpleNamespace(world_size=workers, distributed_executor_backend="mp")
@@ -137,5 +139,5 @@ async def test_a_bucket_that_cannot_be_listed_holds_nobody_up(monkeypatch: pytes
     def broken(bucket: str, model: str) -> list[str]:
         raise OSError("no such bucket")
 
-    monkeypatch.setattr(adapters, "get_lora_model_ids", broken)
+    monkeypatch.setattr(adapters, "adapters_in", broken)
     assert await adapters.names_in("gs://b", "m") == []

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from serve_app.internals.vllm_app import VllmApp
 from serve_app.llm import front
 from serve_app.llm.front import Turns, behind_router
 from serve_app.llm.in_process import call
@@ -120,7 +121,8 @@ async def test_an_application_as_vllm_builds_it() -> None:
             await asyncio.sleep(0)
         return await client.add_request(len(client.seen))
 
-    behind_router(app, client)
+    app.state.engine_client = client
+    behind_router(VllmApp(app))
     assert [one for one in app.user_middleware if one.cls is CORSMiddleware] == []
     answers = await asyncio.gather(*(_body(app, "/x") for _ in range(2)))
     assert answers == [b"1", b"3"]

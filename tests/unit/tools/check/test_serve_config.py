@@ -281,7 +281,9 @@ SECOND = """\
       options: {task: embedding}
       versions: ["2"]
 """
-LISTED = GOOD.replace("      storageUri: models/two", '      storageUri: models/two\n      versions: ["1"]')
+LISTED = GOOD.replace(
+    "      storageUri: models/two", '      storageUri: models/two\n      versions: ["1"]'
+)
 
 
 def test_applications_of_one_model_have_versions_of_their_own(check):

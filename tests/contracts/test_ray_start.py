@@ -1,0 +1,34 @@
+"""Ray's hooks into the processes of a node."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+from ray._private import ray_constants, services
+
+from serve_app.internals import ray_start
+
+
+def test_a_worker_s_head_is_looked_up_by_a_function_that_can_be_replaced():
+    """RAY_START_HOOK does it; Ray calls it by its name in this module."""
+    assert list(inspect.signature(services.resolve_ip_for_localhost).parameters) == ["host"]
+    callers = [name for name, function in vars(services).items() if _calls(function)]
+    assert callers, "nothing in the module calls it any more"
+
+
+def _calls(function: object) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and "resolve_ip_for_localhost" in code.co_names
+
+
+def test_names_of_hooks():
+    hooks = set(ray_start.on_loopback_by_hooks(Path("folder")))
+    assert ray_constants.RAY_START_HOOK in hooks
+    assert ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR in hooks
+
+
+def test_what_the_hooks_name_is_there():
+    hooks = ray_start.on_loopback_by_hooks(Path("folder"))
+    for name in (ray_constants.RAY_START_HOOK, ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR):
+        module, _, function = hooks[name].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function))

@@ -1,0 +1,34 @@
+"""What Serve and Ray tell the process that asks."""
+
+import inspect
+
+from ray.runtime_context import RuntimeContext
+from ray.serve.context import ReplicaContext, _set_request_context
+
+from tests.contracts.live import MOST
+
+
+def test_app_name(live):
+    assert live("context", "app") == "tandem"
+
+
+def test_replica_id(live):
+    assert live("context", "replica") is True
+
+
+def test_deployment_config_max_ongoing_requests(live):
+    assert live("context", "most") == MOST
+
+
+def test_the_adapter_of_a_request_can_be_set(live):
+    assert live("context", "adapter") == "an-adapter"
+    inspect.signature(_set_request_context).bind(multiplexed_model_id="a")
+
+
+def test_names_of_a_replica_s_context():
+    assert {"replica_id", "_deployment_config"} <= set(ReplicaContext.__dataclass_fields__)
+    assert isinstance(ReplicaContext.app_name, property)
+
+
+def test_runtime_context_knows_of_accelerators():
+    assert callable(RuntimeContext.get_accelerator_ids)

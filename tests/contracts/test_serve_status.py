@@ -1,0 +1,50 @@
+"""What Serve's controller says of its applications, in its own words."""
+
+import inspect
+
+from ray.serve._private.client import ServeControllerClient
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ApplicationStatus, ReplicaState
+
+from serve_app.releases.applications import remote_apps
+from tests.contracts.inside import MODEL
+
+# Those that tell what happens to requests.
+KNOWN = {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY", "DELETING", "DEPLOYING", "NOT_STARTED"}
+
+
+def test_an_application(live):
+    app = live("status", "applications", MODEL)
+    assert app["status"] == "RUNNING"
+    assert app["message"] == ""
+    assert app["last_deployed_time_s"] > 0
+
+
+def test_a_deployment_and_its_replicas(live):
+    deployment = live("status", "applications", MODEL, "deployments", "Model")
+    assert deployment["message"] == ""
+    (replica,) = deployment["replicas"]
+    assert replica["state"] == "RUNNING"
+
+
+def test_what_we_read_of_it(live):
+    """The model's deployment here isn't called as ours are, so it is no model of ours."""
+    applications = live("status", "applications")
+    assert set(applications) == {MODEL, "tandem"}
+    assert remote_apps(applications) == {}
+    deployment = applications[MODEL]["deployments"].pop("Model")
+    applications[MODEL]["deployments"]["ModelReplica"] = deployment
+    (app,) = remote_apps({MODEL: applications[MODEL]}).values()
+    assert app.settled
+    assert app.running == 1
+    assert app.message == ""
+
+
+def test_names_of_states():
+    assert {one.value for one in ApplicationStatus} >= KNOWN
+    assert "RUNNING" in {one.value for one in ReplicaState}
+
+
+def test_how_the_controller_is_asked():
+    inspect.signature(_get_global_client).bind()
+    inspect.signature(ServeControllerClient.get_serve_details).bind(object())
