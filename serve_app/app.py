@@ -38,7 +38,7 @@ class DirectReplica(ModelReplica):
     """The ModelReplica, with the short way to it."""
 
     async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # as its base's
-        await super().__init__(config)  # type: ignore[misc]
+        await super().__init__(config)
         register_model(self)
 
 
@@ -48,7 +48,7 @@ class DirectTokenizer(Tokenizer):
     async def __init__(  # type: ignore[misc]  # as its base's
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
-        await super().__init__(config, replica)  # type: ignore[misc]
+        await super().__init__(config, replica)
         register_model(self)
 
 
@@ -102,7 +102,7 @@ def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
         """The EngineReplica, with the short way to it."""
 
         async def __init__(self, llm_config: Any, config: dict[str, Any]) -> None:  # type: ignore[misc]
-            await super().__init__(llm_config, config)  # type: ignore[misc]
+            await super().__init__(llm_config, config)
             register_engine(self)
 
     return build_llm(config, args, _scale(config), DirectEngine)

@@ -202,7 +202,7 @@ class GrpcServicer:
 
 
 def _stream_error(message: str) -> bytes:
-    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()  # type: ignore[no-any-return]
+    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()
 
 
 def _failed(error: TandemError, context: Any) -> Raw:

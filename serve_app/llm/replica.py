@@ -36,7 +36,7 @@ log = logging.getLogger("tandem")
 MOST_ANSWERS = "128"  # to one prompt, as OpenAI allows; vLLM alone would take 16384
 
 
-class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
+class EngineReplica(LLMServer):  # type: ignore[misc]
     """One engine. Its application's name is the model's name."""
 
     async def __init__(self, llm_config: LLMConfig, config: dict[str, Any]) -> None:  # type: ignore[misc]
@@ -46,7 +46,7 @@ class EngineReplica(LLMServer):  # type: ignore[misc, valid-type]
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
         own = settings(self._config, self._config.name or "")
-        await super().__init__(  # type: ignore[misc]
+        await super().__init__(
             own, engine_cls=engine_class(self._config), model_downloader=Adapters
         )
         self.app = await self.__serve_build_asgi_app__()
