@@ -1,8 +1,13 @@
-"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it."""
+"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it.
 
+Tests with a server are marked `live`, by the fixtures they use; the others run side by side.
+"""
+
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +19,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _SERVERS = pytest.StashKey[list[Server]]()
+
+
+# Behind each of them runs a server; a module that starts one by itself has to say so.
+_LIVE = {"server", "start_server", "start_module_server", "llm", "engines"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """A module's own LOOPS, or asyncio's alone."""
+    found = getattr(getattr(item, "module", None), "LOOPS", None)
+    return found or {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Unit tests have none; some call a thing of their own `server`."""
+    used = _LIVE.intersection(getattr(item, "fixturenames", ()))
+    if used and not item.path.is_relative_to(ROOT / "tests" / "unit"):
+        item.add_marker(pytest.mark.live)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,10 +18,13 @@ TWINS = ("--target", "kserve-tuned", "--target", "again=kserve-tuned")
 SHORT = ("--steps", "2", "--seconds", "0.5", "--warm-up", "0.2", "--rounds", "2", "--starts", "3")
 SHORT += ("--spike", "1", "--calm", "0.5", "--counts", "1,2", "--cases", "identity/http,identity/grpc")
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".venv-kserve" / ".bench").exists(),
-    reason="KServe isn't set up: make .venv-kserve/.bench",
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        not (ROOT / ".venv-kserve" / ".bench").exists(),
+        reason="KServe isn't set up: make .venv-kserve/.bench",
+    ),
+]
 
 
 def command(folder: Path, *arguments: str) -> list[str]:

@@ -8,15 +8,16 @@ import sys
 import pytest
 
 from serve_app.hop.calls import Connection
-from tests.unit.loops import event_loop_policy
+from tests.unit.loops import LOOPS
 
-__all__ = ["event_loop_policy"]
+__all__ = ["LOOPS"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have not all of the options")
 async def test_a_connection_notices_that_its_peer_is_gone() -> None:
     """Not by waiting for it: by what the kernel was told."""
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    peers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: peers.append(writer), "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()
         loop = asyncio.get_running_loop()
@@ -32,3 +33,7 @@ async def test_a_connection_notices_that_its_peer_is_gone() -> None:
         connection.close()
         await asyncio.sleep(0)
         assert not connection.open
+        while not peers:
+            await asyncio.sleep(0.01)
+        peers[0].close()
+        await peers[0].wait_closed()
