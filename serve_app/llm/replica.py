@@ -46,9 +46,7 @@ class EngineReplica(LLMServer):  # type: ignore[misc]
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
         own = settings(self._config, self._config.name or "")
-        await super().__init__(
-            own, engine_cls=engine_class(self._config), model_downloader=Adapters
-        )
+        await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=Adapters)
         self.app = await self.__serve_build_asgi_app__()
         client = self.app.state.engine_client
         behind_router(self.app, client)

@@ -25,6 +25,7 @@ from loadtests.client.target import Target, TargetError
 from loadtests.requests import GRPC_PATH, binary_request, echo
 from serve_app.ports import free_port
 
+pytestmark = pytest.mark.live  # times are measured here: the machine has to be its own
 Answering = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
