@@ -18,7 +18,7 @@ LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models llm test-llm check image proofs deploy test lint load bench compare lock protos clean
+.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: $(if $(LLM),llm,models)
@@ -34,9 +34,9 @@ models: $(VENV)/.serve
 llm: $(LLMVENV)/.serve
 	@$(if $(filter gpu,$(LLM)),true,$(LLMVENV)/bin/tandem models .models --llm)
 
-## test-llm: the LLM tests, with the real engine on the CPU, and the contracts with it
+## test-llm: the LLM tests and contracts, with the real engine on the CPU; ARGS chooses others than those that aren't long
 test-llm: llm
-	.venv-llm/bin/python -m pytest tests/llm tests/contracts $(ARGS)
+	.venv-llm/bin/python -m pytest tests/llm tests/contracts $(or $(ARGS),-m "not long")
 
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
 ifeq ($(origin CONFIG),file)
@@ -59,9 +59,21 @@ image:
 proofs: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.proofs $(ARGS)
 
-## test: everything, with the real clients
+## test: all but what is long, with the real clients: what needs no server side by side, then the rest, one
+## server after the other. ARGS: what pytest is told instead, one test after the other
 test: models $(VENV)/.test .venv-kserve/.bench
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 2 -m "not live and not long" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "live and not long"
+endif
+
+## test-long: what takes long by nature, before a release
+test-long: models llm $(VENV)/.test .venv-kserve/.bench
+	$(BIN)/python -m pytest -m long
+	.venv-llm/bin/python -m pytest tests/llm -m long
+	@$(BIN)/python -m loadtests.proofs
 
 ## lint: style, types and import rules
 lint: $(VENV)/.test

@@ -1,11 +1,17 @@
-"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it."""
+"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it.
 
+Tests with a server are marked `live`, by the fixtures they use; the others run side by side.
+"""
+
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.serve.live import ENV, deploy, settled, until
 from tests.server import MODES, QUICKSTART, ROOT, Server, Setup
 
 
@@ -16,6 +22,23 @@ def pytest_configure(config: pytest.Config) -> None:
 _SERVERS = pytest.StashKey[list[Server]]()
 
 
+# Behind each of them runs a server; a module that starts one by itself has to say so.
+_LIVE = {"server", "start_server", "start_module_server", "llm", "engines"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """A module's own LOOPS, or asyncio's alone."""
+    found = getattr(getattr(item, "module", None), "LOOPS", None)
+    return found or {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Unit tests have none; some call a thing of their own `server`."""
+    used = _LIVE.intersection(getattr(item, "fixturenames", ()))
+    if used and not item.path.is_relative_to(ROOT / "tests" / "unit"):
+        item.add_marker(pytest.mark.live)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests without a server first, then one server after the other, each started once."""
@@ -24,8 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = getattr(getattr(item, "callspec", None), "params", {})
         return str(params.get("server", ""))
 
-    order = {key: index for index, key in enumerate(dict.fromkeys(map(setup, items)))}
-    items.sort(key=lambda item: -1 if not setup(item) else order[setup(item)])
+    # Those of one mode together: a server of it serves them all.
+    order = sorted(dict.fromkeys(map(setup, items)), key=lambda key: key.rpartition("-")[2])
+    items.sort(key=lambda item: -1 if not setup(item) else order.index(setup(item)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,16 +74,26 @@ def demo_models() -> Path:
 
 @pytest.fixture(scope="session", params=[Setup(mode) for mode in MODES], ids=str)
 def server(
-    request: pytest.FixtureRequest, demo_models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """The quickstart in every mode; other `Setup`s by indirect parametrization."""
+    request: pytest.FixtureRequest,
+    _running: "_Running",
+    demo_models: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Server:
+    """The quickstart in every mode; other `Setup`s by indirect parametrization.
+
+    One server per mode: where it runs already, the config is deployed to it.
+    """
     setup: Setup = request.param
     folder = tmp_path_factory.mktemp(str(setup))
     config = setup.write(folder) if setup.write else QUICKSTART
-    with _Servers(request.config) as servers:
-        started = servers.start(config, setup.mode, log=folder / "server.log")
-        yield started
-    assert not started.leftovers, "\n".join(started.leftovers)
+    return _running.serving(config, setup.mode, folder / "server.log")
+
+
+@pytest.fixture(scope="session")
+def _running(request: pytest.FixtureRequest) -> Iterator["_Running"]:
+    running = _Running(request.config)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -74,6 +108,33 @@ def start_module_server(request: pytest.FixtureRequest) -> Iterator[Callable[...
     """`start_module_server(config, mode)`: a server that a module's tests share."""
     with _Servers(request.config) as servers:
         yield servers.start
+
+
+class _Running:
+    """The one server that `server` speaks of, in the mode of the last test."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._servers = _Servers(config)
+        self._now: Server | None = None
+
+    def serving(self, config: Path, mode: str, log: Path) -> Server:
+        now = self._now
+        if now is None or now.mode != mode or not now.processes():
+            self.stop()
+            self._servers = _Servers(self._config)
+            now = self._now = self._servers.start(config, mode, log=log, env=ENV)
+        else:
+            deploy(now, config)
+            until(lambda: settled(now, config), f"{config} deployed", 120)
+            now.config = config
+        return now
+
+    def stop(self) -> None:
+        self._servers.__exit__()
+        if self._now is not None:
+            assert not self._now.leftovers, "\n".join(self._now.leftovers)
+        self._now = None
 
 
 class _Servers:

@@ -71,7 +71,7 @@ def _digits(root: Path, version: str, hidden: int) -> None:
 def digits_network(torch: Any, hidden: int) -> Any:
     """pixels [n, 64] to (probabilities [n, 10], label [n])."""
 
-    class Digits(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Digits(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.hidden = torch.nn.Linear(64, hidden)

@@ -61,7 +61,7 @@ class StreamConnection(Connection):
 
     def on_headers_complete(self) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result((self._parser.get_status_code(), self._kind))  # type: ignore[arg-type]
+            self._answer.set_result((self._parser.get_status_code(), self._kind))
 
     def on_body(self, data: bytes) -> None:
         self._pieces.append(data)

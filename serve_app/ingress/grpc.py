@@ -242,7 +242,7 @@ def metadata_of(context: Any) -> Headers:
 
 
 def _stream_error(message: str) -> bytes:
-    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()  # type: ignore[no-any-return]
+    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()
 
 
 def _failed(error: TandemError, context: Any) -> Raw:

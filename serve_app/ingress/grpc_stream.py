@@ -54,4 +54,4 @@ def _only(response: InferResponse, wanted: list[RequestedOutput] | None) -> Infe
 def _mark(final: bool) -> bytes:
     message = pb.ModelInferResponse()
     message.parameters[FINAL].bool_param = final
-    return message.SerializeToString()  # type: ignore[no-any-return]
+    return message.SerializeToString()

@@ -50,9 +50,7 @@ class EngineReplica(Server):
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
         own = settings(self._config, self._config.name or "")
-        await super().__init__(  # type: ignore[misc]
-            own, engine_cls=engine_class(self._config), model_downloader=Adapters
-        )
+        await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=Adapters)
         self.app = await self.build_app()
         self._front = VllmApp(self.app)
         behind_router(self._front)

@@ -96,7 +96,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
                     f"tensor '{name}': binary_data_size must be 0 to {len(binary) - used}, "
                     f"the bytes left in the body, got {size!r}"
                 )
-            data = raw.decode(binary[used : used + size], datatype, shape, name)  # type: ignore[arg-type]
+            data = raw.decode(binary[used : used + size], datatype, shape, name)
             used += size
         tensors.append(Tensor(name, str(datatype), data))
     return tensors, used

@@ -22,10 +22,14 @@ from tests.server import ROOT
 BUILDS = sorted((ROOT / "configs/k8s").glob("**/kustomization.yaml"))
 DEV = ROOT / "configs/k8s/overlays/dev"
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("KUBECONFIG") and shutil.which("kubectl")),
-    reason="needs kubectl, and KUBECONFIG pointing to a cluster",
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (os.environ.get("KUBECONFIG") and shutil.which("kubectl")),
+        reason="needs kubectl, and KUBECONFIG pointing to a cluster",
+    ),
+]
 
 
 def kubectl(*arguments: str, seconds: int = 120) -> "subprocess.CompletedProcess[str]":

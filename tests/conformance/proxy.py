@@ -19,18 +19,20 @@ class Faults:
 @contextmanager
 def proxy(port: int, faults: Faults) -> Iterator[str]:
     """Base URL of a proxy before 127.0.0.1:`port`, for clients that send one request at a time."""
-    started: list[int] = []
+    started: list[asyncio.Server] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
         server = await asyncio.start_server(lambda r, w: _pair(r, w, port, faults), "127.0.0.1", 0)
-        started.append(server.sockets[0].getsockname()[1])
+        started.append(server)
         ready.set()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.create_task(serve())
         loop.run_forever()
+        for server in started:
+            server.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0.1))
@@ -40,7 +42,7 @@ def proxy(port: int, faults: Faults) -> Iterator[str]:
     thread.start()
     try:
         assert ready.wait(10)
-        yield f"http://127.0.0.1:{started[0]}"
+        yield f"http://127.0.0.1:{started[0].sockets[0].getsockname()[1]}"
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 from ray import serve
-from serve_app.tools.shared_machine import places
 
 from serve_app.ports import free_port, own_block
+from serve_app.tools.shared_machine import places
 from tests.contracts.inside import MODEL, Ingress, Model
 
 ROOT = Path(__file__).parents[2]

@@ -25,9 +25,13 @@ from loadtests.proofs.manifest import WORKERS, manifest
 IMAGE, RUN = os.environ.get("TANDEM_IMAGE", ""), os.environ.get("TANDEM_CONTAINERS", "")
 VALUES = np.array([[1.5, -2, 3]], np.float32)
 
-pytestmark = pytest.mark.skipif(
-    not (IMAGE and RUN), reason="set TANDEM_IMAGE and TANDEM_CONTAINERS: `make image` builds one"
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (IMAGE and RUN), reason="set TANDEM_IMAGE and TANDEM_CONTAINERS: `make image` builds one"
+    ),
+]
 
 
 def engine(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -15,6 +15,7 @@ from tests.serve.live import until
 from tests.server import Server
 
 pytest.importorskip("vllm", reason=NEEDS)
+pytestmark = pytest.mark.long
 
 _ANSWERED = re.compile(r'ray_vllm_request_success_total\{.*ReplicaId="([^"]+)".*\} (\S+)')
 EACH = 8

@@ -26,6 +26,7 @@ from loadtests.requests import binary_request, echo
 from serve_app.ports import free_port
 from serve_app.protocol import client
 
+pytestmark = pytest.mark.live  # times are measured here: the machine has to be its own
 Answering = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 

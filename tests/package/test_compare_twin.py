@@ -18,10 +18,13 @@ TWINS = ("--target", "kserve-tuned", "--target", "again=kserve-tuned")
 SHORT = ("--steps", "2", "--seconds", "0.5", "--warm-up", "0.2", "--rounds", "2", "--starts", "3")
 SHORT += ("--spike", "1", "--calm", "0.5", "--counts", "1,2", "--cases", "identity/http,identity/grpc")
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".venv-kserve" / ".bench").exists(),
-    reason="KServe isn't set up: make .venv-kserve/.bench",
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        not (ROOT / ".venv-kserve" / ".bench").exists(),
+        reason="KServe isn't set up: make .venv-kserve/.bench",
+    ),
+]
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -34,6 +37,32 @@ def servers(root: int) -> list[psutil.Process]:
     return [process for process in family if "loadtests.kserve" in " ".join(process.cmdline())]
 
 
+def test_a_start_and_a_load_and_their_report(demo_models: Path, tmp_path: Path) -> None:
+    arguments = (*TWINS, *SHORT, "--starts", "1", "--cases", "identity/http", "--parts", "start,load")
+    done = subprocess.run(
+        command(tmp_path, *arguments),
+        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert "kserve-tuned against again: about" in text
+    results = Results.load(tmp_path / "results.json")
+    assert results.finished
+    assert results.events == []
+    for start in results.starts:
+        assert start.load is not None
+        assert 0 < start.load < start.ready <= start.first
+    assert [run.failed for run in results.runs] == [0] * len(results.runs)
+    assert sum(run.wrong for run in results.runs) == 0
+    titles = [section.title for section in build.report(results).sections]
+    assert titles == ["Start", "Latency and throughput: identity over HTTP", "Cost"]
+    page = (tmp_path / "report.html").read_text()
+    for title in titles:
+        assert title in page
+        assert title in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.long
 def test_all_parts_and_the_report(demo_models: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         command(tmp_path, *TWINS, *SHORT),
@@ -75,6 +104,7 @@ def test_all_parts_and_the_report(demo_models: Path, tmp_path: Path) -> None:
         assert title in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_is_in_the_report(demo_models: Path, tmp_path: Path) -> None:
     """And the comparison goes on, with the rounds that follow."""
     running = subprocess.Popen(
@@ -121,6 +151,7 @@ def test_an_interrupted_run_stops_its_server(demo_models: Path, tmp_path: Path) 
     assert psutil.wait_procs(started, timeout=5)[1] == []
 
 
+@pytest.mark.long
 def test_tandem_switches_as_serve_deploy_does(demo_models: Path, tmp_path: Path) -> None:
     arguments = ("--target", "tandem", "--target", "kserve-tuned", *SHORT, "--parts", "switch")
     done = subprocess.run(

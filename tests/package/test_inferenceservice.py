@@ -301,6 +301,7 @@ def in_process(sample: Sample) -> Answer:
         hosted.close(loaded.values())
 
 
+@pytest.mark.live
 def test_the_twin_answers(twin: Server) -> None:
     """Every protocol, and what the model itself answers."""
     (name,) = twin.models
@@ -314,6 +315,7 @@ def test_the_twin_answers(twin: Server) -> None:
         assert differing(expected, answer) == "", protocol.__name__
 
 
+@pytest.mark.live
 def test_the_twin_reloads_its_own_model_alone(twin: Server) -> None:
     """Another one's files aren't in its storage."""
     (name,) = twin.models

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psutil
+import yaml
 
 from tests.server import ROOT, Server
 
@@ -36,6 +37,20 @@ def until(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
         assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
         time.sleep(0.1)
     return answer
+
+
+def settled(server: Server, config: Path) -> bool:
+    """Whether every Router knows the models of a deployed config, and each is ready or says why not."""
+    routed, *others = yaml.safe_load(config.read_text())["applications"]
+    models = routed["deployments"][0]["user_config"]["models"]
+    names = {model["name"] for model in models} | {other["name"] for other in others}
+    for _ in range(10):  # each connection may meet another Router
+        with server.http() as client:
+            if set(found := index(client)) != names:
+                return False
+            if any("DEPLOYING" in reason or "NOT_STARTED" in reason for reason in found.values()):
+                return False
+    return True
 
 
 def title(process: psutil.Process) -> str:

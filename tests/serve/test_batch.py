@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.server import QUICKSTART, ROOT
+
+pytestmark = pytest.mark.live
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -5,22 +5,24 @@ from pathlib import Path
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, Traffic, column, deploy, index, pid_of, until
-from tests.server import ROOT
+from tests.serve.live import Traffic, column, deploy, index, pid_of, until
+from tests.server import MODES, ROOT, Setup
 
 PIDS = "/v2/models/{}/infer"
 NOTHING = {"inputs": []}
 
 
-@pytest.fixture(scope="module")
-def live(start_module_server, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("deploys")
-    config = write(folder / "base.yaml", *base())
-    return start_module_server(config, env=ENV), folder
-
-
 def base():
     return router(python("Pid"), python("Fussy")), remote("one", "Pid"), remote("two", "Pid")
+
+
+LIVE = Setup(MODES[0], "deploys", lambda folder: write(folder / "base.yaml", *base()))
+pytestmark = pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
+
+
+@pytest.fixture
+def live(server):
+    return server, server.config.parent
 
 
 def ready(client, *models: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, deploy, until
-from tests.server import ROOT
+from tests.serve.live import deploy, until
+from tests.server import MODES, ROOT, Server, Setup
 
 
 def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -29,16 +29,19 @@ def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def test_a_live_serve_from_well_to_ill(start_server: Any, tmp_path: Path) -> None:
-    well = (router(python("Pid")), remote("one", "Pid"))
-    server = start_server(write(tmp_path / "well.yaml", *well), env=ENV)
+WELL = (router(python("Pid")), remote("one", "Pid"))
+LIVE = Setup(MODES[0], "doctor", lambda folder: write(folder / "well.yaml", *WELL))
+
+
+@pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
+def test_a_live_serve_from_well_to_ill(server: Server, tmp_path: Path) -> None:
     address = ("--address", server.dashboard)
     done = until(lambda: (d := doctor(*address)).returncode == 0 and d, "a service that is well", 30)
     assert done.stdout == "Serve is ready\n"
 
     greedy = remote("greedy", "Pid", resources={"num_gpus": 1})
     broken = remote("broken", "Broken")
-    deploy(server, write(tmp_path / "ill.yaml", *well, greedy, broken))
+    deploy(server, write(tmp_path / "ill.yaml", *WELL, greedy, broken))
 
     def found() -> Any:
         done = doctor(*address, "--json")

@@ -14,6 +14,7 @@ import tritonclient.grpc as triton
 from loadtests.proofs.local import Local, State, condition, settled
 from loadtests.proofs.manifest import config_of, manifest, with_config
 
+pytestmark = pytest.mark.live
 ECHO = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.5, -2]}]}
 
 

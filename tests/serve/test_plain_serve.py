@@ -17,6 +17,8 @@ from serve_app.protocol.inference_pb2 import ModelInferRequest, ModelInferRespon
 from tests.serve.live import until
 from tests.server import ROOT
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def quickstart(tmp_path: Path, demo_models: Path) -> tuple[Path, int, int]:

@@ -14,20 +14,18 @@ import pytest
 
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, column, pid_of, until
-from tests.server import MODES
+from tests.serve.live import column, pid_of, until
+from tests.server import MODES, Setup
 
 BATCHED = {"maxBatchSize": 8}
 EITHER = pytest.mark.parametrize("place", ["", "remote-"])
 
 
-@pytest.fixture(scope="module", params=MODES)
-def live(request, start_module_server, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("requests")
+def config(folder: Path) -> Path:
     inline, far = str(folder / "inline.log"), str(folder / "remote.log")
     Path(inline).touch(), Path(far).touch()
     slow, fussy = {"seconds": 0.1}, {"pause": 0.1}
-    config = write(
+    return write(
         folder / "config.yaml",
         router(
             python("Waits", options={"log": inline}),
@@ -43,9 +41,16 @@ def live(request, start_module_server, tmp_path_factory):
         remote("mortal", "Pid"),
         remote("echo", "", **{"class": "serve_app.demo.identity:Identity"}),
     )
-    server = start_module_server(config, request.param, env=ENV)
-    yield server, {"": Path(inline), "remote-": Path(far)}
-    server.stop()  # now, not at the module's end: the next mode has the machine to itself
+
+
+SETUPS = [Setup(mode, "requests", config) for mode in MODES]
+pytestmark = pytest.mark.parametrize("server", SETUPS, indirect=True, ids=str)
+
+
+@pytest.fixture
+def live(server):
+    folder = server.config.parent
+    return server, {"": folder / "inline.log", "remote-": folder / "remote.log"}
 
 
 @EITHER

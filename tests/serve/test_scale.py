@@ -1,10 +1,13 @@
 """A model that scales to zero stays there, ready, until a request wakes it."""
 
+from pathlib import Path
+
 import psutil
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, pid_of, until
+from tests.serve.live import pid_of, until
+from tests.server import MODES, Setup
 
 FAST = {
     "min_replicas": 0,
@@ -17,12 +20,16 @@ FAST = {
 }
 
 
-@pytest.fixture
-def server(start_server, tmp_path):
+def config(folder: Path) -> Path:
     sleepy = remote("sleepy", "Pid", autoscaling={"minReplicas": 0, "maxReplicas": 1})
     # Serve's own keys, for delays that a test can wait for.
     sleepy["deployments"] = [{"name": "ModelReplica", "autoscaling_config": FAST}]
-    return start_server(write(tmp_path / "config.yaml", router(python("Pid")), sleepy), env=ENV)
+    return write(folder / "scale.yaml", router(python("Pid")), sleepy)
+
+
+pytestmark = pytest.mark.parametrize(
+    "server", [Setup(MODES[0], "scale", config)], indirect=True, ids=str
+)
 
 
 def test_to_zero_and_back(server):

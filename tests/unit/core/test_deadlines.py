@@ -4,7 +4,7 @@ import time
 import pytest
 
 from serve_app.core.deadlines import Deadlines, Departures
-from tests.unit.loops import event_loop_policy  # noqa: F401
+from tests.unit.loops import LOOPS  # noqa: F401
 
 LATE = 0.15  # how much later than due something may happen on a busy machine
 

@@ -8,18 +8,19 @@ import sys
 import pytest
 
 from serve_app.hop.calls import Connection
-from tests.unit.loops import event_loop_policy
+from tests.unit.loops import LOOPS
 
-__all__ = ["event_loop_policy"]
+__all__ = ["LOOPS"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have not all of the options")
 async def test_a_connection_notices_that_its_peer_is_gone() -> None:
     """Not by waiting for it: by what the kernel was told."""
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    peer: asyncio.Future[asyncio.StreamWriter] = loop.create_future()
+    server = await asyncio.start_server(lambda _, writer: peer.set_result(writer), "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()
-        loop = asyncio.get_running_loop()
         transport, connection = await loop.create_connection(Connection, host, port)
         number = os.dup(transport.get_extra_info("socket").fileno())
         with socket.socket(fileno=number) as same:
@@ -32,3 +33,6 @@ async def test_a_connection_notices_that_its_peer_is_gone() -> None:
         connection.close()
         await asyncio.sleep(0)
         assert not connection.open
+        writer = await asyncio.wait_for(peer, 10)
+        writer.close()
+        await writer.wait_closed()

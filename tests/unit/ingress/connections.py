@@ -54,6 +54,10 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for connection in list(self.state.connections):
+            connection.transport.abort()
+        for _ in range(5):  # until both ends know
+            await asyncio.sleep(0)
 
 
 class Client:

@@ -13,7 +13,7 @@ from serve_app.ingress.rest import RestApp
 from serve_app.internals.uvicorn_cork import corked
 from tests.unit.ingress.connections import Client, Server, stated
 from tests.unit.ingress.rest_bodies import BODY, INFER
-from tests.unit.loops import event_loop_policy  # noqa: F401
+from tests.unit.loops import LOOPS  # noqa: F401
 from tests.unit.planes import UNDECLARED, heard, served
 
 LIMIT = 20_000_000

@@ -16,7 +16,7 @@ from serve_app.ingress import grpc_http1
 from serve_app.ingress.status import GRPC
 from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.grpc_bodies import HEAD, frame, post, refused
-from tests.unit.loops import event_loop_policy  # noqa: F401
+from tests.unit.loops import LOOPS  # noqa: F401
 
 LIMIT = 1_000_000
 UNREADABLE = "the call's {} bytes are not one gRPC message"
