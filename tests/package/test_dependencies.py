@@ -44,6 +44,8 @@ BY_OTHERS = {
     "pandas": "Ray's LLM library",
     "pyarrow": "Ray's LLM library, for gs://",
     "pytest-asyncio": "pytest, as a plugin",
+    "pytest-cov": "pytest, as a plugin",
+    "pytest-xdist": "pytest, as a plugin",
 }
 COMMANDS = ("lint", "protos")  # extras of programs that nothing imports
 
