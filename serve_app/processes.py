@@ -20,13 +20,23 @@ class NotReadyError(RuntimeError):
 
 
 class Program:
-    """A program in a session of its own, what it prints in `log`. Nothing runs before `start`."""
+    """A program in a session of its own, what it prints in `log`. Nothing runs before `start`.
+
+    `env` is added to this process's environment, or is all there is (`inherit` False).
+    """
 
     def __init__(
-        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] = {}
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] = {},
+        inherit: bool = True,
     ) -> None:
         self.command, self.log = list(command), log
-        self._cwd, self._env = cwd, {"PYTHONUNBUFFERED": "1", **env}
+        outside = os.environ if inherit else {}
+        self._cwd, self._env = cwd, {"PYTHONUNBUFFERED": "1", **outside, **env}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -35,7 +45,7 @@ class Program:
             self._process = subprocess.Popen(  # noqa: S603
                 self.command,
                 cwd=self._cwd,
-                env={**os.environ, **self._env},
+                env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -67,6 +77,17 @@ class Program:
                 self._process.kill()
         self._process.wait()  # not psutil's: the exit code would be lost to it
         return left + killed((one for one in {*known, *self.family()} if one.pid != self.pid), _GRACE_S)
+
+    def terminate(self) -> None:
+        """SIGTERM, to its first process alone."""
+        if self.alive and self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL, to all its processes."""
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     @property
     def pid(self) -> int:

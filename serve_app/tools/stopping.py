@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+from serve_app.processes import killed
+
 _STEP_S = 5  # for each of: Serve, Ray, what is left
 
 
@@ -45,12 +47,10 @@ def _stop_all() -> None:
         thread.start()
         thread.join(_STEP_S)
     left = {*started, *psutil.Process().children(recursive=True)}
-    for ask in (psutil.Process.terminate, psutil.Process.kill):
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                ask(process)
-        _, alive = psutil.wait_procs(left, timeout=_STEP_S / 2)
-        left = set(alive)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    killed(left, _STEP_S / 2)
 
 
 def stop_on_signals() -> None:

