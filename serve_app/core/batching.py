@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 import numpy as np
 
-from serve_app.core.batch import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
+from serve_app.core.lanes import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
 from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
 from serve_app.protocol.tensors import Arrays, Parameters
 

@@ -1,16 +1,11 @@
 """One request on its way through: what was asked, what came beside it, what became of it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from serve_app.core.version import Version
 from serve_app.protocol.tensors import InferRequest, InferResponse
-
-if TYPE_CHECKING:
-    from serve_app.core.version import Version
 
 _random = random.Random()  # noqa: S311 - unique is enough; uuid4 asks the system for entropy
 

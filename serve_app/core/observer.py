@@ -1,12 +1,9 @@
 """Who hears of calls: metrics and logs; payload logs, traces and rollouts are more of the kind."""
 
-from __future__ import annotations
+from typing import Protocol
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from serve_app.core.call import Call
-    from serve_app.core.version import Version
+from serve_app.core.call import Call
+from serve_app.core.version import Version
 
 
 class Observer(Protocol):

@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import Enum
+from typing import Protocol
 
 from serve_app.core.batching import Batcher
-from serve_app.core.observer import Observers
 from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
@@ -27,6 +27,15 @@ class State(Enum):
     UNAVAILABLE = "UNAVAILABLE"  # refuses them, and says why
 
 
+class Hears(Protocol):
+    """Is told of executions (serve_app.core.observer)."""
+
+    def executed(
+        self, version: "Version", rows: int, requests: int, queued: float, seconds: float
+    ) -> None:
+        """As Observer's."""
+
+
 class Version:
     """Version `number` of `model`, ready from the start. `slots` and `spare`: serve_app.core.batching.
 
@@ -41,7 +50,7 @@ class Version:
         about: ModelDescription,
         target: Target,
         counters: Statistics,
-        observers: Observers,
+        observers: Hears,
         slots: int = 1,
         spare: int = 0,
     ) -> None:
