@@ -5,7 +5,7 @@ import json
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve_app.protocol import inference_pb2 as pb
-from tests.serve.live import until
+from tests.serve.live import paths, until
 
 X = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
 TEXT = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a text"]}
@@ -58,17 +58,6 @@ def test_metrics_per_model_and_version(server):
     assert any('kind="InvalidArgument"' in line and 'model_name="digits"' in line for line in errors)
     served = [line for line in page.splitlines() if line.startswith("ray_request_count")]
     assert any('model_name="identity"' in line and 'model_version="1"' in line for line in served)
-
-
-def paths(server) -> dict[tuple[str, str], float]:
-    """Requests so far by transport and way, all processes together."""
-    found: dict[tuple[str, str], float] = {}
-    for family in text_string_to_metric_families(server.metrics()):
-        for sample in family.samples:
-            if sample.name == "ray_request_path_total":
-                key = sample.labels["transport"], sample.labels["path"]
-                found[key] = found.get(key, 0) + sample.value
-    return found
 
 
 def test_which_way_requests_take_is_counted_by_transport(server, channel):

@@ -12,6 +12,7 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
 from tests.llm.serving import ADAPTER, MODEL
+from tests.serve.live import paths, until
 from tests.server import Server
 
 URL = f"/v2/models/{MODEL}"
@@ -67,6 +68,18 @@ def test_generate_stream(http: httpx.Client, whole: str) -> None:
     assert "".join(event["text_output"] for event in found) == whole
     assert len(found) == GREEDY["max_tokens"]
     assert [event["finish_reason"] for event in found] == [""] * 11 + ["length"]
+
+
+def test_requests_to_engines_take_the_fast_path(llm: Server, http: httpx.Client) -> None:
+    before = paths(llm)
+    for _ in range(3):
+        assert http.post(f"{URL}/generate_stream", json={"text_input": "a"}).status_code == 200
+
+    def more(way: str) -> float:
+        return paths(llm).get(("streams", way), 0) - before.get(("streams", way), 0)
+
+    until(lambda: more("fast") >= 3, "the count of streams", 60)
+    assert more("serve") == 0
 
 
 def test_infer_of_several_texts(llm: Server, whole: str) -> None:

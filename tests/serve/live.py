@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server import ROOT, Server
 
@@ -112,3 +113,14 @@ class Traffic:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+
+def paths(server: Server) -> dict[tuple[str, str], float]:
+    """Requests so far by transport and way, all processes together."""
+    found: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(server.metrics()):
+        for sample in family.samples:
+            if sample.name == "ray_request_path_total":
+                key = sample.labels["transport"], sample.labels["path"]
+                found[key] = found.get(key, 0) + sample.value
+    return found
