@@ -75,6 +75,15 @@ def test_top_level() -> None:
     assert {name for name in present - REQUIRED if not name.startswith(".")} == set()
 
 
+def test_no_python_file_is_long() -> None:
+    """But for what protoc writes."""
+    folders = sorted(name for name in REQUIRED if (ROOT / name).is_dir())
+    files = [path for name in folders for path in (ROOT / name).rglob("*.py")]
+    lines = {path: path.read_text().count("\n") for path in files if not path.stem.endswith("_pb2")}
+    assert len(lines) > 400
+    assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > 300} == {}
+
+
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
 def test_locks(path: Path) -> None:
     entries = re.split(r"\n(?=\S)", path.read_text().strip())

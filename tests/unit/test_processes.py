@@ -12,7 +12,7 @@ import pytest
 from serve_app.processes import NotReadyError, Program
 
 CHILD = "import time; print('child', flush=True); time.sleep(60)"
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + CHILD
+UNCANCELLABLE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + CHILD
 PARENT = f"""
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", {CHILD!r}])
@@ -76,7 +76,7 @@ def test_an_orphan_is_of_the_family(started: list[Program], tmp_path: Path) -> N
 
 
 def test_who_ignores_the_signal_is_killed(started: list[Program], tmp_path: Path) -> None:
-    one = program(started, tmp_path, STUBBORN)
+    one = program(started, tmp_path, UNCANCELLABLE)
     says(one, "child")
     (left,) = one.stop(0.2)
     assert left.startswith(str(one.pid))

@@ -151,7 +151,7 @@ async def test_one_inside_the_other():
 
 
 async def test_an_answer_in_spite_of_the_limit_counts():
-    async def stubborn() -> str:
+    async def uncancellable() -> str:
         try:
             await asyncio.sleep(9)
         except asyncio.CancelledError:
@@ -160,7 +160,7 @@ async def test_an_answer_in_spite_of_the_limit_counts():
 
     deadlines = Deadlines()
     with deadlines.within(0.02):
-        assert await stubborn() == "answer"
+        assert await uncancellable() == "answer"
     await asyncio.sleep(0)
     assert cancelling() == 0
 

@@ -15,10 +15,11 @@ from serve_app.hop.streams import StreamConnection
 from serve_app.llm.target import EngineTarget
 from tests.unit import engines
 from tests.unit.engines import ENGINE, OPEN, Talker
-from tests.unit.hop.test_batch_app import Handle as ServeHandle
-from tests.unit.hop.test_batch_app import Replica
+from tests.unit.hop.serve_stand_ins import Handle as ServeHandle
+from tests.unit.hop.serve_stand_ins import Replica
 from tests.unit.ingress.connections import Server
-from tests.unit.ingress.test_fast_path import around, until
+from tests.unit.ingress.serve_stand_ins import around
+from tests.unit.waiting import until
 
 TEXT = {"text_input": np.array([b"a"], dtype=object)}
 BODY = b'{"prompt":"a","stream":true}'
@@ -150,7 +151,7 @@ async def test_who_has_the_adapter_is_asked_unless_it_is_full() -> None:
 
 
 @pytest.mark.parametrize("why", ["full", "dead", "gone"])
-async def test_serves_own_way_where_the_short_one_is_closed(
+async def test_serves_own_way_where_the_fast_path_is_closed(
     backend: Any, handle: Any, replica: Replica, deployment: Engine, server: Server, why: str
 ) -> None:
     if why == "full":

@@ -10,8 +10,8 @@ from serve_app.config import Limits
 from serve_app.ingress.rest import RestApp
 from tests.unit.engines import ABOUT, ENGINE, OPEN, Talker, backend
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.test_fast_path import until
 from tests.unit.planes import heard, plane, served
+from tests.unit.waiting import until
 
 ASKED = {"model": "m", "prompt": "a", "stream": True}
 EVENTS = b'data: {"choices":[{"index":0,"text":"a0 ","finish_reason":null}]}'

@@ -6,7 +6,7 @@ import pytest
 
 from serve_app.llm.in_process import call
 from tests.unit.engines import Talker
-from tests.unit.ingress.test_fast_path import until
+from tests.unit.waiting import until
 
 ASKED = b'{"prompt":"a","stream":true}'
 

@@ -1,87 +1,9 @@
-from pathlib import Path
+"""Mistakes in a Serve config, each found at its line."""
 
 import pytest
 
-from serve_app.errors import ConfigError
 from serve_app.tools.check import load_checked
-
-ROOT = Path(__file__).parents[4]
-
-GOOD = """\
-http_options: {host: 127.0.0.1}
-grpc_options:
-  port: 9000
-  grpc_servicer_functions:
-    - serve_app.ingress.grpc.add_inference_service
-applications:
-  - name: tandem
-    route_prefix: /
-    import_path: serve_app.app:build_router
-    args: {maxOngoingRequests: 100}
-    deployments:
-      - name: Router
-        max_ongoing_requests: 64
-        ray_actor_options:
-          num_cpus: 1
-        user_config:
-          models:
-            - name: one
-              modelFormat: onnx
-              storageUri: models/one
-              batching:
-                maxBatchSize: 32
-              inputs:
-                - name: x
-                  datatype: FP32
-                  shape: [-1, 4]
-          routing:
-            one: {defaultVersion: "1"}
-            two:
-              defaultVersion: "2"
-  - name: two
-    route_prefix: null
-    import_path: serve_app.app:build_model
-    args:
-      modelFormat: transformers
-      storageUri: models/two
-      options: {task: embedding}
-      batching: {maxBatchSize: 64}
-      resources:
-        num_gpus: 1
-    deployments:
-      - name: ModelReplica
-        user_config:
-          batching:
-            maxBatchSize: 16
-"""
-
-
-@pytest.fixture
-def check(tmp_path):
-    def run(text: str) -> list[str]:
-        """The mistakes found, without the file's name."""
-        path = tmp_path / "serve.yaml"
-        path.write_text(text)
-        try:
-            load_checked(path)
-        except ConfigError as error:
-            lines = str(error).splitlines()
-        else:
-            return []
-        assert all(line.startswith(f"{path}:") for line in lines)
-        return [line.removeprefix(f"{path}:") for line in lines]
-
-    return run
-
-
-def changed(old: str, new: str) -> str:
-    assert GOOD.count(old) == 1, old
-    return GOOD.replace(old, new)
-
-
-def line_of(text: str, part: str) -> int:
-    (number,) = [n for n, line in enumerate(text.splitlines(), 1) if part in line]
-    return number
+from tests.unit.tools.check.configs import GOOD, ROOT, changed, line_of
 
 
 def test_a_good_file_is_returned_as_it_is(check, tmp_path):
@@ -201,73 +123,6 @@ def test_no_routed_application(check):
     assert any(
         "this file has 0" in line for line in check(changed("route_prefix: /\n", "route_prefix: null\n"))
     )
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "place"),
-    [
-        ("http_options: {", "http_options: {}\nhttp_options: {", "http_options"),
-        ("          num_cpus: 1", "          num_cpus: 1\n          num_cpus: 2",
-         "ray_actor_options.num_cpus"),
-        ("                  datatype: FP32",
-         "                  datatype: FP32\n                  datatype: FP64", "inputs[0].datatype"),
-    ],
-)  # fmt: skip
-def test_a_key_given_twice_is_reported_at_the_second(check, old, new, place):
-    text = changed(old, new)
-    key = place.rpartition(".")[2].partition("[")[0]
-    second = [n for n, line in enumerate(text.splitlines(), 1) if f"{key}:" in line][1]
-    assert any(
-        line.startswith(f"{second}: ") and line.endswith(f"{place}: given twice") for line in check(text)
-    )
-
-
-def test_all_mistakes_come_at_once_in_the_order_of_the_file(check):
-    text = changed("http_options: {host", "http_option: {host").replace(
-        "max_ongoing_requests: 64", "max_ongoing: 64"
-    )
-    found = check(text)
-    lines = [int(line.partition(":")[0]) for line in found]
-    assert lines == sorted(lines)
-    assert len(found) == 2
-    ours = changed("storageUri: models/two", "storageURI: models/two").replace(
-        "datatype: FP32", "datatype: FP31"
-    )
-    assert len(check(ours)) >= 2
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "expected a mapping"), ("- a\n", "expected a mapping"), ("a: [", "not valid YAML"),
-        ("a: 1\n---\nb: 2\n", "one Serve config, found 2"), ("{[1]: 2}", "not valid YAML"),
-        ("a: !!python/name:os.system", "not valid YAML"),
-        ("applications: 3", "applications"), ("applications:\n  - 3\n", "applications[0]"),
-        ("{}", "applications"),
-        ("applications:\n  - name: a\n    import_path: b\n    deployments: {}\n", "deployments"),
-    ],
-)  # fmt: skip
-def test_files_that_are_no_serve_config(check, tmp_path, text, message):
-    path = tmp_path / "serve.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load_checked(path)
-    assert message in str(caught.value)
-
-
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match="No such file"):
-        load_checked(tmp_path / "none.yaml")
-    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
-    with pytest.raises(ConfigError, match=r"latin.yaml: not valid"):
-        load_checked(tmp_path / "latin.yaml")
-
-
-def test_an_alias_keeps_the_anchors_mistakes(check):
-    text = changed("{maxBatchSize: 64}", "&b {maxBatchSize: 99}").replace(
-        "maxBatchSize: 16", "maxBatchSize: 8"
-    )
-    assert any("99 is larger" in line for line in check(text))
 
 
 SECOND = """\

@@ -1,0 +1,44 @@
+"""The fast path to a model's replica, both ends: Serve's parts are stood in for, the rest is real."""
+
+import pytest
+
+from serve_app.core.paths import Paths
+from serve_app.hop import calls as client
+from serve_app.hop import served
+from serve_app.hop.remote import RemoteApplication
+from tests.unit.hop.batches.model import Model, around
+from tests.unit.hop.serve_stand_ins import Handle, Replica
+from tests.unit.ingress.connections import Server
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch):
+    """The cluster's secret, at both ends."""
+    for module in (client, served):
+        monkeypatch.setattr(module, "credentials", lambda: b"Bearer s")
+
+
+@pytest.fixture
+def replica():
+    return Replica()
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+async def server(replica, model, monkeypatch):
+    async with Server(around(replica, model)) as started:
+        yield started
+
+
+@pytest.fixture
+async def handle(server):
+    return Handle(one=server.address)
+
+
+@pytest.fixture
+async def backend(handle):
+    return RemoteApplication("m", handle, Paths())

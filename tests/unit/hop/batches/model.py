@@ -1,0 +1,44 @@
+"""A model behind the fast path that answers when the test lets it."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from serve_app.hop import batch_app
+from tests.unit.hop.serve_stand_ins import Replica
+from tests.unit.ingress.serve_stand_ins import around as put_around
+
+X = {"x": np.array([[1, 2]], np.float32)}
+
+
+class Model:
+    """Answers when it is let go; notes what became of each batch."""
+
+    def __init__(self) -> None:
+        self.go, self.ended = asyncio.Event(), []
+        self.go.set()
+
+    async def predict(self, version: str, inputs: dict, parameters: dict) -> dict:
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+        self.ended.append(version)
+        return {"y": inputs["x"] * 10, **{name: np.array([value]) for name, value in parameters.items()}}
+
+
+class Deployment:
+    """A model's, with its fast path."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fast_path(self, serve: Any, replica: Any) -> batch_app.BatchApp:
+        return batch_app.BatchApp(serve, replica, self.model)
+
+
+def around(replica: Replica, model: Any) -> Any:
+    replica.deployment = Deployment(model)
+    return put_around(replica)

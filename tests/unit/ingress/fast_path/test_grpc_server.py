@@ -1,0 +1,71 @@
+"""The fast path of Serve's own gRPC server."""
+
+import asyncio
+from types import SimpleNamespace
+
+import grpc
+import pytest
+
+from serve_app.ingress import fast_path, grpc_http1
+from serve_app.ingress.grpc import SERVICE
+from serve_app.protocol.inference_pb2 import ModelInferResponse
+from tests.unit.ingress.grpc_bodies import Context
+from tests.unit.ingress.serve_stand_ins import GRPC, call, counted, get, infer, message
+from tests.unit.waiting import until
+
+
+async def test_each_request_is_counted_by_the_way_it_took(router, server, client, replica, handler):
+    for data in (get("/v2"), infer(), call(), get("/docs")):
+        assert await client.ask(data)
+    assert await handler("ServerLive")(b"", Context())
+    replica.max_ongoing_requests = 0
+    assert await client.ask(get("/v2"))  # Serve's
+    assert router.paths.take() == {("http", "fast"): 2, ("grpc", "fast"): 2}
+    assert router.paths.take() == {}
+
+
+@pytest.fixture
+async def handler(router, replica):
+    """Of Serve's gRPC server, which lets the service pass."""
+    passed: list[str] = []
+    server = SimpleNamespace(
+        service_handler_factory=replica.handlers, add_passthrough_service=passed.append
+    )
+    made = fast_path.fast_servicer(server, SERVICE.full_name)
+    assert passed == [SERVICE.full_name]
+    return lambda name, streaming=False: made.handler(SERVICE.full_name, name, streaming)
+
+
+async def test_grpcs_own_server_calls_the_servicer(handler, replica, held):
+    context = Context()
+    data = await handler("ModelInfer")(message(), context)
+    assert ModelInferResponse.FromString(data).model_name == "m"
+    assert await handler("ModelInfer")(message("none"), context) == b""
+    assert context.code is grpc.StatusCode.NOT_FOUND
+    leaves = asyncio.create_task(handler("ModelInfer")(message("held"), context))
+    await until(lambda: replica.ongoing == 1)
+    leaves.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    assert (replica.protocols, replica.ongoing) == ([GRPC] * 3, 0)
+    by_status = await counted(replica._ingress_metrics[GRPC].request_counter)
+    assert sorted((dict(key)["method"], dict(key)["status_code"]) for key in by_status) == [
+        (grpc_http1.PATH, status) for status in ("CANCELLED", "NOT_FOUND", "OK")
+    ]
+
+
+async def test_grpcs_own_server_refuses_beyond_the_limit(handler, replica):
+    replica.ongoing, context = 2, Context()
+    assert await handler("ServerLive")(b"", context) == b""
+    assert (context.code, context.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, fast_path.FULL)
+    assert (replica.protocols, replica.ongoing) == ([], 2)
+
+
+async def test_streams_are_counted_as_long_as_they_run(handler, replica):
+    async def requests():
+        for model in ("m", "none"):
+            assert replica.ongoing == 1
+            yield message(model)
+
+    answers = [data async for data in handler("ModelStreamInfer", streaming=True)(requests(), Context())]
+    assert (len(answers), replica.protocols, replica.ongoing) == (2, [GRPC], 0)

@@ -1,0 +1,81 @@
+"""What is printed, at which line, and with which exit code."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serve_app.tools.check.command import run
+from serve_app.tools.check.crds import Crds
+from serve_app.tools.check.verdict import check
+from serve_app.tools.cli import main
+from tests.package.crd import ROOT, crd_folder
+from tests.unit.tools.check.manifests import ISVC, MODE, MODEL, found, said
+
+
+def test_formats_and_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspek: {}\n")
+    assert run([bad], None, "text", False) == 1
+    assert f"{bad}:4: Service/a: spek: unknown field" in capsys.readouterr().out
+    assert run([bad], None, "json", False) == 1
+    (one,) = json.loads(capsys.readouterr().out)
+    assert (one["line"], one["severity"], one["place"]) == (4, "error", "spek")
+    assert run([bad], None, "github", False) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"::error file={bad},line=4,title=Service/a%3A spek::unknown field")
+    assert printed.count("\n") == 1
+    old = tmp_path / "old.yaml"
+    old.write_text(ISVC.format(notes=f"{MODE}: RawDeployment", predictor=MODEL))
+    assert run([old], None, "text", False) == 0
+    assert run([old], None, "text", True) == 1
+    assert main(["check", str(tmp_path / "none.yaml")]) == 2
+    assert main(["check", "--crds", str(tmp_path / "none"), str(bad)]) == 2
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("apiVersion: v1\nkind: Service\nspek: {}\n"))
+    assert [one.place for one in check(Path("-"), None)] == ["spek"]
+
+
+def test_the_command_of_a_user() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "serve_app",
+        "check",
+        "rayservice.yaml",
+        "configs/k8s/overlays/dev",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_config_in_quotes_has_the_line_of_its_key(tmp_path: Path) -> None:
+    text = "apiVersion: ray.io/v1\nkind: RayService\nmetadata: {name: a}\nspec:\n"
+    text += '  serveConfigV2: "aplications: []"\n'
+    text_found = said(found(tmp_path, text))
+    assert "5: spec.serveConfigV2.aplications: unknown key; did you mean applications?" in text_found
+
+
+def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    known = importlib.util.find_spec
+    hidden = ("celpy", "kubernetes_validate")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n in hidden else known(n))
+    service = (ROOT / "rayservice.yaml").read_text()
+    (tmp_path / "both.yaml").write_text(
+        f"{service}---\napiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n"
+    )
+    notes = list(check(tmp_path / "both.yaml", Crds(crd_folder())))
+    assert {one.severity for one in notes} == {"note"}
+    assert [one.what for one in notes] == [
+        "the CRD's rules in CEL were not looked at",
+        "not held against a schema: v1 Service",
+    ]
+    assert all("tandem-serve[check]" in one.fix for one in notes)
