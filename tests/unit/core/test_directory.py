@@ -247,3 +247,17 @@ def test_targets_are_bound_to_their_versions():
     target = targets(Backend(), ("1",))["1"]
     assert isinstance(target.predicts, Bound)
     assert (target.streams, target.relays, target.explains) == (None, None, None)
+
+
+async def test_a_version_may_be_drained_by_two():
+    held = Held()
+    plane, model = make(held)
+    running = begin(plane, "1")
+    await asyncio.sleep(0)
+    version = serve(model, Backend(), description())[0]
+    both = asyncio.gather(version.drained(), version.drained())
+    await asyncio.sleep(0)
+    held.go.set()
+    await running
+    await asyncio.wait_for(both, 5)
+    await version.drained()  # and once more, when it is over
