@@ -68,12 +68,13 @@ class Model:
         self.expect(source, reason)
         self._settle()
 
-    def remove(self, source: str) -> list[Version]:
-        """A source is gone: what waits for its versions is refused. They are returned, to be drained."""
+    def remove(self, source: str, refuse: bool = True) -> list[Version]:
+        """A source is gone. Its versions, to be drained; with `refuse`, what waits is refused."""
         removed = self._sources.pop(source, [])
         self._waiting.pop(source, None)
-        for version in removed:
-            version.close()
+        if refuse:
+            for version in removed:
+                version.close()
         self._settle()
         return removed
 
@@ -174,12 +175,12 @@ class Directory:
         model.expect(source, reason)
         return model
 
-    def remove(self, name: str, source: str) -> list[Version]:
-        """A source of a model is gone, and the model with its last. The versions, to be drained."""
+    def remove(self, name: str, source: str, refuse: bool = True) -> list[Version]:
+        """A source of a model is gone, and the model with its last. Else as Model.remove."""
         model = self.models.get(name)
         if model is None:
             return []
-        removed = model.remove(source)
+        removed = model.remove(source, refuse)
         if not model.sources:
             del self.models[name]
         return removed
