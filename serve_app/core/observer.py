@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from serve_app.core.call import Call
     from serve_app.core.version import Version
+
+log = logging.getLogger("tandem")
 
 
 class Observer(Protocol):
@@ -28,7 +31,7 @@ class Observer(Protocol):
 
 
 class Observers:
-    """Tells each; may be given others at any time."""
+    """Tells each; may be given others at any time. One that raises harms no request, nor the others."""
 
     __slots__ = ("each",)
 
@@ -38,16 +41,25 @@ class Observers:
     def begun(self, call: Call) -> None:
         """As Observer's."""
         for one in self.each:
-            one.begun(call)
+            try:
+                one.begun(call)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)
 
     def executed(
         self, version: Version, rows: int, requests: int, queued: float, seconds: float
     ) -> None:
         """As Observer's."""
         for one in self.each:
-            one.executed(version, rows, requests, queued, seconds)
+            try:
+                one.executed(version, rows, requests, queued, seconds)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)
 
     def finished(self, call: Call) -> None:
         """As Observer's."""
         for one in self.each:
-            one.finished(call)
+            try:
+                one.finished(call)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)
