@@ -147,7 +147,11 @@ class Model:
         version.leave()
 
     def _settle(self) -> None:
-        found = {one.number: one for versions in self._sources.values() for one in versions}
+        # Of two sources with one number the later, unless it can't answer.
+        found: dict[str, Version] = {}
+        for one in (one for versions in self._sources.values() for one in versions):
+            if one.number not in found or one.state is State.READY:
+                found[one.number] = one
         self.versions = {number: found[number] for number in sorted(found, key=int)}
         ready = [one for one in self.versions.values() if one.state is State.READY]
         self._newest = next(reversed(ready or list(self.versions.values())), None)

@@ -243,6 +243,21 @@ def test_one_application_that_fails_leaves_the_versions_of_the_others():
     assert model.ready
 
 
+def test_of_two_applications_with_one_version_the_one_that_is_ready_answers():
+    model = Directory(Observers()).expect("m", "m")
+    of(model, "m", "1")
+    first = model.pick()
+    of(model, "m-next", "1")
+    second = model.pick()
+    assert second is not first  # the newer one
+    model.unavailable("m-next", "its replicas are gone")
+    assert (model.pick(), model.reason) == (first, "")
+    model.unavailable("m", "it too")
+    assert not model.ready
+    of(model, "m-next", "1")
+    assert model.ready
+
+
 def test_targets_are_bound_to_their_versions():
     target = targets(Backend(), ("1",))["1"]
     assert isinstance(target.predicts, Bound)
