@@ -36,7 +36,7 @@ llm: $(LLMVENV)/.serve
 
 ## test-llm: the LLM tests and contracts, with the real engine on the CPU; ARGS chooses others than those that aren't long
 test-llm: llm
-	.venv-llm/bin/python -m pytest tests/llm tests/contracts $(or $(ARGS),-m "not long")
+	.venv-llm/bin/python -m pytest $(or $(ARGS),tests/llm tests/contracts/test_llm_*.py tests/contracts/test_vllm_*.py -m "not long")
 
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
 ifeq ($(origin CONFIG),file)

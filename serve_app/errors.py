@@ -5,11 +5,13 @@ Messages are written for the caller: they name the field, what was expected and 
 A class of one's own below a kind is treated as that kind everywhere (`kind_of`).
 """
 
+from functools import cached_property
+
 
 class TandemError(Exception):
     """Base of all kinds. `str(error)` is safe to show to a client."""
 
-    @property
+    @cached_property  # not a property: a class below may set its own
     def message(self) -> str:
         """The same, also of a class below that has a constructor of its own."""
         return str(self)

@@ -120,7 +120,7 @@ class _Running:
 
     def serving(self, config: Path, mode: str, log: Path) -> Server:
         now = self._now
-        if now is None or now.mode != mode or not now.processes():
+        if now is None or now.mode != mode or not now.alive:
             self.stop()
             self._servers = _Servers(self._config)
             now = self._now = self._servers.start(config, mode, log=log, env=ENV)

@@ -88,7 +88,7 @@ class DataPlane:
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:
-                raise ModelFailed(f"{error} (request id {request.id})") from error
+                raise _identified(error, request) from error
             tensors = tensors_from(outputs, wanted(request, outputs))
             call.response = InferResponse(version.model, version.number, request.id, tensors)
             return call.response
@@ -113,6 +113,8 @@ class DataPlane:
                     found = await explains.explain(inputs, request.parameters)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
+            except ModelFailed as error:
+                raise _identified(error, request) from error
             tensors = tensors_from(found, list(found))
             call.response = InferResponse(version.model, version.number, request.id, tensors)
             return call.response
@@ -161,3 +163,7 @@ class DataPlane:
 
 def _late(model: str, seconds: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"model '{model}' gave no answer within {seconds:g} s")
+
+
+def _identified(error: ModelFailed, request: InferRequest) -> ModelFailed:
+    return ModelFailed(f"{error} (request id {request.id})")

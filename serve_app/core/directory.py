@@ -68,12 +68,13 @@ class Model:
         self.expect(source, reason)
         self._settle()
 
-    def remove(self, source: str) -> list[Version]:
-        """A source is gone: what waits for its versions is refused. They are returned, to be drained."""
+    def remove(self, source: str, refuse: bool = True) -> list[Version]:
+        """A source is gone. Its versions, to be drained; with `refuse`, what waits is refused."""
         removed = self._sources.pop(source, [])
         self._waiting.pop(source, None)
-        for version in removed:
-            version.close()
+        if refuse:
+            for version in removed:
+                version.close()
         self._settle()
         return removed
 
@@ -146,7 +147,11 @@ class Model:
         version.leave()
 
     def _settle(self) -> None:
-        found = {one.number: one for versions in self._sources.values() for one in versions}
+        # Of two sources with one number the later, unless it can't answer.
+        found: dict[str, Version] = {}
+        for one in (one for versions in self._sources.values() for one in versions):
+            if one.number not in found or one.state is State.READY:
+                found[one.number] = one
         self.versions = {number: found[number] for number in sorted(found, key=int)}
         ready = [one for one in self.versions.values() if one.state is State.READY]
         self._newest = next(reversed(ready or list(self.versions.values())), None)
@@ -174,12 +179,12 @@ class Directory:
         model.expect(source, reason)
         return model
 
-    def remove(self, name: str, source: str) -> list[Version]:
-        """A source of a model is gone, and the model with its last. The versions, to be drained."""
+    def remove(self, name: str, source: str, refuse: bool = True) -> list[Version]:
+        """A source of a model is gone, and the model with its last. Else as Model.remove."""
         model = self.models.get(name)
         if model is None:
             return []
-        removed = model.remove(source)
+        removed = model.remove(source, refuse)
         if not model.sources:
             del self.models[name]
         return removed

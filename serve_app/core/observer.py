@@ -1,9 +1,12 @@
 """Who hears of calls: metrics and logs; payload logs, traces and rollouts are more of the kind."""
 
+import logging
 from typing import Protocol
 
 from serve_app.core.call import Call
 from serve_app.core.version import Version
+
+log = logging.getLogger("tandem")
 
 
 class Observer(Protocol):
@@ -25,7 +28,7 @@ class Observer(Protocol):
 
 
 class Observers:
-    """Tells each; may be given others at any time."""
+    """Tells each; may be given others at any time. One that raises harms no request, nor the others."""
 
     __slots__ = ("each",)
 
@@ -35,16 +38,25 @@ class Observers:
     def begun(self, call: Call) -> None:
         """As Observer's."""
         for one in self.each:
-            one.begun(call)
+            try:
+                one.begun(call)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)
 
     def executed(
         self, version: Version, rows: int, requests: int, queued: float, seconds: float
     ) -> None:
         """As Observer's."""
         for one in self.each:
-            one.executed(version, rows, requests, queued, seconds)
+            try:
+                one.executed(version, rows, requests, queued, seconds)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)
 
     def finished(self, call: Call) -> None:
         """As Observer's."""
         for one in self.each:
-            one.finished(call)
+            try:
+                one.finished(call)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)

@@ -87,7 +87,7 @@ class Version:
         """Take no more, and wait until what there is was answered."""
         self.state, self.reason = State.DRAINING, "another version took its place"
         if self._requests:
-            self._empty = asyncio.Event()
+            self._empty = self._empty or asyncio.Event()
             await self._empty.wait()
 
     def unavailable(self, reason: str) -> None:

@@ -31,13 +31,13 @@ Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
 class Conductor:
     """What a Router wants, what it has, and the work under way.
 
-    `on_adopted(config)` is called when a configuration's models were all tried.
+    `on_adopted(config)` is called when a configuration's models were all tried, and `config` is then it.
     """
 
     def __init__(
         self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
     ) -> None:
-        self.config = RouterUserConfig()
+        self.config = self._wanted = RouterUserConfig()
         self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._hosts: dict[str, ModelHost] = {}
@@ -46,7 +46,7 @@ class Conductor:
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
-        self.config = config
+        self._wanted = config
         inline = {model.name: model for model in config.models}
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
@@ -73,7 +73,7 @@ class Conductor:
 
     @property
     def generation(self) -> int:
-        """The configuration that is served: its own number, else how many there were so far."""
+        """How many configurations there were, up to the one that is served."""
         return self._actual.generation
 
     def turn(self) -> None:
@@ -100,18 +100,19 @@ class Conductor:
                 actual.failed.pop(name, None)
                 self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
             case steps.Adopt(generation):
-                actual.generation = generation
+                actual.generation, self.config = generation, self._wanted
                 self._on_adopted(self.config)
                 for one in directory.models.values():
                     self._settled(one)
                 freeze_gc(5_000)
-                self.turn()
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)
+                self._only(app)
                 self._settled(directory.expect(app.model, app.name, reason))
             case steps.Refuse(app, reason):
                 actual.expected.add(app.name)
                 actual.described[app.name] = None
+                self._only(app)
                 model = directory.expect(app.model, app.name, reason)
                 self._settled(model)
                 model.unavailable(app.name, reason)
@@ -127,21 +128,26 @@ class Conductor:
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
+                # One that is still there gave its name to an inline model, and answers what it has.
+                gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
-                    if name in model.sources and name != INLINE:
-                        directory.remove(model.name, name)
+                    if name in model.sources:
+                        self._retire(directory.remove(model.name, name, refuse=gone), None)
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name
         host = ModelHost(config, gpu=self._gpu)
         try:
             log_loaded(name, await asyncio.to_thread(host.load))
-        except ConfigError as error:
-            log.error("%s", error)
+        except Exception as error:  # whatever it is: the models behind this one wait for their turn
+            reason = str(error)
+            if not isinstance(error, ConfigError):
+                reason = f"model '{name}': {type(error).__name__}: {error}"
+            log.error("%s", reason)
             actual.failed[name] = generation
             known = self._plane.directory.models.get(name)
             if known is not None and name not in self._hosts:
-                known.unavailable(INLINE, str(error))
+                known.unavailable(INLINE, reason)
             self._retire((), host)
         else:
             if self._desired.inline.get(name) == config:
@@ -173,13 +179,21 @@ class Conductor:
         finally:
             actual.describing.discard(app.name)
             self._changed.set()
-        if app.name not in self._desired.applications:
-            return
+        if app.name not in actual.expected:
+            return  # forgotten meanwhile
+        self._only(app)
         actual.described[app.name] = app if app.settled else None
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
         self.turn()
+
+    def _only(self, app: RemoteApp) -> None:
+        """An application has one model: what it was before, by another name, is gone."""
+        directory = self._plane.directory
+        for model in list(directory.models.values()):
+            if model.name != app.model and app.name in model.sources:
+                directory.remove(model.name, app.name)
 
     def _settled(self, model: Model) -> None:
         """What the configuration decides about a model, wherever it is placed."""

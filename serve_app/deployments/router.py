@@ -81,8 +81,8 @@ class Router(GrpcIngress):
             self._configured = True
 
     def generation(self) -> int:
-        """Which configuration is served."""
-        return self._conductor.generation
+        """Which configuration is served: its own number, else how many there were so far."""
+        return self._conductor.config.generation or self._conductor.generation
 
     def _adopt(self, config: RouterUserConfig) -> None:
         self.limits = config.limits
@@ -90,7 +90,7 @@ class Router(GrpcIngress):
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)
         )
-        self._metrics.serves(config.generation or self._conductor.generation)
+        self._metrics.serves(self.generation())
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import shutil
 import tempfile
+import weakref
 from typing import Any
 
 from serve_app.internals.llm_adapters import Loader, adapters_in
@@ -20,8 +22,9 @@ class Adapters(Loader):
     """
 
     def __init__(self, **settings: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tandem-adapters-")
-        super().__init__(self._folder.name, **settings)
+        folder = tempfile.mkdtemp(prefix="tandem-adapters-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(folder, **settings)
 
 
 async def names_in(bucket: str, model: str) -> list[str]:

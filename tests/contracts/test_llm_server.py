@@ -62,7 +62,7 @@ def test_build_llm_deployment():
     } <= set(LLMConfig.model_fields)  # fmt: skip
 
 
-def test_request_routers_look_for_an_argument_with_a_prompt():
+async def test_request_routers_look_for_an_argument_with_a_prompt():
     from types import SimpleNamespace
 
     from ray.serve._private.common import RequestMetadata

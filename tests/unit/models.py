@@ -1,7 +1,9 @@
 """User models for modelFormat python, named by import path in the tests."""
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -96,3 +98,19 @@ class Refuses:
 
     def predict(self, inputs, parameters):
         return inputs
+
+
+class Slow(Double):
+    """Loads when the test lets it, by a name of the test's own; fails there, if it is told to."""
+
+    gates: ClassVar[dict[str, threading.Event]] = {}
+    failing: ClassVar[dict[str, BaseException]] = {}
+
+    def __init__(self, gate: str, by: float = 2) -> None:
+        super().__init__(by)
+        self.gate = gate
+
+    def load(self, folder):
+        assert self.gates[self.gate].wait(20)
+        if error := self.failing.get(self.gate):
+            raise error

@@ -23,6 +23,7 @@ class Recorded:
         self.batches: list[tuple[str, str, int]] = []
         self.requests: list[tuple[str, str, str]] = []
         self.calls: list[Call] = []
+        self.seconds: list[float] = []
 
     def begun(self, call: Call) -> None:
         self.begins.append(call.request.id)
@@ -30,7 +31,7 @@ class Recorded:
     def executed(
         self, version: Version, rows: int, requests: int, queued: float, seconds: float
     ) -> None:
-        assert seconds >= 0
+        self.seconds.append(seconds)
         if version.batcher:
             self.batches.append((version.model, version.number, rows))
 
@@ -121,6 +122,7 @@ def heard(plane: DataPlane) -> Recorded:
     """What the plane's observer heard."""
     recorded = plane.observers.each[0]
     assert isinstance(recorded, Recorded)
+    assert all(one >= 0 for one in recorded.seconds)
     return recorded
 
 

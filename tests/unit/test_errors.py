@@ -65,6 +65,19 @@ def test_a_users_own_class_is_of_the_kind_above_it(error):
     )  # fmt: skip
 
 
+class Told(errors.InvalidArgument):
+    """Sets what every second class of this kind sets."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.message, self.code = message, code
+
+
+def test_a_users_own_class_may_have_a_message_attribute():
+    error = pickle.loads(pickle.dumps(errors.plain(Told("too dark", 3))))
+    assert (type(error), error.message) == (errors.InvalidArgument, "too dark")
+
+
 def test_what_is_of_no_kind_is_the_models_failure():
     assert errors.kind_of(NoKind("no")) is errors.ModelFailed
     assert errors.kind_of(errors.TandemError("no")) is errors.ModelFailed

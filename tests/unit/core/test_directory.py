@@ -243,7 +243,36 @@ def test_one_application_that_fails_leaves_the_versions_of_the_others():
     assert model.ready
 
 
+def test_of_two_applications_with_one_version_the_one_that_is_ready_answers():
+    model = Directory(Observers()).expect("m", "m")
+    of(model, "m", "1")
+    first = model.pick()
+    of(model, "m-next", "1")
+    second = model.pick()
+    assert second is not first  # the newer one
+    model.unavailable("m-next", "its replicas are gone")
+    assert (model.pick(), model.reason) == (first, "")
+    model.unavailable("m", "it too")
+    assert not model.ready
+    of(model, "m-next", "1")
+    assert model.ready
+
+
 def test_targets_are_bound_to_their_versions():
     target = targets(Backend(), ("1",))["1"]
     assert isinstance(target.predicts, Bound)
     assert (target.streams, target.relays, target.explains) == (None, None, None)
+
+
+async def test_a_version_may_be_drained_by_two():
+    held = Held()
+    plane, model = make(held)
+    running = begin(plane, "1")
+    await asyncio.sleep(0)
+    version = serve(model, Backend(), description())[0]
+    both = asyncio.gather(version.drained(), version.drained())
+    await asyncio.sleep(0)
+    held.go.set()
+    await running
+    await asyncio.wait_for(both, 5)
+    await version.drained()  # and once more, when it is over
