@@ -13,7 +13,6 @@ from serve_app.hop.batch_app import BatchApp
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
 from serve_app.internals.serve_replica import ServeReplica
-from serve_app.observability.metrics import PathMetrics
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.storage import local_folder
@@ -28,9 +27,9 @@ class Tokenizer:
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
         self._config = named(parse(RemoteModel, config), application())
-        paths = Paths()
-        self._metrics = PathMetrics(paths)
-        self._replica = RemoteApplication(self._config.name or "", replica, paths)
+        # Serve gives HTTP servers to an application's first deployment alone: no fast path from here,
+        # and nothing to count.
+        self._replica = RemoteApplication(self._config.name or "", replica, Paths())
         self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
         self._encoders = await asyncio.to_thread(self._load)
 

@@ -21,12 +21,12 @@ from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
 from serve_app.http.asgi import Receive, Scope, Send, watched
 from serve_app.ingress import grpc_http1
+from serve_app.ingress.rest import PROTOCOLS, RestApp
 from serve_app.internals.serve_replica import GRPC, HTTP, Counter, ServeReplica
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
-_PATHS = ("/v2", "/v1", "/openai")
 FULL = "the Router has max_ongoing_requests in flight; try again later"
 
 
@@ -43,7 +43,7 @@ class HasFastPath(Protocol):
 class Answers(Protocol):
     """A Router: its two edges."""
 
-    rest: Any
+    rest: RestApp
     servicer: Any
     paths: Paths
 
@@ -109,7 +109,7 @@ class RouterApp:
         if (
             counter is None
             or scope["type"] != "http"
-            or not scope["path"].startswith(_PATHS)
+            or not scope["path"].startswith(PROTOCOLS)
             or counter.full()
         ):
             await self._serve(scope, receive, send)

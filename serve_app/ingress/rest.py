@@ -55,6 +55,7 @@ _ABSENT = re.compile(
     r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
 )
 _DOCS = ("/docs", "/openapi.json")
+PROTOCOLS = ("/v2", "/v1", "/openai")  # what the fast path takes
 
 
 class RestApp:
@@ -90,7 +91,8 @@ class RestApp:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return 0
-        self.paths.serve("http")
+        if scope["path"].startswith(PROTOCOLS):  # else there is no other way
+            self.paths.serve("http")
         return await self.answer(scope, receive, send)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:

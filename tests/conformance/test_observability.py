@@ -74,18 +74,15 @@ def test_which_way_requests_take_is_counted_by_transport(server, channel):
             assert len(list(channel.stream_stream(service + "ModelStreamInfer")(iter([message])))) == 1
             assert client.post("/v2/models/sentences/infer", json={"inputs": [TEXT]}).status_code == 200
     way = "fast" if server.mode == "high-throughput" else "serve"
-    # Two hops for a text: to its Tokenizer, and from there to the ModelReplica.
-    least = {("http", way): 6, ("grpc", way): 9, ("batches", way): 6}
+    # From the Tokenizer on there is one way, and nothing is counted.
+    least = {("http", way): 6, ("grpc", way): 9, ("batches", way): 3}
 
     def more() -> dict[tuple[str, str], float]:
         return {key: count - before.get(key, 0) for key, count in paths(server).items()}
 
     until(lambda: all(more().get(key, 0) >= count for key, count in least.items()), "the counts", 60)
     other = "serve" if way == "fast" else "fast"
-    # A handle is asked once before it says where its replicas are.
-    allowed = {("batches", "serve"): 2} if way == "fast" else {}
-    for key, count in more().items():
-        assert key[1] != other or count <= allowed.get(key, 0), (key, count)
+    assert {key: count for key, count in more().items() if key[1] == other and count} == {}
 
 
 def test_the_router_says_which_configuration_it_serves(server):
