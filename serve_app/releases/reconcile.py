@@ -134,12 +134,12 @@ def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
 
 
 def _applications(desired: Desired, actual: Actual) -> Iterator[Step]:
-    # An inline model of the same name goes first; `tandem check` refuses it.
+    # An inline model of the same name goes first, once it is loaded; `tandem check` refuses it.
     hidden = {name for name, app in desired.applications.items() if app.model in actual.inline}
     for name in sorted(actual.expected - (set(desired.applications) - hidden)):
         yield Forget(name)
     for app in desired.applications.values():
-        if app.model in desired.inline:
+        if app.name in hidden and app.model in desired.inline:
             continue
         if not app.ingress and not app.failed:
             continue  # being built: a new one isn't known to be a model, an old one serves on

@@ -136,6 +136,31 @@ def test_an_inline_model_goes_before_an_application_of_its_name_once_it_is_loade
     assert reconcile(desired, serving) == [Adopt(1), Forget("a")]
 
 
+def test_an_application_is_followed_while_an_inline_model_of_its_name_isnt_loaded():
+    failed = Actual(
+        1, known={"a"}, failed={"a": 1}, expected={"a"}, described={"a": app("a")}, ready={"a"}
+    )
+    for changed, step in (
+        (app("a", running=2), Resize(app("a", running=2))),
+        (app("a", stamp=2.0), Describe(app("a", stamp=2.0))),
+    ):
+        assert reconcile(Desired(1, models(A), {"a": changed}), failed) == [step]
+    gone = app("a", status="DEPLOY_FAILED", running=0, message="no")
+    assert reconcile(Desired(1, models(A), {"a": gone}), failed) == [
+        Refuse(gone, "its application is DEPLOY_FAILED: no")
+    ]
+
+
+def test_an_application_gets_its_name_back_at_once():
+    loaded = Actual(1, inline=models(A), known={"a"})
+    assert reconcile(Desired(2, {}, {"a": app("a")}), loaded) == [
+        Unload("a"),
+        Adopt(2),
+        Expect(app("a"), "its application is RUNNING"),
+        Describe(app("a")),
+    ]
+
+
 def test_two_applications_of_one_model_are_two():
     second = app("m-next", model="m")
     desired = Desired(1, {}, {"m": app(), "m-next": second})

@@ -1,0 +1,117 @@
+"""Whatever happens, and in whatever order: in the end there is what is wanted, and nothing else."""
+
+import asyncio
+import dataclasses
+import random
+import threading
+
+import pytest
+
+from serve_app.errors import Unavailable
+from serve_app.releases.applications import RemoteApp
+from tests.unit.deployments.conducted import Setup, app, double, failing, slow, unwanted
+from tests.unit.held import soon
+from tests.unit.models import Slow
+from tests.unit.planes import Backend, description, targets
+
+NAMES = ("a", "b", "c")
+STATUSES = ["RUNNING"] * 4 + ["DEPLOYING", "DEPLOY_FAILED", "UNHEALTHY"]
+
+
+class Events:
+    """What may happen to a Router, by chance: a method each."""
+
+    def __init__(self, it: Setup, seed: int) -> None:
+        self.it, self.chance = it, random.Random(seed)
+        self.inline: dict[str, dict] = {}
+        self.apps: dict[str, RemoteApp] = {}
+        self.held: list[asyncio.Future] = []
+        self.calm, self.deploys = False, 0
+        it.conductor._ask = self.asked
+        for name in NAMES:
+            Slow.gates[name] = threading.Event()
+
+    async def asked(self, one: RemoteApp):
+        if not self.calm and self.chance.random() < 0.6:
+            self.held.append(future := asyncio.get_running_loop().create_future())
+            await future
+        if not self.calm and self.chance.random() < 0.15:
+            raise Unavailable("not yet")
+        return description(one.model, versions=("1",)), targets(Backend(), ("1",))
+
+    def configured(self) -> None:
+        by = self.chance.randint(2, 5)
+        kinds = [lambda name: double(name, by), lambda name: slow(name, by), failing]
+        wanted = [name for name in NAMES if self.chance.random() < 0.4]
+        self.inline = {name: self.chance.choice(kinds)(name) for name in wanted}
+        self.it.configure(*self.inline.values())
+
+    def deployed(self) -> None:
+        name = self.chance.choice(NAMES)
+        status = self.chance.choice(STATUSES)
+        running = 0 if status in ("DEPLOY_FAILED", "UNHEALTHY") else self.chance.randint(1, 2)
+        model = self.chance.choice([name, *NAMES])
+        self.deploys += self.chance.random() < 0.7
+        self.apps[name] = app(
+            name, status=status, running=running, model=model, stamp=float(self.deploys)
+        )
+        self.look()
+
+    def deleted(self) -> None:
+        self.apps.pop(self.chance.choice(NAMES), None)
+        self.look()
+
+    def look(self) -> None:
+        self.it.look(*self.apps.values())
+
+    def loaded(self) -> None:
+        Slow.gates[self.chance.choice(NAMES)].set()
+
+    def answered(self) -> None:
+        for future in self.held:
+            if not future.done():
+                future.set_result(None)
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self.chance.random() * 0.004)
+
+    async def end(self) -> None:
+        """All goes well from now on."""
+        self.calm = True
+        for name in NAMES:
+            Slow.gates[name].set()
+        self.apps = {
+            name: dataclasses.replace(one, status="RUNNING", running=1, stamp=one.stamp + 100)
+            for name, one in self.apps.items()
+        }
+        for _ in range(3):
+            self.answered()
+            self.look()
+            await soon(self.it.conductor.described())
+            await soon(self.it.conductor.adopted())
+        await unwanted(self.it)
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_in_the_end_there_is_what_is_wanted(it, seed):
+    events = Events(it, seed)
+    happen = [
+        events.configured, events.deployed, events.deployed, events.deleted, events.loaded,
+        events.loaded, events.answered, events.pause,
+    ]  # fmt: skip
+    for _ in range(events.chance.randint(3, 25)):
+        if waiting := events.chance.choice(happen)():
+            await waiting
+    await events.end()
+
+    loaded = {name for name, about in events.inline.items() if "options" in about}
+    applications = {one.model for one in events.apps.values()}
+    models = it.plane.directory.models
+    assert models.keys() == applications | events.inline.keys()
+    for name, model in models.items():
+        sources = {one.name for one in events.apps.values() if one.model == name}
+        assert model.answering() == ({""} if name in loaded else sources)
+        assert model.ready is (name in loaded or bool(sources))
+        if name in loaded:
+            assert await it.answer(name) == events.inline[name]["options"]["by"]
+    assert it.conductor._hosts.keys() == loaded
