@@ -7,7 +7,6 @@ deployment; placed inline, the runtime holds one of its own. `predict` takes eit
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -72,21 +71,6 @@ def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
         start += count
 
 
-def _single_threads(torch: Any, count: int) -> ThreadPoolExecutor:
-    """Threads that compute on one core each.
-
-    The number that a thread of PyTorch's is given is its own, and that of every thread to come: so
-    all begin here, and the number is put back.
-    """
-    workers = ThreadPoolExecutor(count, "transformers", torch.set_num_threads, (1,))
-    here = Barrier(count + 1)
-    for _ in range(count):
-        workers.submit(here.wait)
-    here.wait()
-    torch.set_num_threads(count)
-    return workers
-
-
 class TransformersRuntime:
     """One network on one device."""
 
@@ -124,10 +108,13 @@ class TransformersRuntime:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         self._network = self._network.to(self._device).eval()
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
-        with LOADING:
-            self._threads = 1 if self._gpu else torch.get_num_threads()
-            if self._threads > 1:
-                self._workers = _single_threads(torch, self._threads)
+        self._threads = 1 if self._gpu else torch.get_num_threads()
+        if self._threads > 1:
+            # The setting is a thread's own, and that of threads to come; but to put it back here would
+            # give MKL's products in the workers several threads again (a fifth slower).
+            self._workers = ThreadPoolExecutor(
+                self._threads, "transformers", torch.set_num_threads, (1,)
+            )
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, loaded on first use: a remote replica never needs it."""

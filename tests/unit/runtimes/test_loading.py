@@ -127,28 +127,3 @@ def test_filters_of_warnings_are_as_they_were(monkeypatch: pytest.MonkeyPatch, t
         overlap.run(lambda: create(parse(ModelConfig, data), tmp_path).load())
         with pytest.raises(DeprecationWarning, match="another"):
             warnings.warn("another", DeprecationWarning, stacklevel=1)
-
-
-def test_other_threads_keep_their_number_of_threads(demo_models: Path) -> None:
-    """A worker computes on one; PyTorch would give every thread that begins after it the same."""
-    before = torch.get_num_threads()
-    seen: list[int] = []
-
-    def fresh() -> int:
-        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-        return seen.pop()
-
-    options = {"task": "embedding", "threads": 3, "maxBatchTokens": 4}
-    data = {"modelFormat": "transformers", "storageUri": "x", "options": options}
-    runtime = create(parse(ModelConfig, data), demo_models / "sentences" / "1")
-    try:
-        runtime.load()
-        assert fresh() == 3
-        words = torch.ones(6, 4, dtype=torch.int64).numpy()
-        runtime.predict({"input_ids": words, "attention_mask": words}, {})  # in all workers
-        assert fresh() == 3
-        runtime.close()
-    finally:
-        torch.set_num_threads(before)
