@@ -59,7 +59,6 @@ class Profile:
 
 
 def constant(rate: float, duration: float = 60) -> Profile:
-    """One rate."""
     return Profile(((0, rate), (duration, rate)))
 
 

@@ -30,7 +30,6 @@ class GrpcUser(ModelUser):
         self._call = self._channel.unary_unary(client.GRPC_PATH)
 
     def on_stop(self) -> None:
-        """Close the channel."""
         self._channel.close()
 
     def exchange(self, sample: Sample, waited: float) -> None:

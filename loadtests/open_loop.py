@@ -43,7 +43,6 @@ class Arrivals:
         return due
 
     def done(self) -> None:
-        """One was answered."""
         self.left -= 1
 
 

@@ -31,7 +31,6 @@ _AT_ONCE = 100  # gaps reported (4 us each) before other users get a turn, who h
 
 
 def chat(user: "OpenAIUser") -> None:
-    """One question."""
     options = user.environment.parsed_options
     text = np.array([openai_options.prompt(options).encode()], dtype=object)
     user.infer(Sample(options.model, {"prompt": text}, {}, lambda _: None))

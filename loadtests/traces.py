@@ -168,7 +168,6 @@ def write(trace: Trace, began: datetime = datetime(2024, 5, 10, tzinfo=UTC)) -> 
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.traces", description=__doc__)
     parser.add_argument("--rate", type=float, required=True, help="requests per second, on average")
     parser.add_argument("--duration", type=float, required=True, help="seconds")

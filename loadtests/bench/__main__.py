@@ -15,7 +15,6 @@ from loadtests.bench.session import Results, Session
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     parser.add_argument("--case", default="table", help=f"{', '.join(CASES)}; table, curves or all")
     parser.add_argument("--rounds", type=int, default=5)

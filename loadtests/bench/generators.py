@@ -40,7 +40,6 @@ class Sample:
     memory: int = 0  # bytes, of all the server's processes
 
     def record(self) -> dict[str, object]:
-        """For JSON."""
         return asdict(self)
 
 

@@ -27,7 +27,6 @@ class Results:
     limits: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
     def add(self, point: Point, server: str, sample: Sample) -> None:
-        """One more round."""
         self.samples.setdefault(point.key, {}).setdefault(server, []).append(sample)
 
     @classmethod

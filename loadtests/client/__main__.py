@@ -60,7 +60,6 @@ def _senders(job: Job) -> list[Any]:
 
 
 def main() -> None:
-    """Run and tell."""
     job = Job.load(sys.stdin.buffer.readline())
 
     def started() -> float:

@@ -43,5 +43,4 @@ class Sender:
             return f"{error.code().name}: {error.details()}", b""
 
     async def close(self) -> None:
-        """At once."""
         await self._channel.close()

@@ -20,7 +20,6 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio's."""
         self._transport = transport
 
     @property
@@ -35,18 +34,15 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
-        """asyncio's."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._transport.abort()
 
     def on_body(self, data: bytes) -> None:
-        """The parser's."""
         self._body.append(data)
 
     def on_message_complete(self) -> None:
-        """The parser's."""
         body, self._body = self._body, []
         if not self._parser.should_keep_alive():
             self._transport.close()
@@ -54,12 +50,10 @@ class Connection(asyncio.Protocol):
             self._answer.set_result((self._parser.get_status_code(), b"".join(body)))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio's."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError(str(exc or "the server closed the connection")))
 
     def close(self) -> None:
-        """At once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -93,7 +87,6 @@ class Sender:
         return ("" if status == 200 else f"status {status}"), body
 
     def close(self) -> None:
-        """At once."""
         if self._connection is not None:
             self._connection.close()
 

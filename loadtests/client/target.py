@@ -62,7 +62,6 @@ class Target:
 
     @property
     def port(self) -> int:
-        """Of HTTP."""
         return self.url.port or (443 if self.secure else 80)
 
     @property

@@ -40,7 +40,6 @@ QUICK: dict[str, Any] = {
 
 
 def main() -> None:
-    """The command line."""
     given = _parser().parse_args()
     try:
         if given.report:

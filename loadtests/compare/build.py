@@ -12,7 +12,6 @@ _SATURATED = 0.2  # of a side's runs: then it belongs on top
 
 
 def report(results: Results) -> Report:
-    """The page."""
     about = results.about
     sections, judge = _judged(results)
     names = [named(side) for side in results.sides]

@@ -34,7 +34,6 @@ class Case:
 
     @property
     def title(self) -> str:
-        """In words."""
         return f"{self.model} over {'gRPC' if self.grpc else 'HTTP'}"
 
 

@@ -99,15 +99,12 @@ def ms(seconds: float) -> str:
 
 
 def per_second(rate: float) -> str:
-    """A rate."""
     return f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s"
 
 
 def mib(size: float) -> str:
-    """A size."""
     return f"{size / 2**20:,.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**20:.2g} MiB"
 
 
 def seconds(value: float) -> str:
-    """A duration."""
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"

@@ -61,7 +61,6 @@ class Run:
 
     @property
     def failed(self) -> int:
-        """How many."""
         return sum(1 for one in self.latency_us if one < 0)
 
     @property

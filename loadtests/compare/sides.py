@@ -72,7 +72,6 @@ class Side:
             get(server.target, f"/v2/repository/models/{model}/load", b"")
 
     def record(self) -> dict[str, Any]:
-        """For the report."""
         if self.target:
             return {"name": self.name, "kind": "running", **self.target.record()}
         _, arguments = COMMANDS[self.kind]

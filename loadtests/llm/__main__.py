@@ -24,7 +24,6 @@ Samples = dict[int, dict[str, list[Sample]]]
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.llm", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10, help="of one measurement")

@@ -62,7 +62,6 @@ class Stream(Connection):
         self.times: list[float] = []
 
     def on_body(self, data: bytes) -> None:
-        """The parser's."""
         super().on_body(data)
         if texts := len(_TEXT.findall(data)):
             self.times += [time.monotonic()] * texts

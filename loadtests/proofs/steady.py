@@ -60,7 +60,6 @@ class Steady:
                         one.result()  # raises
 
     def wait(self) -> Stream:
-        """All of it."""
         parts = [one.result() for one in self._runs]
         self._pool.shutdown()
         errors: Counter[str] = Counter()

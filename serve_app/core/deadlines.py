@@ -44,7 +44,6 @@ class Deadlines:
         return Deadline(self, task, asyncio.get_running_loop().time() + seconds)
 
     def add(self, deadline: Deadline) -> None:
-        """Watch it."""
         self._running[deadline] = None
         if self._timer is None or deadline.end < self._due:
             self._set(deadline.end)

@@ -142,7 +142,6 @@ class Model:
         version.enter()
 
     def leave(self, version: Version) -> None:
-        """It was answered."""
         self.pending -= 1
         version.leave()
 

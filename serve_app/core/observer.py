@@ -36,7 +36,6 @@ class Observers:
         self.each = each
 
     def begun(self, call: Call) -> None:
-        """As Observer's."""
         for one in self.each:
             try:
                 one.begun(call)
@@ -46,7 +45,6 @@ class Observers:
     def executed(
         self, version: Version, rows: int, requests: int, queued: float, seconds: float
     ) -> None:
-        """As Observer's."""
         for one in self.each:
             try:
                 one.executed(version, rows, requests, queued, seconds)
@@ -54,7 +52,6 @@ class Observers:
                 log.exception("%s failed", type(one).__name__)
 
     def finished(self, call: Call) -> None:
-        """As Observer's."""
         for one in self.each:
             try:
                 one.finished(call)

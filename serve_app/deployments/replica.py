@@ -34,7 +34,6 @@ class ModelReplica:
         return self._host.describe(self._batching, self._config.in_flight)
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """One batch."""
         return await self._host.predict(version, inputs, parameters)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:

@@ -18,9 +18,7 @@ _MOST_BYTES = 2**31 - 1  # as of Serve's gRPC messages (RAY_SERVE_REPLICA_GRPC_M
 class Model(Protocol):
     """A deployment that takes batches."""
 
-    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """One batch."""
-        ...
+    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays: ...
 
 
 class BatchApp(Served):
@@ -32,7 +30,6 @@ class BatchApp(Served):
         self._predict = watched(self._run, Departures())
 
     def takes(self, path: str) -> bool:
-        """A batch."""
         return path == PATH
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:

@@ -30,7 +30,6 @@ class RelayApp(Served):
         self._engine = engine
 
     def takes(self, path: str) -> bool:
-        """vLLM's."""
         return path.startswith(PREFIX)
 
     def ready(self) -> bool:
@@ -38,7 +37,6 @@ class RelayApp(Served):
         return self._engine.alive()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """vLLM's answer."""
         status = LEFT
 
         async def noted(message: Message) -> None:

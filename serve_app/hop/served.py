@@ -38,7 +38,6 @@ class Served(ABC):
         """Answer; the status."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry."""
         if scope["type"] != "http" or not self.takes(scope["path"]):
             await self._serve(scope, receive, send)
         elif not self._known(scope["headers"]):

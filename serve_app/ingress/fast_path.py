@@ -71,7 +71,6 @@ class NoRouter:
         self._serve = serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry."""
         if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
             await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
         else:
@@ -101,7 +100,6 @@ class RouterApp:
             log.warning("HTTP requests take Serve's way: %s", error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry."""
         counter = self._counter
         if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
             await self._grpc(scope, receive, send)

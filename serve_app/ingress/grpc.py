@@ -42,7 +42,6 @@ class Raw:
         self.data, self.status = data, status
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        """The bytes."""
         return self.data
 
 
@@ -102,7 +101,6 @@ class Servicer:
         return self._answer(pb.ModelReadyRequest(), request, grpc_context, answer)
 
     async def ModelMetadata(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
-        """Signature and versions."""
 
         def answer(message: Any) -> Message:
             about = self.plane.model_metadata(message.name, message.version)
@@ -120,7 +118,6 @@ class Servicer:
         return self._answer(pb.ModelConfigRequest(), request, grpc_context, answer)
 
     async def ModelStatistics(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
-        """Counters."""
 
         def answer(message: Any) -> Message:
             about = {"model_stats": self.plane.statistics(message.name, message.version)}
@@ -138,7 +135,6 @@ class Servicer:
         return self._answer(pb.RepositoryIndexRequest(), request, grpc_context, answer)
 
     async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
-        """Inference."""
         try:
             return Raw(b"".join(await self.infer_parts(request, metadata_of(grpc_context))))
         except TandemError as error:

@@ -87,7 +87,6 @@ class Counter:
         self._enter(self._metadata)
 
     def leave(self, method: str, status: str, failed: bool) -> None:
-        """It was answered."""
         self._leave(self._metadata)
         key = (method, status, failed)
         self._counted[key] = self._counted.get(key, 0) + 1

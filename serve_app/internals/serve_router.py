@@ -49,7 +49,6 @@ class HandleRouter:
         self._metrics.inc_num_running_requests_for_replica(replica.replica_id)
 
     def ended(self, replica: Any) -> None:
-        """It is over."""
         self._metrics.dec_num_running_requests_for_replica(replica.replica_id)
 
     def answered(self) -> None:

@@ -51,7 +51,6 @@ class EngineTarget:
             await source.aclose()
 
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """Whole texts."""
         asked = generation.completion_request(self.name, inputs, parameters, self.engine, False)
         async with self.relay("/v1/completions", orjson.dumps(asked), asked) as answer:
             body = await answer.read()

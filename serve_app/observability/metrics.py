@@ -139,7 +139,6 @@ class _Histogram:
         self._sums: Counter[tuple[str, str]] = Counter()
 
     def observe(self, value: float, model: str, version: str) -> None:
-        """One value."""
         key = model, version
         counts = self._counts.get(key)
         if counts is None:

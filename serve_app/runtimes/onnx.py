@@ -61,7 +61,6 @@ class OnnxRuntime:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def warm_up(self, inputs: Arrays) -> None:
-        """One run."""
         self.predict(inputs, {})
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
@@ -90,7 +89,6 @@ class OnnxRuntime:
         return VersionDescription(inputs, outputs)
 
     def close(self) -> None:
-        """Drop the session."""
         self._session = None
 
 

@@ -58,7 +58,6 @@ class TorchRuntime:
             raise ConfigError(f"{path}: PyTorch can't load it: {error}") from error
 
     def warm_up(self, inputs: Arrays) -> None:
-        """One run."""
         self.predict(inputs, {})
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
@@ -83,7 +82,6 @@ class TorchRuntime:
         return {name: to_numpy(torch, tensor) for name, tensor in zip(names, result, strict=True)}
 
     def metadata(self) -> VersionDescription:
-        """As declared."""
         return self._spec
 
     def close(self) -> None:

@@ -51,7 +51,6 @@ def _load(session: Session, count: int, number: int, rate: float) -> Load:
 
 
 def rounds(session: Session) -> int:
-    """How many."""
     return min(MOST_ROUNDS, session.options.rounds)
 
 

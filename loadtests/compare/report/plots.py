@@ -134,6 +134,5 @@ def _numbers(axis: Axis, log: bool, most: int) -> None:
 
 
 def _short(text: str, most: int) -> str:
-    """On one line."""
     line = " ".join(printable(text).split())
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -55,11 +55,9 @@ class Report:
     def add(
         self, place: Place, what: str, why: str = "", fix: str = "", severity: Severity = "error"
     ) -> None:
-        """Note one mistake."""
         self.found.append(Problem(place, what, why, fix, severity))
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Note several."""
         self.found.extend(problems)
 
     def take(self, inner: "Report", prefix: Place) -> None:

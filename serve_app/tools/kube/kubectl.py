@@ -21,7 +21,6 @@ class Kubectl:
         self._namespace = namespace
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        """One resource."""
         found: dict[str, Any] = self._json(kind, name)
         return found
 

@@ -153,7 +153,6 @@ class RayCluster:
 
     @property
     def head(self) -> Group:
-        """Its head."""
         data = get(self.data, "headGroupSpec")
         return Group(
             "head", True, (*self.place, "headGroupSpec"), data if isinstance(data, dict) else {}
@@ -161,7 +160,6 @@ class RayCluster:
 
     @property
     def workers(self) -> Iterator[Group]:
-        """Its worker groups."""
         groups = get(self.data, "workerGroupSpecs")
         for index, one in enumerate(groups if isinstance(groups, list) else []):
             if isinstance(one, dict):

@@ -66,7 +66,6 @@ class Front:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
         return self._program.alive
 
     def show(self, nodes: Iterable[Node], head: Node | None) -> None:

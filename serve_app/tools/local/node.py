@@ -123,5 +123,4 @@ class Node:
 
     @property
     def pids(self) -> list[int]:
-        """Its processes."""
         return [one.pid for one in self._program.family()] if self._program else []

@@ -84,5 +84,4 @@ class Operator:
 
     @property
     def clusters(self) -> list[Cluster]:
-        """All that run."""
         return [*filter(None, (self.active, self.pending)), *(cluster for _, cluster in self._old)]
