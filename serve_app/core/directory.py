@@ -52,6 +52,8 @@ class Model:
             )
             for number, target in targets.items()
         ]  # fmt: skip
+        for version in self._sources[source]:
+            version.ready()
         self._waiting.pop(source, None)
         self._settle()
         return replaced

@@ -21,7 +21,7 @@ _PROTOCOL_PARAMETERS = ("timeout", "priority")
 class State(Enum):
     """What a version does with requests."""
 
-    LOADING = "LOADING"  # none yet
+    LOADING = "LOADING"  # none yet: it isn't in its place
     READY = "READY"
     DRAINING = "DRAINING"  # answers those it has; new ones go to its successor
     UNAVAILABLE = "UNAVAILABLE"  # refuses them, and says why
@@ -37,7 +37,7 @@ class Hears(Protocol):
 
 
 class Version:
-    """Version `number` of `model`, ready from the start. `slots` and `spare`: serve_app.core.batching.
+    """Version `number` of `model`, LOADING until `ready`. `slots` and `spare`: serve_app.core.batching.
 
     `about` describes all versions that came with it, which is how they are loaded; `counters` outlive
     it, as the number's next holder counts on.
@@ -57,7 +57,7 @@ class Version:
         self.model, self.number = model, number
         self.about, self.signature = about, about.versions[number]
         self.target, self.counters = target, counters
-        self.state, self.reason = State.READY, ""
+        self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
         self._requests = 0  # that it still has to answer
         self._empty: asyncio.Event | None = None
@@ -72,6 +72,10 @@ class Version:
                 spare,
                 target.uncancellable,
             )
+
+    def ready(self) -> None:
+        """Take requests from now on: it is in its place."""
+        self.state, self.reason = State.READY, ""
 
     def enter(self) -> None:
         """One request more, until `leave`."""

@@ -8,8 +8,9 @@ from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import Directory, Model
 from serve_app.core.observer import Observers
-from serve_app.core.version import State
+from serve_app.core.version import State, Version
 from serve_app.errors import InvalidArgument, NotFound, Overloaded, Unavailable
+from serve_app.protocol.metadata import Statistics
 from tests.unit.planes import (
     Backend,
     Bound,
@@ -256,6 +257,17 @@ def test_of_two_applications_with_one_version_the_one_that_is_ready_answers():
     assert not model.ready
     of(model, "m-next", "1")
     assert model.ready
+
+
+def test_a_version_takes_requests_when_it_is_in_its_place():
+    about, target = description(versions=("1",)), targets(Backend(), ("1",))["1"]
+    version = Version("m", "1", about, target, Statistics(), Observers())
+    assert (version.state, version.reason) == (State.LOADING, "loading")
+    model = Directory(Observers()).expect("m", "m")
+    with pytest.raises(Unavailable, match="model 'm' is not ready: loading"):
+        model.admit(version)
+    of(model, "m", "1")
+    assert (model.pick().state, model.pick().reason) == (State.READY, "")
 
 
 def test_targets_are_bound_to_their_versions():
