@@ -36,6 +36,7 @@ class Router(GrpcIngress):
     """The one application with a route."""
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
+        self.loop = asyncio.get_running_loop()
         self.paths = Paths()
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)

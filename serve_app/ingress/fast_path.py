@@ -9,8 +9,9 @@ draining and Serve's metrics depend on it. Everything else takes Serve's way: ot
 processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
 import grpc
@@ -22,6 +23,7 @@ from serve_app.core.paths import Paths
 from serve_app.http.asgi import Receive, Scope, Send, watched
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.rest import PROTOCOLS, RestApp
+from serve_app.internals.serve_context import deployment, in_replica
 from serve_app.internals.serve_replica import GRPC, HTTP, Counter, ServeReplica
 from serve_app.protocol.wire import Buffer
 
@@ -41,10 +43,11 @@ class HasFastPath(Protocol):
 
 @runtime_checkable
 class Answers(Protocol):
-    """A Router: its two edges."""
+    """A Router: its two edges, and the event loop that they belong to."""
 
     rest: RestApp
     servicer: Any
+    loop: asyncio.AbstractEventLoop
     paths: Paths
 
 
@@ -59,22 +62,45 @@ def fast_path(serve: Any) -> Any:
         replica = ServeReplica.around(serve)
         if replica is not None and isinstance(replica.deployment, HasFastPath):
             return replica.deployment.fast_path(serve, replica)
+        if replica is None and in_replica():
+            log.warning("HTTP requests take Serve's way: its replica isn't the one that is known")
     except Exception as error:
         log.warning("HTTP requests take Serve's way: %s", error)
-    return NoRouter(serve)
+    return ServesWay(serve)
 
 
-class NoRouter:
-    """In proxies, where calls end up while HAProxy knows no Router."""
+class ServesWay:
+    """HTTP goes Serve's way, for which HAProxy's gRPC calls have the wrong form.
+
+    In proxies, where calls end up while HAProxy knows no Router; and in a Router whose Serve isn't the
+    one that `ServeReplica` knows: there they are answered all the same.
+    """
 
     def __init__(self, serve: Any) -> None:
         self._serve = serve
+        self._departures = Departures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
-            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
-        else:
+        if scope["type"] != "http" or scope["path"] != grpc_http1.PATH:
             await self._serve(scope, receive, send)
+            return
+        router = deployment()
+        if not isinstance(router, Answers) or router.loop is not asyncio.get_running_loop():
+            await grpc_http1.refuse(send, grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
+            return
+        router.paths.fast("grpc")
+        infer = watched(_inferring(router), self._departures)
+        await grpc_http1.answer(scope, receive, send, infer, router.servicer.limits().max_body_bytes)
+
+
+def _inferring(router: Answers) -> Callable[[tuple[Buffer, Headers]], Awaitable[list[Buffer]]]:
+    infer_parts = router.servicer.infer_parts
+
+    async def infer(message: tuple[Buffer, Headers]) -> list[Buffer]:
+        found: list[Buffer] = await infer_parts(*message)
+        return found
+
+    return infer
 
 
 class RouterApp:
@@ -83,13 +109,7 @@ class RouterApp:
     def __init__(self, serve: Any, replica: ServeReplica, router: Answers) -> None:
         self._serve, self._rest, self._paths = serve, router.rest, router.paths
         self._limits = router.servicer.limits
-        infer_parts = router.servicer.infer_parts
-
-        async def infer(message: tuple[Buffer, Headers]) -> list[Buffer]:
-            found: list[Buffer] = await infer_parts(*message)
-            return found
-
-        self._infer = watched(infer, Departures())
+        self._infer = watched(_inferring(router), Departures())
         self._counter: Counter | None = None  # without it, HTTP takes Serve's way
         self._grpc_counter: Counter | None = None
         try:

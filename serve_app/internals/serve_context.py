@@ -1,13 +1,33 @@
 """What Serve and Ray say of the process that asks: a replica."""
 
+from typing import Any
+
 import ray
 from ray import serve
 from ray.serve.context import _set_request_context
+from ray.serve.exceptions import RayServeException
 
 
 def application() -> str:
     """The name of this replica's application."""
     return str(serve.get_replica_context().app_name)
+
+
+def in_replica() -> bool:
+    """Whether this process is a replica, and not a proxy."""
+    try:
+        serve.get_replica_context()
+    except RayServeException:
+        return False
+    return True
+
+
+def deployment() -> Any:
+    """The object of the deployment in this process; None outside of a replica, and while one begins."""
+    try:
+        return serve.get_replica_context().servable_object
+    except RayServeException:
+        return None
 
 
 def max_ongoing_requests() -> int:

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
+from serve_app.internals.serve_context import deployment, in_replica
 from serve_app.internals.serve_gauge import Gauge, shown_for
 from serve_app.internals.serve_replica import HTTP, ServeReplica
 from serve_app.internals.serve_router import HandleRouter
@@ -203,6 +204,7 @@ class Ingress:
         look(
             "context",
             app=lambda: context.app_name,
+            ours=lambda: [in_replica(), type(deployment()).__name__],
             replica=lambda: bool(context.replica_id.unique_id),
             most=lambda: context._deployment_config.max_ongoing_requests,
             adapter=adapter,

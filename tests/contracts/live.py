@@ -61,11 +61,13 @@ def main(file: str) -> None:
         port = free_port()
         serve.start(http_options={"host": "127.0.0.1", "port": port}, grpc_options=options)
         no_cpus = {"num_cpus": 0}
-        model = serve.deployment(Model, max_ongoing_requests=MOST, ray_actor_options=no_cpus)
-        serve.run(model.bind(), name=MODEL, route_prefix=None)
         late: Any = serve.ingress(None)(Ingress)
         ingress = serve.deployment(late, max_ongoing_requests=MOST, ray_actor_options=no_cpus)
+        model = serve.deployment(Model, max_ongoing_requests=MOST, ray_actor_options=no_cpus)
+        # The one with a route first: Serve waits for its HAProxy to have a backend, and where the first
+        # application has none, it now and then waits in vain.
         serve.run(ingress.bind(), name="tandem", route_prefix="/")
+        serve.run(model.bind(), name=MODEL, route_prefix=None)
         Path(file).write_bytes(_asked(f"http://127.0.0.1:{port}/"))
     finally:
         serve.shutdown()

@@ -5,6 +5,7 @@ import inspect
 from ray.runtime_context import RuntimeContext
 from ray.serve.context import ReplicaContext, _set_request_context
 
+from serve_app.internals.serve_context import deployment, in_replica
 from tests.contracts.live import MOST
 
 
@@ -32,3 +33,13 @@ def test_names_of_a_replica_s_context():
 
 def test_runtime_context_knows_of_accelerators():
     assert callable(RuntimeContext.get_accelerator_ids)
+
+
+def test_a_replica_knows_its_deployment_s_object(live):
+    inside, name = live("context", "ours")
+    assert inside is True
+    assert "Ingress" in name
+
+
+def test_elsewhere_there_is_none():
+    assert (in_replica(), deployment()) == (False, None)

@@ -78,6 +78,7 @@ class Deployment:
     """What the fast path uses of a Router."""
 
     def __init__(self, servicer: Servicer) -> None:
+        self.loop = asyncio.get_running_loop()
         self.servicer, self.paths = servicer, Paths()
         self.rest = RestApp(servicer.plane, servicer.limits, self.paths)
 

@@ -10,7 +10,16 @@ from serve_app.ingress import fast_path
 from serve_app.ingress.grpc import SERVICE
 from serve_app.internals import serve_replica
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.serve_stand_ins import FULL, HTTP, NO_ROUTER, around, call, infer, serves
+from tests.unit.ingress.serve_stand_ins import (
+    FULL,
+    HTTP,
+    NO_ROUTER,
+    Replica,
+    around,
+    call,
+    infer,
+    serves,
+)
 from tests.unit.waiting import until
 
 
@@ -90,3 +99,35 @@ async def test_where_serves_server_is_another_serve_routes(replica, router, capl
         assert fast_path.fast_servicer(server, SERVICE.full_name) is None
         assert fast_path.fast_servicer(SimpleNamespace(), SERVICE.full_name) is None  # a proxy's
     assert "gRPC requests take Serve's way" in caplog.text
+
+
+class Renamed:
+    """A replica of a Serve that keeps its parts under other names."""
+
+    async def asgi(self, scope, receive, send):
+        await Replica().asgi(scope, receive, send)
+
+
+@pytest.fixture
+def inside(router, monkeypatch):
+    """In a replica, by Serve's public word."""
+    monkeypatch.setattr(fast_path, "deployment", lambda: router)
+    monkeypatch.setattr(fast_path, "in_replica", lambda: True)
+
+
+async def test_in_a_serve_that_renamed_its_parts_calls_are_answered(router, inside, caplog):
+    with caplog.at_level(logging.WARNING, "tandem"):
+        async with Server(around(Renamed())) as server:
+            client = Client(server.address)
+            assert await serves(client, "/v2/health/live")
+            assert (await client.ask(call())).endswith(b"grpc-status: 0\r\n\r\n")
+            client.close()
+    assert "take Serve's way" in caplog.text
+
+
+async def test_nor_are_they_answered_in_another_event_loop(router, inside):
+    router.loop = object()
+    async with Server(around(Renamed())) as server:
+        client = Client(server.address)
+        assert await client.ask(call()) == NO_ROUTER
+        client.close()
