@@ -128,20 +128,28 @@ def family(pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error, OSError):
             if other not in found and os.getsid(other) == pid:
                 process = psutil.Process(other)
-                if process.status() != psutil.STATUS_ZOMBIE:
+                if not _dead(process):
                     found[other] = process
     return [*found.values()]
 
 
 def killed(processes: Iterable[psutil.Process], seconds: float) -> list[str]:
     """Kill, by its pid, each that runs `seconds` later: what they were."""
-    _, alive = psutil.wait_procs([*processes], timeout=seconds)
+    _, left_over = psutil.wait_procs([*processes], timeout=seconds)
+    alive = [process for process in left_over if not _dead(process)]
     left = [_described(process) for process in alive]
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=5)
     return left
+
+
+def _dead(process: psutil.Process) -> bool:
+    """Also where nobody takes note: a container's first process may not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def _described(process: psutil.Process) -> str:

@@ -2,8 +2,11 @@
 
 import contextlib
 import ctypes
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +15,8 @@ import psutil
 from serve_app.processes import killed
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
+_PATIENCE_S = 4 * _STEP_S  # for all of them; who takes longer is killed
+_SUBREAPER, _DEATH_SIGNAL = 36, 1  # of prctl, linux/prctl.h
 
 
 class _Stop(BaseException):
@@ -20,42 +25,92 @@ class _Stop(BaseException):
 
 @contextlib.contextmanager
 def everything_stopped() -> Iterator[None]:
-    """Whatever happens inside, no process started in it outlives it."""
+    """Whatever happens inside, no process started in it outlives it.
+
+    What stands inside runs in a child. Ray's compiled code can end a process at once, which then
+    could clean up nothing; this process has none of it, and stays behind to sweep.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent, asked = os.getpid(), threading.Event()
     # Orphans become children of this process, so that none can escape the last sweep.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    _prctl(_SUBREAPER, 1)
+    _on_signals(lambda *_: asked.set())
+    if child := os.fork():
+        sys.exit(_watched(child, asked))
+    _prctl(_DEATH_SIGNAL, signal.SIGTERM)
     stop_on_signals()
+    if os.getppid() != parent:  # it died before the line above the last
+        sys.exit(1)
     try:
-        yield
-    except (_Stop, SystemError) as error:
-        # Raised inside Ray's compiled code, _Stop comes out as the context of a SystemError.
-        if not isinstance(error, _Stop) and not isinstance(error.__context__, _Stop):
-            raise
-        print("stopping", flush=True)
-    finally:
+        try:
+            yield
+        except (_Stop, SystemError) as error:
+            # Raised inside Ray's compiled code, _Stop comes out as the context of a SystemError.
+            if not isinstance(error, _Stop) and not isinstance(error.__context__, _Stop):
+                raise
+            print("stopping", flush=True)
+        finally:
+            _on_signals(signal.SIG_IGN)
+            _stop_all()
+    except _Stop:  # the second signal, before signals were ignored
         _on_signals(signal.SIG_IGN)
         _stop_all()
-
-
-def _stop_all() -> None:
-    import ray
-    from ray import serve
-
-    started = psutil.Process().children(recursive=True)
-    for step in (serve.shutdown, ray.shutdown) if ray.is_initialized() else ():
-        thread = threading.Thread(target=step, daemon=True)
-        thread.start()
-        thread.join(_STEP_S)
-    left = {*started, *psutil.Process().children(recursive=True)}
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    killed(left, _STEP_S / 2)
 
 
 def stop_on_signals() -> None:
     """SIGINT and SIGTERM end what stands inside `everything_stopped`."""
     _on_signals(_raise_stop)
+
+
+def _watched(child: int, asked: threading.Event) -> int:
+    """Wait for the child, hand on a signal, end what is left: the exit status of all."""
+    deadline = None
+    while (ended := os.waitpid(-1, os.WNOHANG))[0] != child:
+        if ended[0]:  # an orphan
+            continue
+        if not asked.is_set():
+            asked.wait(0.5)
+            continue
+        deadline = deadline or time.monotonic() + _PATIENCE_S
+        # Again and again: an exception raised in a destructor is lost.
+        os.kill(child, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
+        time.sleep(0.5)
+    code = os.waitstatus_to_exitcode(ended[1])
+    if code < 0:
+        print(f"it was ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
+    _sweep()
+    return code if code >= 0 else 1
+
+
+def _stop_all() -> None:
+    steps = []
+    if "ray" in sys.modules:
+        import ray
+        from ray import serve
+
+        steps = [serve.shutdown, ray.shutdown] if ray.is_initialized() else []
+    for step in steps:
+        thread = threading.Thread(target=step, daemon=True)
+        thread.start()
+        thread.join(_STEP_S)
+        if thread.is_alive():  # the next would pull Ray away from under it
+            break
+    _sweep()
+
+
+def _sweep() -> None:
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    killed(left, _STEP_S / 2)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Nothing, where the system isn't Linux."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _raise_stop(*_: object) -> None:
