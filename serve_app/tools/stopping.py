@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from serve_app.processes import killed
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
 _PATIENCE_S = 4 * _STEP_S  # for all of them; who takes longer is killed
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # of prctl, linux/prctl.h
 
 
@@ -33,11 +35,14 @@ def everything_stopped() -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     parent, asked = os.getpid(), threading.Event()
+    told, stops = os.pipe()
     # Orphans become children of this process, so that none can escape the last sweep.
     _prctl(_SUBREAPER, 1)
     _on_signals(lambda *_: asked.set())
     if child := os.fork():
-        sys.exit(_watched(child, asked))
+        os.close(stops)
+        sys.exit(_watched(child, asked, told))
+    os.close(told)
     _prctl(_DEATH_SIGNAL, signal.SIGTERM)
     stop_on_signals()
     if os.getppid() != parent:  # it died before the line above the last
@@ -51,11 +56,9 @@ def everything_stopped() -> Iterator[None]:
                 raise
             print("stopping", flush=True)
         finally:
-            _on_signals(signal.SIG_IGN)
-            _stop_all()
+            _stop_all(stops)
     except _Stop:  # the second signal, before signals were ignored
-        _on_signals(signal.SIG_IGN)
-        _stop_all()
+        _stop_all(stops)
 
 
 def stop_on_signals() -> None:
@@ -63,8 +66,11 @@ def stop_on_signals() -> None:
     _on_signals(_raise_stop)
 
 
-def _watched(child: int, asked: threading.Event) -> int:
-    """Wait for the child, hand on a signal, end what is left: the exit status of all."""
+def _watched(child: int, asked: threading.Event, told: int) -> int:
+    """Wait for the child, hand on a signal, end what is left: the exit status of all.
+
+    From `told` the child's word can be read that it stops.
+    """
     deadline = None
     while (ended := os.waitpid(-1, os.WNOHANG))[0] != child:
         if ended[0]:  # an orphan
@@ -73,17 +79,23 @@ def _watched(child: int, asked: threading.Event) -> int:
             asked.wait(0.5)
             continue
         deadline = deadline or time.monotonic() + _PATIENCE_S
-        # Again and again: an exception raised in a destructor is lost.
-        os.kill(child, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
-        time.sleep(0.5)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        # Until it stops, again and again: an exception raised in a destructor is lost.
+        elif not select.select([told], [], [], 0)[0]:
+            os.kill(child, signal.SIGTERM)
+        time.sleep(0.2)
     code = os.waitstatus_to_exitcode(ended[1])
-    if code < 0:
-        print(f"it was ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
+    if code < 0 and -code not in _SIGNALS:
+        print(f"ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
     _sweep()
-    return code if code >= 0 else 1
+    return code if code >= 0 else int(not asked.is_set())
 
 
-def _stop_all() -> None:
+def _stop_all(stops: int) -> None:
+    _on_signals(signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # nobody is left to be told
+        os.write(stops, b".")
     steps = []
     if "ray" in sys.modules:
         import ray
@@ -94,8 +106,6 @@ def _stop_all() -> None:
         thread = threading.Thread(target=step, daemon=True)
         thread.start()
         thread.join(_STEP_S)
-        if thread.is_alive():  # the next would pull Ray away from under it
-            break
     _sweep()
 
 
@@ -118,5 +128,5 @@ def _raise_stop(*_: object) -> None:
 
 
 def _on_signals(handler: Any) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, handler)

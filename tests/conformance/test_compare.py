@@ -20,6 +20,7 @@ from tests.server import MODES, ROOT, Server, Setup
 pytestmark = pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str)
 
 SHORT = ("--parts", "load", "--steps", "2", "--seconds", "0.5", "--warm-up", "0.2")
+BRIEF = (*SHORT, "--steps", "1")
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -152,7 +153,7 @@ def test_wrong_answers_that_come_later_are_reported(server: Server, tmp_path: Pa
         running = subprocess.Popen(
             command(
                 tmp_path, "--target", f"right={server.url}", "--target", f"later={later}",
-                "--cases", "identity/http", "--rounds", "2", *SHORT,
+                "--cases", "identity/http", "--rounds", "2", *BRIEF,
             ),
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
@@ -173,7 +174,7 @@ def test_a_side_that_dies_is_in_the_report(server: Server, tmp_path: Path) -> No
         running = subprocess.Popen(
             command(
                 tmp_path, "--target", f"alive={server.url}", "--target", f"mortal={mortal}",
-                "--cases", "identity/http", "--rounds", "3", *SHORT,
+                "--cases", "identity/http", "--rounds", "2", *BRIEF,
             ),
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
@@ -193,7 +194,7 @@ def test_a_side_that_dies_is_in_the_report(server: Server, tmp_path: Path) -> No
 def test_an_interrupted_run_keeps_its_finished_parts(server: Server, tmp_path: Path) -> None:
     targets = ("--target", f"one={server.url}", "--target", f"other={server.url}")
     running = subprocess.Popen(
-        command(tmp_path, *targets, "--cases", "identity/http", "--rounds", "50", *SHORT),
+        command(tmp_path, *targets, "--cases", "identity/http", "--rounds", "50", *BRIEF),
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -228,7 +229,7 @@ def test_ones_own_model(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text(json.dumps(body))
     targets = ("--target", f"one={server.url}", "--target", f"other={server.url}")
-    compare(tmp_path, *targets, "--payload", f"identity={file}", "--rounds", "2", *SHORT)
+    compare(tmp_path, *targets, "--payload", f"identity={file}", "--rounds", "2", *BRIEF)
     assert {run.case for run in Results.load(tmp_path / "results.json").of("load")} == {"identity/http"}
 
 

@@ -37,6 +37,7 @@ def servers(root: int) -> list[psutil.Process]:
     return [process for process in family if "loadtests.kserve" in " ".join(process.cmdline())]
 
 
+@pytest.mark.long
 def test_a_start_and_a_load_and_their_report(demo_models: Path, tmp_path: Path) -> None:
     arguments = (*TWINS, *SHORT, "--starts", "1", "--cases", "identity/http", "--parts", "start,load")
     done = subprocess.run(

@@ -137,7 +137,8 @@ def test_a_wait_for_a_connection_is_in_the_first_token(locust: Locust, url: str)
     [(10**6, 10**6, 100), (FIRST_MS / 2, 10**6, 0), (10**6, GAP_S * 1000 / 2, 0)],
 )
 def test_the_goodput(locust: Locust, ttft: float, itl: float, share: int) -> None:
-    text, rows = locust(*open_loop(10), "--slo-ttft", str(ttft), "--slo-itl", str(itl))
+    slo = ("--slo-ttft", str(ttft), "--slo-itl", str(itl))
+    text, rows = locust(*open_loop(10), "--users", "8", *slo)
     checked(rows, text)
     found = re.search(r"goodput: ([\d.]+) answers a second, (\d+)% of all", text)
     assert found

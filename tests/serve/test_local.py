@@ -135,6 +135,7 @@ def test_a_worker_that_dies_is_replaced(local: Local, client: httpx.Client) -> N
     assert echoes(client)
 
 
+@pytest.mark.long
 def test_a_changed_pod_makes_a_second_cluster(
     local: Local, service: dict[str, Any], client: httpx.Client
 ) -> None:
