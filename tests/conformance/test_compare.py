@@ -20,7 +20,7 @@ from tests.server import MODES, ROOT, Server, Setup
 pytestmark = pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str)
 
 SHORT = ("--parts", "load", "--steps", "2", "--seconds", "0.5", "--warm-up", "0.2")
-BRIEF = (*SHORT, "--steps", "1")
+BRIEF = (*SHORT, "--seconds", "0.25", "--warm-up", "0.1")
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
