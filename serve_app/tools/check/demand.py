@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from serve_app.config import RemoteModel, TokenizerConfig
-from serve_app.tools.check.serve_config import MODEL_PATH
+from serve_app.tools.check.serve_config import MODEL_PATH, is_path
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
@@ -52,7 +52,7 @@ def _label(app: Any, name: str) -> str:
 
 def _own(app: Any) -> Iterator[tuple[str, tuple[int, Sizes]]]:
     """What `build_model` makes of its arguments."""
-    if get(app, "import_path") != MODEL_PATH:
+    if not is_path(get(app, "import_path"), MODEL_PATH):
         return
     try:
         model = RemoteModel.model_validate({**(get(app, "args") or {}), "name": get(app, "name")})

@@ -1,0 +1,89 @@
+"""Parts of a Serve config or of a RayJob as the installed Ray makes something of them.
+
+Nothing of the user's is imported: an import path into a module of theirs is theirs to know.
+"""
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ray import __version__ as ray_version
+from ray.runtime_env import RuntimeEnv
+
+from serve_app.config import did_you_mean, problems
+from serve_app.tools.kube.findings import Place, Problem
+
+_CONTROLLER = "Serve's controller fails on it, and again whenever it starts"
+_READ_BY_US = ("ray", "serve_app")  # modules that are here as they are in the pods
+
+
+def built(
+    place: Place, why: str, kind: type[BaseModel], make: Callable[..., Any], *parts: Any, **options: Any
+) -> Iterator[Problem]:
+    """What Ray says when it makes a thing of a part of the config."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            make(*parts, **options)
+        except ValidationError as error:
+            for inner, text in problems(error, kind):
+                yield Problem((*place, *inner), text, why)
+        except Exception as error:  # whatever a validator of Ray's raises
+            yield Problem(place, str(error).replace("\n", " "), why)
+    for one in said:
+        yield Problem(place, str(one.message), "Ray warns of it", severity="warning")
+
+
+def runtime_env(value: Any, place: Place, why: str = _CONTROLLER) -> Iterator[Problem]:
+    """Field by field, then what excludes what. Files that it names are read in the pods, not here."""
+    if not isinstance(value, dict):
+        yield Problem(place, f"expected a mapping, got {value!r}", why)
+        return
+    known = {*RuntimeEnv.known_fields, "nsight", "rocprof_sys"}
+    checked = {str(key): one for key, one in value.items() if one is not None and not _is_file(key, one)}
+    broken = False
+    for key, one in checked.items():
+        if key not in known:
+            hint = did_you_mean(key, [name for name in known if not name.startswith("_")])
+            yield Problem(
+                (*place, key), f"no field of a runtime_env{hint}", "Ray ignores it", severity="warning"
+            )
+        for part, where in _parts(key, one):
+            for problem in built((*place, *where), why, BaseModel, RuntimeEnv, **{key: part}):
+                broken = True
+                yield problem
+    if not broken:
+        yield from built(place, why, BaseModel, RuntimeEnv, **checked)
+
+
+def _parts(key: str, value: Any) -> Iterator[tuple[Any, Place]]:
+    """Variables one by one: Ray's sentence doesn't say which it means."""
+    if key == "env_vars" and isinstance(value, dict):
+        yield from (({name: text}, (key, name)) for name, text in value.items())
+    else:
+        yield value, (key,)
+
+
+def _is_file(key: Any, value: Any) -> bool:
+    packages = value.get("packages") if isinstance(value, dict) else value
+    return key in ("pip", "uv", "conda") and isinstance(packages, str)
+
+
+def import_path(path: Any, place: Place) -> Iterator[Problem]:
+    """Ray's and our own are looked up, others' are read as `module:name` or `module.name`."""
+    if not isinstance(path, str):
+        return
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    if ":" in name or not all((*module.split("."), name)):
+        yield Problem(place, f"'{path}' is no import path: module:name")
+    elif module.partition(".")[0] in _READ_BY_US:
+        try:
+            there = hasattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            there = not module.startswith(str(error.name))  # else it lacks a module of others
+        except Exception:  # it is there, and can't run here
+            there = True
+        if not there:
+            yield Problem(place, f"no '{path}' in Ray {ray_version} and this Tandem")
