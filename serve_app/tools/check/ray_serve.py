@@ -145,15 +145,30 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
     read = RayActorOptionsSchema.model_validate(options).model_dump(exclude_unset=True)
     read.pop("runtime_env", None)
     yield from _options(place, "ray_actor_options", {"ray_actor_options": {**read}})
-    for at, actor in enumerate(one.get("deployment_actors") or []):
-        here = (*place, "deployment_actors", at)
-        yield from built(here, _IN_DEPLOY, DeploymentActorConfig, DeploymentActorConfig, **actor)
+    yield from _actors(one.get("deployment_actors") or [], place)
     for keys in _TOGETHER:
         given = {key: one[key] for key in keys if one.get(key) is not None}
         if given and _BUNDLES in keys:  # what isn't said here may be said in the code
             given["ray_actor_options"] = {**read} if read and _BUNDLES in given else {"num_cpus": 0}
             given.setdefault(_BUNDLES, [{"CPU": 1}])
         yield from _options(place, keys[0], given)
+
+
+def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
+    found = [
+        problem
+        for at, one in enumerate(given)
+        for problem in built(
+            (*place, "deployment_actors", at),
+            _IN_DEPLOY,
+            DeploymentActorConfig,
+            DeploymentActorConfig,
+            **one,
+        )
+    ]
+    yield from found or _options(
+        place, "deployment_actors", {"deployment_actors": given} if given else {}
+    )
 
 
 def _options(place: Place, key: str, given: dict[str, Any]) -> Iterator[Problem]:
