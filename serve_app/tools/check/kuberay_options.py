@@ -33,6 +33,10 @@ def gate(at: str, when: When, name: str) -> Rule:
     )
 
 
+def _set(key: str) -> When:
+    return lambda cluster, _: cluster.get(key) is not None
+
+
 def _option(*path: str) -> Parts:
     """An option of the cluster, where it is set."""
     return lambda ray: [one for one in [ray.cluster.at(*path)] if isinstance(one.data, dict)]
@@ -77,7 +81,7 @@ def _volumes(ray: Ray) -> Iterable[Looks]:
 
 
 def _named(ray: Ray) -> Iterable[Looks]:
-    return ray.cluster.workers if ray.cluster.mapping("networkPolicy") else []
+    return ray.cluster.workers if ray.cluster.get("networkPolicy") is not None else []
 
 
 def _beside(note: str, what: str) -> Rule:
@@ -116,10 +120,9 @@ def _missing(options: Looks, ray: Ray) -> str:
 
 
 _CLUSTER = (
-    gate("networkPolicy", lambda c, _: c.mapping("networkPolicy"), "RayClusterNetworkPolicy"),
-    gate("tlsOptions", lambda c, _: c.mapping("tlsOptions"), "RayClusterMTLS"),
-    gate("historyServerOptions", lambda c, _: c.mapping("historyServerOptions"),
-         "RayClusterHistoryServer"),
+    gate("networkPolicy", _set("networkPolicy"), "RayClusterNetworkPolicy"),
+    gate("tlsOptions", _set("tlsOptions"), "RayClusterMTLS"),
+    gate("historyServerOptions", _set("historyServerOptions"), "RayClusterHistoryServer"),
     gate(f"{FAULT_TOLERANCE} backend", _rocksdb, "GCSFaultToleranceEmbeddedStorage"),
     Rule("authOptions mode", lambda c, r: c.token and r.older(2, 52),
          "tokens need a rayVersion of 2.52.0 or newer"),

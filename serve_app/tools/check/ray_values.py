@@ -85,5 +85,7 @@ def import_path(path: Any, place: Place) -> Iterator[Problem]:
             there = not module.startswith(str(error.name))  # else it lacks a module of others
         except Exception:  # it is there, and can't run here
             there = True
-        if not there:
-            yield Problem(place, f"no '{path}' in Ray {ray_version} and this Tandem")
+        if not there:  # a pod's Ray may be another than this one
+            ours = module.startswith("serve_app")
+            text = f"no '{path}' in {'this Tandem' if ours else f'Ray {ray_version}'}"
+            yield Problem(place, text, severity="error" if ours else "warning")

@@ -62,8 +62,7 @@ class Rule:
 
     def check(self, part: Looks, ray: Ray) -> Iterator[Problem]:
         """The problem, if it is one."""
-        found = self.when(part, ray)
-        if found is not None and found is not False and found not in ("", [], {}):
+        if found := self.when(part, ray):
             place, _ = _look(part, self.at)
             yield Problem(place, self.what.format(found), self.why, self.fix, self.severity)
 

@@ -36,14 +36,12 @@ REFUSED = [
      "autoscaling_config.policy.policy_function", "no import path"),
     ("autoscaling_config: {policy: {policy_function: f}}", "autoscaling_config.policy.policy_function",
      "no import path"),
-    ("autoscaling_config: {policy: {policy_function: 'ray.serve.autoscaling_policy:none'}}",
-     "autoscaling_config.policy.policy_function", "in Ray 2.60"),
+    ("autoscaling_config: {policy: {policy_function: 'serve_app.app:none'}}",
+     "autoscaling_config.policy.policy_function", "in this Tandem"),
     ("autoscaling_config: {policy: {function: 'mine:f'}}", "autoscaling_config.policy.function",
      "unknown key"),
     ("request_router_config: {request_router_class: 'mine:'}",
      "request_router_config.request_router_class", "no import path"),
-    ("request_router_config: {request_router_class: 'ray.serve.nothing:R'}",
-     "request_router_config.request_router_class", "in Ray 2.60"),
     ("request_router_config: {initial_backoff_s: -1}", "request_router_config.initial_backoff_s",
      "greater than 0"),
     ("gang_scheduling_config: {gang_size: 0}", "gang_size", "greater than or equal to 1"),
@@ -144,6 +142,11 @@ def test_what_ray_ignores_or_warns_of_is_a_warning(tmp_path: Path) -> None:
     for deployment, words in (
         ("ray_actor_options: {runtime_env: {env_var: {A: b}}}", "did you mean env_vars?"),
         ("autoscaling_config: {look_back_period_s: 2}", "look_back_period_s"),
+        (
+            "autoscaling_config: {policy: {policy_function: 'ray.serve.autoscaling_policy:none'}}",
+            "in Ray 2",
+        ),
+        ("request_router_config: {request_router_class: 'ray.serve.nothing:R'}", "in Ray 2.60"),
     ):
         (tmp_path / "serve.yaml").write_text(config(deployment))
         (one,) = verdict(tmp_path / "serve.yaml", None)
