@@ -5,16 +5,17 @@ Nothing of the user's is imported: an import path into a module of theirs is the
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ray import __version__ as ray_version
-from ray.runtime_env import RuntimeEnv
+from ray.runtime_env import RuntimeEnv, RuntimeEnvConfig
 
 from serve_app.config import did_you_mean, problems
 from serve_app.tools.kube.findings import Place, Problem
 
+_FIELDS = {*RuntimeEnv.known_fields, "nsight", "rocprof_sys"}
 _CONTROLLER = "Serve's controller fails on it, and again whenever it starts"
 _READ_BY_US = ("ray", "serve_app")  # modules that are here as they are in the pods
 
@@ -41,21 +42,31 @@ def runtime_env(value: Any, place: Place, why: str = _CONTROLLER) -> Iterator[Pr
     if not isinstance(value, dict):
         yield Problem(place, f"expected a mapping, got {value!r}", why)
         return
-    known = {*RuntimeEnv.known_fields, "nsight", "rocprof_sys"}
-    checked = {str(key): one for key, one in value.items() if one is not None and not _is_file(key, one)}
-    broken = False
-    for key, one in checked.items():
-        if key not in known:
-            hint = did_you_mean(key, [name for name in known if not name.startswith("_")])
-            yield Problem(
-                (*place, key), f"no field of a runtime_env{hint}", "Ray ignores it", severity="warning"
-            )
-        for part, where in _parts(key, one):
-            for problem in built((*place, *where), why, BaseModel, RuntimeEnv, **{key: part}):
+    checked, broken = dict[str, Any](), False
+    for key, one in value.items():
+        if one is None or _is_file(key, one):
+            continue
+        yield from _ignored((key,), _FIELDS, place)
+        inner = one
+        if key == "config" and isinstance(one, dict):
+            known = RuntimeEnvConfig.known_fields
+            yield from _ignored(one, known, (*place, key))
+            inner = {name: part for name, part in one.items() if name in known}
+        checked[str(key)] = inner
+        for part, where in _parts(str(key), inner):
+            for problem in built((*place, *where), why, BaseModel, RuntimeEnv, **{str(key): part}):
                 broken = True
                 yield problem
     if not broken:
         yield from built(place, why, BaseModel, RuntimeEnv, **checked)
+
+
+def _ignored(keys: Iterable[Any], known: Collection[str], place: Place) -> Iterator[Problem]:
+    for key in keys:
+        if key not in known:
+            hint = did_you_mean(str(key), [name for name in known if not name.startswith("_")])
+            what = f"no field of a runtime_env{hint}"
+            yield Problem((*place, key), what, "Ray ignores it", severity="warning")
 
 
 def _parts(key: str, value: Any) -> Iterator[tuple[Any, Place]]:

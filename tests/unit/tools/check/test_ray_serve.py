@@ -141,6 +141,7 @@ def test_several_routes_where_no_application_is_ours(check) -> None:
 def test_what_ray_ignores_or_warns_of_is_a_warning(tmp_path: Path) -> None:
     for deployment, words in (
         ("ray_actor_options: {runtime_env: {env_var: {A: b}}}", "did you mean env_vars?"),
+        ("ray_actor_options: {runtime_env: {config: {timeout: 3}}}", "no field of a runtime_env"),
         ("autoscaling_config: {look_back_period_s: 2}", "look_back_period_s"),
         (
             "autoscaling_config: {policy: {policy_function: 'ray.serve.autoscaling_policy:none'}}",
