@@ -3,7 +3,6 @@
 import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Ray, Rule, Table, When
@@ -46,10 +45,11 @@ def _own_ray(group: Group, ray: Ray) -> str:
     return f"Ray {tag[1]}, but rayVersion is {version}" if tag and version not in ("", tag[1]) else ""
 
 
-def _no_version(group: Group, ray: Ray) -> Any:
+def _no_version(group: Group, ray: Ray) -> str:
     image = _image(group)
     tag = image.rpartition("/")[2].partition(":")[2]
-    return image and "@" not in image and tag in ("", "latest") and image
+    named = "@" in image or "$" in image or tag not in ("", "latest")
+    return "" if not image or named else image
 
 
 def _another(group: Group, ray: Ray) -> str:

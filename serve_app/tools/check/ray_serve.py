@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -43,6 +44,12 @@ _TOGETHER = (
     ("max_replicas_per_node",),
 )
 _IN_DEPLOY = "the application's deploy fails"
+
+
+def is_serve_config(data: dict[str, Any]) -> bool:
+    """Whether a mapping is meant as one: it has a key of it, or one that is nearly so."""
+    known = [*ServeDeploySchema.model_fields, "import_path"]  # the form for one application, before
+    return not data or any(get_close_matches(str(key), known, 1, cutoff=0.85) for key in data)
 
 
 def check(data: dict[str, Any]) -> Iterator[Problem]:

@@ -28,6 +28,10 @@ SERVICERS = (SERVICER, "serve_app.app.add_inference_service")
 
 def check_serve_config(data: dict[str, Any], report: Report) -> None:
     """Everything that can be known to be wrong with a Serve config before it runs."""
+    if not ray_serve.is_serve_config(data):
+        text = "neither a Serve config nor a resource of Kubernetes"
+        report.add((), text, "it was not looked at", severity="note")
+        return
     before = len(report.found)
     report.extend(ray_serve.check(data))
     if not any(one.severity == "error" for one in report.found[before:]):

@@ -74,6 +74,7 @@ def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: s
         *(("RayService", {"headbox": env(**{PROXY: off})}, PROXY) for off in ("0", "false", "")),
         ("RayService", {"headbox": env(**{MODE: "0"})}, "proxies"),
         ("RayCluster", {"headbox": {"image": "registry:5000/ray@sha256:0"}}, "names no version"),
+        ("RayCluster", {"headbox": {"image": "$RAY_IMAGE"}}, "names no version"),
         ("RayCluster", {"headbox": {"image": "myarray:1.2.3"}}, "but rayVersion is"),
     ],
 )  # fmt: skip

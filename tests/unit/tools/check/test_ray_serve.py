@@ -153,3 +153,25 @@ def test_what_ray_ignores_or_warns_of_is_a_warning(tmp_path: Path) -> None:
         (one,) = verdict(tmp_path / "serve.yaml", None)
         assert (one.severity, one.line) == ("warning", 7)
         assert words in one.what
+
+
+@pytest.mark.parametrize(
+    ("text", "severities"),
+    [
+        ("replicaCount: 3\nannotations: {}\nimage: {tag: x}\n", ["note"]),
+        ("name: test\nsteps: []\n", ["note"]),
+        ("applicatons: []\n", ["error", "error"]),
+        ("import_path: a:b\n", ["error", "error"]),
+        ("applications: []\n", []),
+    ],
+)
+def test_what_is_no_serve_config_is_named_and_left(
+    tmp_path: Path, text: str, severities: list[str]
+) -> None:
+    (tmp_path / "values.yaml").write_text(text)
+    assert [one.severity for one in verdict(tmp_path / "values.yaml", None)] == severities
+
+
+def test_what_is_no_serve_config_is_not_run(check) -> None:
+    (line,) = check("replicaCount: 3\n")
+    assert "neither a Serve config nor a resource of Kubernetes" in line
