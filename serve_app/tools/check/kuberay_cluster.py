@@ -25,6 +25,7 @@ _WHOLE = (
     "ray-client-server-port", "object-manager-port", "node-manager-port", "min-worker-port",
     "max-worker-port", "metrics-export-port", "dashboard-agent-listen-port",
 )  # fmt: skip
+_MAKER = ("metadata", "labels", "ray.io/originated-from-crd")
 _NO_START = "`ray start` ends with an error"
 _USER = f"{FAULT_TOLERANCE}.redisUsername"
 
@@ -114,7 +115,8 @@ _GROUP = (
 )  # fmt: skip
 _CLUSTER = (
     unwanted("upgradeStrategy type", "only a RayCluster that nobody else made has an upgrade strategy",
-             when=lambda _, r: r.kind != "RayCluster",
+             when=lambda _, r: (r.kind if r.kind != "RayCluster" else r.whole.text(*_MAKER))
+             not in ("", "RayCluster"),
              why="the operator refuses the cluster that it makes of it"),
     one_of("upgradeStrategy type", ("Recreate", "None")),
     at_least("autoscalerOptions idleTimeoutSeconds", 0),

@@ -1,6 +1,7 @@
 """The pods of a Ray cluster: what can't work, and advice on draining, the head and security."""
 
 import importlib.metadata
+import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +10,7 @@ from serve_app.tools.check.rules import Ray, Rule, Table, When
 from serve_app.tools.kube.documents import CONFIG, Document
 from serve_app.tools.kube.findings import Problem
 from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.quantity import quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 _PROXY, _MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
@@ -55,6 +57,20 @@ def _no_version(group: Group, ray: Ray) -> str:
 def _another(group: Group, ray: Ray) -> str:
     image, first = _image(group).removesuffix("-gpu"), _image(ray.cluster.head).removesuffix("-gpu")
     return "" if image in ("", first) or not first else f"'{image}', but the head has '{first}'"
+
+
+def _more(key: str, without: float) -> When:
+    """Ray is told of more than the container's limit, or than `without` where it has none."""
+
+    def broken(group: Group, ray: Ray) -> str:
+        try:
+            told, has = quantity(group.params.get(key, 0)), group.sizes.get(key)
+            limit = without if has is None else quantity(has)
+        except ValueError:
+            return ""
+        return f"{told:g}, and the container has {limit:g}" if told > limit else ""
+
+    return broken
 
 
 def _locked(cluster: RayCluster, ray: Ray) -> str:
@@ -161,7 +177,10 @@ def _services(ray: Ray) -> Iterable[Looks]:
     return ray.cluster.groups if ray.kind == "RayService" else []
 
 
+_TOLD = "Ray places on it what doesn't fit"
 _GROUPS = (
+    _advice("rayStartParams num-gpus", _more("num-gpus", 0), "{}", _TOLD, "the same in both"),
+    _advice("rayStartParams memory", _more("memory", math.inf), "{}", _TOLD, "the same in both"),
     _advice(f"{_BOX} image", _own_ray, "{}", "the operator writes commands for the latter",
             "the same version in both"),
     _advice(f"{_BOX} image", _no_version, "'{}' names no version",

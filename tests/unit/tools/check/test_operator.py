@@ -39,12 +39,13 @@ def manifest(kind: str, put: dict[str, Any]) -> str:
         "RayCronJob": {"schedule": "0 0 * * *", "jobTemplate": job},
     }[kind]
     head, (worker,) = own["headGroupSpec"], own["workerGroupSpecs"]
-    meta: dict[str, Any] = {"name": "mine", "annotations": {}}
+    meta: dict[str, Any] = {"name": "mine", "annotations": {}, "labels": {}}
     pods = {name: one["template"]["spec"] for name, one in (("head", head), ("worker", worker))}
     places = {
-        "notes": meta["annotations"], "spec": spec, "cluster": own, "head": head, "worker": worker,
-        "headpod": pods["head"], "workerpod": pods["worker"], "headbox": pods["head"]["containers"][0],
-        "workerbox": pods["worker"]["containers"][0], "job": job,
+        "notes": meta["annotations"], "labels": meta["labels"], "spec": spec, "job": job,
+        "cluster": own, "head": head, "worker": worker,
+        "headpod": pods["head"], "workerpod": pods["worker"],
+        "headbox": pods["head"]["containers"][0], "workerbox": pods["worker"]["containers"][0],
     }  # fmt: skip
     for place, values in copy.deepcopy(put).items():
         if place == "name":
