@@ -13,7 +13,7 @@ def ray_pods(documents: Sequence[Document]) -> Iterator[tuple[dict[str, Any], Gr
     for one in documents:
         if cluster := RayCluster.of(one.data):
             for group in cluster.groups:
-                labels = group.get("template", "metadata", "labels") or {}
+                labels = group.mapping("template", "metadata", "labels")
                 kind = "head" if group.head else "worker"
                 own = {"ray.io/is-ray-node": "yes", "ray.io/node-type": kind} | labels
                 yield own, group

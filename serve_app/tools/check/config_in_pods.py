@@ -1,11 +1,11 @@
 """The serveConfigV2 of a RayService: as a Serve config, and against the pods around it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from serve_app.tools.check.serve_config import check_serve_config
-from serve_app.tools.kube.documents import CONFIG, Document, get
-from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.part import Part
 from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.ray_service import RayService
 
@@ -23,61 +23,61 @@ def check(document: Document, cluster: RayCluster | None) -> None:
         check_serve_config(config, inner)
     document.report.take(inner, place)
     if cluster and isinstance(config, dict):
-        document.report.extend(_ports(config, cluster))
-        document.report.extend(_spread(document, config, cluster))
+        document.report.extend(_ports(Part(place, config), cluster))
+        document.report.extend(_spread(document, Part(place, config)))
 
 
-def _ports(config: dict[str, Any], cluster: RayCluster) -> Iterator[Problem]:
-    place: Place = ("spec", CONFIG)
-    http = get(config, "http_options", "port") or 8000
-    grpc = get(config, "grpc_options", "port") or 9000
-    host = get(config, "http_options", "host")
+def _ports(config: Part, cluster: RayCluster) -> Iterator[Problem]:
+    http = config.get("http_options", "port") or 8000
+    grpc = config.get("grpc_options", "port") or 9000
+    host = config.get("http_options", "host")
     if host in _LOOPBACK:
         yield Problem(
-            (*place, "http_options", "host"),
+            (*config.place, "http_options", "host"),
             f"{host}: nothing outside of the pod can reach it",
             "the serve service and the probes come from outside",
             "host: 0.0.0.0",
         )
-    for group in cluster.groups:
-        for name, port, key in (("serve", http, "http_options"), ("serve-grpc", grpc, "grpc_options")):
-            found = group.ports.get(name)
-            if found is not None and found != port:
-                yield Problem(
-                    (*place, key, "port"),
-                    f"{port}, but the port `{name}` of {group.name} is {found}",
-                    "the service sends requests to the latter",
-                    f"port: {found}",
-                )
-    functions = get(config, "grpc_options", "grpc_servicer_functions")
-    if "serve-grpc" in cluster.head.ports and not functions:
+    ports = cluster.head.ports
+    for name, port, key in (("serve", http, "http_options"), ("serve-grpc", grpc, "grpc_options")):
+        found = ports.get(name)
+        if found is not None and found != port:
+            yield Problem(
+                (*config.place, key, "port"),
+                f"{port}, but the port `{name}` of head is {found}",
+                "the service sends requests to the latter",
+                f"port: {found}",
+            )
+    functions = config.get("grpc_options", "grpc_servicer_functions")
+    if "serve-grpc" in ports and not functions:
         yield Problem(
-            (*place, "grpc_options"),
+            (*config.place, "grpc_options"),
             "port `serve-grpc`, and no grpc_servicer_functions",
             "Serve starts gRPC only for functions",
             "grpc_servicer_functions: [serve_app.ingress.grpc.add_inference_service]",
         )
-    if functions and cluster.head.ports and grpc not in cluster.head.ports.values():
+    if functions and ports and grpc not in ports.values():
         yield Problem(
             (*cluster.head.box, "ports"),
             f"gRPC listens on {grpc}, and no port names it",
             "the serve service takes over named ports alone",
             f"- {{name: serve-grpc, containerPort: {grpc}}}",
+            "warning",
         )
 
 
-def _spread(document: Document, config: dict[str, Any], cluster: RayCluster) -> Iterator[Problem]:
+def _spread(document: Document, config: Part) -> Iterator[Problem]:
     """Where the head is left out and one pod answers for all, its end is an outage."""
     if not RayService(document.data).without_head:
         return
-    for index, app in enumerate(get(config, "applications") or []):
-        if get(app, "route_prefix") is None:
+    for app in config.parts("applications"):
+        if app.get("route_prefix") is None:
             continue
-        for at, one in enumerate(get(app, "deployments") or []):
-            count = get(one, "num_replicas") or get(one, "autoscaling_config", "min_replicas") or 1
-            if isinstance(count, int) and count >= 2 and not get(one, "max_replicas_per_node"):
+        for one in app.parts("deployments"):
+            count = one.number("num_replicas") or one.number("autoscaling_config", "min_replicas") or 1
+            if count >= 2 and not one.get("max_replicas_per_node"):
                 yield Problem(
-                    ("spec", CONFIG, "applications", index, "deployments", at),
+                    one.place,
                     f"{count} replicas may be on one node",
                     "they then end together",
                     "max_replicas_per_node: 1",

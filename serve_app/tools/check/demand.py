@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from serve_app.config import RemoteModel, TokenizerConfig
-from serve_app.tools.check.serve_config import MODEL_PATH
-from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.check.serve_config import MODEL_PATH, ROUTER_PATH, is_path
+from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.part import Part
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 Sizes = dict[str, float]
+_RAYS_OWN = ("node:", "accelerator_type:")  # every node has its own, without a word in the manifest
 
 
 @dataclass(frozen=True)
@@ -28,34 +30,27 @@ class Demand:
 
 def demands(config: Any, place: Place) -> Iterator[Demand]:
     """Of every deployment that the config says something about."""
-    for index, app in enumerate(get(config, "applications") or []):
-        here = (*place, "applications", index)
-        given = {
-            str(get(one, "name")): (at, one)
-            for at, one in enumerate(get(app, "deployments") or [])
-            if isinstance(one, dict)
-        }
-        own = dict(_own(app))
-        for name, (least, sizes) in own.items():
-            at, one = given.pop(name, (None, {}))
-            where = here if at is None else (*here, "deployments", at)
-            yield Demand(where, _label(app, name), *_changed(one, least, sizes))
-        for name, (at, one) in given.items():
-            yield Demand(
-                (*here, "deployments", at), _label(app, name), *_changed(one, 1, {"num_cpus": 1.0})
-            )
+    for app in Part(place, config).parts("applications"):
+        given = {str(one.get("name")): one for one in app.parts("deployments")}
+        for name, (least, sizes) in _own(app):
+            one = given.pop(name, Part(app.place, {}))
+            yield Demand(one.place, _label(app, name), *_changed(one, least, sizes))
+        for name, one in given.items():  # of others: what isn't said here is said in their code
+            yield Demand(one.place, _label(app, name), *_changed(one, 0, {}))
 
 
-def _label(app: Any, name: str) -> str:
-    return f"deployment {name} of application {get(app, 'name')}"
+def _label(app: Part, name: str) -> str:
+    return f"deployment {name} of application {app.get('name')}"
 
 
-def _own(app: Any) -> Iterator[tuple[str, tuple[int, Sizes]]]:
-    """What `build_model` makes of its arguments."""
-    if get(app, "import_path") != MODEL_PATH:
+def _own(app: Part) -> Iterator[tuple[str, tuple[int, Sizes]]]:
+    """What `build_model` makes of its arguments, and what the Router is by itself."""
+    if is_path(app.get("import_path"), ROUTER_PATH):
+        yield "Router", (1, {"num_cpus": 1.0})
+    if not is_path(app.get("import_path"), MODEL_PATH):
         return
     try:
-        model = RemoteModel.model_validate({**(get(app, "args") or {}), "name": get(app, "name")})
+        model = RemoteModel.model_validate({**app.mapping("args"), "name": app.get("name")})
     except ValidationError:
         return  # said elsewhere
     sizes = {"num_cpus": model.resources.num_cpus, "num_gpus": model.resources.num_gpus}
@@ -66,16 +61,18 @@ def _own(app: Any) -> Iterator[tuple[str, tuple[int, Sizes]]]:
         yield "Tokenizer", (tokenizer.replicas, {"num_cpus": tokenizer.num_cpus})
 
 
-def _changed(one: dict[str, Any], least: int, sizes: Sizes) -> tuple[int, Sizes]:
-    options = one.get("ray_actor_options") or {}
+def _changed(one: Part, least: int, sizes: Sizes) -> tuple[int, Sizes]:
+    options = one.at("ray_actor_options")
+    said = {"num_cpus": options.get("num_cpus"), "num_gpus": options.get("num_gpus")}
+    said |= {str(key): value for key, value in options.mapping("resources").items()}
     changed = {
-        key: options[key]
-        for key in ("num_cpus", "num_gpus")
-        if isinstance(options.get(key), int | float)
+        key: float(value)
+        for key, value in said.items()
+        if isinstance(value, int | float) and not key.startswith(_RAYS_OWN)
     }
-    changed |= {k: v for k, v in (options.get("resources") or {}).items() if isinstance(v, int | float)}
-    count = one.get("num_replicas", get(one, "autoscaling_config", "min_replicas"))
-    return (count if isinstance(count, int) else least), {**sizes, **changed}
+    count = one.number("num_replicas")
+    count = one.number("autoscaling_config", "min_replicas") if count is None else count
+    return (least if count is None else count), {**sizes, **changed}
 
 
 def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:

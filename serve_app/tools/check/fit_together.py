@@ -7,6 +7,7 @@ from serve_app.config import did_you_mean
 from serve_app.tools.check.budgets import budget, ray_pods
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.part import Part
 
 # Kind: where its selector of pods is.
 _SELECTORS: dict[str, Place] = {
@@ -26,8 +27,10 @@ def check(documents: Sequence[Document]) -> None:
     seen: dict[tuple[str, ...], Document] = {}
     for one in documents:
         key = (one.group, one.kind, str(get(one.data, "metadata", "namespace") or ""), one.name)
-        if one.kind and one.name and key in seen:
-            one.report.add(("metadata", "name"), f"another {one.kind} '{one.name}' came before")
+        if one.kind and one.name and (before := seen.get(key)):
+            text = f"another {one.kind} '{one.name}' came before"
+            same = before.report.file == one.report.file  # files of a folder may be alternatives
+            one.report.add(("metadata", "name"), text, severity="error" if same else "warning")
         seen[key] = one
         if place := _SELECTORS.get(one.kind):
             one.report.extend(_selects(one, place, pods))
@@ -63,33 +66,46 @@ def _selects(one: Document, place: Place, pods: list[dict[str, Any]]) -> Iterato
         )
     if own and not any(own.items() <= pod.items() for pod in pods):
         text = ", ".join(f"{key}={value}" for key, value in own.items())
-        yield Problem((*place, "matchLabels"), f"no pod here has {text}", "it has no effect")
+        yield Problem(
+            (*place, "matchLabels"),
+            f"no pod here has {text}",
+            "it has no effect on these",
+            severity="warning",
+        )
 
 
-def _services(one: Document) -> Iterator[tuple[str, set[int] | None]]:
-    """Services by name with their ports; None where the operator decides them."""
-    if one.kind == "RayService":
-        yield f"{one.name}-serve-svc", None
-        yield f"{one.name}-head-svc", None
+def _services(one: Document) -> Iterator[tuple[str, set[Any] | None]]:
+    """Services by name with their ports; None where an operator decides them."""
+    spec = Part((), one.data).at("spec")
+    if one.kind in ("RayService", "RayCluster"):
+        named = spec.text("serveService", "metadata", "name")
+        for name in (f"{one.name}-serve-svc", f"{one.name}-head-svc", *filter(None, (named,))):
+            yield name, None
     elif one.kind == "Service" and not one.group:
-        yield one.name, {port.get("port") for port in get(one.data, "spec", "ports") or []}
+        yield one.name, {port.number("port") for port in spec.parts("ports")}
     elif one.kind == "InferenceService":
-        yield f"{one.name}-predictor", None
+        for part in ("", "-predictor", "-transformer", "-explainer"):
+            yield one.name + part, None
 
 
-def _routes(one: Document, services: dict[str, set[int] | None]) -> Iterator[Problem]:
-    for index, rule in enumerate(get(one.data, "spec", "rules") or []):
-        for at, backend in enumerate(get(rule, "backendRefs") or []):
-            place = ("spec", "rules", index, "backendRefs", at)
-            name, port = get(backend, "name"), get(backend, "port")
-            if get(backend, "kind") not in (None, "Service") or get(backend, "namespace"):
+def _routes(one: Document, services: dict[str, set[Any] | None]) -> Iterator[Problem]:
+    for rule in Part((), one.data).parts("spec", "rules"):
+        for backend in rule.parts("backendRefs"):
+            name, port = backend.text("name"), backend.number("port")
+            if backend.get("kind") not in (None, "Service") or backend.get("namespace"):
                 continue
             if name not in services:
-                hint = did_you_mean(str(name), services)
-                yield Problem((*place, "name"), f"no service '{name}' here{hint}", "requests get a 500")
+                yield Problem(
+                    (*backend.place, "name"),
+                    f"no service '{name}' here{did_you_mean(name, services)}",
+                    "requests get a 500 where there is none of that name",
+                    severity="warning",
+                )
             elif (ports := services[name]) is not None and port not in ports:
                 yield Problem(
-                    (*place, "port"), f"service '{name}' has no port {port}", "requests get a 500"
+                    (*backend.place, "port"),
+                    f"service '{name}' has no port {port}",
+                    "requests get a 500",
                 )
 
 

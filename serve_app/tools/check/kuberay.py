@@ -1,105 +1,116 @@
-"""What the operator refuses in a RayService's and a RayJob's own fields (KubeRay 1.7)."""
+"""What the operator refuses in a resource's name and in a RayService's own fields (KubeRay 1.7:
+ValidateRayServiceSpec and the Validate…Metadata of each kind); and the rules of jobs."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from serve_app.config import did_you_mean
-from serve_app.tools.kube.documents import CONFIG, Document, get
-from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.check import kuberay_jobs, schedules
+from serve_app.tools.check.rules import Ray, Rule, Table, at_least, of, one_of, unwanted, whole
+from serve_app.tools.check.rules import check as check_table
+from serve_app.tools.kube.documents import CONFIG, Document
+from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.part import Looks, Part
 from serve_app.tools.kube.ray_cluster import RayCluster
-from serve_app.tools.kube.ray_service import INCREMENTAL, STRATEGIES, RayService
+from serve_app.tools.kube.ray_service import INCREMENTAL, STRATEGIES
 
-_REFUSED = "the operator refuses the resource"
+# What the operator puts behind it must still be the name of a service (63 characters).
+_LONGEST = {"RayCluster": 53, "RayService": 47, "RayJob": 47, "RayCronJob": 36}
+_TIMEOUT = "ray.io/initializing-timeout"
+_OPTIONS = "clusterUpgradeOptions"
 _WITHOUT_EFFECT = {
-    "serviceUnhealthySecondThreshold": "the annotation ray.io/initializing-timeout",
+    "serviceUnhealthySecondThreshold": f"the annotation {_TIMEOUT}",
     "deploymentUnhealthySecondThreshold": "the health check of each deployment in Serve",
 }
 
 
 def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules of the kind."""
-    if document.kind == "RayService":
-        service = RayService(document.data)
-        yield from _service(service)
-        yield from _upgrade(service, cluster)
-    elif document.kind == "RayJob":
-        yield from _job(document)
+    yield from check_table(_TABLE, document, cluster)
+    yield from check_table(kuberay_jobs.TABLE, document, cluster)
+    yield from kuberay_jobs.environment(Ray(document, cluster))
 
 
-def _service(service: RayService) -> Iterator[Problem]:
-    delay = service.deletion_delay
-    if isinstance(delay, int) and delay < 0:
-        yield Problem(("spec", "rayClusterDeletionDelaySeconds"), f"{delay} is negative", _REFUSED)
-    for key, now in _WITHOUT_EFFECT.items():
-        if service.spec(key) is not None:
-            yield Problem(
-                ("spec", key), f"without effect; it is {now} now", fix="leave it out", severity="warning"
-            )
-    if service.spec(CONFIG) is None:
-        yield Problem(("spec",), "no serveConfigV2", "there is nothing to serve: a RayCluster would do")
+def _too_long(one: Looks, ray: Ray) -> Any:
+    longest = _LONGEST.get(ray.kind, 63)
+    name = ray.document.name
+    return len(name) > longest and f"{len(name)} characters, at most {longest} are allowed"
 
 
-def _upgrade(service: RayService, cluster: RayCluster) -> Iterator[Problem]:
-    place: Place = ("spec", "upgradeStrategy")
-    kind, options = service.strategy, service.spec("upgradeStrategy", "clusterUpgradeOptions")
-    if kind is not None and kind not in STRATEGIES:
-        hint = did_you_mean(str(kind), STRATEGIES)
-        yield Problem((*place, "type"), f"'{kind}' is none of {', '.join(STRATEGIES)}{hint}", _REFUSED)
-    if kind != INCREMENTAL:
-        return
-    if not cluster.autoscaled:
-        yield Problem(
-            (*place, "type"),
-            "an incremental upgrade needs enableInTreeAutoscaling: true",
-            _REFUSED,
-            "rayClusterConfig: {enableInTreeAutoscaling: true}",
-        )
-    if not isinstance(options, dict):
-        yield Problem(place, "an incremental upgrade needs clusterUpgradeOptions", _REFUSED)
-        return
-    yield from _options(options, (*place, "clusterUpgradeOptions"))
-    ports = cluster.head.ports
-    if "serve-grpc" in ports:
-        yield Problem(
-            (*place, "type"),
-            "the operator's gateway routes HTTP alone: gRPC on `serve-grpc` is not moved step by step",
-            "gRPC clients need a GRPCRoute of your own",
-            severity="warning",
-        )
+def _no_label(one: Looks, ray: Ray) -> Any:
+    name = ray.document.name
+    return not re.fullmatch(r"([a-z]([-a-z0-9]*[a-z0-9])?)?", name) and name
 
 
-def _options(options: dict[str, Any], place: Place) -> Iterator[Problem]:
-    for key in ("gatewayClassName", "stepSizePercent", "intervalSeconds"):
-        if options.get(key) is None:
-            yield Problem(place, f"'{key}' is required for an incremental upgrade", _REFUSED)
-    step, surge = options.get("stepSizePercent"), options.get("maxSurgePercent", 100)
-    for key, value in (("stepSizePercent", step), ("maxSurgePercent", surge)):
-        if isinstance(value, int) and not 0 <= value <= 100:
-            yield Problem((*place, key), f"{value} is not between 0 and 100", _REFUSED)
-    if isinstance(step, int) and isinstance(surge, int) and step > surge:
-        yield Problem(
-            (*place, "stepSizePercent"), f"{step} is more than maxSurgePercent {surge}", _REFUSED
-        )
-    interval = options.get("intervalSeconds")
-    if isinstance(interval, int) and interval <= 0:
-        yield Problem((*place, "intervalSeconds"), f"{interval} is not above 0", _REFUSED)
+def _no_timeout(one: Looks, ray: Ray) -> Any:
+    text = ray.note(_TIMEOUT) if ray.kind == "RayService" else ""
+    return text and not schedules.positive(text) and not re.fullmatch(r"\+?0*[1-9]\d*", text) and text
 
 
-def _job(document: Document) -> Iterator[Problem]:
-    spec = document.data.get("spec")
-    ends = bool(get(spec, "shutdownAfterJobFinishes"))
-    ttl = get(spec, "ttlSecondsAfterFinished")
-    if isinstance(ttl, int) and ttl > 0 and not ends:
-        yield Problem(
-            ("spec", "ttlSecondsAfterFinished"),
-            "it says when the cluster ends, and nothing says that it does",
-            _REFUSED,
-            "shutdownAfterJobFinishes: true",
-        )
-    if get(spec, "deletionStrategy", "deletionRules") and ends:
-        yield Problem(
-            ("spec", "shutdownAfterJobFinishes"),
-            "deletionRules say it already",
-            _REFUSED,
-            "leave it out",
-        )
+def _is_set(key: str) -> Any:
+    return lambda part, _: part.get(key) is not None
+
+
+def _incremental(ray: Ray) -> Iterable[Looks]:
+    found = ray.spec.at("upgradeStrategy")
+    return [found] if ray.kind == "RayService" and found.get("type") == INCREMENTAL else []
+
+
+def _percent(key: str) -> Rule:
+    def broken(upgrade: Looks, ray: Ray) -> str:
+        number = upgrade.number(_OPTIONS, key)
+        return "" if number is None or 0 <= number <= 100 else str(number)
+
+    return Rule(f"{_OPTIONS} {key}", broken, "{} is not between 0 and 100")
+
+
+def _required(key: str) -> Rule:
+    def broken(upgrade: Looks, ray: Ray) -> bool:
+        return bool(upgrade.mapping(_OPTIONS)) and upgrade.get(_OPTIONS, key) in (None, "")
+
+    return Rule(_OPTIONS, broken, f"'{key}' is required for an incremental upgrade")
+
+
+def _too_far(upgrade: Looks, ray: Ray) -> str:
+    options = {"maxSurgePercent": 100, **upgrade.mapping(_OPTIONS)}
+    step, surge = (Part((), options).number(key) for key in ("stepSizePercent", "maxSurgePercent"))
+    over = step is not None and surge is not None and step > surge
+    return f"{step} is more than maxSurgePercent {surge}" if over else ""
+
+
+_METADATA = (
+    Rule("metadata name", _too_long, "{}"),
+    Rule("metadata name", _no_label, "'{}' is no DNS-1035 label: a-z, 0-9 and '-', a letter first"),
+    Rule(f"metadata annotations {_TIMEOUT}", _no_timeout,
+         "'{}' is neither a duration (30m) nor seconds"),
+    Rule("apiVersion", lambda d, _: d.get("apiVersion") == "ray.io/v1alpha1",
+         "ray.io/v1alpha1 goes away in KubeRay 1.9", "apiVersion: ray.io/v1", "", "warning"),
+)  # fmt: skip
+_SERVICE = (
+    at_least("rayClusterDeletionDelaySeconds", 0),
+    *(Rule(key, _is_set(key), f"without effect; it is {now} now", "leave it out", "", "warning")
+      for key, now in _WITHOUT_EFFECT.items()),
+    Rule("", lambda s, _: s.get(CONFIG) is None, "no serveConfigV2",
+         why="there is nothing to serve: a RayCluster would do"),
+    unwanted("rayClusterConfig headGroupSpec headService metadata name",
+             "the head service's name is the operator's"),
+    one_of("upgradeStrategy type", STRATEGIES),
+)  # fmt: skip
+_UPGRADE = (
+    Rule("type", lambda _, r: not r.cluster.autoscaled,
+         "an incremental upgrade needs enableInTreeAutoscaling: true",
+         "rayClusterConfig: {enableInTreeAutoscaling: true}"),
+    Rule("", lambda u, _: not u.mapping(_OPTIONS), f"an incremental upgrade needs {_OPTIONS}"),
+    *map(_required, ("gatewayClassName", "stepSizePercent", "intervalSeconds")),
+    *map(_percent, ("stepSizePercent", "maxSurgePercent")),
+    Rule(f"{_OPTIONS} stepSizePercent", _too_far, "{}"),
+    at_least(f"{_OPTIONS} intervalSeconds", 1),
+    Rule("type", lambda _, r: "serve-grpc" in r.cluster.head.ports,
+         "the operator's gateway routes HTTP alone: gRPC on `serve-grpc` is not moved step by step",
+         why="gRPC clients need a GRPCRoute of your own", severity="warning"),
+)  # fmt: skip
+_TABLE: Table = (
+    (whole, "Validate…Metadata", _METADATA),
+    (of("RayService"), "ValidateRayServiceSpec", _SERVICE),
+    (_incremental, "ValidateClusterUpgradeOptions", _UPGRADE),
+)

@@ -1,171 +1,174 @@
-"""What KubeRay's operator refuses in code, where no schema says it (KubeRay 1.7)."""
+"""What KubeRay's operator refuses in a cluster (1.7: ValidateRayClusterSpec and what it calls)."""
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
-from serve_app.tools.kube.documents import Document, get
-from serve_app.tools.kube.findings import Place, Problem
-from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE as _FT
-from serve_app.tools.kube.ray_cluster import RayCluster
+from serve_app.tools.check import kuberay_options
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.rules import Ray, Rule, When, at_least, one_of, unwanted
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE, Group, RayCluster
 
-_REFUSED = "the operator refuses the resource"
-Rule = Callable[[Document, RayCluster], Iterator[Problem]]
+_V2 = "RAY_enable_autoscaler_v2"
+_NAMED_V2 = "autoscalerOptions: {version: v2}"
+_PREFIX = r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+_LABEL = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_OF_PODS = r"[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?"
+_SIZES = ("num-cpus", "num-gpus", "memory", "resources")
+# Options of `ray start` that take a whole number.
+_WHOLE = (
+    "num-cpus", "num-gpus", "memory", "object-store-memory", "port", "dashboard-port",
+    "ray-client-server-port", "object-manager-port", "node-manager-port", "min-worker-port",
+    "max-worker-port", "metrics-export-port", "dashboard-agent-listen-port",
+)  # fmt: skip
+_MAKER = ("metadata", "labels", "ray.io/originated-from-crd")
+_NO_START = "`ray start` ends with an error"
+_USER = f"{FAULT_TOLERANCE}.redisUsername"
 
 
 def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules."""
-    for rule in _RULES:
-        yield from rule(document, cluster)
+    yield from the.check(_TABLE, document, cluster)
+    yield from the.check(kuberay_options.TABLE, document, cluster)
 
 
-def _names(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    limit = 47 if document.kind != "RayCluster" else 63
-    place: Place = ("metadata", "name")
-    if len(document.name) > limit:
-        yield Problem(place, f"{len(document.name)} characters, at most {limit} are allowed", _REFUSED)
-    if document.name and not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", document.name):
-        yield Problem(
-            place, f"'{document.name}' is no DNS-1035 label: a-z, 0-9 and '-', a letter first", _REFUSED
-        )
-    if get(document.data, "apiVersion") == "ray.io/v1alpha1":
-        yield Problem(
-            ("apiVersion",),
-            "ray.io/v1alpha1 goes away in KubeRay 1.9",
-            fix="apiVersion: ray.io/v1",
-            severity="warning",
-        )
-    if cluster.head.get("headService", "metadata", "name") is not None:
-        place = (*cluster.head.place, "headService", "metadata", "name")
-        yield Problem(place, "the head service's name is the operator's", _REFUSED, "leave it out")
-    timeout = get(document.data, "metadata", "annotations", "ray.io/initializing-timeout")
-    if timeout is not None and not _duration(str(timeout)):
-        place = ("metadata", "annotations", "ray.io/initializing-timeout")
-        yield Problem(place, f"'{timeout}' is neither a duration (30m) nor seconds", _REFUSED)
+def _fault_tolerant(part: Looks, ray: Ray) -> bool:
+    return ray.cluster.fault_tolerance is not None
 
 
-def _duration(text: str) -> bool:
-    return bool(re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+|[1-9]\d*", text))
+def _version(ray: Ray) -> str:
+    return ray.cluster.text("autoscalerOptions", "version")
 
 
-def _groups(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    for group in cluster.groups:
-        if not group.get("template", "spec", "containers"):
-            yield Problem(group.pod, "a group needs a container", _REFUSED)
-    for group in cluster.workers:
-        least, most = group.get("minReplicas"), group.get("maxReplicas")
-        if not cluster.autoscaled and (least is None or most is None):
-            yield Problem(
-                group.place, "without autoscaling a group needs minReplicas and maxReplicas", _REFUSED
-            )
-        for key in ("replicas", "minReplicas", "maxReplicas"):
-            if isinstance(value := group.get(key), int) and value < 0:
-                yield Problem((*group.place, key), f"{value} is negative", _REFUSED)
-        if isinstance(least, int) and isinstance(most, int) and least > most:
-            yield Problem(
-                (*group.place, "minReplicas"), f"{least} is more than maxReplicas {most}", _REFUSED
-            )
-        count = group.get("replicas")
-        if all(isinstance(one, int) for one in (count, least, most)) and not least <= count <= most:
-            yield Problem(
-                (*group.place, "replicas"),
-                f"{count} is not between minReplicas {least} and maxReplicas {most}",
-                "the operator takes the nearest of the two",
-                severity="warning",
-            )
+def _v2(ray: Ray) -> bool:
+    """Whether groups may have what only the newer autoscaler reads."""
+    return _version(ray) == "v2" or ray.cluster.head.env.get(_V2) in ("1", "true")
 
 
-def _fault_tolerance(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    options, head = cluster.fault_tolerance, cluster.head
-    notes = get(document.data, "metadata", "annotations") or {}
-    address = head.env_place("RAY_REDIS_ADDRESS")
-    if options is None:
-        if "RAY_REDIS_ADDRESS" in head.env:
-            yield Problem(
-                address, f"RAY_REDIS_ADDRESS without {_FT}", _REFUSED, f"set {_FT}.redisAddress"
-            )
-        return
-    for key, what in (
-        ("ray.io/ft-enabled", "says the same in the old way"),
-        ("ray.io/external-storage-namespace", "belongs into externalStorageNamespace"),
-    ):
-        if key in notes:
-            yield Problem(
-                ("metadata", "annotations", key), f"beside {_FT} it {what}", _REFUSED, "leave it out"
-            )
-    for key in ("redis-password", "redis-username"):
-        if key in (head.get("rayStartParams") or {}):
-            place = (*head.place, "rayStartParams", key)
-            yield Problem(place, f"beside {_FT} it must not be set", _REFUSED, f"{_FT}.redisPassword")
-    for key in ("REDIS_PASSWORD", "RAY_REDIS_ADDRESS"):
-        if key in head.env:
-            yield Problem(
-                head.env_place(key),
-                f"{key} beside {_FT}",
-                _REFUSED,
-                "leave it out: the operator sets it",
-            )
-    place = (*cluster.place, _FT)
-    if get(options, "storage") is not None and get(options, "backend") != "rocksdb":
-        yield Problem((*place, "storage"), "only backend rocksdb has a storage", _REFUSED)
-    if isinstance(get(options, "redisPassword", "value"), str):
-        yield Problem(
-            (*place, "redisPassword", "value"),
-            "a password in plain text",
-            "whoever reads the manifest has it",
-            "redisPassword: {valueFrom: {secretKeyRef: {name: …, key: …}}}",
-        )
+def _restarts(version: str) -> When:
+    def broken(group: Looks, ray: Ray) -> str:
+        policy = group.text("template", "spec", "restartPolicy")
+        wrong = ray.cluster.autoscaled and _version(ray) == version and policy != "Never"
+        return policy if wrong else ""
+
+    return broken
 
 
-def _autoscaler(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    options: Place = (*cluster.place, "autoscalerOptions")
-    version = get(cluster.data, "autoscalerOptions", "version")
-    variable = "RAY_enable_autoscaler_v2"
-    if variable in cluster.head.env:
-        place = cluster.head.env_place(variable)
-        if not cluster.autoscaled:
-            yield Problem(place, f"{variable} without enableInTreeAutoscaling", _REFUSED)
-        if version is not None:
-            yield Problem(
-                place, f"{variable} beside autoscalerOptions.version", _REFUSED, "leave it out"
-            )
-    idle = get(cluster.data, "autoscalerOptions", "idleTimeoutSeconds")
-    if isinstance(idle, int) and idle < 0:
-        yield Problem((*options, "idleTimeoutSeconds"), f"{idle} is negative", _REFUSED)
-    for index, one in enumerate(get(cluster.data, "autoscalerOptions", "env") or []):
-        if get(one, "name") == "KUBERAY_GEN_AUTOSCALER_START_CMD":
-            yield Problem((*options, "env", index), "that variable is the operator's", _REFUSED)
-    if not cluster.autoscaled:
-        return
-    for group in cluster.groups:
-        policy = group.get("template", "spec", "restartPolicy")
-        if version == "v2" and policy not in (None, "Never"):
-            yield Problem(
-                (*group.pod, "restartPolicy"),
-                f"'{policy}': the autoscaler v2 needs Never",
-                _REFUSED,
-                "leave it out",
-            )
-    for group in cluster.workers:
-        if group.get("suspend"):
-            yield Problem((*group.place, "suspend"), "a suspended group with autoscaling", _REFUSED)
-        if group.get("idleTimeoutSeconds") is not None and version != "v2":
-            yield Problem(
-                (*group.place, "idleTimeoutSeconds"),
-                "a group's own idle time needs the autoscaler v2, named as such",
-                _REFUSED,
-                "autoscalerOptions: {version: v2}",
-            )
+def _labels(ray: Ray) -> Iterator[Looks]:
+    for group in ray.cluster.groups:
+        for key, value in group.mapping("labels").items():
+            yield Part((*group.place, "labels", key), (str(key), str(value)))
 
 
-def _authentication(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    mode, version = get(cluster.data, "authOptions", "mode"), cluster.version
-    place: Place = (*cluster.place, "authOptions")
-    if mode == "token" and (version is None or version < (2, 52, 0)):
-        yield Problem((*place, "mode"), "tokens need a rayVersion of 2.52.0 or newer", _REFUSED)
-    if document.kind == "RayService" and get(cluster.data, "authOptions", "enableK8sTokenAuth"):
-        yield Problem(
-            (*place, "enableK8sTokenAuth"), "a RayService can't use Kubernetes' tokens", _REFUSED
-        )
+def _bad_label(label: Looks, ray: Ray) -> str:
+    key, value = label.data
+    if not re.fullmatch(_PREFIX + _LABEL, key) or len(key.rpartition("/")[0]) > 253:
+        return f"the name '{key}'"
+    return "" if not value or re.fullmatch(_LABEL, value) else f"the value '{value}'"
 
 
-_RULES: tuple[Rule, ...] = (_names, _groups, _fault_tolerance, _autoscaler, _authentication)
+def _number(key: str) -> Rule:
+    def broken(group: Group, ray: Ray) -> str:
+        value = group.params.get(key, "")
+        return "" if "$" in value or re.fullmatch(r"(-?\d+)?", value) else value
+
+    at = f"rayStartParams {key}"
+    return Rule(at, broken, f"{key} is '{{}}', not a whole number", why=_NO_START)
+
+
+def _no_resources(group: Group, ray: Ray) -> str:
+    text = group.params.get("resources", "")
+    if not text or "$" in text:
+        return ""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    numbers = isinstance(found, dict) and all(isinstance(one, int | float) for one in found.values())
+    return "" if numbers else text
+
+
+def _twice(group: Group, ray: Ray) -> Any:
+    return group.name in [one.name for one in ray.cluster.workers if one.place < group.place]
+
+
+def _outside(group: Group, ray: Ray) -> str:
+    count, least, most = group.number("replicas"), group.least, group.most
+    if count is None or least > most or least <= count <= most:
+        return ""
+    return f"{count} is not between minReplicas {least} and maxReplicas {most:g}"
+
+
+_GROUP = (
+    Rule("template spec", lambda g, _: not g.items("template", "spec", "containers"),
+         "a group needs a container"),
+    Rule("resources", lambda g, _: g.mapping("resources") and any(map(g.params.get, _SIZES)),
+         "resources here and in rayStartParams", "in one of the two"),
+    unwanted("rayStartParams labels", "labels in rayStartParams", "the group's `labels`"),
+    *map(_number, _WHOLE),
+    Rule("rayStartParams resources", _no_resources, "{} is no JSON object of numbers",
+         """resources: '{"name": 1}'""", _NO_START),
+)  # fmt: skip
+_CLUSTER = (
+    unwanted("upgradeStrategy type", "only a RayCluster that nobody else made has an upgrade strategy",
+             when=lambda _, r: (r.kind if r.kind != "RayCluster" else r.whole.text(*_MAKER))
+             not in ("", "RayCluster"),
+             why="the operator refuses the cluster that it makes of it"),
+    one_of("upgradeStrategy type", ("Recreate", "None")),
+    at_least("autoscalerOptions idleTimeoutSeconds", 0),
+)  # fmt: skip
+_HEAD = (
+    unwanted("env RAY_REDIS_ADDRESS", f"RAY_REDIS_ADDRESS without {FAULT_TOLERANCE}",
+             f"{FAULT_TOLERANCE}.redisAddress",
+             lambda h, r: not _fault_tolerant(h, r) and r.note("ray.io/ft-enabled").lower() != "true"),
+    unwanted("rayStartParams redis-password", f"beside {FAULT_TOLERANCE} it must not be set",
+             f"{FAULT_TOLERANCE}.redisPassword", _fault_tolerant),
+    *(unwanted(f"env {name}", f"{name} beside {FAULT_TOLERANCE}", when=_fault_tolerant)
+      for name in ("REDIS_PASSWORD", "RAY_REDIS_ADDRESS")),
+    *(unwanted(at, "the operator takes no user of Redis from here", _USER)
+      for at in ("rayStartParams redis-username", "env REDIS_USERNAME")),
+    Rule(f"env {_V2}", lambda h, r: not r.cluster.autoscaled and h.env.get(_V2) in ("1", "true"),
+         f"{_V2} without enableInTreeAutoscaling", "enableInTreeAutoscaling: true"),
+    unwanted(f"env {_V2}", f"{_V2} beside autoscalerOptions.version",
+             when=lambda h, r: r.cluster.autoscaled and _version(r)),
+    Rule("template spec restartPolicy", _restarts("v2"), "'{}': the autoscaler v2 needs Never",
+         "leave it out"),
+)  # fmt: skip
+_WORKER = (
+    at_least("minReplicas", 0),
+    at_least("maxReplicas", 0),
+    Rule("minReplicas",
+         lambda w, _: w.least > w.most and f"{w.least} is more than maxReplicas {w.most}", "{}"),
+    Rule("replicas", _outside, "{}", "", "the operator takes the nearest of the two", "warning"),
+    at_least("numOfHosts", 1),
+    Rule("groupName", _twice, "another group of that name came before",
+         why="the operator counts the pods of both for each"),
+    Rule("groupName", lambda w, _: not re.fullmatch(_OF_PODS, w.name) and w.name,
+         "'{}': letters, digits, '-' and '.', at most 63",
+         why="pods have it in their names and labels, and none can be made"),
+    Rule("template spec restartPolicy", _restarts("v2"), "'{}': the autoscaler v2 needs Never",
+         "leave it out"),
+    Rule("template spec restartPolicy", _restarts("v1"), "'{}': the autoscaler v1 wants Never",
+         "leave it out", "the operator warns of it", "warning"),
+    Rule("suspend", lambda w, r: w.get("suspend") is True and r.cluster.autoscaled,
+         "a suspended group with autoscaling"),
+    at_least("idleTimeoutSeconds", 0),
+    unwanted("idleTimeoutSeconds", "a group's own idle time needs the autoscaler v2, named as such",
+             _NAMED_V2, lambda _, r: not _v2(r)),
+    Rule("priority", lambda w, r: w.number("priority") and not _v2(r),
+         "a group's priority needs the autoscaler v2, named as such", _NAMED_V2),
+    Rule("priority", lambda w, r: w.number("priority") and r.older(2, 56),
+         "a group's priority needs a rayVersion of 2.56.0 or newer"),
+)  # fmt: skip
+_SPEC = "ValidateRayClusterSpec"
+_TABLE = (
+    (the.groups, f"{_SPEC}, validateRayGroupResources", _GROUP),
+    (_labels, "validateRayGroupLabels", (Rule("", _bad_label, "{} is no label's in Kubernetes"),)),
+    (the.clusters, f"{_SPEC}, ValidateRayClusterUpgradeOptions", _CLUSTER),
+    (the.heads, _SPEC, _HEAD),
+    (the.workers, f"{_SPEC}, validateWorkerGroup…", _WORKER),
+)

@@ -1,196 +1,246 @@
-"""The pods of a Ray cluster: ports, the modes of Ray and Serve, draining, security."""
+"""The pods of a Ray cluster: what can't work, and advice on draining, the head and security."""
 
 import importlib.metadata
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
-from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.rules import Ray, Rule, Table, When
+from serve_app.tools.kube.documents import CONFIG, Document
 from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.quantity import quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
-_HEAD_PORTS = {6379: "gcs", 8265: "dashboard"}
 _PROXY, _MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
 _DRAIN, _DRAIN_S = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30.0
 _INGRESS, _INGRESS_S = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", 30.0
 _STOP_S = 20.0  # graceful_shutdown_timeout_s of a deployment
-_SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|ACCESS_KEY|CREDENTIAL)", re.IGNORECASE)
-Rule = Callable[[Document, RayCluster], Iterator[Problem]]
+_OFF = (None, "", "0", "false", "False")
+_SECRET = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"}
+_KEY = re.compile(r"(^|_)(ACCESS|API|PRIVATE|SECRET)_KEY$")
+# What a secret doesn't look like: a switch, a number, a place.
+_HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|[\d.]+|.*/.*|\$\(.*\)", re.IGNORECASE)
+_GRACE = "terminationGracePeriodSeconds"
+_BOX = "template spec containers 0"
+_LOCAL = ("127.0.0.1", "localhost")
 
 
 def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules."""
-    for rule in _RULES:
-        yield from rule(document, cluster)
+    yield from the.check(_TABLE, document, cluster)
 
 
-def _versions(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    version = str(get(cluster.data, "rayVersion") or "")
-    images: dict[str, Group] = {}
-    for group in cluster.groups:
-        image = str(group.container("image") or "")
-        images.setdefault(image.removesuffix("-gpu"), group)
-        tag = re.search(r"ray[^/:]*:(\d+\.\d+\.\d+)", image)
-        if tag and version and tag[1] != version:
-            yield Problem(
-                (*group.box, "image"),
-                f"Ray {tag[1]}, but rayVersion is {version}",
-                "the operator writes commands for the latter",
-                f"rayVersion: {tag[1]}",
-            )
-        if (
-            image
-            and (":" not in image.rpartition("/")[2] or image.endswith(":latest"))
-            and "@" not in image
-        ):
-            yield Problem(
-                (*group.box, "image"),
-                f"'{image}' names no version",
-                "nodes of one cluster may run different code, and no upgrade is seen",
-                "a tag, or a digest",
-                "warning",
-            )
-    if len(images) > 1:
-        first, *others = images.items()
-        for image, group in others:
-            yield Problem(
-                (*group.box, "image"),
-                f"'{image}', but the {first[1].name} has '{first[0]}'",
-                "Ray and Python must be the same on every node",
-                severity="warning",
-            )
-    own = importlib.metadata.version("ray")
-    ours = "serve_app." in str(get(document.data, "spec", "serveConfigV2"))
-    if ours and version and version != own:
-        yield Problem(
-            (*cluster.place, "rayVersion"),
-            f"{version}, but this Tandem is locked to Ray {own}",
-            "its images hold that one",
-            f"rayVersion: {own}",
-        )
+def _advice(at: str, when: When, what: str, why: str, fix: str) -> Rule:
+    return Rule(at, when, what, fix, why, "warning")
 
 
-def _ports(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    head = cluster.head
-    if head.ports:
-        for port, name in _HEAD_PORTS.items():
-            if port not in head.ports.values():
-                yield Problem(
-                    (*head.box, "ports"),
-                    f"no port {port} ({name})",
-                    "a port of one's own drops the operator's defaults, and with them this one",
-                    f"- {{name: {name}, containerPort: {port}}}",
-                )
-    if document.kind == "RayService" and head.ports and "serve" not in head.ports:
-        yield Problem(
-            (*head.box, "ports"),
-            "no port named `serve`",
-            "the serve service takes over `serve` and `serve-*` alone",
-            "- {name: serve, containerPort: 8000}",
-        )
-    host = (head.get("rayStartParams") or {}).get("dashboard-host")
-    if document.kind == "RayService" and host in ("127.0.0.1", "localhost"):
-        yield Problem(
-            (*head.place, "rayStartParams", "dashboard-host"),
-            f"{host}: the operator can't reach the dashboard",
-            "it deploys serveConfigV2 through it",
-            'dashboard-host: "0.0.0.0"',
-        )
+def _image(group: Looks) -> str:
+    return group.text("template", "spec", "containers", 0, "image")
 
 
-def _modes(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    head = cluster.head
-    for group in cluster.groups:
-        if group.env.get(_MODE) == "1" and group.env.get(_PROXY) != "1":
-            yield Problem(
-                group.env_place(_MODE),
-                f"{_MODE} without {_PROXY}",
-                "proxies then run on the head alone, and workers never become ready",
-                f'- {{name: {_PROXY}, value: "1"}}',
-            )
-    for group in cluster.workers:
-        names = {name for name in head.env | group.env if name.startswith("RAY_SERVE_")}
-        for name in sorted(names):
-            if head.env.get(name) != group.env.get(name):
-                yield Problem(
-                    group.env_place(name),
-                    f"{name} is {_said(group, name)} here and {_said(head, name)} on the head",
-                    "Serve runs on all nodes, and its parts must agree",
-                    "the same `env` on head and workers (a YAML anchor)",
-                )
+def _own_ray(group: Group, ray: Ray) -> str:
+    """The Ray in an image's tag, where rayVersion is another."""
+    tag = re.search(r"(?:^|/)ray(?:-ml|-llm)?:(\d+\.\d+\.\d+)", _image(group))
+    version = ray.cluster.text("rayVersion")
+    return f"Ray {tag[1]}, but rayVersion is {version}" if tag and version not in ("", tag[1]) else ""
 
 
-def _said(group: Group, name: str) -> str:
-    return f"'{group.env[name]}'" if name in group.env else "not set"
+def _no_version(group: Group, ray: Ray) -> str:
+    image = _image(group)
+    tag = image.rpartition("/")[2].partition(":")[2]
+    named = "@" in image or "$" in image or tag not in ("", "latest")
+    return "" if not image or named else image
 
 
-def _seconds(group: Group, name: str, default: float) -> float:
+def _another(group: Group, ray: Ray) -> str:
+    image, first = _image(group).removesuffix("-gpu"), _image(ray.cluster.head).removesuffix("-gpu")
+    return "" if image in ("", first) or not first else f"'{image}', but the head has '{first}'"
+
+
+def _more(key: str, without: float) -> When:
+    """Ray is told of more than the container's limit, or than `without` where it has none."""
+
+    def broken(group: Group, ray: Ray) -> str:
+        try:
+            told, has = quantity(group.params.get(key, 0)), group.sizes.get(key)
+            limit = without if has is None else quantity(has)
+        except ValueError:
+            return ""
+        return f"{told:g}, and the container has {limit:g}" if told > limit else ""
+
+    return broken
+
+
+def _locked(cluster: RayCluster, ray: Ray) -> str:
+    version, own = cluster.text("rayVersion"), importlib.metadata.version("ray")
+    ours = "serve_app." in ray.whole.text("spec", CONFIG)
+    wrong = ours and version not in ("", own)
+    return f"{version}, but this Tandem is locked to Ray {own}" if wrong else ""
+
+
+def _asks_dashboard(ray: Ray) -> bool:
+    """Whether the operator, or a job's pod, calls the dashboard through the head's service."""
+    job = ray.spec.text("submissionMode") or "K8sJobMode"
+    return ray.kind == "RayService" or (ray.kind != "RayCluster" and job in ("K8sJobMode", "HTTPMode"))
+
+
+def _serving(head: Group) -> dict[str, int]:
+    """The ports that the serve service takes over."""
+    found = head.ports.items()
+    return {name: port for name, port in found if name == "serve" or name.startswith("serve-")}
+
+
+def _not_exposed(head: Group, ray: Ray) -> bool:
+    asked = ray.kind == "RayService" and bool(head.ports)
+    return asked and not _serving(head) and not ray.spec.get("serveService")
+
+
+def _no_http(head: Group, ray: Ray) -> bool:
+    config = ray.document.config[1] if ray.document.config else None
+    port = Part((), config).number("http_options", "port") or 8000
+    return bool(_serving(head)) and ray.kind == "RayService" and port not in _serving(head).values()
+
+
+def _variables(ray: Ray) -> Iterator[Looks]:
+    for group in ray.cluster.groups:
+        yield from group.first.parts("env")
+
+
+def _differs(group: Group, ray: Ray) -> Iterator[tuple[str, str]]:
+    """Serve's variables that a worker has otherwise than the head."""
+    head = ray.cluster.head
+    for name in sorted(name for name in head.env | group.env if name.startswith("RAY_SERVE_")):
+        here, there = group.env.get(name), head.env.get(name)
+        elsewhere = any(one.env.get(name, "") is None for one in (group, head))  # valueFrom
+        if not elsewhere and here != there and not (here in _OFF and there in _OFF):
+            said = [f"'{value}'" if isinstance(value, str) else "not set" for value in (here, there)]
+            yield name, f"{name} is {said[0]} here and {said[1]} on the head"
+
+
+def _modes(ray: Ray) -> Iterable[Looks]:
+    """A worker's differences, each at its variable."""
+    return [
+        _Difference(group, name, text)
+        for group in ray.cluster.workers
+        for name, text in _differs(group, ray)
+    ]
+
+
+class _Difference(Looks):
+    def __init__(self, group: Group, name: str, text: str) -> None:
+        self.place, self.data, self.name = group.env_place(name), text, name
+
+
+def _seconds(group: Looks, name: str, default: float) -> float:
     try:
-        return float(group.env.get(name, default))
+        return float(group.env.get(name, default)) if isinstance(group, Group) else default
     except (TypeError, ValueError):
         return default
 
 
-def _draining(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    if document.kind != "RayService":
-        return
-    for group in cluster.groups:
-        drain = _seconds(group, _DRAIN, _DRAIN_S)
-        grace = group.get("template", "spec", "terminationGracePeriodSeconds")
-        if (30 if grace is None else grace) <= drain:
-            yield Problem(
-                (*group.pod, "terminationGracePeriodSeconds"),
-                f"{'30 by default' if grace is None else grace}, while Ray drains for {drain:g} s",
-                "the kubelet kills the pod in the middle of it, with the requests in flight",
-                f"terminationGracePeriodSeconds: {drain + 30:g}",
-            )
-        stop = max(_STOP_S, _seconds(group, _INGRESS, _INGRESS_S) + 5)
-        if group.env.get(_PROXY) == "1" and drain <= stop:
-            yield Problem(
-                group.env_place(_DRAIN),
-                f"Ray drains for {drain:g} s, and a replica takes {stop:g} s to stop",
-                "so Serve stops replicas at once, before proxies have sent their clients elsewhere",
-                f"{_DRAIN} above {stop:g}, or a smaller {_INGRESS}",
-                "warning",
-            )
-        hook = group.container("lifecycle", "preStop", "exec", "command") or []
-        if "ray stop" in " ".join(map(str, hook)):
-            yield Problem(
-                (*group.box, "lifecycle", "preStop"), "`ray stop` before the end skips the drain",
-                "requests in flight are lost", "leave it out: Ray drains on SIGTERM",
-            )  # fmt: skip
+def _grace(group: Group, ray: Ray) -> str:
+    drain, grace = _seconds(group, _DRAIN, _DRAIN_S), group.number("template", "spec", _GRACE)
+    said = "30 by default" if grace is None else str(grace)
+    return (
+        f"{said}, while Ray drains for {drain:g} s" if (30 if grace is None else grace) <= drain else ""
+    )
 
 
-def _availability(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    head = cluster.head
-    if document.kind == "RayService" and head.offers["num_cpus"] > 0:
-        yield Problem(
-            (*head.place, "rayStartParams"),
-            "replicas may run on the head",
-            "a busy head is an unreachable cluster",
-            'num-cpus: "0"',
-            "warning",
-        )
+def _stop(group: Group, ray: Ray) -> str:
+    drain = _seconds(group, _DRAIN, _DRAIN_S)
+    stop = max(_STOP_S, _seconds(group, _INGRESS, _INGRESS_S) + 5)
+    late = group.env.get(_PROXY) == "1" and drain <= stop
+    return f"Ray drains for {drain:g} s, and a replica takes {stop:g} s to stop" if late else ""
 
 
-def _security(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    for group in cluster.groups:
-        pod, box = group.get("template", "spec", "securityContext"), group.container("securityContext")
-        if not (get(pod, "runAsNonRoot") or get(box, "runAsNonRoot")):
-            yield Problem(
-                group.pod, "may run as root", "what breaks out of the container is root on the node",
-                "securityContext: {runAsNonRoot: true, runAsUser: 1000}", "warning",
-            )  # fmt: skip
-        if get(box, "allowPrivilegeEscalation") is not False:
-            yield Problem(
-                group.box, "may gain privileges", "sudo and setuid programs work",
-                "securityContext: {allowPrivilegeEscalation: false}", "warning",
-            )  # fmt: skip
-        for name, value in group.env.items():
-            if _SECRET.search(name) and isinstance(value, str) and not name.endswith(("_PATH", "_FILE")):
-                yield Problem(
-                    group.env_place(name), f"{name} in plain text", "whoever reads the manifest has it",
-                    "valueFrom: {secretKeyRef: {name: …, key: …}}",
-                )  # fmt: skip
+def _hook(group: Group, ray: Ray) -> bool:
+    return "ray stop" in " ".join(map(str, group.first.items("lifecycle", "preStop", "exec", "command")))
 
 
-_RULES: tuple[Rule, ...] = (_versions, _ports, _modes, _draining, _availability, _security)
+def _root(group: Group, ray: Ray) -> bool:
+    pod, box = group.at("template", "spec"), group.first
+    return not (pod.get("securityContext", "runAsNonRoot") or box.get("securityContext", "runAsNonRoot"))
+
+
+def _secret(variable: Looks, ray: Ray) -> str:
+    """A variable with a value that looks like a secret: a whole word of its name says so."""
+    name, value = variable.text("name"), variable.text("value")
+    said = _SECRET & set(name.upper().split("_")) or _KEY.search(name.upper())
+    return (
+        name if said and not name.endswith(("_PATH", "_FILE")) and not _HARMLESS.fullmatch(value) else ""
+    )
+
+
+def _services(ray: Ray) -> Iterable[Looks]:
+    return ray.cluster.groups if ray.kind == "RayService" else []
+
+
+_TOLD = "Ray places on it what doesn't fit"
+_GROUPS = (
+    _advice("rayStartParams num-gpus", _more("num-gpus", 0), "{}", _TOLD, "the same in both"),
+    _advice("rayStartParams memory", _more("memory", math.inf), "{}", _TOLD, "the same in both"),
+    _advice(f"{_BOX} image", _own_ray, "{}", "the operator writes commands for the latter",
+            "the same version in both"),
+    _advice(f"{_BOX} image", _no_version, "'{}' names no version",
+            "nodes of one cluster may run different code, and no upgrade is seen", "a tag, or a digest"),
+    _advice(f"{_BOX} image", _another, "{}", "Ray and Python must be the same on every node", ""),
+    Rule(f"env {_MODE}", lambda g, _: g.env.get(_MODE) == "1" and g.env.get(_PROXY) != "1",
+         f"{_MODE} without {_PROXY}", f'- {{name: {_PROXY}, value: "1"}}',
+         "proxies then run on the head alone, and workers never become ready"),
+    _advice("template spec", _root, "may run as root",
+            "what breaks out of the container is root on the node",
+            "securityContext: {runAsNonRoot: true, runAsUser: 1000}"),
+    _advice(_BOX, lambda g, _: g.first.get("securityContext", "allowPrivilegeEscalation") is not False,
+            "may gain privileges", "sudo and setuid programs work",
+            "securityContext: {allowPrivilegeEscalation: false}"),
+)  # fmt: skip
+_HEAD = (
+    _advice(f"{_BOX} ports", lambda h, _: h.ports and 6379 not in h.ports.values(), "no port 6379 (gcs)",
+            "a port of one's own drops the operator's defaults, and with them this one",
+            "- {name: gcs-server, containerPort: 6379}"),
+    Rule(f"{_BOX} ports", lambda h, r: h.ports and _asks_dashboard(r) and "dashboard" not in h.ports,
+         "no port named `dashboard`", "- {name: dashboard, containerPort: 8265}",
+         "a port of one's own drops the operator's defaults, and without this one nothing is deployed"),
+    Rule(f"{_BOX} ports", _not_exposed, "no port named `serve`", "- {name: serve, containerPort: 8000}",
+         "the serve service takes over `serve` and `serve-*` alone"),
+    _advice(f"{_BOX} ports", _no_http, "no port named `serve` for HTTP",
+            "the serve service takes over `serve` and `serve-*` alone",
+            "- {name: serve, containerPort: 8000}"),
+    Rule("rayStartParams dashboard-host",
+         lambda h, r: _asks_dashboard(r) and h.params.get("dashboard-host") in _LOCAL
+         and h.params["dashboard-host"], "{}: the operator can't reach the dashboard",
+         'dashboard-host: "0.0.0.0"', "it deploys and asks through it"),
+    _advice("rayStartParams", lambda h, r: r.kind == "RayService" and h.offers["num_cpus"] > 0,
+            "replicas may run on the head", "a busy head is an unreachable cluster", 'num-cpus: "0"'),
+)  # fmt: skip
+_DRAINING = (
+    _advice(f"template spec {_GRACE}", _grace, "{}",
+            "the kubelet kills the pod in the middle of it, with the requests in flight",
+            f"{_GRACE}: 30 more than {_DRAIN}"),
+    _advice(f"env {_DRAIN}", _stop, "{}",
+            "so Serve stops replicas at once, before proxies have sent their clients elsewhere",
+            f"a larger {_DRAIN}, or a smaller {_INGRESS}"),
+    _advice(f"{_BOX} lifecycle preStop", _hook, "`ray stop` before the end skips the drain",
+            "requests in flight are lost", "leave it out: Ray drains on SIGTERM"),
+)  # fmt: skip
+_SAME = "the same `env` on head and workers (a YAML anchor)"
+_AGREE = "Serve runs on all nodes, and its parts must agree"
+_DIFFERENCES = (
+    Rule("", lambda d, _: d.name in (_PROXY, _MODE) and d.data, "{}", _SAME, _AGREE),
+    _advice("", lambda d, _: d.name not in (_PROXY, _MODE) and d.data, "{}", _AGREE, _SAME),
+)
+_TABLE: Table = (
+    (the.clusters, "", (
+        Rule("rayVersion", _locked, "{}", "rayVersion: Tandem's", "its images hold that one"),
+    )),
+    (the.groups, "", _GROUPS),
+    (the.heads, "", _HEAD),
+    (_services, "", _DRAINING),
+    (_modes, "", _DIFFERENCES),
+    (_variables, "", (
+        _advice("", _secret, "{} in plain text", "whoever reads the manifest has it",
+                "valueFrom: {secretKeyRef: {name: …, key: …}}"),
+    )),
+)  # fmt: skip

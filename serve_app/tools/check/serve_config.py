@@ -1,14 +1,9 @@
-"""A Serve config: Serve's own schema, strictly, our arguments in it, and what must fit together.
-
-Serve drops unknown keys silently; here every mistake is listed with its line and a suggestion.
-"""
+"""A Serve config: as Ray reads it, our arguments in it, and what must fit together."""
 
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from ray.serve.config import AutoscalingConfig
-from ray.serve.schema import ServeDeploySchema
+from pydantic import ValidationError
 
 from serve_app.config import (
     Config,
@@ -17,10 +12,10 @@ from serve_app.config import (
     RouterArgs,
     RouterUserConfig,
     did_you_mean,
-    keys_at,
     problems,
 )
 from serve_app.releases.applications import REPLICA, TOKENIZER
+from serve_app.tools.check import ray_serve
 from serve_app.tools.check.models_together import check_models
 from serve_app.tools.kube.findings import Place, Problem, Report
 
@@ -29,68 +24,31 @@ ROUTER_PATH = "serve_app.app:build_router"
 MODEL_PATH = "serve_app.app:build_model"
 SERVICER = "serve_app.ingress.grpc.add_inference_service"
 SERVICERS = (SERVICER, "serve_app.app.add_inference_service")
-# Mappings whose keys are the user's own or another schema's.
-_FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
-# What Serve has called differently before.
-_RENAMED = {
-    "max_concurrent_queries": "max_ongoing_requests",
-    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
-    "smoothing_factor": "upscaling_factor",
-    "upscale_smoothing_factor": "upscaling_factor",
-    "downscale_smoothing_factor": "downscaling_factor",
-}
 
 
 def check_serve_config(data: dict[str, Any], report: Report) -> None:
     """Everything that can be known to be wrong with a Serve config before it runs."""
+    if not ray_serve.is_serve_config(data):
+        text = "neither a Serve config nor a resource of Kubernetes"
+        report.add((), text, "it was not looked at", severity="note")
+        return
     before = len(report.found)
-    _check_serve(data, report)
-    if len(report.found) == before:
+    report.extend(ray_serve.check(data))
+    if not any(one.severity == "error" for one in report.found[before:]):
         _check_applications(data, report)
     report.found[before:] = map(_explained, report.found[before:])
 
 
+def is_path(given: Any, ours: str) -> bool:
+    """Whether an import path is one of ours, in either of the forms that Ray takes."""
+    return isinstance(given, str) and given.replace(":", ".") == ours.replace(":", ".")
+
+
 def _explained(one: Problem) -> Problem:
     """With why it matters, and the way out where the sentence has it."""
-    dropped = one.what.startswith("unknown key")
-    why = (
-        "Serve drops it without a word"
-        if dropped
-        else "the deploy fails, or the application at its start"
-    )
     _, found, better = one.what.rstrip("?").partition("; did you mean ")
-    return replace(one, why=one.why or why, fix=one.fix or (f"{better}" if found else ""))
-
-
-def _check_serve(data: dict[str, Any], report: Report) -> None:
-    """Serve's own schema, strictly."""
-    _unknown_keys(data, ServeDeploySchema, (), report)
-    try:
-        ServeDeploySchema.model_validate(data)
-    except ValidationError as error:
-        for place, text in problems(error, ServeDeploySchema):
-            if not any(place == known.place for known in report.found):
-                report.add(place, text)
-
-
-def _unknown_keys(value: Any, kind: type[BaseModel], place: Place, report: Report) -> None:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            _unknown_keys(item, kind, (*place, index), report)
-    if not isinstance(value, dict) or (place and place[-1] in _FREE):
-        return
-    known = keys_at(kind, place)
-    if place and place[-1] == "autoscaling_config":
-        known = list(AutoscalingConfig.model_fields)
-    if not known:
-        return
-    for key, inner in value.items():
-        if key not in known:
-            renamed = _RENAMED.get(key, "")
-            hint = f"; it is {renamed} now" if renamed in known else did_you_mean(str(key), known)
-            report.add((*place, key), f"unknown key{hint}")
-        else:
-            _unknown_keys(inner, kind, (*place, key), report)
+    why = one.why or "the deploy fails, or the application at its start"
+    return replace(one, why=why, fix=one.fix or (f"{better}" if found else ""))
 
 
 def _check_applications(data: dict[str, Any], report: Report) -> None:
@@ -98,20 +56,21 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
     routed: list[int] = []
     remote: dict[str, RemoteModel] = {}
     router: tuple[RouterArgs, RouterUserConfig, Place] | None = None
-    for index, app in enumerate(data.get("applications") or []):
+    for index, app in enumerate(data["applications"]):
         place: Place = ("applications", index)
         if app.get("route_prefix", "/") is not None:
             routed.append(index)
         path = app.get("import_path")
-        if path == ROUTER_PATH:
+        if is_path(path, ROUTER_PATH):
             args = _read(RouterArgs, app.get("args") or {}, (*place, "args"), report)
             user, where = _user_config(app, place, "Router", RouterUserConfig, report)
             _deployments(app, place, ("Router",), report)
             if args and user:
                 router = (args, user, where)
-        elif path == MODEL_PATH:
+        elif is_path(path, MODEL_PATH):
             _model(app, place, remote, report)
-    if len(routed) != 1:
+    ours = [app for app in data["applications"] if str(app["import_path"]).startswith("serve_app.app")]
+    if ours and len(routed) != 1:
         report.add(
             ("applications",),
             f"exactly one application may have a route, this file has {len(routed)}: gRPC clients "
@@ -120,7 +79,7 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
     functions = (data.get("grpc_options") or {}).get("grpc_servicer_functions") or []
     if router and functions and not set(SERVICERS) & set(functions):
         report.add(("grpc_options", "grpc_servicer_functions"), f"must hold {SERVICER}")
-    if router and not report.found:
+    if router and not any(one.severity == "error" for one in report.found):
         check_models(data, router, remote, report)
 
 

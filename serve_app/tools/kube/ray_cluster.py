@@ -1,4 +1,4 @@
-"""The Ray cluster in a RayService, RayJob or RayCluster: its groups, their containers and sizes."""
+"""The Ray cluster in a resource of KubeRay's: its groups, their containers and sizes."""
 
 import json
 import math
@@ -10,19 +10,24 @@ from typing import Any
 
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.findings import Place
+from serve_app.tools.kube.part import Looks, Part
 from serve_app.tools.kube.quantity import quantity
 
 _AT: dict[str, Place] = {
     "RayService": ("spec", "rayClusterConfig"),
     "RayJob": ("spec", "rayClusterSpec"),
+    "RayCronJob": ("spec", "jobTemplate", "rayClusterSpec"),
     "RayCluster": ("spec",),
 }
+_OF_ANOTHER = ("RayJob", "RayCronJob")  # they may take a cluster that is there, by clusterSelector
 FAULT_TOLERANCE = "gcsFaultToleranceOptions"
-_COUNTED = ("num_cpus", "num_gpus")
+# As the operator tells them (KubeRay's IsGPUResourceKey, customAcceleratorToRayResourceMap).
+_GPU = re.compile(r"gpu$|nvidia\.com/mig-\d+g\.\d+gb$", re.IGNORECASE)
+_ACCELERATORS = {"aws.amazon.com/neuroncore": "neuron_cores", "google.com/tpu": "TPU"}
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Looks):
     """The head or a group of workers, at `place`."""
 
     name: str
@@ -40,22 +45,19 @@ class Group:
         """Where Ray's container is."""
         return (*self.pod, "containers", 0)
 
-    def get(self, *path: str | int) -> Any:
-        """A value of the group."""
-        return get(self.data, *path)
-
     def container(self, *path: str | int) -> Any:
         """A value of Ray's container."""
         return get(self.data, "template", "spec", "containers", 0, *path)
 
-    def _entries(self, key: str) -> list[Any]:
-        entries = self.container(key)
-        return entries if isinstance(entries, list) else []
+    @property
+    def first(self) -> Part:
+        """Ray's container."""
+        return self.at("template", "spec", "containers", 0)
 
     @property
     def variables(self) -> list[dict[str, Any]]:
         """The entries of its container's `env`."""
-        return [one for one in self._entries("env") if isinstance(one, dict)]
+        return [one.data for one in self.first.parts("env")]
 
     @property
     def env(self) -> dict[str, Any]:
@@ -64,19 +66,14 @@ class Group:
 
     def env_place(self, name: str) -> Place:
         """Where a variable is set, or the container."""
-        for index, one in enumerate(self._entries("env")):
-            if get(one, "name") == name:
-                return (*self.box, "env", index)
-        return self.box
+        places = [one.place for one in self.first.parts("env") if one.get("name") == name]
+        return places[0] if places else self.box
 
     @property
     def ports(self) -> dict[str, int]:
         """Its container's, by name."""
-        return {
-            str(one.get("name")): one["containerPort"]
-            for one in self._entries("ports")
-            if isinstance(one, dict) and isinstance(one.get("containerPort"), int)
-        }
+        numbers = ((one.get("name"), one.number("containerPort")) for one in self.first.parts("ports"))
+        return {str(name): number for name, number in numbers if number is not None}
 
     @property
     def count(self) -> int:
@@ -106,9 +103,9 @@ class Group:
 
         Limits, and for CPUs the request where there is no limit.
         """
-        limits = self.container("resources", "limits") or {}
-        requests = self.container("resources", "requests") or {}
-        gpus = [value for key, value in sorted(limits.items()) if str(key).endswith("/gpu")]
+        limits = self.first.mapping("resources", "limits")
+        requests = self.first.mapping("resources", "requests")
+        gpus = [value for key, value in sorted(limits.items(), key=str) if _GPU.search(str(key))]
         found = {
             "num-cpus": limits.get("cpu", requests.get("cpu")),
             "memory": limits.get("memory"),
@@ -119,27 +116,32 @@ class Group:
     @property
     def params(self) -> dict[str, str]:
         """Its rayStartParams, without the quotes that the operator's shell takes off."""
-        params = self.get("rayStartParams")
-        return {
-            str(key): _unquoted(value)
-            for key, value in (params if isinstance(params, dict) else {}).items()
-        }
+        return {str(key): _unquoted(value) for key, value in self.mapping("rayStartParams").items()}
 
     @property
     def offers(self) -> dict[str, float]:
-        """What a pod gives to Ray: `num_cpus`, `num_gpus`, and its own resources."""
-        sizes = {**self.sizes, **self.params}
-        found = {key: math.ceil(_number(sizes.get(key.replace("_", "-"), 0))) for key in _COUNTED}
+        """What a pod gives to Ray: `num_cpus`, `num_gpus`, and its own resources.
+
+        Without a number of CPUs Ray takes its machine's, however many these are.
+        """
+        sizes = {"num-cpus": math.inf, **self.sizes, **self.params}
+        found = {key: _whole(sizes.get(key.replace("_", "-"), 0)) for key in ("num_cpus", "num_gpus")}
+        for key, value in self.first.mapping("resources", "limits").items():
+            if key in _ACCELERATORS:
+                found[_ACCELERATORS[key]] = _number(value)
+        for key, value in self.mapping("resources").items():
+            counted = {"cpu": "num_cpus", "memory": "memory"}.get(str(key).lower(), str(key))
+            found["num_gpus" if _GPU.search(str(key)) else counted] = _number(value)
         try:
             own = json.loads(sizes.get("resources", "{}"))
         except ValueError:
             own = {}
-        return {**found, **(own if isinstance(own, dict) else {})}
+        return found | {str(key): _number(value) for key, value in Part((), own).mapping().items()}
 
 
 @dataclass(frozen=True)
-class RayCluster:
-    """The cluster of pods that a resource asks for, at `place` of it."""
+class RayCluster(Looks):
+    """The cluster of pods that a resource asks for, at `place` of it; empty where it takes another's."""
 
     place: Place
     data: dict[str, Any]
@@ -147,50 +149,52 @@ class RayCluster:
     @classmethod
     def of(cls, resource: Mapping[str, Any]) -> "RayCluster | None":
         """The one in a resource, None where there is none."""
-        place = _AT.get(str(resource.get("kind")))
-        data = get(resource, *place) if place else None
+        kind = str(resource.get("kind"))
+        place = _AT.get(kind, ())
+        data = get(resource, *place)
+        if (
+            place
+            and data is None
+            and kind in _OF_ANOTHER
+            and isinstance(get(resource, *place[:-1]), dict)
+        ):
+            data = {}
         return cls(place, data) if place and isinstance(data, dict) else None
 
     @property
     def head(self) -> Group:
-        data = get(self.data, "headGroupSpec")
-        return Group(
-            "head", True, (*self.place, "headGroupSpec"), data if isinstance(data, dict) else {}
-        )
+        return Group("head", True, (*self.place, "headGroupSpec"), self.mapping("headGroupSpec"))
 
     @property
     def workers(self) -> Iterator[Group]:
-        groups = get(self.data, "workerGroupSpecs")
-        for index, one in enumerate(groups if isinstance(groups, list) else []):
-            if isinstance(one, dict):
-                place = (*self.place, "workerGroupSpecs", index)
-                yield Group(str(one.get("groupName", index)), False, place, one)
+        for index, one in enumerate(self.parts("workerGroupSpecs")):
+            yield Group(str(one.get("groupName") or index), False, one.place, one.data)
 
     @property
     def groups(self) -> list[Group]:
         """The head first."""
-        return [self.head, *self.workers]
+        return [self.head, *self.workers] if self.data else []
 
     @property
     def autoscaled(self) -> bool:
         """Whether Ray's autoscaler sets the numbers of workers."""
-        return bool(get(self.data, "enableInTreeAutoscaling"))
+        return self.get("enableInTreeAutoscaling") is True
 
     @property
     def token(self) -> bool:
         """Whether Ray asks whoever calls it for a token."""
-        return bool(get(self.data, "authOptions", "mode") == "token")
+        return self.text("authOptions", "mode") == "token"
 
     @property
     def fault_tolerance(self) -> Any:
         """gcsFaultToleranceOptions: where the head keeps what another head would need."""
-        return get(self.data, FAULT_TOLERANCE)
+        return self.get(FAULT_TOLERANCE)
 
     @property
     def version(self) -> tuple[int, ...] | None:
-        """Of Ray, as rayVersion says."""
-        text = str(get(self.data, "rayVersion") or "")
-        return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)+", text) else None
+        """Of Ray, as rayVersion says; None where it says none."""
+        found = re.match(r"\s*v?(\d+(?:\.\d+)+)", str(self.get("rayVersion") or ""))
+        return tuple(map(int, found[1].split("."))) if found else None
 
 
 def _unquoted(value: Any) -> str:
@@ -204,4 +208,9 @@ def _number(value: Any) -> float:
     try:
         return quantity(value)
     except ValueError:
-        return 0
+        return math.inf if value == math.inf else 0
+
+
+def _whole(value: Any) -> float:
+    found = _number(value)
+    return found if math.isinf(found) else math.ceil(found)

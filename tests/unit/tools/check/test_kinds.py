@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.tools.check.crds import Crds, holds, rules
+from serve_app.tools.check.verdict import check
 from tests.package.crd import ROOT, crd_folder
 from tests.unit.tools.check.manifests import ISVC, MODE, MODEL, found, said
 
@@ -170,3 +171,18 @@ def test_rules_in_cel() -> None:
 def test_versions_that_a_kind_has_not(tmp_path: Path) -> None:
     text = "apiVersion: ray.io/v2\nkind: RayService\nmetadata: {name: a}\nspec: {}\n"
     assert "RayService has no version 'v2'" in said(found(tmp_path, text, Crds(crd_folder())))
+
+
+def test_names_given_twice_and_routes_to_elsewhere(tmp_path: Path) -> None:
+    """In one file a name given twice is a mistake; files of a folder may be alternatives."""
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n"
+    route = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n"
+        "spec: {rules: [{backendRefs: [{name: %s, port: %d}]}]}\n"
+    )
+    assert [one.severity for one in found(tmp_path, f"{service}---\n{service}")] == ["error"]
+    assert [one.severity for one in found(tmp_path, f"{service}---\n{route % ('b', 80)}")] == ["warning"]
+    assert [one.severity for one in found(tmp_path, f"{service}---\n{route % ('a', 81)}")] == ["error"]
+    (tmp_path / "file.yaml").write_text(service)
+    (tmp_path / "other.yaml").write_text(service)
+    assert [one.severity for one in check(tmp_path, None)] == ["warning"]

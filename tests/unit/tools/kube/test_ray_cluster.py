@@ -1,5 +1,6 @@
 """A Ray cluster, read from the resource that asks for it."""
 
+import math
 from typing import Any
 
 import pytest
@@ -48,7 +49,48 @@ def test_sizes_come_from_limits_then_from_the_cpus_request() -> None:
     assert found.sizes == {"num-cpus": "1500m", "memory": "2Gi", "num-gpus": 1}
     assert found.offers == {"num_cpus": 2, "num_gpus": 1}
     assert group().sizes == {}
-    assert group().offers == {"num_cpus": 0, "num_gpus": 0}
+    assert group().offers == {"num_cpus": math.inf, "num_gpus": 0}  # Ray takes its machine's CPUs
+
+
+def test_what_the_operator_makes_of_a_groups_own_resources_and_of_accelerators() -> None:
+    limits = {"cpu": 4, "google.com/tpu": 4, "nvidia.com/mig-2g.32gb": 3}
+    assert group(container={"resources": {"limits": limits}}).offers == {
+        "num_cpus": 4,
+        "num_gpus": 3,
+        "TPU": 4,
+    }
+    found = group(resources={"CPU": "2", "nvidia.com/gpu": "1", "fast": "0.5"})
+    assert found.offers == {"num_cpus": 2, "num_gpus": 1, "fast": 0.5}
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", [], ["x"], {"a": []}, True])
+def test_odd_types_are_nothing(odd: Any) -> None:
+    for data in (
+        {"template": odd, "rayStartParams": odd, "resources": odd},
+        {"template": {"spec": {"containers": odd}}},
+        {"template": {"spec": {"containers": [odd]}}},
+        {"template": {"spec": {"containers": [{"env": odd, "ports": odd, "resources": odd}]}}},
+        {"template": {"spec": {"containers": [{"resources": {"limits": odd, "requests": odd}}]}}},
+    ):
+        found = Group("g", False, (), data)
+        assert isinstance(found.offers, dict)
+        assert isinstance(found.env, dict)
+        assert found.ports == {}
+        assert found.count == 0
+    cluster = RayCluster.of({"kind": "RayCluster", "spec": {"workerGroupSpecs": odd, "rayVersion": odd}})
+    assert cluster is not None
+    assert cluster.head.data == {}
+    assert not cluster.autoscaled
+
+
+def test_a_job_may_take_anothers_cluster() -> None:
+    for data in (
+        {"kind": "RayJob", "spec": {"clusterSelector": {"ray.io/cluster": "a"}}},
+        {"kind": "RayCronJob", "spec": {"jobTemplate": {}}},
+    ):
+        found = RayCluster.of(data)
+        assert found is not None
+        assert (found.data, found.groups) == ({}, [])
 
 
 def test_what_ray_start_is_told_comes_first_and_loses_its_quotes() -> None:

@@ -1,0 +1,189 @@
+"""What the operator refuses in a cluster's options (KubeRay 1.7: ValidateRayClusterSpec): where the
+head keeps its state, who may call, the network, the history server. Some need a feature gate."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.rules import Parts, Ray, Rule, Table, When, reserved, unwanted
+from serve_app.tools.kube.part import Looks
+from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE
+
+_COLLECTOR = "ray-history-collector"
+_K8S = "authOptions enableK8sTokenAuth"
+_TLS_ENV = ("RAY_USE_TLS", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
+_STORE_ENV = ("RAY_gcs_storage", "RAY_gcs_storage_path")
+_COLLECTORS_ENV = (
+    "POD_IP", "FQ_RAY_IP", "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE", "RAY_ROLE", "OWNER_KIND",
+    "OWNER_NAME", "EVENTS_PORT",
+)  # fmt: skip
+_OF_REDIS = ("redisAddress", "redisUsername", "redisPassword", "externalStorageNamespace")
+
+
+def gate(at: str, when: When, name: str) -> Rule:
+    """A warning: a file doesn't know which gates an operator has open."""
+    return Rule(
+        at,
+        when,
+        f"it needs the operator's feature gate {name}, which is off by default",
+        f"helm: featureGates: [{{name: {name}, enabled: true}}]",
+        "without it the operator refuses the resource",
+        "warning",
+    )
+
+
+def _set(key: str) -> When:
+    return lambda cluster, _: cluster.get(key) is not None
+
+
+def _option(*path: str) -> Parts:
+    """An option of the cluster, where it is set."""
+    return lambda ray: [one for one in [ray.cluster.at(*path)] if isinstance(one.data, dict)]
+
+
+def _rocksdb(part: Looks, ray: Ray) -> bool:
+    return ray.cluster.text(FAULT_TOLERANCE, "backend") == "rocksdb"
+
+
+def _tls(part: Looks, ray: Ray) -> bool:
+    return ray.cluster.get("tlsOptions", "enabled") is True
+
+
+def _k8s(ray: Ray) -> bool:
+    return ray.cluster.get("authOptions", "enableK8sTokenAuth") is True
+
+
+def _entries(key: str, when: When, *who: str) -> Parts:
+    """Entries of a list of Ray's container in the head or in all groups, or of the autoscaler's."""
+
+    def parts(ray: Ray) -> Iterable[Looks]:
+        boxes: list[Looks] = [one.first for one in ray.cluster.groups if one.head or "workers" in who]
+        boxes += [ray.cluster.at("autoscalerOptions")] if "autoscaler" in who else []
+        return [one for box in boxes for one in box.parts(key) if when(one, ray)]
+
+    return parts
+
+
+def _containers(ray: Ray) -> Iterable[Looks]:
+    there = ray.cluster.get("historyServerOptions") is not None
+    found = (group.parts("template", "spec", "containers") for group in ray.cluster.groups)
+    return [one for some in found for one in some if there]
+
+
+def _policies(ray: Ray) -> Iterable[Looks]:
+    policy = ray.cluster.at("networkPolicy")
+    return [policy.at("head"), policy.at("worker"), *policy.parts("workerGroups")]
+
+
+def _volumes(ray: Ray) -> Iterable[Looks]:
+    return [one for one in ray.cluster.head.parts("template", "spec", "volumes") if _rocksdb(one, ray)]
+
+
+def _named(ray: Ray) -> Iterable[Looks]:
+    return ray.cluster.workers if ray.cluster.get("networkPolicy") is not None else []
+
+
+def _beside(note: str, what: str) -> Rule:
+    return Rule(f"metadata annotations {note}",
+                lambda _, ray: ray.note(note) if ray.cluster.fault_tolerance is not None else "",
+                f"beside {FAULT_TOLERANCE} it {what}", "leave it out")  # fmt: skip
+
+
+def _open(key: str, mode: str, what: str) -> Rule:
+    """Rules for a direction that nothing restricts."""
+    when: When = lambda _, ray: ray.cluster.text("networkPolicy", "mode") == mode  # noqa: E731
+    return unwanted(key, f"mode {mode} lets {what} anyway", when=when)
+
+
+def _no_group(policy: Looks, ray: Ray) -> Any:
+    name = policy.get("groupName")
+    return name is not None and name not in [one.name for one in ray.cluster.workers] and name
+
+
+def _missing(options: Looks, ray: Ray) -> str:
+    """Variables without which the collector doesn't find its storage."""
+    env = {one.text("name"): one for one in options.parts("env")}
+    said = {name: one.text("value") for name, one in env.items()}
+    there = {name for name, one in env.items() if said[name] or one.get("valueFrom") is not None}
+    account, connection = "AZURE_STORAGE_ACCOUNT_URL", "AZURE_STORAGE_CONNECTION_STRING"
+    azure = {"connection_string": connection, "workload_identity": account, "default": account}
+    either = account if account in there else connection
+    mode = said.get("AZURE_STORAGE_AUTH_MODE", "").strip().lower()
+    needed = {
+        "GCS": ["GCS_BUCKET"], "S3": ["S3_REGION"], "AZUREBLOB": [azure.get(mode, either)],
+        "ALIYUNOSS": ["OSS_BUCKET", "OSS_ENDPOINT", "OSS_REGION"],
+    }.get(said.get("STORAGE_BACKEND", "").upper(), [])  # fmt: skip
+    if not said.get("STORAGE_BACKEND"):
+        return "STORAGE_BACKEND"
+    return ", ".join(name for name in needed if name not in there)
+
+
+_CLUSTER = (
+    gate("networkPolicy", _set("networkPolicy"), "RayClusterNetworkPolicy"),
+    gate("tlsOptions", _set("tlsOptions"), "RayClusterMTLS"),
+    gate("historyServerOptions", _set("historyServerOptions"), "RayClusterHistoryServer"),
+    gate(f"{FAULT_TOLERANCE} backend", _rocksdb, "GCSFaultToleranceEmbeddedStorage"),
+    Rule("authOptions mode", lambda c, r: c.token and r.older(2, 52),
+         "tokens need a rayVersion of 2.52.0 or newer"),
+    Rule(_K8S, lambda c, r: _k8s(r) and c.token and r.older(2, 55),
+         "Kubernetes' tokens need a rayVersion of 2.55.0 or newer"),
+    Rule(_K8S, lambda c, r: _k8s(r) and not c.token, "Kubernetes' tokens without `mode: token`",
+         "mode: token"),
+    Rule(_K8S, lambda c, r: _k8s(r) and r.kind != "RayCluster" and r.kind,
+         "a {} can't use Kubernetes' tokens"),
+    unwanted("authOptions secretName", "a secret beside Kubernetes' tokens",
+             when=lambda c, r: _k8s(r) and c.token),
+    Rule("historyServerOptions",
+         lambda c, _: c.get("historyServerOptions") is not None
+         and c.get("historyServerOptions", "collectorOptions") is None, "no collectorOptions"),
+)  # fmt: skip
+_STORAGE = (
+    unwanted("storage", "only backend rocksdb has a storage", when=lambda s, r: not _rocksdb(s, r)),
+    *(unwanted(key, f"backend rocksdb has no {key}", when=_rocksdb) for key in _OF_REDIS),
+    *(unwanted(f"storage {key}", f"{key} beside the claimName of a volume that is there",
+               when=lambda s, r: _rocksdb(s, r) and s.text("storage", "claimName"))
+      for key in ("size", "storageClassName", "accessModes")),
+    Rule("redisPassword value", lambda s, _: bool(s.text("redisPassword", "value")),
+         "a password in plain text", "redisPassword: {valueFrom: {secretKeyRef: {name: …, key: …}}}",
+         "whoever reads the manifest has it", "warning"),
+)  # fmt: skip
+_NOTES = (
+    _beside("ray.io/ft-enabled", "says the same in the old way"),
+    _beside("ray.io/external-storage-namespace", "belongs into externalStorageNamespace"),
+)
+_STORE = reserved(": the operator's volume", name=("gcs-storage",), mountPath=("/data/gcs",))
+_CERTIFICATES = reserved(": the operator's volume", name=("ray-tls",), mountPath=("/etc/ray/tls",))
+_POLICY = (
+    _open("ingressRules", "DenyAllEgress", "all in"),
+    _open("egressRules", "DenyAllIngress", "all out"),
+    Rule("groupName", _no_group, "no group '{}' in workerGroupSpecs"),
+)
+_NAME = Rule("groupName", lambda w, _: not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", w.name)
+             and w.name, "'{}': beside networkPolicy a name has a-z, 0-9 and '-' alone")  # fmt: skip
+_HISTORY = (
+    Rule("image", lambda o, _: not o.text("image"), "the collector needs an image"),
+    Rule("env", _missing, "{} is needed there, with a value"),
+)
+_COLLECT = ("historyServerOptions", "collectorOptions")
+_BACKEND, _NETWORK = "validateGcsFaultToleranceBackend", "validateNetworkPolicy"
+_OF_TLS, _OF_HISTORY = "validateTLSOptions", "validateCollectorOptions"
+TABLE: Table = (
+    (the.whole, "ValidateRayClusterSpec", _NOTES),
+    (the.clusters, "ValidateRayClusterSpec", _CLUSTER),
+    (_option(FAULT_TOLERANCE), _BACKEND, _STORAGE),
+    (_entries("env", _rocksdb), _BACKEND, (reserved(" beside backend rocksdb", name=_STORE_ENV),)),
+    (_entries("volumeMounts", _rocksdb), _BACKEND, (_STORE,)),
+    (_volumes, _BACKEND, (_STORE,)),
+    (lambda ray: ray.cluster.parts("autoscalerOptions", "env"), "ValidateRayClusterSpec",
+     (reserved(" is the operator's variable", name=("KUBERAY_GEN_AUTOSCALER_START_CMD",)),)),
+    (_entries("env", _tls, "workers", "autoscaler"), _OF_TLS,
+     (reserved(" beside tlsOptions", name=_TLS_ENV),)),
+    (_entries("volumeMounts", _tls, "workers", "autoscaler"), _OF_TLS, (_CERTIFICATES,)),
+    (_policies, _NETWORK, _POLICY),
+    (_named, _NETWORK, (_NAME,)),
+    (_option(*_COLLECT), _OF_HISTORY, _HISTORY),
+    (lambda ray: ray.cluster.at(*_COLLECT).parts("env"), _OF_HISTORY,
+     (reserved(" is the operator's variable", name=_COLLECTORS_ENV),)),
+    (_containers, _OF_HISTORY, (reserved(" is the operator's container", name=(_COLLECTOR,)),)),
+)  # fmt: skip

@@ -1,0 +1,207 @@
+"""A Serve config as Ray reads it: by the validators of the installed Ray, strictly."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ray import serve
+from ray.serve.config import (
+    AutoscalingConfig,
+    AutoscalingPolicy,
+    DeploymentActorConfig,
+    RequestRouterConfig,
+)
+from ray.serve.schema import (
+    DeploymentSchema,
+    RayActorOptionsSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+)
+
+from serve_app.config import did_you_mean, keys_at, problems
+from serve_app.tools.check.ray_values import built, import_path, runtime_env
+from serve_app.tools.kube.documents import get
+from serve_app.tools.kube.findings import Place, Problem
+
+# Mappings whose keys are the user's own or another schema's.
+_FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
+# What Serve has called differently before.
+_RENAMED = {
+    "max_concurrent_queries": "max_ongoing_requests",
+    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
+}
+_INSIDE: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
+    ServeDeploySchema: ("applications", ServeApplicationSchema),
+    ServeApplicationSchema: ("deployments", DeploymentSchema),
+}
+# Options of a deployment that only its deploy looks at, together.
+_BUNDLES = "placement_group_bundles"
+_TOGETHER = (
+    (_BUNDLES, "placement_group_strategy", "placement_group_bundle_label_selector"),
+    ("max_replicas_per_node",),
+)
+_IN_DEPLOY = "the application's deploy fails"
+
+
+def is_serve_config(data: dict[str, Any]) -> bool:
+    """Whether a mapping is meant as one: it has a key of it, or one that is nearly so."""
+    known = [*ServeDeploySchema.model_fields, "import_path"]  # the form for one application, before
+    return not data or any(get_close_matches(str(key), known, 1, cutoff=0.85) for key in data)
+
+
+def check(data: dict[str, Any]) -> Iterator[Problem]:
+    """What Ray drops, refuses or stumbles over."""
+    yield from unknown_keys(data, ServeDeploySchema)
+    found = list(_schema(ServeDeploySchema, _without_imports(data), ()))
+    yield from found
+    if found:
+        return  # what follows reads what the schema says is there
+    for index, app in enumerate(data["applications"]):
+        place: Place = ("applications", index)
+        env = app.get("runtime_env") or {}
+        broken = list(runtime_env(env, (*place, "runtime_env")))
+        yield from broken
+        yield from _policy(app.get("autoscaling_policy"), (*place, "autoscaling_policy"))
+        for at, one in enumerate(app.get("deployments") or []):
+            yield from _deployment(one, (*place, "deployments", at), {} if broken else env)
+
+
+def unknown_keys(value: Any, kind: type[BaseModel], place: Place = ()) -> Iterator[Problem]:
+    """Keys that Serve drops without a word."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_keys(item, kind, (*place, index))
+    if not isinstance(value, dict) or (place and place[-1] in _FREE):
+        return
+    known = keys_at(kind, place)
+    for key, inner in value.items() if known else ():
+        if key in known:
+            yield from unknown_keys(inner, kind, (*place, key))
+        else:
+            renamed = _RENAMED.get(key, "")
+            hint = f"; it is {renamed} now" if renamed in known else did_you_mean(str(key), known)
+            yield Problem((*place, key), f"unknown key{hint}", "Serve drops it without a word")
+
+
+def _schema(kind: type[BaseModel], value: Any, place: Place) -> Iterator[Problem]:
+    """By one of Serve's schemas. Where a validator itself stumbles, the part that it does so over."""
+    try:
+        _validate(kind, value)
+    except ValidationError as error:
+        yield from (Problem((*place, *inner), text) for inner, text in problems(error, kind))
+    except Exception as error:  # whatever a validator of Ray's raises
+        key, inner_kind = _INSIDE.get(kind, ("", kind))
+        items = get(value, key)
+        found = [
+            one
+            for index, item in enumerate(items if isinstance(items, list) else [])
+            for one in _schema(inner_kind, item, (*place, key, index))
+        ]
+        culprit = _culprit(kind, value)
+        yield from found or [Problem((*place, *culprit), f"Ray can't read it: {error}")]
+
+
+def _validate(kind: type[BaseModel], value: Any) -> None:
+    with warnings.catch_warnings(action="ignore"):  # heard where the part itself is looked at
+        kind.model_validate(copy.deepcopy(value))  # validators write into what they get
+
+
+def _culprit(kind: type[BaseModel], value: Any) -> Place:
+    """The key without which no validator stumbles."""
+    for key in value if isinstance(value, dict) else ():
+        try:
+            _validate(kind, {k: v for k, v in value.items() if k != key})
+        except ValidationError:
+            return (key,)
+        except Exception:  # noqa: S112 - so it isn't this one
+            continue
+        return (key,)
+    return ()
+
+
+def _without_imports(value: Any) -> Any:
+    """A copy without the import paths that a schema would follow."""
+    if isinstance(value, dict):
+        return {
+            key: _without_imports(inner)
+            for key, inner in value.items()
+            if key not in ("policy", "request_router_class")
+        }
+    return [_without_imports(one) for one in value] if isinstance(value, list) else value
+
+
+def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> Iterator[Problem]:
+    """What the schema leaves to the deploy, where it fails."""
+    options = one.get("ray_actor_options") or {}
+    env, there = options.get("runtime_env") or {}, (*place, "ray_actor_options", "runtime_env")
+    found = list(runtime_env(env, there))
+    yield from found
+    if around and env and not found:  # a deployment's goes over its application's
+        yield from runtime_env({**around, **env}, there)
+    yield from _scaling(one, place)
+    if router := one.get("request_router_config"):
+        here, make = (
+            (*place, "request_router_config"),
+            RequestRouterConfig.from_serialized_request_router_cls,
+        )
+        yield from built(here, _IN_DEPLOY, RequestRouterConfig, make, router, b"-")
+        yield from import_path(router.get("request_router_class"), (*here, "request_router_class"))
+    read = RayActorOptionsSchema.model_validate(options).model_dump(exclude_unset=True)
+    read.pop("runtime_env", None)
+    yield from _options(place, "ray_actor_options", {"ray_actor_options": {**read}})
+    yield from _actors(one.get("deployment_actors") or [], place)
+    for keys in _TOGETHER:
+        given = {key: one[key] for key in keys if one.get(key) is not None}
+        if given and _BUNDLES in keys:  # what isn't said here may be said in the code
+            given["ray_actor_options"] = {**read} if read and _BUNDLES in given else {"num_cpus": 0}
+            given.setdefault(_BUNDLES, [{"CPU": 1}])
+        yield from _options(place, keys[0], given)
+
+
+def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
+    found = [
+        problem
+        for at, one in enumerate(given)
+        for problem in built(
+            (*place, "deployment_actors", at),
+            _IN_DEPLOY,
+            DeploymentActorConfig,
+            DeploymentActorConfig,
+            **one,
+        )
+    ]
+    yield from found or _options(
+        place, "deployment_actors", {"deployment_actors": given} if given else {}
+    )
+
+
+def _options(place: Place, key: str, given: dict[str, Any]) -> Iterator[Problem]:
+    if given:
+        options = serve.deployment(type("Any", (), {})).options
+        yield from built((*place, key), _IN_DEPLOY, BaseModel, options, **given)
+
+
+def _scaling(one: dict[str, Any], place: Place) -> Iterator[Problem]:
+    given = one.get("autoscaling_config")
+    if not given:
+        return
+    here = (*place, "autoscaling_config")
+    auto = AutoscalingConfig.default().model_dump() if one.get("num_replicas") == "auto" else {}
+    config = {str(key): value for key, value in {**auto, **given}.items() if key != "policy"}
+    yield from built(here, _IN_DEPLOY, AutoscalingConfig, AutoscalingConfig, **config)
+    if "policy" in given:
+        yield from _policy(given["policy"] or {}, (*here, "policy"))
+
+
+def _policy(given: Any, place: Place) -> Iterator[Problem]:
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        yield Problem(place, f"expected a mapping with `policy_function`, got {given!r}", _IN_DEPLOY)
+        return
+    make = AutoscalingPolicy.from_serialized_policy_def
+    yield from built(place, _IN_DEPLOY, AutoscalingPolicy, make, given, b"-")
+    yield from import_path(given.get("policy_function"), (*place, "policy_function"))

@@ -1,0 +1,156 @@
+"""Advice is a warning, and only where it is true."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.tools.check import config_in_pods, demand, fit_together, kuberay, kuberay_cluster, pods
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.findings import Report
+from serve_app.tools.kube.ray_cluster import RayCluster
+from tests.unit.tools.check.test_operator import found, manifest
+
+PROXY, MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
+
+
+def env(**variables: str) -> dict[str, Any]:
+    return {"env": [{"name": name, "value": value} for name, value in variables.items()]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "put", "at", "says"),
+    [
+        ("RayService", {"headpod": {"terminationGracePeriodSeconds": 9}}, "Seconds: 9",
+         "9, while Ray drains"),
+        ("RayService", {"headbox": {"lifecycle": {"preStop": {"exec": {"command": ["ray stop"]}}}}},
+         "preStop", "skips the drain"),
+        ("RayService", {}, "rayStartParams", "replicas may run on the head"),
+        ("RayCluster", {"headbox": env(HF_TOKEN="hf_abc")}, "HF_TOKEN", "HF_TOKEN in plain text"),
+        ("RayCluster", {"workerbox": env(AWS_SECRET_ACCESS_KEY="abc")}, "AWS_", "in plain text"),
+        ("RayCluster", {"headbox": env(DB_PASSWORD="p4ss")}, "DB_", "DB_PASSWORD in plain text"),
+        ("RayCluster", {"cluster": {"gcsFaultToleranceOptions": {"redisPassword": {"value": "p"}}}},
+         "value: p", "a password in plain text"),
+        ("RayCluster", {"worker": {"rayStartParams": {"num-gpus": "2"}}}, "num-gpus",
+         "2, and the container has 0"),
+        ("RayCluster", {"worker": {"rayStartParams": {"memory": "9"}},
+                        "workerbox": {"resources": {"limits": {"memory": "8"}}}}, "memory: '9'",
+         "9, and the container has 8"),
+        ("RayCluster", {"headbox": {"image": "rayproject/ray:2.41.0"}}, "2.41.0", "but rayVersion is"),
+        ("RayCluster", {"headbox": {"image": "rayproject/ray:latest"}}, "latest", "names no version"),
+        ("RayCluster", {"workerbox": {"image": "rayproject/ray:2.56.0-py312"}}, "py312",
+         "but the head has"),
+        ("RayCluster", {"headbox": {"ports": [{"name": "client", "containerPort": 10001}]}}, "ports:",
+         "no port 6379"),
+        ("RayCluster", {"workerbox": env(RAY_SERVE_LOG_ENCODING="JSON")}, "LOG_ENCODING",
+         "not set on the head"),
+        ("RayService", {"headbox": {"ports": [{"name": "dashboard", "containerPort": 8265},
+                                              {"name": "serve-grpc", "containerPort": 9000}]}},
+         "ports:", "no port named `serve` for HTTP"),
+    ],
+)  # fmt: skip
+def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: str) -> None:
+    text = manifest(kind, put)
+    hits = [one for one in found(tmp_path, text) if says in one.what]
+    assert hits
+    assert hits[0].severity == "warning"
+    assert at in text.splitlines()[hits[0].line - 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "put", "says"),
+    [
+        # what is advice for a service is none for a cluster that serves nothing
+        ("RayCluster", {"headpod": {"terminationGracePeriodSeconds": 9}}, "while Ray drains"),
+        ("RayJob", {"headbox": {"lifecycle": {"preStop": {"exec": {"command": ["ray stop"]}}}}},
+         "skips the drain"),
+        ("RayCluster", {}, "may run on the head"),
+        ("RayService", {"head": {"rayStartParams": {"num-cpus": "0"}}}, "may run on the head"),
+        # a word inside of a word, a switch, a number or a place is no secret
+        *(("RayCluster", {"headbox": env(**{name: value})}, "in plain text") for name, value in (
+            ("TOKENIZERS_PARALLELISM", "false"), ("TOKENIZERS_MODE", "fast"), ("MAX_TOKENS", "100"),
+            ("USE_TOKEN", "true"), ("HF_TOKEN", ""), ("HF_TOKEN_PATH", "x"), ("API_TOKEN", "/run/token"),
+            ("RAY_AUTH_MODE", "token"), ("PASSWORDLESS", "sure"), ("API_KEY", "$(OTHER)"))),
+        ("RayCluster", {"headbox": {"env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {}}}]}},
+         "in plain text"),
+        # "0", "false" and nothing mean off
+        *(("RayService", {"headbox": env(**{PROXY: off})}, PROXY) for off in ("0", "false", "")),
+        ("RayService", {"headbox": env(**{MODE: "0"})}, "proxies"),
+        ("RayCluster", {"headbox": {"image": "registry:5000/ray@sha256:0"}}, "names no version"),
+        ("RayCluster", {"headbox": {"image": "$RAY_IMAGE"}}, "names no version"),
+        ("RayCluster", {"worker": {"rayStartParams": {"memory": "9"}}}, "the container"),
+        ("RayCluster", {"headbox": {"image": "myarray:1.2.3"}}, "but rayVersion is"),
+    ],
+)  # fmt: skip
+def test_where_there_is_none(tmp_path: Path, kind: str, put: dict[str, Any], says: str) -> None:
+    assert [one.what for one in found(tmp_path, manifest(kind, put)) if says in one.what] == []
+
+
+def test_modes_that_differ_are_an_error(tmp_path: Path) -> None:
+    every = found(tmp_path, manifest("RayService", {"headbox": env(**{PROXY: "1"})}))
+    (one,) = (one for one in every if PROXY in one.what)
+    assert (one.severity, one.what) == ("error", f"{PROXY} is not set here and '1' on the head")
+
+
+def serving(deployments: str, **put: Any) -> str:
+    config = f"applications: [{{name: a, import_path: 'm:a', deployments: [{deployments}]}}]\n"
+    return manifest("RayService", {"spec": {"serveConfigV2": config}, **put})
+
+
+def test_room_is_asked_for_what_is_known_alone(tmp_path: Path) -> None:
+    """What a config doesn't say of others' deployments is said in their code."""
+
+    def missing(text: str) -> list[str]:
+        return [
+            one.what
+            for one in found(tmp_path, text)
+            if "no pod offers" in one.what or "all re" in one.what
+        ]
+
+    assert missing(serving("{name: d, num_replicas: 99}")) == []
+    assert (
+        missing(serving("{name: d, ray_actor_options: {resources: {'node:__internal_head__': 1}}}"))
+        == []
+    )
+    no_limits = {"workerbox": {"resources": {"limits": None}}}
+    assert missing(serving("{name: d, ray_actor_options: {num_cpus: 64}}", **no_limits)) == []
+    assert missing(serving("{name: d, ray_actor_options: {num_cpus: 64}}"))
+    tpu = {"workerbox": {"resources": {"limits": {"cpu": 1, "google.com/tpu": 4}}}}
+    assert missing(serving("{name: d, ray_actor_options: {resources: {TPU: 4}}}", **tpu)) == []
+    assert missing(serving("{name: d, num_replicas: 9, ray_actor_options: {num_cpus: 1}}"))
+
+
+FULL = {
+    "cluster": {"enableInTreeAutoscaling": True, "autoscalerOptions": {"version": "v2"}},
+    "notes": {"ray.io/ft-enabled": "true"},
+    "worker": {"labels": {"a": "b"}},
+    "headbox": {"env": [{"name": "A", "value": "b"}], "ports": [{"name": "serve", "containerPort": 1}]},
+}
+
+
+def parts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if place:
+        yield place
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from parts(inner, (*place, key))
+    if isinstance(value, list) and value:
+        yield from parts(value[0], (*place, 0))
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", True, ["x"], {"a": []}], ids=str)
+@pytest.mark.parametrize("kind", ["RayService", "RayJob", "RayCronJob", "RayCluster"])
+def test_a_wrong_type_anywhere_is_no_traceback(kind: str, odd: Any) -> None:
+    text = manifest(kind, FULL)
+    for place in parts(yaml.safe_load(text)):
+        data = around = yaml.safe_load(text)
+        for step in place[:-1]:
+            around = around[step]
+        around[place[-1]] = odd
+        document = Document(data, Report("f"))
+        if cluster := RayCluster.of(data):
+            for rules in (kuberay_cluster, kuberay, pods, demand):
+                list(rules.check(document, cluster))
+        config_in_pods.check(document, cluster)
+        fit_together.check([document])
