@@ -20,7 +20,7 @@ from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, Tandem
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import http_status
-from serve_app.protocol.generation import Events, failure
+from serve_app.protocol.openai import Events, failure
 from serve_app.protocol.tensors import InferRequest
 
 # Below /v1 and /openai/v1.

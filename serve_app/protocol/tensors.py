@@ -41,12 +41,13 @@ class InferRequest:
 
 @dataclass(slots=True)
 class InferResponse:
-    """An answer, to encode or decoded by a client."""
+    """An answer, to encode or decoded by a client; `final` unless more of a stream follow."""
 
     model: str
     version: str
     id: str
     outputs: list[Tensor]
+    final: bool = True
 
     @property
     def arrays(self) -> Arrays:

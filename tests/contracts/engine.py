@@ -157,6 +157,7 @@ async def _questions(server: Any, front: Any, loads: list[str]) -> dict[str, Any
             "answer": await post("/v1/completions", **asked),
             "streamed": await post("/v1/completions", **asked, stream=True),
             "refused": await post("/v1/completions", model="nobody", prompt="a"),
+            "tokens": await _of_tokens(front, post, asked),
             "wrapped": wrapped,
             "added": added,
         },
@@ -174,6 +175,17 @@ async def _questions(server: Any, front: Any, loads: list[str]) -> dict[str, Any
         await asyncio.sleep(0.1)
     seen["dead"] = {"alive": front.alive}
     return seen
+
+
+async def _of_tokens(front: Any, post: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    front.tell_of_tokens("by_id")
+    asked = {**asked, "prompt": ["ab", "c"], "return_token_ids": True, "logprobs": 2, "temperature": 0}
+    ids = asked | {"return_tokens_as_token_ids": True}
+    return {
+        "plain": await post("/v1/completions", **asked),
+        "whole": await post("/v1/completions", **ids),
+        "streamed": await post("/v1/completions", **ids | {"prompt": "ab", "stream": True}),
+    }
 
 
 def _workers(core: Any) -> list[str]:

@@ -13,7 +13,7 @@ from serve_app.ingress.rest import RestApp
 from serve_app.protocol import inference_pb2 as pb
 from tests.unit.engines import ABOUT, ENGINE, Talker, backend
 from tests.unit.ingress.grpc_bodies import Context
-from tests.unit.planes import UNDECLARED, Echo, heard, plane, served
+from tests.unit.planes import UNDECLARED, Backend, Echo, heard, plane, served
 
 GREEDY = {"max_tokens": 3}
 TEXTS = ["a0 ", "1 ", "2 "]
@@ -47,20 +47,148 @@ async def test_generate(http: Any, talker: Any) -> None:
     body = {"text_input": ["a", "b"], "id": "7", "parameters": {"temperature": 0}}
     answer = await http.post("/v2/models/m/generate", json=body)
     assert answer.json() == {
-        "id": "7", "model_name": "m", "model_version": "1",
-        "text_output": ["a!", "b!"], "finish_reason": ["stop", "stop"],
+        "id": "7", "model_name": "m", "model_version": "1", "text_output": ["aa!", "bb!"],
     }  # fmt: skip
     asked = {"model": "m", "prompt": ["a", "b"], "stream": False, "temperature": 0}
     assert talker.asked == [("/v1/completions", asked)]
 
 
+@pytest.mark.parametrize("given", [{}, {"id": ""}, {"id": None}], ids=str)
+@pytest.mark.parametrize("verb", ["generate", "generate_stream"])
+async def test_an_id_comes_back_only_where_one_was_given(http: Any, verb: str, given: Any) -> None:
+    answer = await http.post(f"/v2/models/m/{verb}", json={"text_input": "a", **given})
+    assert answer.status_code == 200
+    assert '"id"' not in answer.text
+
+
+OPTIONS = {
+    "exclude_input_in_output": True, "return_finish_reason": True, "return_cumulative_logprob": True,
+    "return_num_input_tokens": True, "return_num_output_tokens": True, "return_logprobs": True,
+    "stream": False, "max_tokens": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("at_top", [True, False], ids=["top", "parameters"])
+async def test_tritons_options_at_the_top_and_in_parameters(http: Any, at_top: bool) -> None:
+    body = {"text_input": "a", **(OPTIONS if at_top else {"parameters": OPTIONS})}
+    answer = await http.post("/v2/models/m/generate", json=body)
+    assert answer.json() == {
+        "model_name": "m", "model_version": "1", "text_output": "a!", "finish_reason": "stop",
+        "cumulative_logprob": -1.0, "logprobs": "null", "num_input_tokens": 1, "num_output_tokens": 2,
+    }  # fmt: skip
+
+
+async def test_infer_answers_what_was_asked_for(http: Any) -> None:
+    asked = {"inputs": [{"name": "text_input", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}]}
+    answer = await http.post("/v2/models/m/infer", json=asked)
+    (text,) = answer.json()["outputs"]
+    assert (text["name"], text["data"]) == ("text_output", ["aa!", "bb!"])
+    for more in (
+        {"outputs": [{"name": "finish_reason"}]},
+        {"outputs": [{"name": "finish_reason"}], "parameters": {"return_logprobs": True}},
+    ):
+        answer = await http.post("/v2/models/m/infer", json=asked | more)
+        (reason,) = answer.json()["outputs"]
+        assert (reason["name"], reason["data"]) == ("finish_reason", ["stop", "stop"])
+    more = {"parameters": {"return_num_input_tokens": True, "exclude_input_in_output": True}}
+    text, count = (await http.post("/v2/models/m/infer", json=asked | more)).json()["outputs"]
+    assert (text["data"], count["datatype"], count["data"]) == (["a!", "b!"], "UINT32", [1, 1])
+
+
+async def test_a_stream_that_was_not_wanted_is_one_event(http: Any) -> None:
+    answer = await http.post("/v2/models/m/generate_stream", json={"text_input": "a", "stream": False})
+    (event,) = events(answer.text)
+    assert event == {"model_name": "m", "model_version": "1", "text_output": "aa!"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "text_input: required"),
+        ([], "must be a JSON object with text_input"),
+        ({"text_input": None}, "text_input: required"),
+        ({"text_input": 5}, "tensor 'text_input': data must hold strings, got 5"),
+        ({"text_input": {"a": 1}}, "tensor 'text_input': data must hold strings"),
+        ({"text_input": "a", "stream": "no"}, "tensor 'stream': data must hold true or false, got 'no'"),
+        ({"text_input": "a", "return_logprobs": 1}, "tensor 'return_logprobs': data must hold true"),
+        (
+            {"text_input": "a", "stream": [True, False]},
+            "'stream': expected shape [1] (-1 is any), got 2",
+        ),
+        ({"text_input": "a", "parameters": 5}, "parameters must be an object, got 5"),
+        ({"text_input": "a", "id": 5}, "id must be a string, got 5"),
+        ({"text_input": "a", "top_q": 1}, "parameters.top_q: no parameter of a generation"),
+        (
+            {"text_input": "a", "parameters": {"text_input": "b"}},
+            "text_input: given twice, at the top and in parameters",
+        ),
+        (
+            {"text_input": "a", "max_tokens": 1, "parameters": {"max_tokens": 2}},
+            "max_tokens: given twice",
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["generate", "generate_stream"])
+async def test_what_is_wrong_is_told(http: Any, verb: str, body: Any, said: str) -> None:
+    answer = await http.post(f"/v2/models/m/{verb}", json=body)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+async def test_ordinary_models_by_the_names_of_their_inputs(http: Any, the_plane: Any) -> None:
+    """Tensors in the shape of the input, what is no input a parameter, single values without list."""
+    numbers = Backend()
+    served(the_plane, "n", backend=numbers, versions=("1",))
+    body = {"x": [1, 2, 3, 4], "colour": "red", "parameters": {"deep": True, "none": None}}
+    answer = await http.post("/v2/models/n/generate", json=body)
+    assert answer.json() == {
+        "model_name": "n", "model_version": "1",
+        "y": [11.0, 21.0, 31.0, 41.0], "z": [1.0, 2.0, 3.0, 4.0],
+    }  # fmt: skip
+    ((_, inputs, parameters),) = numbers.seen
+    assert inputs["x"].shape == (2, 2)
+    assert parameters == {"colour": "red", "deep": True}
+    answer = await http.post("/v2/models/n/generate_stream", json={"parameters": {"x": [[5, 6]]}})
+    assert events(answer.text) == [
+        {"model_name": "n", "model_version": "1", "y": [51.0, 61.0], "z": [5.0, 6.0]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"abc": 123}, "x: required"),
+        ({"x": [1, 2, 3]}, "tensor 'x': expected shape [-1, 2] (-1 is any), got 3 elements"),
+        ({"x": 1}, "tensor 'x': expected shape [-1, 2] (-1 is any), got 1 elements"),
+        ({"x": [[1, 2], [3]]}, "tensor 'x': data is ragged"),
+        ({"x": [[1], [2]]}, "tensor 'x': expected shape [-1, 2]"),
+        ({"x": [1, 2], "p": {"a": 1}}, "p is no input of this model, and as a parameter it must be"),
+        ({"x": [1, 2], "parameters": {"p": [1]}}, "parameters.p is no input of this model"),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_with_an_ordinary_models_request(
+    http: Any, the_plane: Any, body: Any, said: str
+) -> None:
+    served(the_plane, "n", versions=("1",))
+    answer = await http.post("/v2/models/n/generate", json=body)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+async def test_without_declared_inputs_nobody_knows_what_is_a_tensor(http: Any) -> None:
+    answer = await http.post("/v2/models/echo/generate", json={"text_input": "a"})
+    assert answer.status_code == 400
+    assert "model 'echo' doesn't say what its inputs are: use infer" in answer.json()["error"]
+
+
 async def test_generate_stream(http: Any, the_plane: Any) -> None:
-    body = {"text_input": "a", "parameters": {"stream": True, **GREEDY}}
+    body = {"text_input": "a", "parameters": {"stream": True, "return_finish_reason": True, **GREEDY}}
     answer = await http.post("/v2/models/m/versions/1/generate_stream", json=body)
     found = events(answer.text)
     assert [event["text_output"] for event in found] == TEXTS
-    assert [event["finish_reason"] for event in found] == ["", "", "length"]
-    assert len({event["id"] for event in found}) == 1
+    assert [event["finish_reason"] for event in found] == ["None", "None", "length"]
     assert heard(the_plane).requests == [("m", "1", "")]
 
 
@@ -82,10 +210,6 @@ async def test_a_stream_that_does_not_begin(http: Any, the_plane: Any, talker: A
 
 
 async def test_errors_before_a_stream(http: Any, talker: Any) -> None:
-    answer = await http.post("/v2/models/echo/generate_stream", json={"text_input": "a"})
-    assert (answer.status_code, answer.json()["error"]) == (
-        400, "model 'echo' generates no text: use infer",
-    )  # fmt: skip
     talker.status = 400
     answer = await http.post("/v2/models/m/generate_stream", json={"text_input": "a"})
     assert (answer.status_code, answer.json()["error"]) == (400, "no such thing")
@@ -123,21 +247,39 @@ def said(answer: Any) -> tuple[list[bytes], bool]:
 
 async def test_grpc_streams(the_plane: Any) -> None:
     answers = await streamed(
-        the_plane, message(max_tokens=2), message("echo"), message(nope=1), message(stream=False)
+        the_plane,
+        message(max_tokens=2, return_finish_reason=True),
+        message("echo"),
+        message(nope=1),
+        message(stream=False),
     )
     assert [one.error_message for one in answers[:3]] == ["", "", ""]
-    assert said(answers[0]) == ([b"a0 ", b""], False)
+    assert said(answers[0]) == ([b"a0 ", b"None"], False)
     assert said(answers[1]) == ([b"1 ", b"length"], True)
     assert "triton_final_response" not in answers[2].infer_response.parameters
     assert "parameters.nope: no parameter of a generation" in answers[3].error_message
-    assert said(answers[4]) == ([b"a!", b"stop"], True)
+    assert said(answers[4]) == ([b"aa!"], True)
     assert {one.infer_response.id for one in answers if not one.error_message} == {"7"}
+
+
+async def test_grpc_streams_of_what_was_asked_for(the_plane: Any) -> None:
+    """By the names of outputs, which needn't be asked for twice, and `stream` as a parameter."""
+    wanted = pb.ModelInferRequest.FromString(message(max_tokens=2))
+    wanted.outputs.add(name="num_output_tokens")
+    first, last = await streamed(the_plane, wanted.SerializeToString())
+    for answer, final in ((first, False), (last, True)):
+        (output,) = answer.infer_response.outputs
+        assert (output.name, said(answer)[1]) == ("num_output_tokens", final)
+    wanted.ClearField("outputs")
+    wanted.parameters["stream"].bool_param = False
+    (whole,) = await streamed(the_plane, wanted.SerializeToString())
+    assert said(whole) == ([b"aa!"], True)
 
 
 async def test_an_empty_final_response(the_plane: Any) -> None:
     wanted = message(max_tokens=1, triton_enable_empty_final_response=True)
     first, last = await streamed(the_plane, wanted)
-    assert said(first) == ([b"a0 ", b"length"], False)
+    assert said(first) == ([b"a0 "], False)
     assert said(last) == ([], True)
 
 
