@@ -16,7 +16,7 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.directory import Model
 from serve_app.core.target import Relayed
-from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
+from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import http_status
@@ -59,7 +59,7 @@ class OpenAIApp:
             raise InvalidArgument("model: the name of a model is required")
         try:
             return self.plane.directory.engine(name)
-        except NotFound as error:  # the route is there, a field of the body is wrong
+        except UnknownModel as error:
             raise UnknownModel(f"model: {error.message}") from None
 
     async def _relay(self, work: tuple[Call, str, bytes, dict[str, Any], Send]) -> int:

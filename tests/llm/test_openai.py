@@ -145,9 +145,9 @@ NO_SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"typ
 @pytest.mark.parametrize(
     ("more", "status", "said"),
     [
-        ({"model": "tinny"}, 400, "model: no language model 'tinny'; did you mean tiny"),
-        ({"model": "identity"}, 400, "model: no language model 'identity'"),
-        ({"model": f"{MODEL}:absent"}, 400, f"'{MODEL}:absent'"),
+        ({"model": "tinny"}, 404, "model: no language model 'tinny'; did you mean tiny"),
+        ({"model": "identity"}, 404, "model: no language model 'identity'"),
+        ({"model": f"{MODEL}:absent"}, 404, f"'{MODEL}:absent'"),
         ({"model": 5}, 400, "model: the name of a model is required"),
         ({"model": EMBEDDER}, 400, f"model '{EMBEDDER}' can't generate"),
         ({"messages": LONG}, 400, "maximum context length is 512"),
@@ -182,6 +182,21 @@ def test_the_verbs(http: Any) -> None:
     answer = http.get("/v1/completions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert http.get("/openai/v1/models/absent").status_code == 404
+
+
+def test_a_model_that_is_not_there_is_the_sdks_not_found(openai: Any, llm: Any) -> None:
+    both = openai, openai.with_options(base_url=f"{llm.url}/openai/v1")
+    for client in both:
+        for ask in (
+            lambda client=client: chat(client, model="gpt-4"),
+            lambda client=client: client.completions.create(model="gpt-4", prompt="a"),
+            lambda client=client: client.embeddings.create(model="gpt-4", input="a"),
+        ):
+            with pytest.raises(sdk.NotFoundError) as caught:
+                ask()
+            assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+        with pytest.raises(sdk.NotFoundError):
+            client.models.retrieve("gpt-4")
 
 
 def test_the_chat_goes_on_after_all_that(openai: Any) -> None:
