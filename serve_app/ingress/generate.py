@@ -56,7 +56,9 @@ class GenerateApp:
         chosen = self.plane.directory.model(name).pick(version)
         inputs, streams = chosen.signature.inputs, chosen.target.streams is not None
         if not inputs:
-            raise InvalidArgument(f"model '{name}' doesn't say what its inputs are: use infer")
+            raise InvalidArgument(
+                f"model '{name}' generates no text, nor does it say what its inputs are: use infer"
+            )
         return decode_request(body, name, version, inputs, streams), streams
 
     async def _stream(self, asked: tuple[Call, Send, bool]) -> int:

@@ -20,7 +20,7 @@ from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError, Unk
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import http_status
-from serve_app.protocol.openai import Events, failure
+from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
 # Below /v1 and /openai/v1.
@@ -46,6 +46,7 @@ class OpenAIApp:
             given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
             model = self._model(asked)
             _can(model, route)
+            check_types(asked)
             call = call_of(scope, InferRequest(model.name, "", given, []))
             return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
         except TandemError as error:

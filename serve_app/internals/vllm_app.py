@@ -5,6 +5,10 @@ from typing import Any
 
 # Makes metrics and headers that end here: the Router counts for itself, and passes no headers on.
 _UNREAD = ("PrometheusInstrumentatorMiddleware", "CORSMiddleware")
+_FITS_NOTHING = (
+    "the schema, grammar, pattern or choice that the answer has to fit "
+    "(response_format, structured_outputs, tools) can't be compiled, or nothing fits it"
+)
 
 
 class VllmApp:
@@ -32,6 +36,25 @@ class VllmApp:
     async def tasks(self) -> tuple[str, ...]:
         """What the model does: generate, embed and so on."""
         return tuple(await self._client.get_supported_tasks())
+
+    def blame_constraints(self) -> None:
+        """A grammar that can't be compiled, or fits nothing, is the client's fault: 400 and not 500.
+
+        vLLM says of both that a generation ended in an error. It says the same of a failed transfer
+        between engines: where there are such, its word stands.
+        """
+        from vllm.exceptions import VLLMValidationError
+
+        if self._client.vllm_config.kv_transfer_config is not None:
+            return
+
+        def blamed(finish_reason: str | None, request_id: str) -> None:
+            if finish_reason == "error":
+                raise VLLMValidationError(_FITS_NOTHING)
+
+        for name in ("openai_serving_chat", "openai_serving_completion"):
+            if (serving := getattr(self.asgi.state, name, None)) is not None:
+                serving._raise_if_error = blamed
 
     def tell_of_tokens(self, key: str) -> None:
         """Who asks for tokens as their ids gets all that is known of each beside them, under `key`.

@@ -54,6 +54,7 @@ class EngineReplica(Server):
         await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=Adapters)
         self.app = await self.build_app()
         self._front = VllmApp(self.app)
+        self._front.blame_constraints()
         self._front.tell_of_tokens(BY_ID)
         behind_router(self._front)
         self._created = int(time.time())

@@ -13,6 +13,7 @@ import orjson
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import EngineDescription
+from serve_app.protocol.openai import check_types
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, TensorSpec
 
 TEXT, STREAM, SAMPLING, EXCLUDE = (
@@ -80,6 +81,7 @@ def generation(
         raise InvalidArgument(f"{EXCLUDE}: false is for whole answers, a stream has no prompt")
     wanted = frozenset(name for name in _MORE if flags[_RETURN + name])
     adapter = _adapter(model, asked.pop(ADAPTER, model), engine)
+    check_types(asked)
     for name in asked:
         if name in _NOT_HERE:
             raise InvalidArgument(f"parameters.{name}: not here: {_NOT_HERE[name]}")
@@ -126,8 +128,11 @@ def _sampling(inputs: Arrays, parameters: Parameters) -> dict[str, Any]:
             raise InvalidArgument(f"{SAMPLING} must be a JSON object in a string, got {text!r}")
         asked |= _object(SAMPLING, text)
     for name in _OBJECTS:
-        if isinstance(value := asked.get(name), str):
+        value = asked.get(name)
+        if isinstance(value, str):
             asked[name] = _object(f"parameters.{name}", value)
+        elif not isinstance(value, dict | None):
+            raise InvalidArgument(f"parameters.{name} must be an object, got {value!r:.80}")
     return {name: value for name, value in asked.items() if value is not None}
 
 

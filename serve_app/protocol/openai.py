@@ -14,6 +14,21 @@ from serve_app.errors import (
     UnknownModel,
 )
 
+_TYPES: dict[str, tuple[type, str]] = {
+    "messages": (list, "a list"),
+    "structured_outputs": (dict, "an object"),
+}
+
+
+def check_types(asked: dict[str, Any]) -> None:
+    """InvalidArgument for a field with which vLLM would fail before it looks what it is."""
+    for name, (kind, word) in _TYPES.items():
+        if not isinstance(value := asked.get(name), kind | None):
+            raise InvalidArgument(f"{name} must be {word}, got {value!r:.80}")
+    for name, value in asked.items():
+        if isinstance(value, int | float) and abs(value) >= 2**63:
+            raise InvalidArgument(f"{name} must be a number that 64 bits hold, got {value!r:.80}")
+
 
 def prompt_of(asked: dict[str, Any]) -> str:
     """The text that a request in OpenAI's form begins with, whatever it is; '' when there is none."""

@@ -23,12 +23,12 @@ def test_they_are_taken_out_and_ours_is_outermost(engine):
 
 def test_every_request_goes_through_ours(engine):
     assert set(engine("app", "wrapped")) == {"/v1/completions"}
-    assert len(engine("app", "wrapped")) == 7
+    assert len(engine("app", "wrapped")) == 13
 
 
 def test_add_request_is_what_gives_the_engine_a_request(engine):
     """Found on the client, where it can be replaced; not for a request that is refused before."""
-    assert len(engine("app", "added")) == 7  # one for each prompt
+    assert len(engine("app", "added")) == 13  # one for each prompt
 
 
 def test_a_completion(engine):
@@ -48,6 +48,16 @@ def test_a_streamed_completion(engine):
     assert (end, rest) == ("data: [DONE]", "")
     choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
     assert [choice["finish_reason"] for choice in choices] == [None, "length"]
+
+
+@pytest.mark.parametrize("constraint", ["pattern", "grammar", "way"])
+def test_what_nothing_fits_is_the_clients_fault(engine, constraint):
+    whole, streamed = engine("app", "unmet", constraint)
+    assert whole[0] == 400
+    assert json.loads(whole[2])["error"]["code"] == 400
+    error = json.loads(streamed[2].split("\n\n")[-3].removeprefix("data: "))["error"]
+    assert (streamed[0], error["code"]) == (200, 400)
+    assert "nothing fits it" in error["message"]
 
 
 def test_tokens_by_their_ids(engine):

@@ -180,7 +180,9 @@ async def test_what_is_wrong_with_an_ordinary_models_request(
 async def test_without_declared_inputs_nobody_knows_what_is_a_tensor(http: Any) -> None:
     answer = await http.post("/v2/models/echo/generate", json={"text_input": "a"})
     assert answer.status_code == 400
-    assert "model 'echo' doesn't say what its inputs are: use infer" in answer.json()["error"]
+    assert (
+        "model 'echo' generates no text, nor does it say what its inputs are" in answer.json()["error"]
+    )
 
 
 async def test_generate_stream(http: Any, the_plane: Any) -> None:
