@@ -201,6 +201,23 @@ async def test_an_error_in_a_stream_is_its_end(http: Any, the_plane: Any) -> Non
     assert heard(the_plane).requests == [("m", "1", "Unavailable")]
 
 
+async def test_an_error_that_the_engine_blames_on_the_request(http: Any, the_plane: Any) -> None:
+    """vLLM says so in the stream's first event: of a schema that is none, say."""
+    body = {"text_input": "a", "max_tokens": 14}
+    answer = await http.post("/v2/models/m/generate_stream", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "no such schema")
+    assert heard(the_plane).requests == [("m", "1", "InvalidArgument")]
+
+
+@pytest.mark.parametrize("verb", ["generate", "generate_stream"])
+async def test_an_adapter_that_the_engine_does_not_find_is_a_wrong_parameter(
+    http: Any, talker: Talker, verb: str
+) -> None:
+    talker.status = 404
+    answer = await http.post(f"/v2/models/m/{verb}", json={"text_input": "a"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "no such thing")
+
+
 async def test_a_stream_that_does_not_begin(http: Any, the_plane: Any, talker: Any) -> None:
     talker.go.clear()
     the_plane.timeout = 0.1
