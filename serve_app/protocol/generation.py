@@ -98,9 +98,8 @@ def generation(
     if wanted & {INPUT_TOKENS, OUTPUT_TOKENS}:
         asked["return_token_ids"] = True
     repeats = not (stream or flags[EXCLUDE])
-    several = (
-        int(rows) if rows.isdecimal() and len(rows) < 6 else 1
-    )  # the engine refuses what else is there
+    # The engine refuses what is no number, or too large a one.
+    several = int(rows) if rows.isdecimal() and len(rows) < 6 else 1
     return Generation(asked, texts, wanted, repeats, several, likely)
 
 
