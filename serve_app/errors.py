@@ -21,12 +21,12 @@ class InvalidArgument(TandemError):
     """The request is wrong and will stay wrong when sent again."""
 
 
-class UnknownModel(InvalidArgument):
-    """A body names a language model or an adapter that isn't there (in a URL it would be NotFound)."""
-
-
 class NotFound(TandemError):
     """No such route, model or version."""
+
+
+class UnknownModel(NotFound):
+    """No language model or adapter of the name that a client of OpenAI's protocol gave."""
 
 
 class MethodNotAllowed(TandemError):
@@ -68,7 +68,7 @@ class ConfigError(TandemError):
 KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
-        InvalidArgument, UnknownModel, NotFound, MethodNotAllowed, TooLarge, Unsupported, Unavailable,
+        InvalidArgument, NotFound, UnknownModel, MethodNotAllowed, TooLarge, Unsupported, Unavailable,
         Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip

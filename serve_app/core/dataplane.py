@@ -120,7 +120,7 @@ class DataPlane:
             return call.response
 
     async def stream(self, call: Call) -> AsyncGenerator[InferResponse, None]:
-        """Run one request of an LLM, its answer piece by piece; the last has a finish_reason.
+        """Run one request of an LLM, its answer piece by piece; the last is `final`.
 
         The time limit is for the first piece: how long an answer takes is its reader's affair.
         """
@@ -135,8 +135,9 @@ class DataPlane:
                 except TimeoutError:
                     raise _late(version.model, self.timeout) from None
                 while piece is not None:
-                    tensors = tensors_from(piece, wanted(request, piece))
-                    yield InferResponse(version.model, version.number, request.id, tensors)
+                    arrays, final = piece
+                    tensors = tensors_from(arrays, wanted(request, arrays))
+                    yield InferResponse(version.model, version.number, request.id, tensors, final)
                     piece = await anext(pieces, None)
 
     @asynccontextmanager

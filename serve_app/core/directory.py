@@ -6,7 +6,7 @@ from serve_app.config import did_you_mean
 from serve_app.core.observer import Observers
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
-from serve_app.errors import NotFound, Overloaded, Unavailable
+from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
 from serve_app.routing.versions import choose
 
@@ -191,7 +191,7 @@ class Directory:
         return removed
 
     def engine(self, name: str) -> Model:
-        """The LLM that answers to `name`, its own or an adapter's; NotFound when none does."""
+        """The LLM that answers to `name`, its own or an adapter's; UnknownModel when none does."""
         model = self.models.get(name)
         if model is not None and (not model.versions or model.engine):
             return model
@@ -202,7 +202,7 @@ class Directory:
             if name in engine.names or engine.loads(name):
                 return model
             known += engine.names
-        raise NotFound(f"no language model '{name}'{did_you_mean(name, known)}")
+        raise UnknownModel(f"no language model '{name}'{did_you_mean(name, known)}")
 
     def engines(self) -> list[Model]:
         """The LLMs that are known to be some, by name, whichever was there first."""

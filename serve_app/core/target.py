@@ -23,8 +23,10 @@ class Predicts(Protocol):
 class Streams(Protocol):
     """Answers one request piece by piece."""
 
-    def stream(self, inputs: Arrays, parameters: Parameters) -> AsyncGenerator[Arrays, None]:
-        """The pieces as they come, the last with a finish_reason. Raises TandemError only."""
+    def stream(
+        self, inputs: Arrays, parameters: Parameters
+    ) -> AsyncGenerator[tuple[Arrays, bool], None]:
+        """The pieces as they come, and whether each is the last. Raises TandemError only."""
         ...
 
 

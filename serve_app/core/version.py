@@ -11,6 +11,7 @@ from serve_app.core.batching import Batcher
 from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
+from serve_app.protocol.generation import asking_for
 from serve_app.protocol.metadata import Duration, ModelDescription, Statistics
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
@@ -111,7 +112,7 @@ class Version:
 
     async def predict(self, request: InferRequest) -> Arrays:
         """Validate and run one request, in company where there is some."""
-        inputs, parameters = validated(request, self.signature), _parameters(request)
+        inputs, parameters = validated(request, self.signature), self._parameters(request)
         if self.batcher:
             return await self.batcher.submit(inputs, parameters)
         began = time.monotonic()
@@ -119,11 +120,11 @@ class Version:
         self.executed(1, 1, 0.0, time.monotonic() - began)
         return outputs
 
-    async def stream(self, request: InferRequest) -> AsyncGenerator[Arrays, None]:
-        """The same, piece by piece; InvalidArgument where the target can't."""
+    async def stream(self, request: InferRequest) -> AsyncGenerator[tuple[Arrays, bool], None]:
+        """The same, piece by piece, as Streams has it; InvalidArgument where the target can't."""
         if self.target.streams is None:
             raise InvalidArgument(f"model '{self.model}' generates no text: use infer")
-        inputs, parameters = validated(request, self.signature), _parameters(request)
+        inputs, parameters = validated(request, self.signature), self._parameters(request)
         began = time.monotonic()
         async with aclosing(self.target.streams.stream(inputs, parameters)) as pieces:
             async for piece in pieces:
@@ -142,6 +143,8 @@ class Version:
         batches.add(ns)
         self._observers.executed(self, rows, requests, queued, seconds)
 
-
-def _parameters(request: InferRequest) -> Parameters:
-    return {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
+    def _parameters(self, request: InferRequest) -> Parameters:
+        given = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
+        if self.about.engine is None or request.outputs is None:
+            return given
+        return asking_for((output.name for output in request.outputs), given)

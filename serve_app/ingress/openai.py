@@ -16,11 +16,11 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.directory import Model
 from serve_app.core.target import Relayed
-from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
+from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import http_status
-from serve_app.protocol.generation import Events, failure
+from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
 # Below /v1 and /openai/v1.
@@ -46,6 +46,7 @@ class OpenAIApp:
             given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
             model = self._model(asked)
             _can(model, route)
+            check_types(asked)
             call = call_of(scope, InferRequest(model.name, "", given, []))
             return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
         except TandemError as error:
@@ -59,7 +60,7 @@ class OpenAIApp:
             raise InvalidArgument("model: the name of a model is required")
         try:
             return self.plane.directory.engine(name)
-        except NotFound as error:  # the route is there, a field of the body is wrong
+        except UnknownModel as error:
             raise UnknownModel(f"model: {error.message}") from None
 
     async def _relay(self, work: tuple[Call, str, bytes, dict[str, Any], Send]) -> int:

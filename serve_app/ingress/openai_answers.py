@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from serve_app.core.dataplane import DataPlane
-from serve_app.errors import MethodNotAllowed, NotFound, Overloaded, TandemError, UnknownModel
+from serve_app.errors import MethodNotAllowed, Overloaded, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Send, respond
 from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
 
@@ -14,7 +14,7 @@ def card_of(plane: DataPlane, name: str) -> dict[str, Any]:
     """An LLM or an adapter as OpenAI lists it; {} when `name` is neither, or not known to be one yet."""
     try:
         model = plane.directory.engine(name)
-    except NotFound:
+    except UnknownModel:
         return {}
     engine = model.engine
     if engine is None:
@@ -35,8 +35,7 @@ def form(error: TandemError) -> dict[str, Any]:
     """An error as OpenAI writes it."""
     status = http_status(error)
     kind = "invalid_request_error" if status < 500 else "server_error"
-    unknown = isinstance(error, NotFound | UnknownModel)
-    code, param = ("model_not_found", "model") if unknown else (None, None)
+    code, param = ("model_not_found", "model") if isinstance(error, UnknownModel) else (None, None)
     message = error.message.encode("utf-8", "replace").decode()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 

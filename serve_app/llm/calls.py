@@ -16,7 +16,7 @@ from serve_app.core.paths import Paths
 from serve_app.errors import Unavailable
 from serve_app.hop.failures import translated
 from serve_app.hop.streams import StreamCalls
-from serve_app.protocol import generation
+from serve_app.protocol.openai import prompt_of
 
 
 class EngineCalls:
@@ -68,7 +68,7 @@ class EngineCalls:
         self.waiting += waits
         try:
             # Request routers of Ray's LLM library look for an argument with a prompt.
-            beginning = SimpleNamespace(prompt=generation.prompt_of(asked))
+            beginning = SimpleNamespace(prompt=prompt_of(asked))
             handle = self._streaming
             if adapter:
                 handle = handle.options(multiplexed_model_id=adapter)

@@ -30,6 +30,7 @@ from serve_app.llm.metrics import EngineMetrics
 from serve_app.llm.process import engine_class
 from serve_app.llm.warm_up import warm_up
 from serve_app.observability.logs import log_loaded
+from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
 from serve_app.runtimes.freeze_gc import freeze_gc
@@ -53,6 +54,8 @@ class EngineReplica(Server):
         await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=Adapters)
         self.app = await self.build_app()
         self._front = VllmApp(self.app)
+        self._front.blame_constraints()
+        self._front.tell_of_tokens(BY_ID)
         behind_router(self._front)
         self._created = int(time.time())
         loaded = time.monotonic()

@@ -41,12 +41,13 @@ class InferRequest:
 
 @dataclass(slots=True)
 class InferResponse:
-    """An answer, to encode or decoded by a client."""
+    """An answer, to encode or decoded by a client; `final` unless more of a stream follow."""
 
     model: str
     version: str
     id: str
     outputs: list[Tensor]
+    final: bool = True
 
     @property
     def arrays(self) -> Arrays:
@@ -56,16 +57,19 @@ class InferResponse:
 
 @dataclass(slots=True)
 class TensorSpec:
-    """A declared input or output; -1 in `shape` matches any size."""
+    """A declared input or output; -1 in `shape` matches any size, `any_rank` any shape."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     optional: bool = False
     example: list[Any] | None = None
+    any_rank: bool = False
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` fits."""
+        if self.any_rank:
+            return True
         if len(shape) != len(self.shape):
             return False
         return all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))

@@ -157,6 +157,8 @@ async def _questions(server: Any, front: Any, loads: list[str]) -> dict[str, Any
             "answer": await post("/v1/completions", **asked),
             "streamed": await post("/v1/completions", **asked, stream=True),
             "refused": await post("/v1/completions", model="nobody", prompt="a"),
+            "unmet": await _unmet(front, post, asked),
+            "tokens": await _of_tokens(front, post, asked),
             "wrapped": wrapped,
             "added": added,
         },
@@ -174,6 +176,34 @@ async def _questions(server: Any, front: Any, loads: list[str]) -> dict[str, Any
         await asyncio.sleep(0.1)
     seen["dead"] = {"alive": front.alive}
     return seen
+
+
+async def _unmet(front: Any, post: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    """A pattern that fits nothing, a grammar that never ends, one that comes to an end of its way."""
+    front.blame_constraints()
+    constraints = {
+        "pattern": {"regex": "[^\\s\\S]"},
+        "grammar": {"grammar": "root ::= root"},
+        "way": {"grammar": 'root ::= "a" [^\\u0000-\\U0010ffff]'},
+    }
+    return {
+        name: [
+            await post("/v1/completions", **asked, structured_outputs=one, stream=stream)
+            for stream in (False, True)
+        ]
+        for name, one in constraints.items()
+    }
+
+
+async def _of_tokens(front: Any, post: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    front.tell_of_tokens("by_id")
+    asked = {**asked, "prompt": ["ab", "c"], "return_token_ids": True, "logprobs": 2, "temperature": 0}
+    ids = asked | {"return_tokens_as_token_ids": True}
+    return {
+        "plain": await post("/v1/completions", **asked),
+        "whole": await post("/v1/completions", **ids),
+        "streamed": await post("/v1/completions", **ids | {"prompt": "ab", "stream": True}),
+    }
 
 
 def _workers(core: Any) -> list[str]:

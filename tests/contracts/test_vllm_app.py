@@ -23,12 +23,12 @@ def test_they_are_taken_out_and_ours_is_outermost(engine):
 
 def test_every_request_goes_through_ours(engine):
     assert set(engine("app", "wrapped")) == {"/v1/completions"}
-    assert len(engine("app", "wrapped")) == 4
+    assert len(engine("app", "wrapped")) == 13
 
 
 def test_add_request_is_what_gives_the_engine_a_request(engine):
     """Found on the client, where it can be replaced; not for a request that is refused before."""
-    assert len(engine("app", "added")) == 2
+    assert len(engine("app", "added")) == 13  # one for each prompt
 
 
 def test_a_completion(engine):
@@ -48,6 +48,47 @@ def test_a_streamed_completion(engine):
     assert (end, rest) == ("data: [DONE]", "")
     choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
     assert [choice["finish_reason"] for choice in choices] == [None, "length"]
+
+
+@pytest.mark.parametrize("constraint", ["pattern", "grammar", "way"])
+def test_what_nothing_fits_is_the_clients_fault(engine, constraint):
+    whole, streamed = engine("app", "unmet", constraint)
+    assert whole[0] == 400
+    assert json.loads(whole[2])["error"]["code"] == 400
+    error = json.loads(streamed[2].split("\n\n")[-3].removeprefix("data: "))["error"]
+    assert (streamed[0], error["code"]) == (200, 400)
+    assert "nothing fits it" in error["message"]
+
+
+def test_tokens_by_their_ids(engine):
+    """All that Triton's vLLM backend tells of them: of the one that was taken, and of the likeliest."""
+    status, _, body = engine("app", "tokens", "whole")
+    assert status == 200
+    choices = json.loads(body)["choices"]
+    assert [len(choice["prompt_token_ids"]) for choice in choices] == [2, 1]
+    for choice in choices:
+        assert len(choice["token_ids"]) == 2
+        told = choice["logprobs"]
+        each = zip(choice["token_ids"], told["token_logprobs"], told["by_id"], strict=True)
+        for token, likely, position in each:
+            assert position[str(token)]["logprob"] == likely
+            assert sorted(one["rank"] for one in position.values()) == [1, 2]
+            assert all(isinstance(one["decoded_token"], str) for one in position.values())
+    assert "by_id" not in engine("app", "tokens", "plain")[2]
+
+
+def test_tokens_by_their_ids_in_a_stream(engine):
+    body = engine("app", "tokens", "streamed")[2]
+    *events, _, _ = body.split("\n\n")
+    choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
+    assert [len(choice.get("prompt_token_ids") or ()) for choice in choices] == [
+        2,
+        *[0] * (len(choices) - 1),
+    ]
+    assert sum(len(choice["token_ids"]) for choice in choices) == 2
+    for choice in choices:
+        ids = [str(token) for token in choice["token_ids"]]
+        assert all(token in known for token, known in zip(ids, choice["logprobs"]["by_id"], strict=True))
 
 
 def test_an_error(engine):

@@ -9,7 +9,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.llm.conftest import NEEDS
 from tests.llm.serving import ADAPTER, BROKEN, IN_BUCKET, MODEL
-from tests.llm.test_generate import GREEDY, PROMPT, URL, tensors
+from tests.llm.test_generate import ALONE, GREEDY, PROMPT, URL, tensors
 from tests.serve.live import until
 from tests.server import Server
 
@@ -38,11 +38,11 @@ def test_it_is_a_model_of_its_own(openai: Any, expected: str) -> None:
 
 
 def test_by_lora_name_in_v2(http: Any, llm: Server, expected: str) -> None:
-    body = {"text_input": PROMPT, "parameters": {"lora_name": "other", **GREEDY}}
+    body = {"text_input": PROMPT, "parameters": {"lora_name": "other", **ALONE}}
     assert http.post(f"{URL}/generate", json=body).json()["text_output"] == expected
     with triton_grpc.InferenceServerClient(llm.grpc) as client:
         given = tensors(triton_grpc, [PROMPT])
-        answer = client.infer(MODEL, given, parameters={**GREEDY, "lora_name": IN_BUCKET})
+        answer = client.infer(MODEL, given, parameters={**ALONE, "lora_name": IN_BUCKET})
         assert answer.as_numpy("text_output")[0].decode() == expected
         with pytest.raises(InferenceServerException, match="absent") as caught:
             client.infer(MODEL, given, parameters={"lora_name": "absent"})
@@ -57,7 +57,7 @@ def test_one_that_came_later(openai: Any, bucket: Any, llm: Server, expected: st
 
 @pytest.mark.parametrize("folder", ["absent", "../adapters/other", "..", ""])
 def test_what_is_not_in_the_bucket(openai: Any, folder: str) -> None:
-    with pytest.raises(sdk.BadRequestError, match=f"model: no .*'{MODEL}:{folder}'") as caught:
+    with pytest.raises(sdk.NotFoundError, match=f"model: no .*'{MODEL}:{folder}'") as caught:
         said(openai, f"{MODEL}:{folder}")
     assert "s3:" not in caught.value.message
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")

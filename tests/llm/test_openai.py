@@ -145,9 +145,9 @@ NO_SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"typ
 @pytest.mark.parametrize(
     ("more", "status", "said"),
     [
-        ({"model": "tinny"}, 400, "model: no language model 'tinny'; did you mean tiny"),
-        ({"model": "identity"}, 400, "model: no language model 'identity'"),
-        ({"model": f"{MODEL}:absent"}, 400, f"'{MODEL}:absent'"),
+        ({"model": "tinny"}, 404, "model: no language model 'tinny'; did you mean tiny"),
+        ({"model": "identity"}, 404, "model: no language model 'identity'"),
+        ({"model": f"{MODEL}:absent"}, 404, f"'{MODEL}:absent'"),
         ({"model": 5}, 400, "model: the name of a model is required"),
         ({"model": EMBEDDER}, 400, f"model '{EMBEDDER}' can't generate"),
         ({"messages": LONG}, 400, "maximum context length is 512"),
@@ -171,6 +171,63 @@ def test_what_is_wrong_is_told(openai: Any, more: Any, status: int, said: str, s
     assert "Traceback" not in caught.value.message
 
 
+def schema(value: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}}
+
+
+def constraint(**value: Any) -> dict[str, Any]:
+    return {"extra_body": {"structured_outputs": value}}
+
+
+NOTHING = r"[^\s\S]"
+IMPOSSIBLE = [
+    schema({"enum": []}),
+    schema({"type": "integer", "minimum": 5, "maximum": 3}),
+    schema({"type": "string", "minLength": 5, "maxLength": 2}),
+    schema({"type": "string", "pattern": "["}),
+    schema({"type": "string", "pattern": NOTHING}),
+    schema({"type": "object", "properties": {"a": False}, "required": ["a"]}),
+    schema({"$ref": "#"}),
+    schema({"$ref": "#/nowhere"}),
+    constraint(regex="["),
+    constraint(regex="a{5,2}"),
+    constraint(regex=NOTHING),
+    constraint(choice=[]),
+    constraint(choice="yes"),
+    constraint(grammar=""),
+    constraint(grammar="root ::= nowhere"),
+    constraint(grammar="root ::= root"),
+    constraint(grammar='root ::= root "a" | root "b"'),
+    constraint(json="{"),
+    constraint(structural_tag="x"),
+    constraint(regex="a", choice=["a"]),
+    constraint(),
+    {"extra_body": {"structured_outputs": "x"}},
+]
+
+
+@pytest.mark.parametrize("more", IMPOSSIBLE, ids=str)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_what_no_answer_can_fit_is_a_bad_request(openai: Any, more: Any, stream: bool) -> None:
+    with pytest.raises(sdk.APIError) as caught:
+        list(chat(openai, **more, stream=stream))
+    # An answer that had begun ends with the error.
+    assert isinstance(caught.value, sdk.BadRequestError) or str(caught.value.code) == "400"
+    assert stream or isinstance(caught.value, sdk.BadRequestError)
+
+
+@pytest.mark.parametrize("verb", ["generate", "generate_stream"])
+@pytest.mark.parametrize(
+    "given", [{"regex": NOTHING}, {"choice": []}, {"grammar": "root ::= root"}], ids=str
+)
+def test_nor_by_generate(http: Any, verb: str, given: Any) -> None:
+    body = {
+        "text_input": "a",
+        "sampling_parameters": json.dumps({"structured_outputs": json.dumps(given)}),
+    }
+    assert http.post(f"/v2/models/{MODEL}/{verb}", json=body).status_code == 400
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model": null}'])
 def test_bodies_that_are_no_request(http: Any, body: bytes) -> None:
     answer = http.post("/v1/chat/completions", content=body)
@@ -182,6 +239,21 @@ def test_the_verbs(http: Any) -> None:
     answer = http.get("/v1/completions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert http.get("/openai/v1/models/absent").status_code == 404
+
+
+def test_a_model_that_is_not_there_is_the_sdks_not_found(openai: Any, llm: Any) -> None:
+    both = openai, openai.with_options(base_url=f"{llm.url}/openai/v1")
+    for client in both:
+        for ask in (
+            lambda client=client: chat(client, model="gpt-4"),
+            lambda client=client: client.completions.create(model="gpt-4", prompt="a"),
+            lambda client=client: client.embeddings.create(model="gpt-4", input="a"),
+        ):
+            with pytest.raises(sdk.NotFoundError) as caught:
+                ask()
+            assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+        with pytest.raises(sdk.NotFoundError):
+            client.models.retrieve("gpt-4")
 
 
 def test_the_chat_goes_on_after_all_that(openai: Any) -> None:

@@ -60,7 +60,11 @@ def test_an_engine_that_dies_is_replaced(llm: Server, http: httpx.Client) -> Non
     (engine,) = engines(llm, MODEL)
     paths = {
         "/v1/completions": {"model": MODEL, "prompt": "x", "stream": True, **ASKED},
-        f"/v2/models/{MODEL}/generate_stream": {"text_input": "x", "parameters": ASKED},
+        f"/v2/models/{MODEL}/generate_stream": {
+            "text_input": "x",
+            "return_finish_reason": True,
+            "parameters": ASKED,
+        },
     }
     begun = [threading.Event() for _ in range(STREAMS * len(paths))]
     with llm.http() as client, ThreadPoolExecutor(len(begun)) as pool:

@@ -14,12 +14,16 @@ from starlette.responses import JSONResponse, StreamingResponse
 from serve_app.core.paths import Paths
 from serve_app.llm.in_process import call
 from serve_app.llm.target import EngineTarget
+from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, VersionDescription
 
 ENGINE = EngineDescription(
     names=["m", "m-other"], created=5, context=512, tasks=["generate"],
-    parameters=["model", "prompt", "n", "stream", "max_tokens", "temperature", "stop"],
+    parameters=[
+        "model", "prompt", "n", "stream", "max_tokens", "temperature", "stop", "logprobs",
+        "structured_outputs",
+    ],
 )  # fmt: skip
 OPEN = dataclasses.replace(ENGINE, open_ended=True)  # with adapters in a bucket
 ABOUT = VersionDescription(list(INPUTS), list(OUTPUTS))
@@ -49,8 +53,10 @@ class Talker:
             await stream(scope, receive, send)
         else:
             prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
-            choices = [choice(f"{prompt}!", "stop", at) for at, prompt in enumerate(prompts)]
-            await JSONResponse({"choices": choices[::-1]})(scope, receive, send)
+            texts = [prompt for prompt in prompts for _ in range(body.get("n", 1))]
+            choices = [choice(f"{text}!", "stop", at) for at, text in enumerate(texts)]
+            told = [with_tokens(one, body, text) for one, text in zip(choices, texts, strict=True)]
+            await JSONResponse({"choices": told[::-1]})(scope, receive, send)
 
     async def _events(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
         try:
@@ -60,8 +66,10 @@ class Talker:
                 return
             for number in range(count := body.get("max_tokens", 3)):
                 await self.go.wait()
-                text = f"{body['prompt'] if not number else ''}{number} "
-                yield event({"choices": [choice(text, "length" if number == count - 1 else None)]})
+                for index in range(body.get("n", 1)):
+                    text = f"{body['prompt'] if not number else ''}{number} "
+                    said = choice(text, "length" if number == count - 1 else None, index)
+                    yield event({"choices": [with_tokens(said, body, "" if number else body["prompt"])]})
                 if (number, count) == (1, 13):
                     yield event({"error": {"message": "the engine is dead"}})
                     return
@@ -74,6 +82,20 @@ class Talker:
 
 def choice(text: str, reason: str | None, index: int = 0) -> dict[str, Any]:
     return {"index": index, "text": text, "finish_reason": reason}
+
+
+def with_tokens(said: dict[str, Any], body: dict[str, Any], prompt: str) -> dict[str, Any]:
+    """A token for each letter, its code."""
+    codes = [ord(letter) for letter in said["text"]]
+    if body.get("return_token_ids"):
+        said |= {"token_ids": codes, "prompt_token_ids": [ord(one) for one in prompt] or None}
+    if body.get("logprobs") is not None:
+        said["logprobs"] = {"token_logprobs": [-0.5] * len(codes)}
+        if body.get("return_tokens_as_token_ids"):
+            about = {"logprob": -0.5, "rank": 1}
+            each = [{str(code): about | {"decoded_token": chr(code)}} for code in codes]
+            said["logprobs"][BY_ID] = each
+    return said
 
 
 def event(data: dict[str, Any]) -> bytes:

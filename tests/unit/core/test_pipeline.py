@@ -24,11 +24,11 @@ class Engine:
 
     async def stream(self, inputs, parameters):
         try:
-            yield await self.predict(inputs, parameters)
+            yield await self.predict(inputs, parameters), False
             await asyncio.sleep(0)
             if self.error:
                 raise self.error
-            yield await self.predict(inputs, parameters)
+            yield await self.predict(inputs, parameters), True
         finally:
             self.closed += 1
 

@@ -77,7 +77,7 @@ async def backend(handle: engines.Handle) -> EngineTarget:
 
 async def texts(backend: EngineTarget, most: int) -> list[bytes]:
     pieces = backend.stream(TEXT, {"max_tokens": most})
-    return [piece["text_output"][0] async for piece in pieces]
+    return [piece["text_output"][0] async for piece, _ in pieces]
 
 
 async def test_streams_go_straight_to_the_replica(
@@ -95,7 +95,7 @@ async def test_streams_go_straight_to_the_replica(
 
 async def test_whole_answers_too(backend: Any) -> None:
     found = await backend.predict({"text_input": np.array([b"a", b"b"], dtype=object)}, {})
-    assert found["text_output"].tolist() == [b"a!", b"b!"]
+    assert found["text_output"].tolist() == [b"aa!", b"bb!"]
 
 
 async def test_pieces_come_one_by_one(backend: Any, deployment: Engine) -> None:
@@ -105,8 +105,8 @@ async def test_pieces_come_one_by_one(backend: Any, deployment: Engine) -> None:
     await asyncio.sleep(0.05)
     assert not first.done()
     deployment.app.go.set()
-    assert (await first)["text_output"][0] == b"a0 "
-    assert (await anext(pieces))["finish_reason"][0] == b"length"
+    assert (await first)[0]["text_output"][0] == b"a0 "
+    assert (await anext(pieces))[1] is True
 
 
 async def test_who_leaves_stops_the_engine(backend: Any, deployment: Engine, replica: Replica) -> None:

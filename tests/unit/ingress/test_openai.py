@@ -95,16 +95,19 @@ async def test_the_lists(http: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "kind", "said"),
     [
-        ({"model": "mm"}, 400, "model_not_found", "model: no language model 'mm'; did you mean m"),
+        ({"model": "mm"}, 404, "model_not_found", "model: no language model 'mm'; did you mean m"),
         (
             {"model": "identity"},
-            400,
+            404,
             "model_not_found",
             "model: no language model 'identity'; known: m, m-other",
         ),
-        ({"model": "m:x"}, 400, "model_not_found", "'m:x'"),
+        ({"model": "m:x"}, 404, "model_not_found", "'m:x'"),
         ({"model": "new"}, 503, None, "model 'new' is not ready: loading"),
         ({"model": 5}, 400, None, "the name of a model is required"),
+        ({"model": "m", "messages": 5}, 400, None, "messages must be a list, got 5"),
+        ({"model": "m", "structured_outputs": "x"}, 400, None, "structured_outputs must be an object"),
+        ({"model": "m", "top_k": 10**30}, 400, None, "top_k must be a number that 64 bits hold"),
         ([], 400, None, "must be a JSON object"),
         (None, 400, None, "the body is not valid JSON"),
         ({"model": "m", "prompt": "a" * 6000}, 413, None, "5000"),
@@ -125,7 +128,21 @@ async def test_what_the_engine_cannot_do(http: Any) -> None:
     )  # fmt: skip
     answer = await http.get("/v1/completions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert (await http.get("/openai/v1/models/no")).json()["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
+@pytest.mark.parametrize("route", ["chat/completions", "completions", "embeddings"])
+async def test_a_model_that_is_not_there_is_404_as_openai_says_it(
+    http: Any, prefix: str, route: str
+) -> None:
+    answer = await http.post(f"{prefix}/{route}", json={"model": "no", "prompt": "a", "input": "a"})
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert (error["type"], error["param"], error["code"]) == (
+        "invalid_request_error", "model", "model_not_found",
+    )  # fmt: skip
+    card = await http.get("/openai/v1/models/no")
+    assert (card.status_code, card.json()["error"]["code"]) == (404, "model_not_found")
 
 
 async def test_the_engines_own_errors_go_through_and_count(
@@ -141,7 +158,7 @@ async def test_an_adapter_that_the_engine_does_not_find(http: Any, talker: Any, 
     talker.status = 404
     answer = await http.post("/v1/completions", json=ASKED)
     error = {"message": "no such thing", "type": "invalid_request_error"}
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert answer.json()["error"] == error | {"param": "model", "code": "model_not_found"}
     assert heard(the_plane).requests == [("m", "1", "UnknownModel")]
 

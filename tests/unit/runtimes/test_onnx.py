@@ -8,32 +8,7 @@ from serve_app.demo.build import digits_split
 from serve_app.errors import ConfigError
 from serve_app.runtimes.base import create
 from tests.unit.arrays import of_bytes
-
-ONNX = {"modelFormat": "onnx", "storageUri": "unused", "options": {"threads": 1}}
-
-
-def runtime(folder, **changes):
-    return create(parse(ModelConfig, ONNX | changes), folder)
-
-
-def tensor(name: str, kind: int, shape: list):
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-@pytest.fixture
-def echo(tmp_path):
-    """Writes a graph that gives back inputs of some types and shapes."""
-
-    def write(*inputs):
-        nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name, _, _ in inputs]
-        graph = helper.make_graph(
-            nodes, "echo", [tensor(*i) for i in inputs], [tensor(f"{n}_out", k, s) for n, k, s in inputs]
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-        onnx.save(model, tmp_path / "model.onnx")
-        return tmp_path
-
-    return write
+from tests.unit.runtimes.graphs import ONNX, runtime, tensor
 
 
 def test_digits_equal_the_torch_model(demo_models):
