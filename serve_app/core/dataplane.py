@@ -12,7 +12,7 @@ from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
 from serve_app.core.pipeline import Pipeline
-from serve_app.core.signature import check_outputs, validated, wanted
+from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
 from serve_app.core.version import State
 from serve_app.errors import (
@@ -75,6 +75,13 @@ class DataPlane:
         """Count and log a request that couldn't even be decoded."""
         self._pipeline.refused(call, error)
 
+    def encoded(self, call: Call, seconds: float) -> None:
+        """Count what the edge spent on the answer's bytes."""
+        if call.version is not None:
+            counters, ns = call.version.counters, int(seconds * 1e9)
+            counters.compute.output.ns += ns
+            counters.success.ns += ns
+
     async def infer(self, call: Call) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
         request = call.request
@@ -107,7 +114,7 @@ class DataPlane:
                 raise Unsupported(f"model '{version.model}' has no explainer")
             seconds = self._seconds(request)
             call.deadline = call.began + seconds
-            inputs = validated(request, version.signature)
+            inputs = version.validated(request)
             try:
                 with self._deadlines.within(seconds):
                     found = await explains.explain(inputs, request.parameters)

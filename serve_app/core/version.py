@@ -11,7 +11,7 @@ from serve_app.core.batching import Batcher
 from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
-from serve_app.protocol.metadata import Duration, ModelDescription, Statistics
+from serve_app.protocol.metadata import ModelDescription, Statistics
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
 # Known to the protocol, meaningless to a model: they neither reach it nor keep requests apart.
@@ -109,37 +109,50 @@ class Version:
         if self.batcher:
             self.batcher.configure(self.about.max_batch_size, self.about.max_latency, slots, spare)
 
+    def validated(self, request: InferRequest) -> Arrays:
+        """The request's arrays in the declared order."""
+        return validated(request, self.signature, self.batcher is not None)
+
     async def predict(self, request: InferRequest) -> Arrays:
         """Validate and run one request, in company where there is some."""
-        inputs, parameters = validated(request, self.signature), _parameters(request)
-        if self.batcher:
-            return await self.batcher.submit(inputs, parameters)
+        arrived = time.monotonic()
+        inputs, parameters = self.validated(request), _parameters(request)
         began = time.monotonic()
+        if self.batcher:
+            outputs = await self.batcher.submit(inputs, parameters)
+            self.counters.compute.input.ns += int((began - arrived) * 1e9)
+            return outputs
         outputs = await self.target.predicts.predict(inputs, parameters)
-        self.executed(1, 1, 0.0, time.monotonic() - began)
+        self.executed(1, 1, 0.0, time.monotonic() - began, began - arrived)
         return outputs
 
     async def stream(self, request: InferRequest) -> AsyncGenerator[Arrays, None]:
         """The same, piece by piece; InvalidArgument where the target can't."""
         if self.target.streams is None:
             raise InvalidArgument(f"model '{self.model}' generates no text: use infer")
-        inputs, parameters = validated(request, self.signature), _parameters(request)
+        inputs, parameters = self.validated(request), _parameters(request)
         began = time.monotonic()
         async with aclosing(self.target.streams.stream(inputs, parameters)) as pieces:
             async for piece in pieces:
                 yield piece
         self.executed(1, 1, 0.0, time.monotonic() - began)
 
-    def executed(self, rows: int, requests: int, queued: float, seconds: float) -> None:
-        """Count one execution, and tell of it. The arguments: Observer.executed."""
-        counters, ns = self.counters, int(seconds * 1e9)
-        counters.inferences += rows
-        counters.executions += 1
-        counters.queue.add(int(queued * 1e9), requests)
-        counters.infer.add(ns * requests, requests)
-        if (batches := counters.batches.get(rows)) is None:
-            batches = counters.batches[rows] = Duration()
-        batches.add(ns)
+    def executed(
+        self,
+        rows: int,
+        requests: int,
+        queued: float,
+        seconds: float,
+        before: float = 0.0,
+        after: float = 0.0,
+    ) -> None:
+        """Count one execution, and tell of it. The arguments: Observer.executed.
+
+        `before` and `after`: seconds of preparing its inputs and of handing on its outputs.
+        """
+        self.counters.executed(
+            rows, requests, int(queued * 1e9), int(before * 1e9), int(seconds * 1e9), int(after * 1e9)
+        )
         self._observers.executed(self, rows, requests, queued, seconds)
 
 

@@ -3,6 +3,7 @@ client's INVALID_ARGUMENT and no generated class ever crosses actors."""
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -176,6 +177,7 @@ class Servicer:
                 yield b"".join(grpc_codec.encode_response(response, typed)) + parameters
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
+        began = time.monotonic()
         limit = self.limits().max_body_bytes
         try:
             if len(data) > limit:
@@ -184,12 +186,16 @@ class Servicer:
         except TandemError as error:
             self.plane.refused(Call(InferRequest("", "", "", []), headers, "grpc"), error)
             raise
-        return Call(request, headers, "grpc"), typed
+        return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
 
     async def infer_parts(self, data: Buffer, headers: Headers) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
         call, typed = self._decoded(data, headers)
-        return grpc_codec.encode_response(await self.plane.infer(call), typed)
+        response = await self.plane.infer(call)
+        began = time.monotonic()
+        parts = grpc_codec.encode_response(response, typed)
+        self.plane.encoded(call, time.monotonic() - began)
+        return parts
 
     def _answer(
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]

@@ -64,6 +64,10 @@ class TensorSpec:
     optional: bool = False
     example: list[Any] | None = None
 
+    def dims(self, batched: bool) -> tuple[int, ...]:
+        """The shape of one row: without the first dimension where that is the batch's."""
+        return self.shape[1:] if batched else self.shape
+
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` fits."""
         if len(shape) != len(self.shape):

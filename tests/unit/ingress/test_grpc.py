@@ -116,6 +116,10 @@ async def test_statistics(servicer):
     (stats,) = (await call(servicer, "ModelStatistics", data))[0].model_stats
     assert (stats.inference_count, stats.inference_stats.success.count) == (1, 1)
     assert stats.inference_stats.success.ns > 0
+    parts = stats.inference_stats
+    for part in (parts.compute_input, parts.compute_infer, parts.compute_output):
+        assert part.count == 1
+        assert part.ns > 0  # decoding, the model, encoding
     every, context = await call(
         servicer, "ModelStatistics", pb.ModelStatisticsRequest(version="1").SerializeToString()
     )
