@@ -67,6 +67,13 @@ class DataPlane:
         """Counters of this Router replica, per model version."""
         return describe.statistics(self.directory, name, version)
 
+    def decoupled(self, name: str, version: str = "") -> bool:
+        """Whether a stream gets several answers to one request of this model."""
+        try:
+            return self.directory.model(name).pick(version).target.streams is not None
+        except TandemError:
+            return False  # `infer` says why
+
     def repository_index(self, only_ready: bool = False) -> list[dict[str, str]]:
         """Every model version and its state."""
         return describe.index(self.directory, only_ready)
@@ -114,10 +121,10 @@ class DataPlane:
                 raise Unsupported(f"model '{version.model}' has no explainer")
             seconds = self._seconds(request)
             call.deadline = call.began + seconds
-            inputs = version.validated(request)
+            inputs, parameters = version.asked(request)
             try:
                 with self._deadlines.within(seconds):
-                    found = await explains.explain(inputs, request.parameters)
+                    found = await explains.explain(inputs, parameters)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:

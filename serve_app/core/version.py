@@ -12,10 +12,9 @@ from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import ModelDescription, Statistics
+from serve_app.protocol.reserved import for_model
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
-# Known to the protocol, meaningless to a model: they neither reach it nor keep requests apart.
-_PROTOCOL_PARAMETERS = ("timeout", "priority")
 
 
 class State(Enum):
@@ -109,14 +108,15 @@ class Version:
         if self.batcher:
             self.batcher.configure(self.about.max_batch_size, self.about.max_latency, slots, spare)
 
-    def validated(self, request: InferRequest) -> Arrays:
-        """The request's arrays in the declared order."""
-        return validated(request, self.signature, self.batcher is not None)
+    def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
+        """The request's arrays in the declared order, and the parameters that are the model's."""
+        inputs = validated(request, self.signature, self.batcher is not None)
+        return inputs, for_model(request.parameters)
 
     async def predict(self, request: InferRequest) -> Arrays:
         """Validate and run one request, in company where there is some."""
         arrived = time.monotonic()
-        inputs, parameters = self.validated(request), _parameters(request)
+        inputs, parameters = self.asked(request)
         began = time.monotonic()
         if self.batcher:
             outputs = await self.batcher.submit(inputs, parameters)
@@ -130,7 +130,7 @@ class Version:
         """The same, piece by piece; InvalidArgument where the target can't."""
         if self.target.streams is None:
             raise InvalidArgument(f"model '{self.model}' generates no text: use infer")
-        inputs, parameters = self.validated(request), _parameters(request)
+        inputs, parameters = self.asked(request)
         began = time.monotonic()
         async with aclosing(self.target.streams.stream(inputs, parameters)) as pieces:
             async for piece in pieces:
@@ -154,7 +154,3 @@ class Version:
             rows, requests, int(queued * 1e9), int(before * 1e9), int(seconds * 1e9), int(after * 1e9)
         )
         self._observers.executed(self, rows, requests, queued, seconds)
-
-
-def _parameters(request: InferRequest) -> Parameters:
-    return {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}

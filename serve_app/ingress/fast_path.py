@@ -10,6 +10,7 @@ processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
@@ -203,8 +204,9 @@ class FastServicer:
             paths.fast("grpc")
             status = "CANCELLED"
             try:
-                async for answer in method(request, context):
-                    yield answer.data
+                async with contextlib.aclosing(method(request, context)) as answers:
+                    async for answer in answers:
+                        yield answer.data
                 status = "OK"
             finally:
                 counter.leave(path, status, status != "OK")

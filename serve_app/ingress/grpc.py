@@ -19,19 +19,18 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import TandemError, TooLarge
 from serve_app.ingress.fast_path import fast_servicer
-from serve_app.ingress.grpc_stream import generated
+from serve_app.ingress.grpc_stream import INTERNAL, StreamInfer
+from serve_app.ingress.side_by_side import SideBySide
 from serve_app.ingress.status import grpc_code
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol.tensors import InferRequest
-from serve_app.protocol.wire import Buffer, joined
+from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
 SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 POOL = pb.DESCRIPTOR.pool
-_STREAMED = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
-_INTERNAL = "internal error; the server log has it"
+_SIDE_BY_SIDE = 256  # requests of one stream at once
 
 
 class Raw:
@@ -146,35 +145,18 @@ class Servicer:
     async def ModelStreamInfer(  # noqa: N802
         self, request: AsyncIterator[bytes], grpc_context: Any
     ) -> AsyncIterator[Raw]:
-        """Inference request by request, in order; an error answers in its place in the stream.
+        """Inference request by request, side by side; an error answers in its place in the stream.
 
-        An LLM answers a request with several responses, unless its input `stream` is false.
+        An LLM answers a request with several responses, unless its input `stream` is false, and
+        those of several requests as they come. All others answer in the order of the requests.
         """
-        headers = metadata_of(grpc_context)
-        async for item in request:
-            try:
-                async for answer in self._responses(item, headers):
-                    yield Raw(b"".join(joined(b"", _STREAMED, [answer])))
-                continue
-            except TandemError as error:
-                parts = [_stream_error(error.message)]
-            except Exception as error:
-                log.error("the ingress itself failed", exc_info=error)
-                parts = [_stream_error(_INTERNAL)]
-            yield Raw(b"".join(parts))
-
-    async def _responses(self, data: bytes, headers: Headers) -> AsyncIterator[bytes]:
-        if not self.plane.directory.engines():
-            yield b"".join(await self.infer_parts(data, headers))
-            return
-        call, typed = self._decoded(data, headers)
-        try:
-            streams = self.plane.directory.model(call.request.model).engine is not None
-        except TandemError:
-            streams = False  # `infer` says why
-        async with contextlib.aclosing(generated(self.plane, call, streams)) as responses:
-            async for response, parameters in responses:
-                yield b"".join(grpc_codec.encode_response(response, typed)) + parameters
+        limits = self.limits()
+        stream = StreamInfer(self.plane, self._decoded, metadata_of(grpc_context))
+        most = min(_SIDE_BY_SIDE, limits.max_queued_requests)
+        answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Raw(answer)
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
         began = time.monotonic()
@@ -184,7 +166,7 @@ class Servicer:
                 raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
-            self.plane.refused(Call(InferRequest("", "", "", []), headers, "grpc"), error)
+            self.plane.refused(Call(grpc_codec.addressed(data), headers, "grpc"), error)
             raise
         return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
 
@@ -243,10 +225,6 @@ def metadata_of(context: Any) -> Headers:
     return Headers(context.invocation_metadata() or ())
 
 
-def _stream_error(message: str) -> bytes:
-    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()
-
-
 def _failed(error: TandemError, context: Any) -> Raw:
     # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
     context.set_code(grpc_code(error))
@@ -257,5 +235,5 @@ def _failed(error: TandemError, context: Any) -> Raw:
 def _broken(error: Exception, context: Any) -> Raw:
     log.error("the ingress itself failed", exc_info=error)
     context.set_code(grpc.StatusCode.INTERNAL)
-    context.set_details(_INTERNAL)
+    context.set_details(INTERNAL)
     return Raw(b"", "INTERNAL")
