@@ -107,12 +107,12 @@ compare: models $(VENV)/.test .venv-kserve/.bench
 lock: $(VENV)/.serve
 	@sh configs/locks/lock.sh $(BIN)/python
 
-## protos: regenerate the protobuf stubs, into a descriptor pool of their own
+## protos: regenerate the protobuf stubs, each into a descriptor pool of its own
 protos: $(VENV)/.test
 	@cd serve_app/protocol && ../../$(BIN)/python -m grpc_tools.protoc -I. \
-		--python_out=. --pyi_out=. inference.proto && sed -i \
+		--python_out=. --pyi_out=. inference.proto health.proto && sed -i \
 		-e 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' \
-		-e "s/'inference_pb2', _globals/'serve_app.protocol.inference_pb2', _globals/" inference_pb2.py
+		-e "s/'\([a-z]*_pb2\)', _globals/'serve_app.protocol.\1', _globals/" inference_pb2.py health_pb2.py
 
 clean:
 	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-mlserver .models build *.egg-info

@@ -16,7 +16,6 @@ from serve_app.protocol.reserved import for_model
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
 
-
 class State(Enum):
     """What a version does with requests."""
 

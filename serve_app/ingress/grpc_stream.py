@@ -14,6 +14,7 @@ import numpy as np
 from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import TandemError
+from serve_app.ingress.grpc_answers import INTERNAL
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.generation import REASON, STREAM
@@ -22,7 +23,6 @@ from serve_app.protocol.wire import Buffer, joined
 
 log = logging.getLogger("tandem")
 
-INTERNAL = "internal error; the server log has it"
 _FINAL = "triton_final_response"
 # Asks for the mark in a response of its own, without outputs.
 _EMPTY_FINAL = "triton_enable_empty_final_response"

@@ -111,6 +111,21 @@ async def test_health_and_metadata(servicer):
     assert {row.state for row in index.models} == {"READY"}
 
 
+@pytest.mark.parametrize("asked", [{"name": "none"}, {"name": "m", "version": "9"}, {}])
+async def test_a_model_that_is_not_there_is_not_ready(servicer, asked):
+    answer, context = await call(
+        servicer, "ModelReady", pb.ModelReadyRequest(**asked).SerializeToString()
+    )
+    assert (answer.ready, context.code) == (False, grpc.StatusCode.OK)
+
+
+async def test_a_long_error_fits_a_trailer(servicer):
+    served(servicer.plane, "wordy", backend=Raises(ModelFailed("é" * 9000)))
+    _, context = await call(servicer, "ModelInfer", infer("wordy"))
+    assert context.code is grpc.StatusCode.INTERNAL
+    assert len(context.details.encode()) * 3 <= 4096 + 100
+
+
 async def test_statistics(servicer):
     await call(servicer, "ModelInfer", infer())
     data = pb.ModelStatisticsRequest(name="m", version="2").SerializeToString()
@@ -134,6 +149,6 @@ async def test_statistics(servicer):
 async def test_malformed_and_unknown(servicer, method):
     _, context = await call(servicer, method, b"\xff")
     assert context.code is grpc.StatusCode.INVALID_ARGUMENT
-    if method != "RepositoryIndex":
+    if method not in ("RepositoryIndex", "ModelReady"):
         _, context = await call(servicer, method, pb.ModelReadyRequest(name="none").SerializeToString())
         assert context.code is grpc.StatusCode.NOT_FOUND
