@@ -19,7 +19,7 @@ from serve_app.errors import NotFound, TandemError, TooLarge
 from serve_app.ingress.fast_path import fast_servicer
 from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of
 from serve_app.ingress.grpc_health import HEALTH, Health
-from serve_app.ingress.grpc_reflection import add_reflection
+from serve_app.ingress.grpc_reflect import add_reflection
 from serve_app.ingress.grpc_stream import StreamInfer
 from serve_app.ingress.side_by_side import SideBySide
 from serve_app.protocol import grpc_codec
