@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.conformance import golden
-from tests.conformance.cases import GRPC, TRITON, TRITON_GRPC, infer
+from tests.conformance.cases import TRITON, TRITON_GRPC, infer
 from tests.conformance.clients.driver import unpack
 from tests.conformance.values import same, tensor
 
