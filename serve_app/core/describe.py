@@ -13,12 +13,13 @@ def metadata(directory: Directory, name: str, version: str) -> dict[str, Any]:
     """`GET /v2/models/{name}`: the signature of the version that would answer."""
     model = directory.model(name)
     chosen = model.pick(version)
+    signature = chosen.signature
     return {
         "name": name,
         "versions": list(model.versions),
         "platform": chosen.about.platform,
-        "inputs": [_tensor(spec) for spec in chosen.signature.inputs],
-        "outputs": [_tensor(spec) for spec in chosen.signature.outputs],
+        "inputs": [_tensor(spec, spec.asked(chosen.batcher is not None)) for spec in signature.inputs],
+        "outputs": [_tensor(spec, spec.shape) for spec in signature.outputs],
     }
 
 
@@ -57,8 +58,8 @@ def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:
     return {"name": name, "version": version, "state": state, "reason": reason}
 
 
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+def _tensor(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(shape)}
 
 
 def _duration(value: Duration) -> dict[str, int]:

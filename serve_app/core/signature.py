@@ -33,7 +33,7 @@ def validated(request: InferRequest, version: VersionDescription, batched: bool 
             )
         array = tensor.data
         if not spec.accepts(array.shape):
-            # A value without dimensions comes as [1] too: Triton's configuration has no [] to say so.
+            # A value without dimensions comes as [1] too: metadata and configuration say so.
             if not spec.dims(batched) and array.shape[-1:] == (1,) and spec.accepts(array.shape[:-1]):
                 arrays[spec.name] = array.reshape(array.shape[:-1])
                 continue

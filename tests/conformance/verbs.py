@@ -188,7 +188,8 @@ def _digits(result: Result) -> None:
 
 def _sentences(result: Result) -> None:
     value = result["value"]
-    assert _tensors(value["inputs"]) == {"text": ("BYTES", [-1])}
+    # One text per row, as Triton says it; it is taken as [-1] too, which other cases send.
+    assert _tensors(value["inputs"]) == {"text": ("BYTES", [-1, 1])}
     assert _tensors(value["outputs"]) == {"embedding": ("FP32", [-1, 384])}
 
 

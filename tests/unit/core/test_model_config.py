@@ -45,6 +45,20 @@ def test_dims_are_without_the_batch_and_never_empty(shape, rows, dims, reshape):
 
 
 @pytest.mark.parametrize(
+    ("shape", "rows", "said"),
+    [((-1,), 8, [-1, 1]), ((), 0, [1]), ((-1,), 0, [-1]), ((-1, 64), 8, [-1, 64])],
+)
+def test_metadata_asks_for_what_the_configuration_says(shape, rows, said):
+    """perf_analyzer takes an input's shape from the metadata and leaves the batch's dimension out."""
+    p = plane()
+    about = VersionDescription([TensorSpec("x", "FP32", shape)], [TensorSpec("y", "FP32", shape)])
+    served(p, about=about, max_batch_size=rows)
+    metadata = p.model_metadata("m")
+    assert metadata["inputs"][0]["shape"] == said
+    assert metadata["outputs"][0]["shape"] == list(shape)  # as it is answered
+
+
+@pytest.mark.parametrize(
     ("datatype", "name"),
     [("BYTES", "TYPE_STRING"), ("BF16", "TYPE_BF16"), ("BOOL", "TYPE_BOOL"), ("UINT64", "TYPE_UINT64")],
 )
