@@ -61,6 +61,9 @@ cp "$tool/gpu.txt" $locks/llm-gpu.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
 [ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
 compile $locks/kserve.txt "$tool/kserve.in"
+printf 'nvidia-pytriton==0.7.0\nmlserver==1.7.1\nrequests\n' >"$tool/clients.in"
+[ -n "${UPGRADE:-}" ] || cp $locks/clients.txt "$tool/lock.txt"
+compile $locks/clients.txt "$tool/clients.in"
 
 # The peer servers: what serve_app.runtimes needs beside each of them, on Tandem's versions wherever
 # their own pins allow.

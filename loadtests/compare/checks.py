@@ -105,7 +105,8 @@ def _same_tensors(
 ) -> None:
     for key in ("inputs", "outputs"):
         mine, yours = (
-            {t["name"]: (t["datatype"], _shape(t)) for t in said.get(key) or []} for said in (ours, theirs)
+            {t["name"]: (t["datatype"], _shape(t)) for t in said.get(key) or []}
+            for said in (ours, theirs)
         )
         if mine != yours:
             raise Incomparable(
