@@ -16,7 +16,7 @@ compile() { # compile OUTPUT ARGUMENTS...
   shift
   "$tool/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
     --no-header --generate-hashes --output-file "$tool/lock.txt" "$@"
-  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ } !drop' \
+  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-pytriton==/ } !drop' \
     "$tool/lock.txt" >"$output"
 }
 
