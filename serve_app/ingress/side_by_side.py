@@ -14,8 +14,8 @@ Begin = Callable[[bytes], tuple[AsyncGenerator[bytes, None], bool]]
 class SideBySide:
     """At most `most` requests at once, and no more than one beyond `most_bytes` of them together.
 
-    A request counts until its reader has room for its last answer. While they are too many nobody
-    reads on, and the client's own transport makes it wait.
+    A request counts until its reader has room for its last answer, and so do answers that wait for
+    their turn. While they are too many nobody reads on, and the client's own transport makes it wait.
     """
 
     def __init__(self, begin: Begin, most: int, most_bytes: int) -> None:
@@ -69,10 +69,12 @@ class SideBySide:
         try:
             async with aclosing(answers):
                 async for answer in answers:
+                    self._bytes += len(answer)
                     if before is not None:
                         await before.wait()
                     await self._space.acquire()
                     self._out.put_nowait(answer)
+                    self._bytes -= len(answer)
         finally:
             done.set()
             self._bytes -= size

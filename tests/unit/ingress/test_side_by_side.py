@@ -107,6 +107,32 @@ async def test_no_more_are_read_than_fit(models, limits):
     assert await soon(reading) == ["a0", "b0", "c0", "d0"]
 
 
+async def test_answers_that_wait_for_their_turn_count(models):
+    reading = asyncio.create_task(everything(stream(models, "a", "b" * 100, "c", "d", most_bytes=150)))
+    await until(lambda: models.begun[-1:] == ["d"])  # 103 bytes
+    reading.cancel()
+    models = Models()
+    models.let("b" * 100)
+    gate = asyncio.Event()
+
+    async def source():
+        yield b"a"
+        yield b"b" * 100
+        await gate.wait()
+        yield b"c"
+        yield b"d"
+
+    reading = asyncio.create_task(everything(SideBySide(models.begin, 9, 150).answers(source())))
+    await until(lambda: models.said == ["b" * 100])
+    gate.set()  # its answer waits behind a's: 202 bytes
+    await until(lambda: models.begun[-1] == "c")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert models.begun[-1] == "c"
+    models.let("a", "c", "d")
+    assert [one[0] for one in await soon(reading)] == ["a", "b", "c", "d"]
+
+
 async def test_one_that_is_larger_than_what_fits_is_answered(models):
     models.let("long", "a")
     assert await soon(everything(stream(models, "long", "a", most_bytes=1))) == ["long0", "a0"]
