@@ -43,9 +43,9 @@ def decoded(response):
     return [pack(output.name, NumpyCodec.decode_output(output)) for output in response.outputs]
 
 
-def results(infer, pixels):
+def results(infer, pixels, use_bytes):
     digits = InferenceRequest(inputs=[NumpyCodec.encode_input("pixels", pixels)])
-    texts = InferenceRequest(inputs=[StringCodec.encode_input("text", TEXTS)])
+    texts = InferenceRequest(inputs=[StringCodec.encode_input("text", TEXTS, use_bytes=use_bytes)])
     whole = NumpyRequestCodec.encode_request(pixels)
     whole.inputs[0].name = "pixels"
     return {
@@ -57,7 +57,8 @@ def results(infer, pixels):
 
 def main(http, address, pixels, results_file):
     array = np.load(pixels)
-    found = {"http": results(by_http(http), array), "grpc": results(by_grpc(address), array)}
+    found = {"http": results(by_http(http), array, use_bytes=False)}
+    found["grpc"] = results(by_grpc(address), array, use_bytes=True)
     with open(results_file, "w") as file:
         json.dump(found, file)
 
