@@ -61,7 +61,7 @@ proofs: models $(VENV)/.test
 
 ## test: all but what is long, with the real clients: what needs no server side by side, then the rest, one
 ## server after the other. ARGS: what pytest is told instead, one test after the other
-test: models $(VENV)/.test .venv-kserve/.bench
+test: models $(VENV)/.test .venv-kserve/.bench .venv-clients/.done
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -107,15 +107,15 @@ compare: models $(VENV)/.test .venv-kserve/.bench
 lock: $(VENV)/.serve
 	@sh configs/locks/lock.sh $(BIN)/python
 
-## protos: regenerate the protobuf stubs, into a descriptor pool of their own
+## protos: regenerate the protobuf stubs, each into a descriptor pool of its own
 protos: $(VENV)/.test
 	@cd serve_app/protocol && ../../$(BIN)/python -m grpc_tools.protoc -I. \
-		--python_out=. --pyi_out=. inference.proto && sed -i \
+		--python_out=. --pyi_out=. inference.proto health.proto && sed -i \
 		-e 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' \
-		-e "s/'inference_pb2', _globals/'serve_app.protocol.inference_pb2', _globals/" inference_pb2.py
+		-e "s/'\([a-z]*_pb2\)', _globals/'serve_app.protocol.\1', _globals/" inference_pb2.py health_pb2.py
 
 clean:
-	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-mlserver .models build *.egg-info
+	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-clients .venv-mlserver .models build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
@@ -165,6 +165,16 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@echo "installing KServe"
 	@$(PYTHON) -m venv .venv-kserve
 	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve.txt
+	@touch $@
+
+# Clients of other servers that pin what we don't. perf_analyzer's wheel is for a newer C library than some
+# machines have: it is put there all the same, and its tests are skipped where it doesn't run.
+.venv-clients/.done: $(LOCKS)/clients.txt
+	@echo "installing other servers' clients"
+	@$(PYTHON) -m venv .venv-clients
+	@$(call pip,.venv-clients) --no-deps -r $(LOCKS)/clients.txt
+	@$(call pip,.venv-clients) --no-deps --only-binary=:all: --platform manylinux_2_38_x86_64 \
+		--upgrade --target .venv-clients/perf_analyzer perf-analyzer==2.60.0
 	@touch $@
 
 # The servers that run beside Tandem in tests, benchmark and comparison: each with what Tandem's runtimes need.

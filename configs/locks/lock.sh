@@ -16,7 +16,7 @@ compile() { # compile OUTPUT ARGUMENTS...
   shift
   "$tool/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
     --no-header --generate-hashes --output-file "$tool/lock.txt" "$@"
-  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ } !drop' \
+  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-pytriton==/ } !drop' \
     "$tool/lock.txt" >"$output"
 }
 
@@ -61,6 +61,9 @@ cp "$tool/gpu.txt" $locks/llm-gpu.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
 [ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
 compile $locks/kserve.txt "$tool/kserve.in"
+printf 'nvidia-pytriton==0.7.0\nmlserver==1.7.1\nrequests\n' >"$tool/clients.in"
+[ -n "${UPGRADE:-}" ] || cp $locks/clients.txt "$tool/lock.txt"
+compile $locks/clients.txt "$tool/clients.in"
 
 # The peer servers: what serve_app.runtimes needs beside each of them, on Tandem's versions wherever
 # their own pins allow.

@@ -105,7 +105,7 @@ def _same_tensors(
 ) -> None:
     for key in ("inputs", "outputs"):
         mine, yours = (
-            {t["name"]: (t["datatype"], [int(size) for size in t["shape"]]) for t in said.get(key) or []}
+            {t["name"]: (t["datatype"], _shape(t)) for t in said.get(key) or []}
             for said in (ours, theirs)
         )
         if mine != yours:
@@ -113,6 +113,12 @@ def _same_tensors(
                 f"'{model}' is another model on {other}: its {key} are {_words(yours)}, "
                 f"those of {one} {_words(mine)}"
             )
+
+
+def _shape(tensor: Mapping[str, Any]) -> list[int]:
+    """As declared; one value per row is [-1, 1] with Triton and [-1] with others."""
+    shape = [int(size) for size in tensor["shape"]]
+    return shape[:1] if shape == [-1, 1] else shape
 
 
 def _words(tensors: Mapping[str, Any]) -> str:

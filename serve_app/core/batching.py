@@ -28,8 +28,9 @@ _LINGER = 0.05  # of an execution's usual time
 _LINGER_MOST_S = 0.02
 
 Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
-# Called once per executed batch: rows, requests, seconds queued (all together), seconds computing.
-Observe = Callable[[int, int, float, float], None]
+# Called once per executed batch: rows, requests, seconds queued (all together), seconds computing,
+# seconds of putting the batch together and of taking it apart.
+Observe = Callable[[int, int, float, float, float, float], None]
 
 
 class Batcher:
@@ -108,8 +109,11 @@ class Batcher:
         """In its caller's own task: no queue, no future, nobody else to think of."""
         self._running += 1
         try:
-            outputs = await self._observed(inputs, parameters, rows, 1, 0.0, time.monotonic())
+            began = time.monotonic()
+            outputs = await self._execute(inputs, parameters)
+            ended = time.monotonic()
             check_rows(outputs, rows)
+            self._executed(rows, 1, 0.0, began, began, ended)
             return outputs
         finally:
             self._running -= 1
@@ -210,8 +214,7 @@ class Batcher:
         items = batch.items
         started = time.monotonic()
         try:
-            outputs = await self._compute(batch, started)
-            hand_out(items, outputs)
+            await self._compute(batch, started)
         except asyncio.CancelledError:
             for item in items:
                 item.future.cancel()
@@ -236,31 +239,29 @@ class Batcher:
             self._expected = min(sum(item.rows for item in items) + sum(queued), self._max_rows)
             self._until = time.monotonic() + min(_LINGER * self._usual_s, _LINGER_MOST_S)
 
-    async def _compute(self, batch: Batch, started: float) -> Arrays:
+    async def _compute(self, batch: Batch, started: float) -> None:
+        """One execution; to each of its requests its own rows."""
         items = batch.items
         inputs = items[0].inputs
         if len(items) > 1:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}
         queued = sum(started - item.arrived for item in items)
         rows = sum(item.rows for item in items)
-        return await self._observed(inputs, batch.parameters, rows, len(items), queued, started)
+        began = time.monotonic()
+        outputs = await self._execute(inputs, batch.parameters)
+        ended = time.monotonic()
+        hand_out(items, outputs)
+        self._executed(rows, len(items), queued, started, began, ended)
 
-    async def _observed(
-        self,
-        inputs: Arrays,
-        parameters: Parameters,
-        rows: int,
-        requests: int,
-        queued: float,
-        began: float,
-    ) -> Arrays:
-        """One execution, timed and told to `observe`."""
-        outputs = await self._execute(inputs, parameters)
-        spent = time.monotonic() - began
+    def _executed(
+        self, rows: int, requests: int, queued: float, started: float, began: float, ended: float
+    ) -> None:
+        """Remember how long one took that computed from `began` to `ended`; tell `observe`."""
+        spent = ended - began
         self._usual_s += (spent - self._usual_s) / 8
         if self._observe is not None:
-            self._observe(rows, requests, queued, spent)
-        return outputs
+            after = time.monotonic() - ended
+            self._observe(rows, requests, queued, spent, began - started, after)
 
     async def _one_by_one(self, batch: Batch) -> None:
         """The model failed on the batch: whoever is at fault fails alone."""
@@ -269,8 +270,7 @@ class Batcher:
                 continue
             alone = Batch([item], batch.parameters)
             try:
-                outputs = await self._compute(alone, time.monotonic())
-                hand_out([item], outputs)
+                await self._compute(alone, time.monotonic())
             except asyncio.CancelledError:
                 for rest in batch.items:
                     rest.future.cancel()

@@ -48,16 +48,18 @@ NO_HEADERS = Headers()
 class Call:
     """A request and its context, from the edge that decoded it to the observers that hear of its end.
 
-    The edge gives `request`, `headers` and `transport` ("http" or "grpc"); who authenticates sets
-    `principal`. The pipeline fills in the rest: `model`, the name in the directory that was found
-    ('' for none), and `version`; `began`, `seconds` and `deadline` by `time.monotonic()`; `status`,
-    OK or the kind of error; `response`, the one of a request that has one.
+    The edge gives `request`, `headers`, `transport` ("http" or "grpc") and `decoding`, the seconds that
+    it spent on that; who authenticates sets `principal`. The pipeline fills in the rest: `model`, the
+    name in the directory that was found ('' for none), and `version`; `began`, `seconds` and `deadline`
+    by `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has
+    one.
     """
 
     request: InferRequest
     headers: Headers = NO_HEADERS
     transport: str = ""
     principal: str = ""
+    decoding: float = 0.0
     model: str = ""
     version: Version | None = None
     began: float = 0.0

@@ -12,7 +12,7 @@ from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
 from serve_app.core.pipeline import Pipeline
-from serve_app.core.signature import check_outputs, validated, wanted
+from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
 from serve_app.core.version import State
 from serve_app.errors import (
@@ -67,6 +67,13 @@ class DataPlane:
         """Counters of this Router replica, per model version."""
         return describe.statistics(self.directory, name, version)
 
+    def decoupled(self, name: str, version: str = "") -> bool:
+        """Whether a stream gets several answers to one request of this model."""
+        try:
+            return self.directory.model(name).pick(version).target.streams is not None
+        except TandemError:
+            return False  # `infer` says why
+
     def repository_index(self, only_ready: bool = False) -> list[dict[str, str]]:
         """Every model version and its state."""
         return describe.index(self.directory, only_ready)
@@ -74,6 +81,13 @@ class DataPlane:
     def refused(self, call: Call, error: TandemError) -> None:
         """Count and log a request that couldn't even be decoded."""
         self._pipeline.refused(call, error)
+
+    def encoded(self, call: Call, seconds: float) -> None:
+        """Count what the edge spent on the answer's bytes."""
+        if call.version is not None:
+            counters, ns = call.version.counters, int(seconds * 1e9)
+            counters.compute.output.ns += ns
+            counters.success.ns += ns
 
     async def infer(self, call: Call) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
@@ -107,10 +121,10 @@ class DataPlane:
                 raise Unsupported(f"model '{version.model}' has no explainer")
             seconds = self._seconds(request)
             call.deadline = call.began + seconds
-            inputs = validated(request, version.signature)
+            inputs, parameters = version.asked(request)
             try:
                 with self._deadlines.within(seconds):
-                    found = await explains.explain(inputs, request.parameters)
+                    found = await explains.explain(inputs, parameters)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from serve_app.core.directory import Directory
+from serve_app.core.model_config import model_config
 from serve_app.core.version import State, Version
-from serve_app.protocol.metadata import Duration
+from serve_app.protocol.metadata import Compute, Duration
 from serve_app.protocol.tensors import TensorSpec
 
 
@@ -12,34 +13,20 @@ def metadata(directory: Directory, name: str, version: str) -> dict[str, Any]:
     """`GET /v2/models/{name}`: the signature of the version that would answer."""
     model = directory.model(name)
     chosen = model.pick(version)
+    signature = chosen.signature
     return {
         "name": name,
         "versions": list(model.versions),
         "platform": chosen.about.platform,
-        "inputs": [_tensor(spec) for spec in chosen.signature.inputs],
-        "outputs": [_tensor(spec) for spec in chosen.signature.outputs],
+        "inputs": [_tensor(spec, spec.asked(chosen.batcher is not None)) for spec in signature.inputs],
+        "outputs": [_tensor(spec, spec.shape) for spec in signature.outputs],
     }
 
 
 def config(directory: Directory, name: str, version: str) -> dict[str, Any]:
-    """Triton's model configuration, the parts of it that exist here."""
-    chosen = directory.model(name).pick(version)
-    about = chosen.about
-    rows = about.max_batch_size
-    found: dict[str, Any] = {
-        "name": name,
-        "platform": about.platform,
-        "backend": about.platform,
-        "max_batch_size": rows,
-        "input": [_config_tensor(spec, rows) for spec in chosen.signature.inputs],
-        "output": [_config_tensor(spec, rows) for spec in chosen.signature.outputs],
-    }
-    if rows:
-        found["dynamic_batching"] = {
-            "preferred_batch_size": [rows],
-            "max_queue_delay_microseconds": int(about.max_latency * 1000),
-        }
-    return found
+    """Triton's model configuration, of the version that would answer."""
+    model = directory.model(name)
+    return model_config(model, model.pick(version))
 
 
 def statistics(directory: Directory, name: str, version: str) -> list[dict[str, Any]]:
@@ -71,19 +58,20 @@ def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:
     return {"name": name, "version": version, "state": state, "reason": reason}
 
 
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
-
-
-def _config_tensor(spec: TensorSpec, rows: int) -> dict[str, Any]:
-    kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
-    dims = list(spec.shape[1:] if rows else spec.shape)
-    entry: dict[str, Any] = {"name": spec.name, "data_type": f"TYPE_{kind}", "dims": dims}
-    return entry | ({"optional": True} if spec.optional else {})
+def _tensor(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(shape)}
 
 
 def _duration(value: Duration) -> dict[str, int]:
     return {"count": value.count, "ns": value.ns}
+
+
+def _compute(spent: Compute) -> dict[str, dict[str, int]]:
+    return {
+        "compute_input": _duration(spent.input),
+        "compute_infer": _duration(spent.infer),
+        "compute_output": _duration(spent.output),
+    }
 
 
 def _statistics(version: Version) -> dict[str, Any]:
@@ -98,17 +86,11 @@ def _statistics(version: Version) -> dict[str, Any]:
             "success": _duration(counters.success),
             "fail": _duration(counters.fail),
             "queue": _duration(counters.queue),
-            "compute_input": _duration(Duration()),
-            "compute_infer": _duration(counters.infer),
-            "compute_output": _duration(Duration()),
+            **_compute(counters.compute),
+            "cache_hit": _duration(Duration()),  # there is no cache of answers
+            "cache_miss": _duration(Duration()),
         },
         "batch_stats": [
-            {
-                "batch_size": rows,
-                "compute_input": _duration(Duration()),
-                "compute_infer": _duration(spent),
-                "compute_output": _duration(Duration()),
-            }
-            for rows, spent in sorted(counters.batches.items())
+            {"batch_size": rows, **_compute(spent)} for rows, spent in sorted(counters.batches.items())
         ],
     }

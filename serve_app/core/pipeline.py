@@ -41,7 +41,9 @@ class Pipeline:
         if call.version is not None:
             counters = call.version.counters
             outcome = counters.success if error is None else counters.fail
-            outcome.add(int((call.seconds or 0) * 1e9))
+            outcome.add(int(((call.seconds or 0) + call.decoding) * 1e9))
+            if error is None:
+                counters.compute.input.ns += int(call.decoding * 1e9)
             counters.last_inference_ms = int(time.time() * 1000)
         self.observers.finished(call)
 

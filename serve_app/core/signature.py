@@ -7,8 +7,11 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest
 
 
-def validated(request: InferRequest, version: VersionDescription) -> Arrays:
-    """The request's arrays in the declared order; InvalidArgument names tensor, expected and got."""
+def validated(request: InferRequest, version: VersionDescription, batched: bool = False) -> Arrays:
+    """The request's arrays in the declared order; InvalidArgument names tensor, expected and got.
+
+    `batched`: whether the first dimension is the batch's.
+    """
     arrays: Arrays = {}
     given = {tensor.name: tensor for tensor in request.inputs}
     if len(given) != len(request.inputs):
@@ -28,12 +31,17 @@ def validated(request: InferRequest, version: VersionDescription) -> Arrays:
             raise InvalidArgument(
                 f"tensor '{spec.name}': expected datatype {spec.datatype}, got {tensor.datatype}"
             )
-        if not spec.accepts(tensor.data.shape):
+        array = tensor.data
+        if not spec.accepts(array.shape):
+            # A value without dimensions comes as [1] too: metadata and configuration say so.
+            if not spec.dims(batched) and array.shape[-1:] == (1,) and spec.accepts(array.shape[:-1]):
+                arrays[spec.name] = array.reshape(array.shape[:-1])
+                continue
             raise InvalidArgument(
                 f"tensor '{spec.name}': expected shape {list(spec.shape)} (-1 is any), "
                 f"got {list(tensor.data.shape)}"
             )
-        arrays[spec.name] = tensor.data
+        arrays[spec.name] = array
     for name in given:
         expected = ", ".join(spec.name for spec in version.inputs)
         raise InvalidArgument(f"tensor '{name}' is not an input of this model: expected {expected}")

@@ -12,11 +12,9 @@ from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.generation import asking_for
-from serve_app.protocol.metadata import Duration, ModelDescription, Statistics
+from serve_app.protocol.metadata import ModelDescription, Statistics
+from serve_app.protocol.reserved import for_model
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
-
-# Known to the protocol, meaningless to a model: they neither reach it nor keep requests apart.
-_PROTOCOL_PARAMETERS = ("timeout", "priority")
 
 
 class State(Enum):
@@ -110,41 +108,52 @@ class Version:
         if self.batcher:
             self.batcher.configure(self.about.max_batch_size, self.about.max_latency, slots, spare)
 
+    def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
+        """The request's arrays in the declared order, and the parameters that are the model's."""
+        inputs = validated(request, self.signature, self.batcher is not None)
+        given = for_model(request.parameters)
+        if self.about.engine is None or request.outputs is None:
+            return inputs, given
+        return inputs, asking_for((output.name for output in request.outputs), given)
+
     async def predict(self, request: InferRequest) -> Arrays:
         """Validate and run one request, in company where there is some."""
-        inputs, parameters = validated(request, self.signature), self._parameters(request)
-        if self.batcher:
-            return await self.batcher.submit(inputs, parameters)
+        arrived = time.monotonic()
+        inputs, parameters = self.asked(request)
         began = time.monotonic()
+        if self.batcher:
+            outputs = await self.batcher.submit(inputs, parameters)
+            self.counters.compute.input.ns += int((began - arrived) * 1e9)
+            return outputs
         outputs = await self.target.predicts.predict(inputs, parameters)
-        self.executed(1, 1, 0.0, time.monotonic() - began)
+        self.executed(1, 1, 0.0, time.monotonic() - began, began - arrived)
         return outputs
 
     async def stream(self, request: InferRequest) -> AsyncGenerator[tuple[Arrays, bool], None]:
         """The same, piece by piece, as Streams has it; InvalidArgument where the target can't."""
         if self.target.streams is None:
             raise InvalidArgument(f"model '{self.model}' generates no text: use infer")
-        inputs, parameters = validated(request, self.signature), self._parameters(request)
+        inputs, parameters = self.asked(request)
         began = time.monotonic()
         async with aclosing(self.target.streams.stream(inputs, parameters)) as pieces:
             async for piece in pieces:
                 yield piece
         self.executed(1, 1, 0.0, time.monotonic() - began)
 
-    def executed(self, rows: int, requests: int, queued: float, seconds: float) -> None:
-        """Count one execution, and tell of it. The arguments: Observer.executed."""
-        counters, ns = self.counters, int(seconds * 1e9)
-        counters.inferences += rows
-        counters.executions += 1
-        counters.queue.add(int(queued * 1e9), requests)
-        counters.infer.add(ns * requests, requests)
-        if (batches := counters.batches.get(rows)) is None:
-            batches = counters.batches[rows] = Duration()
-        batches.add(ns)
-        self._observers.executed(self, rows, requests, queued, seconds)
+    def executed(
+        self,
+        rows: int,
+        requests: int,
+        queued: float,
+        seconds: float,
+        before: float = 0.0,
+        after: float = 0.0,
+    ) -> None:
+        """Count one execution, and tell of it. The arguments: Observer.executed.
 
-    def _parameters(self, request: InferRequest) -> Parameters:
-        given = {k: v for k, v in request.parameters.items() if k not in _PROTOCOL_PARAMETERS}
-        if self.about.engine is None or request.outputs is None:
-            return given
-        return asking_for((output.name for output in request.outputs), given)
+        `before` and `after`: seconds of preparing its inputs and of handing on its outputs.
+        """
+        self.counters.executed(
+            rows, requests, int(queued * 1e9), int(before * 1e9), int(seconds * 1e9), int(after * 1e9)
+        )
+        self._observers.executed(self, rows, requests, queued, seconds)

@@ -10,6 +10,7 @@ processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
@@ -158,14 +159,15 @@ class RouterApp:
             counter.leave(grpc_http1.PATH, status, status != "OK")
 
 
-def fast_servicer(server: Any, service: str) -> "FastServicer | None":
+def fast_servicer(server: Any, *services: str) -> "FastServicer | None":
     """The servicer whose methods `server` may call by itself, or None where Serve has to route."""
     try:
         replica = ServeReplica.behind(server)
         if replica is not None and isinstance(router := replica.deployment, Answers):
             replica.check_open()
             counter = replica.counter("/", GRPC)
-            server.add_passthrough_service(service)
+            for service in services:
+                server.add_passthrough_service(service)
             return FastServicer(router.servicer, counter, router.paths)
     except Exception as error:
         log.warning("gRPC requests take Serve's way: %s", error)
@@ -203,10 +205,25 @@ class FastServicer:
             paths.fast("grpc")
             status = "CANCELLED"
             try:
-                async for answer in method(request, context):
-                    yield answer.data
+                async with contextlib.aclosing(method(request, context)) as answers:
+                    async for answer in answers:
+                        yield answer.data
                 status = "OK"
             finally:
                 counter.leave(path, status, status != "OK")
+
+        return stream if streaming else unary
+
+    def uncounted(self, name: str, streaming: bool) -> Callable[..., Any]:
+        """The same for one that is no load: it isn't refused for others, nor holds up a drain."""
+        method = getattr(self._servicer, name)
+
+        async def unary(request: bytes, context: Any) -> bytes:
+            return (await method(request, context)).data  # type: ignore[no-any-return]
+
+        async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
+            async with contextlib.aclosing(method(request, context)) as answers:
+                async for answer in answers:
+                    yield answer.data
 
         return stream if streaming else unary

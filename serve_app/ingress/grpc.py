@@ -2,7 +2,7 @@
 client's INVALID_ARGUMENT and no generated class ever crosses actors."""
 
 import contextlib
-import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -10,70 +10,57 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from grpc_reflection.v1alpha import reflection
 
 from serve_app.config import Limits
 from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import TandemError, TooLarge
+from serve_app.errors import NotFound, TandemError, TooLarge
 from serve_app.ingress.fast_path import fast_servicer
-from serve_app.ingress.grpc_stream import generated
-from serve_app.ingress.status import grpc_code
+from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of
+from serve_app.ingress.grpc_health import HEALTH, Health
+from serve_app.ingress.grpc_reflect import add_reflection
+from serve_app.ingress.grpc_stream import StreamInfer
+from serve_app.ingress.side_by_side import SideBySide
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol.tensors import InferRequest
-from serve_app.protocol.wire import Buffer, joined
-
-log = logging.getLogger("tandem")
+from serve_app.protocol.wire import Buffer
 
 SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 POOL = pb.DESCRIPTOR.pool
-_STREAMED = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
-_INTERNAL = "internal error; the server log has it"
-
-
-class Raw:
-    """An encoded answer in the one shape that Serve asks of it."""
-
-    __slots__ = ("data", "status")
-
-    def __init__(self, data: bytes, status: str = "OK") -> None:
-        self.data, self.status = data, status
-
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        return self.data
+_KINDS = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+_SIDE_BY_SIDE = 256  # requests of one stream at once
 
 
 def add_inference_service(servicer: Any, server: Any) -> None:
     """`grpc_servicer_functions` entry: every method takes and returns bytes.
 
-    It brings reflection of its own, because Serve's looks into the default descriptor pool, which
-    ours stays out of. Configs therefore say `enable_reflection: false`.
+    It brings gRPC's health and reflection. Configs therefore say `enable_reflection: false`.
     """
-    handlers = {}
-    fast = fast_servicer(server, SERVICE.full_name)
-    for method in SERVICE.methods:
-        kind = (
-            grpc.stream_stream_rpc_method_handler
-            if method.client_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        if fast is None:
-            answer = getattr(servicer, method.name)  # Serve puts its own in this place
-        else:
-            answer = fast.handler(SERVICE.full_name, method.name, method.client_streaming)
-        handlers[method.name] = kind(answer, None, None)
-    generic = grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
-    server.add_generic_rpc_handlers((generic,))
-    server.add_registered_method_handlers(SERVICE.full_name, handlers)
-    if hasattr(server, "add_passthrough_service"):  # Serve's server: answer here, not in a replica
-        server.add_passthrough_service(reflection.SERVICE_NAME)
-    names = (SERVICE.full_name, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server, pool=POOL)
+    fast = fast_servicer(server, SERVICE.full_name, HEALTH.full_name)
+    for service in (SERVICE, HEALTH):
+        handlers = {}
+        for method in service.methods:
+            if fast is None:
+                answer = getattr(servicer, method.name)  # Serve puts its own in this place
+            elif service is HEALTH:
+                answer = fast.uncounted(method.name, method.server_streaming)
+            else:
+                answer = fast.handler(service.full_name, method.name, method.server_streaming)
+            kind = _KINDS[method.client_streaming, method.server_streaming]
+            handlers[method.name] = kind(answer, None, None)
+        generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
+        server.add_generic_rpc_handlers((generic,))
+        server.add_registered_method_handlers(service.full_name, handlers)
+    names = SERVICE.full_name, HEALTH.full_name
+    add_reflection(server, names, (pb.DESCRIPTOR, HEALTH.file))
 
 
-class Servicer:
+class Servicer(Health):
     """The RPCs: bytes in, bytes out, by whichever way they came."""
 
     def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
@@ -92,10 +79,13 @@ class Servicer:
         return Raw(pb.ServerMetadataResponse(**self.plane.server_metadata()).SerializeToString())
 
     async def ModelReady(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
-        """Whether a model, or a version of it, can answer."""
+        """Whether a model, or a version of it, can answer. One that isn't there can't: clients poll."""
 
         def answer(message: Any) -> Message:
-            ready = self.plane.model_ready(message.name, message.version)
+            try:
+                ready = self.plane.model_ready(message.name, message.version)
+            except NotFound:
+                ready = False
             return pb.ModelReadyResponse(ready=ready)
 
         return self._answer(pb.ModelReadyRequest(), request, grpc_context, answer)
@@ -138,58 +128,46 @@ class Servicer:
         try:
             return Raw(b"".join(await self.infer_parts(request, metadata_of(grpc_context))))
         except TandemError as error:
-            return _failed(error, grpc_context)
+            return failed(error, grpc_context)
         except Exception as error:
-            return _broken(error, grpc_context)
+            return broken(error, grpc_context)
 
     async def ModelStreamInfer(  # noqa: N802
         self, request: AsyncIterator[bytes], grpc_context: Any
     ) -> AsyncIterator[Raw]:
-        """Inference request by request, in order; an error answers in its place in the stream.
+        """Inference request by request, side by side; an error answers in its place in the stream.
 
-        An LLM answers a request with several responses, unless its input `stream` is false.
+        An LLM answers a request with several responses, unless its input `stream` is false, and
+        those of several requests as they come. All others answer in the order of the requests.
         """
-        headers = metadata_of(grpc_context)
-        async for item in request:
-            try:
-                async for answer in self._responses(item, headers):
-                    yield Raw(b"".join(joined(b"", _STREAMED, [answer])))
-                continue
-            except TandemError as error:
-                parts = [_stream_error(error.message)]
-            except Exception as error:
-                log.error("the ingress itself failed", exc_info=error)
-                parts = [_stream_error(_INTERNAL)]
-            yield Raw(b"".join(parts))
-
-    async def _responses(self, data: bytes, headers: Headers) -> AsyncIterator[bytes]:
-        if not self.plane.directory.engines():
-            yield b"".join(await self.infer_parts(data, headers))
-            return
-        call, typed = self._decoded(data, headers)
-        try:
-            streams = self.plane.directory.model(call.request.model).engine is not None
-        except TandemError:
-            streams = False  # `infer` says why
-        async with contextlib.aclosing(generated(self.plane, call, streams)) as responses:
-            async for response, parameters in responses:
-                yield b"".join(grpc_codec.encode_response(response, typed)) + parameters
+        limits = self.limits()
+        stream = StreamInfer(self.plane, self._decoded, metadata_of(grpc_context))
+        most = min(_SIDE_BY_SIDE, limits.max_queued_requests)
+        answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Raw(answer)
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
+        began = time.monotonic()
         limit = self.limits().max_body_bytes
         try:
             if len(data) > limit:
                 raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
-            self.plane.refused(Call(InferRequest("", "", "", []), headers, "grpc"), error)
+            self.plane.refused(Call(grpc_codec.addressed(data), headers, "grpc"), error)
             raise
-        return Call(request, headers, "grpc"), typed
+        return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
 
     async def infer_parts(self, data: Buffer, headers: Headers) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
         call, typed = self._decoded(data, headers)
-        return grpc_codec.encode_response(await self.plane.infer(call), typed)
+        response = await self.plane.infer(call)
+        began = time.monotonic()
+        parts = grpc_codec.encode_response(response, typed)
+        self.plane.encoded(call, time.monotonic() - began)
+        return parts
 
     def _answer(
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
@@ -197,9 +175,9 @@ class Servicer:
         try:
             return Raw(answer(grpc_codec.parse(empty, data)).SerializeToString())
         except TandemError as error:
-            return _failed(error, context)
+            return failed(error, context)
         except Exception as error:
-            return _broken(error, context)
+            return broken(error, context)
 
 
 class GrpcIngress:
@@ -228,28 +206,5 @@ def _by_serve(name: str, streaming: bool) -> Callable[..., Any]:
     return stream if streaming else unary
 
 
-for _method in SERVICE.methods:
-    setattr(GrpcIngress, _method.name, _by_serve(_method.name, _method.client_streaming))
-
-
-def metadata_of(context: Any) -> Headers:
-    """What the caller sent beside the message."""
-    return Headers(context.invocation_metadata() or ())
-
-
-def _stream_error(message: str) -> bytes:
-    return pb.ModelStreamInferResponse(error_message=message).SerializeToString()
-
-
-def _failed(error: TandemError, context: Any) -> Raw:
-    # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
-    context.set_code(grpc_code(error))
-    context.set_details(error.message)
-    return Raw(b"", grpc_code(error).name)
-
-
-def _broken(error: Exception, context: Any) -> Raw:
-    log.error("the ingress itself failed", exc_info=error)
-    context.set_code(grpc.StatusCode.INTERNAL)
-    context.set_details(_INTERNAL)
-    return Raw(b"", "INTERNAL")
+for _method in (*SERVICE.methods, *HEALTH.methods):
+    setattr(GrpcIngress, _method.name, _by_serve(_method.name, _method.server_streaming))

@@ -25,7 +25,7 @@ from serve_app.http.asgi import (
     collect,
     inflate,
 )
-from serve_app.ingress.status import grpc_code
+from serve_app.ingress.status import grpc_code, trailer_text
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer
 
@@ -74,7 +74,7 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
 
 async def refuse(send: Send, code: StatusCode, message: str) -> None:
     """An error: headers alone, as gRPC has it when there is no message."""
-    text = quote(message.encode("utf-8", "replace")[:2400], safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
+    text = quote(trailer_text(message), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
     headers = [
         *_HEADERS,
         (b"grpc-status", b"%d" % code.value[0]),

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -149,13 +150,18 @@ class RestApp:
         headers: Headers = dict(scope["headers"])
         try:
             body = await read_body(receive, headers, self.limits())
+            began = time.monotonic()
             length = headers.get(b"inference-header-content-length")
             request = rest_codec.decode_request(body, _length(length), name, version)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
-        response = await self._infer_watched(call_of(scope, request), receive)
+        call = call_of(scope, request)
+        call.decoding = time.monotonic() - began
+        response = await self._infer_watched(call, receive)
+        began = time.monotonic()
         parts, json_length = rest_codec.encode_response(response, request)
+        self.plane.encoded(call, time.monotonic() - began)
         out = [JSON]
         if json_length is not None:
             out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]

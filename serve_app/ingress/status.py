@@ -34,10 +34,27 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
 
 RETRY_AFTER_SECONDS = 1
 
+# Clients take 8 KiB of headers and trailers in all, and say nothing of an error that has more.
+_MOST_IN_TRAILER = 4096
+
 
 def http_status(error: errors.TandemError) -> int:
     """The status of an error, also of a class of the user's own below a kind."""
     return HTTP[errors.kind_of(error)]
+
+
+def trailer_text(message: str) -> str:
+    """A message cut so that a trailer has room for it, percent-encoded as it goes there."""
+    message = message.encode("utf-8", "replace").decode()  # no lone surrogates
+    if len(message) * 12 <= _MOST_IN_TRAILER:
+        return message
+    room = _MOST_IN_TRAILER - 3
+    for at, character in enumerate(message):
+        plain = " " <= character <= "~" and character != "%"
+        room -= 1 if plain else 3 * len(character.encode())
+        if room < 0:
+            return f"{message[:at]}..."
+    return message
 
 
 def grpc_code(error: errors.TandemError) -> grpc.StatusCode:

@@ -11,6 +11,7 @@ from serve_app.errors import InvalidArgument
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
 from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
+from serve_app.protocol.reserved import is_reserved
 from serve_app.protocol.rest_codec import shape_of
 from serve_app.protocol.tensors import (
     InferRequest,
@@ -77,6 +78,16 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
     return request, not raws
 
 
+def addressed(data: Buffer) -> InferRequest:
+    """Of a request that can't be decoded: which one it is and for whom, as far as that can be read."""
+    message = ModelInferRequest()
+    try:
+        message.ParseFromString(split(data, _RAW_INPUTS)[0])
+    except DecodeError:
+        message.Clear()
+    return InferRequest(message.model_name, message.model_version, message.id, [])
+
+
 def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:
     """The tensors of a request (`input`) or an answer (`output`), raw or, without `raws`, typed."""
     if raws and any(entry.HasField("contents") for entry in entries):
@@ -105,6 +116,8 @@ def parameters_of(entries: Any, where: str) -> Parameters:
     for key, entry in entries.items():
         choice = entry.WhichOneof("parameter_choice")
         if choice is None:
+            if is_reserved(key):
+                continue
             raise InvalidArgument(f"{where}.{key} has no value")
         if key in _UNSUPPORTED:
             raise InvalidArgument(f"{where}.{key} is not supported by this server")

@@ -64,17 +64,53 @@ class Duration:
 
 
 @dataclass(slots=True)
+class Compute:
+    """Executions, by what they spent their time on. Their counts are equal: clients rely on it."""
+
+    input: Duration = field(default_factory=Duration)
+    infer: Duration = field(default_factory=Duration)
+    output: Duration = field(default_factory=Duration)
+
+    def add(self, before: int, ns: int, after: int, count: int = 1) -> None:
+        """Add `count` events, each of which took so long for each of the three."""
+        one, two, three = self.input, self.infer, self.output  # written out: each request comes by
+        one.count += count
+        one.ns += before * count
+        two.count += count
+        two.ns += ns * count
+        three.count += count
+        three.ns += after * count
+
+
+@dataclass(slots=True)
 class Statistics:
-    """One version's counters since this Router replica started."""
+    """One version's counters since this Router replica started.
+
+    `success` and `fail` are of requests, from the first byte that is decoded to the last that is
+    encoded. `compute` is of requests too: those that ran together took the time of all, each, and
+    what was spent on one alone (decoding, validation, encoding) comes on top. `batches` is of
+    executions, by their rows.
+    """
 
     success: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
     queue: Duration = field(default_factory=Duration)
-    infer: Duration = field(default_factory=Duration)
-    batches: dict[int, Duration] = field(default_factory=dict)
+    compute: Compute = field(default_factory=Compute)
+    batches: dict[int, Compute] = field(default_factory=dict)
     inferences: int = 0
     executions: int = 0
     last_inference_ms: int = 0
+
+    def executed(self, rows: int, requests: int, queued: int, before: int, ns: int, after: int) -> None:
+        """Count an execution of `requests` with `rows` together; the times in nanoseconds."""
+        self.inferences += rows
+        self.executions += 1
+        self.queue.add(queued, requests)
+        self.compute.add(before, ns, after, requests)
+        batch = self.batches.get(rows)
+        if batch is None:
+            batch = self.batches[rows] = Compute()
+        batch.add(before, ns, after)
 
 
 def example_inputs(specs: list[TensorSpec]) -> list[dict[str, Any]]:

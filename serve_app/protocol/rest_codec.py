@@ -9,6 +9,7 @@ import orjson
 from serve_app.errors import InvalidArgument
 from serve_app.protocol import elements, raw
 from serve_app.protocol.datatypes import v2_datatype
+from serve_app.protocol.reserved import is_reserved
 from serve_app.protocol.tensors import (
     InferRequest,
     InferResponse,
@@ -149,6 +150,8 @@ def _parameters(holder: dict[str, Any], where: str) -> Parameters:
     if not isinstance(parameters, dict):
         raise InvalidArgument(f"{where} must be an object, got {_kind(parameters)}")
     for key, value in parameters.items():
+        if is_reserved(key):
+            continue  # `headers` may be anything, and who reads one looks at it
         if not isinstance(value, str | int | float | bool):
             raise InvalidArgument(
                 f"{where}.{key} must be a string, number or boolean, got {_kind(value)}"

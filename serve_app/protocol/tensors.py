@@ -66,6 +66,14 @@ class TensorSpec:
     example: list[Any] | None = None
     any_rank: bool = False
 
+    def dims(self, batched: bool) -> tuple[int, ...]:
+        """The shape of one row: without the first dimension where that is the batch's."""
+        return self.shape[1:] if batched else self.shape
+
+    def asked(self, batched: bool) -> tuple[int, ...]:
+        """The shape as Triton's clients know it, who have no value without dimensions."""
+        return self.shape if self.dims(batched) else (*self.shape, 1)
+
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` fits."""
         if self.any_rank:

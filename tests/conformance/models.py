@@ -16,6 +16,22 @@ class Held:
         return inputs
 
 
+class Pairs:
+    """Answers when two have asked."""
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Event | None = None
+
+    async def predict(self, inputs, parameters):
+        if self.waiting is not None:
+            self.waiting.set()
+            self.waiting = None
+        else:
+            self.waiting = other = asyncio.Event()
+            await other.wait()
+        return inputs
+
+
 class Raises:
     """Fails on every request."""
 

@@ -148,11 +148,15 @@ def test_fault(channel: grpc.Channel, name: str) -> None:
 @pytest.mark.parametrize("method", ["ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"])
 def test_unknown(channel: grpc.Channel, method: str) -> None:
     kind = getattr(pb, f"{method}Request")
+    fails(channel, method, b"\xff" * 20, StatusCode.INVALID_ARGUMENT)
+    if method == "ModelReady":  # no error: clients poll for models to come
+        for asked in (kind(name="nobody"), kind(name="digits", version="9")):
+            assert not call(channel, method, asked, pb.ModelReadyResponse).ready
+        return
     assert "nobody" in fails(channel, method, kind(name="nobody"), StatusCode.NOT_FOUND)
     details = fails(channel, method, kind(name="digits", version="9"), StatusCode.NOT_FOUND)
     assert "digits" in details
     assert "9" in details
-    fails(channel, method, b"\xff" * 20, StatusCode.INVALID_ARGUMENT)
 
 
 def test_unknown_model_and_version(channel: grpc.Channel) -> None:
@@ -225,10 +229,12 @@ def test_stream_keeps_order_and_survives_errors(channel: grpc.Channel) -> None:
     ]
     assert len(answers) == len(arrays)
     for index, (array, answer) in enumerate(zip(arrays, answers, strict=True)):
+        assert answer.infer_response.parameters["triton_final_response"].bool_param
         if index % 11 == 5:
             assert "ModelInferRequest" in answer.error_message
         elif index % 7 == 3:
             assert "nobody" in answer.error_message
+            assert answer.infer_response.model_name == "nobody"
         else:
             assert not answer.error_message
             assert answer.infer_response.raw_output_contents == [array.tobytes()]

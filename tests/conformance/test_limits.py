@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from grpc import StatusCode
+from tritonclient.grpc.service_pb2 import ModelStreamInferResponse
 
 from tests.conformance.rest import IDENTITY, error_of, infer_json, x
 from tests.conformance.test_grpc import call, fails, raw
@@ -34,6 +35,7 @@ def write(folder: Path) -> Path:
         "models": [
             {"name": "identity", **python, "class": "serve_app.demo.identity:Identity"},
             {"name": "raises", **python, "class": f"{here}:Raises"},
+            {"name": "pairs", **python, "class": f"{here}:Pairs"},
             {
                 "name": "held",
                 **python,
@@ -179,3 +181,12 @@ def test_many_threads_one_error_each(server: Server) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(8)))
+
+
+def test_a_stream_asks_side_by_side_and_no_more_than_may_wait(channel: grpc.Channel) -> None:
+    """More than may wait are neither refused nor lost: the stream isn't read on until there is room."""
+    stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    sent = [raw("pairs", "x", FLOATS, id=str(number)).SerializeToString() for number in range(3 * QUEUE)]
+    found = [ModelStreamInferResponse.FromString(answer) for answer in stream(iter(sent), timeout=50)]
+    assert [one.error_message for one in found] == [""] * 3 * QUEUE
+    assert [one.infer_response.id for one in found] == [str(number) for number in range(3 * QUEUE)]

@@ -30,8 +30,10 @@ EXTRAS: dict[str, set[str]] = {
 # Imported, and installed beside us: from where.
 ELSEWHERE = {
     "kserve": "configs/locks/kserve.txt, the twin's own environment",
-    "mlserver": "configs/locks/mlserver.txt, the peer's own environment",
+    "mlserver": "configs/locks/mlserver.txt and clients.txt, environments of its own",
     "moto": "configs/locks/llm-cpu.txt, for the tests of buckets",
+    "pytriton": "configs/locks/clients.txt, its own environment",
+    "requests": "configs/locks/clients.txt, for MLServer's codecs",
     "openai": "configs/locks/llm-cpu.txt, for the tests of its protocol",
 }
 # Declared, and imported by others: by whom.

@@ -186,7 +186,9 @@ def test_metadata_and_config():
     assert config["max_batch_size"] == 8
     # Triton's dims leave the batch dimension out where there is one.
     assert config["input"] == [{"name": "x", "data_type": "TYPE_STRING", "dims": [3], "optional": True}]
-    assert config["output"] == [{"name": "y", "data_type": "TYPE_FP16", "dims": []}]
+    assert config["output"] == [
+        {"name": "y", "data_type": "TYPE_FP16", "dims": [1], "reshape": {"shape": []}}
+    ]
     assert config["dynamic_batching"] == {
         "preferred_batch_size": [8],
         "max_queue_delay_microseconds": 1500,

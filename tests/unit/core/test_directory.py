@@ -95,8 +95,8 @@ async def test_requests_are_coalesced_and_counted():
     assert [len(inputs["x"]) for _, inputs, _ in held.seen] == [1, 4]
     counters = model.versions["2"].counters
     assert (counters.inferences, counters.executions) == (5, 2)
-    assert {rows: spent.count for rows, spent in counters.batches.items()} == {1: 1, 4: 1}
-    assert counters.infer.count == counters.queue.count == 5
+    assert {rows: spent.infer.count for rows, spent in counters.batches.items()} == {1: 1, 4: 1}
+    assert counters.compute.infer.count == counters.queue.count == 5
     assert heard(plane).batches == [("m", "2", 1), ("m", "2", 4)]
     assert model.versions["1"].counters.executions == 0
 

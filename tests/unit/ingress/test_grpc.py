@@ -81,7 +81,8 @@ async def test_the_stream_answers_in_order_and_errors_stay_in_their_place(servic
         pb.ModelStreamInferResponse.FromString(raw.SerializeToString())
         async for raw in servicer.ModelStreamInfer(requests(), Context())
     ]
-    assert [a.infer_response.id for a in answers] == ["1", "", "", "", "2"]
+    ids = [a.infer_response.id for a in answers]
+    assert (ids[0], ids[1], ids[4]) == ("1", "", "2")  # those without one got one
     assert [bool(a.error_message) for a in answers] == [False, True, True, True, False]
     assert "secret" not in answers[3].error_message
 
@@ -110,12 +111,31 @@ async def test_health_and_metadata(servicer):
     assert {row.state for row in index.models} == {"READY"}
 
 
+@pytest.mark.parametrize("asked", [{"name": "none"}, {"name": "m", "version": "9"}, {}])
+async def test_a_model_that_is_not_there_is_not_ready(servicer, asked):
+    answer, context = await call(
+        servicer, "ModelReady", pb.ModelReadyRequest(**asked).SerializeToString()
+    )
+    assert (answer.ready, context.code) == (False, grpc.StatusCode.OK)
+
+
+async def test_a_long_error_fits_a_trailer(servicer):
+    served(servicer.plane, "wordy", backend=Raises(ModelFailed("é" * 9000)))
+    _, context = await call(servicer, "ModelInfer", infer("wordy"))
+    assert context.code is grpc.StatusCode.INTERNAL
+    assert len(context.details.encode()) * 3 <= 4096 + 100
+
+
 async def test_statistics(servicer):
     await call(servicer, "ModelInfer", infer())
     data = pb.ModelStatisticsRequest(name="m", version="2").SerializeToString()
     (stats,) = (await call(servicer, "ModelStatistics", data))[0].model_stats
     assert (stats.inference_count, stats.inference_stats.success.count) == (1, 1)
     assert stats.inference_stats.success.ns > 0
+    parts = stats.inference_stats
+    for part in (parts.compute_input, parts.compute_infer, parts.compute_output):
+        assert part.count == 1
+        assert part.ns > 0  # decoding, the model, encoding
     every, context = await call(
         servicer, "ModelStatistics", pb.ModelStatisticsRequest(version="1").SerializeToString()
     )
@@ -129,6 +149,6 @@ async def test_statistics(servicer):
 async def test_malformed_and_unknown(servicer, method):
     _, context = await call(servicer, method, b"\xff")
     assert context.code is grpc.StatusCode.INVALID_ARGUMENT
-    if method != "RepositoryIndex":
+    if method not in ("RepositoryIndex", "ModelReady"):
         _, context = await call(servicer, method, pb.ModelReadyRequest(name="none").SerializeToString())
         assert context.code is grpc.StatusCode.NOT_FOUND

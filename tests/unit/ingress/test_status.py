@@ -1,8 +1,10 @@
+from urllib.parse import quote
+
 import grpc
 import pytest
 
 from serve_app import errors
-from serve_app.ingress.status import GRPC, HTTP, grpc_code, http_status
+from serve_app.ingress.status import GRPC, HTTP, grpc_code, http_status, trailer_text
 
 
 def test_every_kind_is_in_both_tables():
@@ -38,3 +40,17 @@ def test_a_clients_fault_is_never_internal():
     for kind, status in HTTP.items():
         if status < 500:
             assert GRPC[kind] not in internal
+
+
+@pytest.mark.parametrize("text", ["a" * 9000, "é" * 9000, "日" * 9000, "%\n" * 9000, "a\ud800" * 9000])
+def test_a_long_message_is_cut_so_that_a_trailer_has_room_for_it(text):
+    """Beside everything else: gRPC's clients take 8 KiB of metadata, percent-encoded."""
+    cut = trailer_text(text)
+    assert cut.endswith("...")
+    assert cut[:100] == text[:100].replace("\ud800", "?")
+    assert 4000 < len(quote(cut, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")) <= 4096
+
+
+@pytest.mark.parametrize("text", ["", "no model 'ö', 100 %\n", "a" * 4000, "日" * 400])
+def test_others_stay_as_they_are(text):
+    assert trailer_text(text) == text

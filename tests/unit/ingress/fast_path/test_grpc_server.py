@@ -61,6 +61,21 @@ async def test_grpcs_own_server_refuses_beyond_the_limit(handler, replica):
     assert (replica.protocols, replica.ongoing) == ([], 2)
 
 
+async def test_health_is_no_load(router, replica):
+    passed: list[str] = []
+    server = SimpleNamespace(
+        service_handler_factory=replica.handlers, add_passthrough_service=passed.append
+    )
+    made = fast_path.fast_servicer(server, SERVICE.full_name, "grpc.health.v1.Health")
+    assert passed == [SERVICE.full_name, "grpc.health.v1.Health"]
+    replica.max_ongoing_requests = 0  # full
+    assert await made.uncounted("Check", False)(b"", Context()) == b"\x08\1"  # SERVING
+    watched = made.uncounted("Watch", True)(b"", Context())
+    assert await anext(watched) == b"\x08\1"
+    assert replica.ongoing == 0
+    await watched.aclose()
+
+
 async def test_streams_are_counted_as_long_as_they_run(handler, replica):
     async def requests():
         for model in ("m", "none"):

@@ -1,0 +1,45 @@
+"""What an RPC answers: bytes, or a status and why."""
+
+import logging
+from typing import Any
+
+import grpc
+
+from serve_app.core.call import Headers
+from serve_app.errors import TandemError
+from serve_app.ingress.status import grpc_code, trailer_text
+
+log = logging.getLogger("tandem")
+
+INTERNAL = "internal error; the server log has it"
+
+
+class Raw:
+    """An encoded answer in the one shape that Serve asks of it."""
+
+    __slots__ = ("data", "status")
+
+    def __init__(self, data: bytes, status: str = "OK") -> None:
+        self.data, self.status = data, status
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        return self.data
+
+
+def metadata_of(context: Any) -> Headers:
+    """What the caller sent beside the message."""
+    return Headers(context.invocation_metadata() or ())
+
+
+def failed(error: TandemError, context: Any) -> Raw:
+    # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
+    context.set_code(grpc_code(error))
+    context.set_details(trailer_text(error.message))
+    return Raw(b"", grpc_code(error).name)
+
+
+def broken(error: Exception, context: Any) -> Raw:
+    log.error("the ingress itself failed", exc_info=error)
+    context.set_code(grpc.StatusCode.INTERNAL)
+    context.set_details(INTERNAL)
+    return Raw(b"", "INTERNAL")

@@ -1,0 +1,22 @@
+"""Parameters of the protocol itself: they are the server's to read, and no model's.
+
+Those that Triton's parameters extension reserves, which its clients send with requests to any model,
+and MLServer's `content_type`, which its codecs write. What has no meaning here is passed over.
+"""
+
+from serve_app.protocol.tensors import Parameters
+
+_NAMES = frozenset({"priority", "timeout", "headers", "binary_data_output", "content_type"})
+_PREFIXES = ("triton_", "sequence_")
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a parameter of this name is the protocol's."""
+    return name in _NAMES or name.startswith(_PREFIXES)
+
+
+def for_model(parameters: Parameters) -> Parameters:
+    """Those that reach a model, and keep requests apart that can't go in one batch."""
+    if not parameters:
+        return parameters
+    return {name: value for name, value in parameters.items() if not is_reserved(name)}

@@ -1,0 +1,76 @@
+"""gRPC's own services, as their official stubs ask them, and what its clients take of an error."""
+
+import grpc
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2 as rpb
+from tritonclient.grpc import service_pb2 as pb
+
+from tests.conformance.test_grpc import Q, raw
+from tests.conformance.verbs import VERSIONS
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+V2 = "inference.GRPCInferenceService"
+
+
+@pytest.fixture
+def health(channel: grpc.Channel) -> health_pb2_grpc.HealthStub:
+    return health_pb2_grpc.HealthStub(channel)
+
+
+@pytest.mark.parametrize("service", ["", V2, *VERSIONS])
+def test_health_of_the_server_and_of_each_model(
+    health: health_pb2_grpc.HealthStub, service: str
+) -> None:
+    asked = health_pb2.HealthCheckRequest(service=service)
+    assert health.Check(asked, timeout=30).status == SERVING
+    watching = health.Watch(asked, timeout=30)
+    assert next(watching).status == SERVING
+    watching.cancel()
+
+
+def test_health_of_what_is_not_there(health: health_pb2_grpc.HealthStub) -> None:
+    asked = health_pb2.HealthCheckRequest(service="nobody")
+    with pytest.raises(grpc.RpcError) as caught:
+        health.Check(asked, timeout=30)
+    assert caught.value.code() is StatusCode.NOT_FOUND
+    watching = health.Watch(asked, timeout=3)
+    assert next(watching).status == UNKNOWN
+    with pytest.raises(grpc.RpcError) as caught:  # nothing follows, and it doesn't end by itself
+        next(watching)
+    assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
+
+
+def test_the_list_of_healths(channel: grpc.Channel) -> None:
+    data = channel.unary_unary("/grpc.health.v1.Health/List")(b"", timeout=30)
+    for name in (V2, *VERSIONS):
+        assert name.encode() in data
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_both_reflections(channel: grpc.Channel, version: str) -> None:
+    stream = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        rpb.ServerReflectionRequest.SerializeToString,
+        rpb.ServerReflectionResponse.FromString,
+    )
+    (answer,) = stream(iter([rpb.ServerReflectionRequest(list_services="")]), timeout=30)
+    listed = {one.name for one in answer.list_services_response.service}
+    assert {V2, "grpc.health.v1.Health", f"grpc.reflection.{version}.ServerReflection"} <= listed
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "日", "%"])
+def test_a_long_error_arrives(channel: grpc.Channel, letter: str) -> None:
+    """Of an error whose text is longer than gRPC's clients take they would say something else."""
+    name = letter * 9000
+    for method, sent in (
+        ("ModelInfer", raw(name, "x", Q)),
+        ("ModelMetadata", pb.ModelMetadataRequest(name=name)),
+    ):
+        data = sent.SerializeToString()
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(f"/{V2}/{method}")(data, timeout=60)
+        assert caught.value.code() is StatusCode.NOT_FOUND
+        assert caught.value.details().startswith(f"no model '{letter * 100}")
