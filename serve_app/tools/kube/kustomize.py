@@ -25,6 +25,18 @@ _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 
 def build(folder: Path) -> list[Document]:
     """The documents of a kustomization. ConfigError when it can't be built."""
+    try:
+        return _build(folder)
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        # A field of another type than kustomize's.
+        raise ConfigError(f"{folder}: not as kustomize reads it: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.filename}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{folder}: not valid YAML: {error}") from None
+
+
+def _build(folder: Path) -> list[Document]:
     data = _kustomization(folder)
     if unknown := [key for key in data if key not in _KNOWN]:
         return _by_program(folder, unknown)
@@ -45,7 +57,7 @@ def build(folder: Path) -> list[Document]:
 def _kustomization(folder: Path) -> dict[str, Any]:
     for name in NAMES:
         if (folder / name).is_file():
-            data = yaml.safe_load((folder / name).read_text())
+            data = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
             return data if isinstance(data, dict) else {}
     raise ConfigError(f"{folder}: no kustomization.yaml there")
 
@@ -82,7 +94,7 @@ def _apart(value: Any) -> Any:
 
 
 def _patch(folder: Path, patch: dict[str, Any], documents: list[Document]) -> None:
-    text = (folder / patch["path"]).read_text() if "path" in patch else patch["patch"]
+    text = (folder / patch["path"]).read_text(encoding="utf-8") if "path" in patch else patch["patch"]
     operations = yaml.safe_load(text)
     target = patch.get("target") or {}
     found = [one for one in documents if _matches(one, target)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.tools.check.crds import Crds, holds, rules
+from serve_app.tools.check.crds import Crds
 from tests.package.crd import ROOT, crd_folder
 from tests.unit.tools.check.manifests import ISVC, MODE, MODEL, found, said
 
@@ -148,23 +148,6 @@ def test_a_kind_that_kubernetes_has_not(tmp_path: Path) -> None:
     assert "Kubernetes has no Deployement" in said(
         found(tmp_path, "apiVersion: apps/v1\nkind: Deployement\nmetadata: {name: a}\n")
     )
-
-
-def test_rules_in_cel() -> None:
-    schema = {
-        "properties": {
-            "many": {
-                "items": {"x-kubernetes-validations": [{"rule": "self > 1", "message": "too small"}]}
-            }
-        },
-        "x-kubernetes-validations": [
-            {"rule": "self == oldSelf", "message": "not on a change"},
-            {"rule": "self.many.size() < 3"},
-        ],
-    }
-    problems = [(one.place, one.what) for one in rules(schema, {"many": [2, 1, 5]}, ())]
-    assert problems == [((), "breaks the rule self.many.size() < 3"), (("many", 1), "too small")]
-    assert holds("self in ['a', 'b']", "a")
 
 
 def test_versions_that_a_kind_has_not(tmp_path: Path) -> None:
