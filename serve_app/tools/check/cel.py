@@ -1,10 +1,14 @@
 """The rules in CEL that a CRD carries (x-kubernetes-validations), asked of an object that is settled."""
 
+import datetime
 import functools
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from serve_app.tools.check.cel_objects import NONE_OF_ITS_KIND
 from serve_app.tools.kube.findings import Place, Problem
@@ -53,8 +57,10 @@ def _asked(rule: dict[str, Any], schema: Any, data: Any, place: Place) -> Iterat
     said = rule.get("message") or f"breaks the rule {rule.get('rule')}"
     at = (*place, *re.findall(r"[\w-]+", str(rule.get("fieldPath") or "")))
     try:
-        if evaluated(text, value) is True:
+        if (found := evaluated(text, value)) is True:
             return
+        if found is not False:
+            raise NotEvaluated(f"it is neither true nor false: {found!r}")
         if "messageExpression" in rule and "oldSelf" not in rule["messageExpression"]:
             said = str(evaluated(rule["messageExpression"], value))
     except NotEvaluated as error:
@@ -100,16 +106,26 @@ def _escaped(name: str) -> str:
 
 
 def _typed(form: str, text: str) -> Any:
-    """A time, a duration or bytes of a text, which stays what it is where it is none."""
+    """A time, a duration or bytes of a text, which stays what it is where it is none. As protobuf's own
+    messages: inside of other values CEL takes no `datetime`."""
     how = {
         "duration": "duration(self)",
         "byte": "base64.decode(self)",
         "date": "timestamp(self + 'T00:00:00Z')",
     }
     try:
-        return evaluated(how.get(form, "timestamp(self)"), text, plain=False)
+        found = evaluated(how.get(form, "timestamp(self)"), text)
     except NotEvaluated:
         return text
+    if isinstance(found, datetime.timedelta):
+        made = Duration()
+        made.FromTimedelta(found)
+        return made
+    if isinstance(found, datetime.datetime):
+        at = Timestamp()
+        at.FromDatetime(found)
+        return at
+    return found
 
 
 @functools.cache
@@ -134,12 +150,12 @@ def _compiled(expression: str) -> Any:
     return _environment().compile(expression)
 
 
-def evaluated(expression: str, value: Any, plain: bool = True) -> Any:
+def evaluated(expression: str, value: Any) -> Any:
     """What a CEL expression about `self` is. NotEvaluated when it can't be said."""
     try:
         found = _compiled(expression).eval(data={"self": value})
         failed = found.type().name() == "ERROR"
-        result = found.plain_value() if plain or failed else found.value()
+        result = found.plain_value()
     except Exception as error:
         # The library's own errors, which are RuntimeErrors and others.
         raise NotEvaluated(str(error).partition("\n")[0]) from None

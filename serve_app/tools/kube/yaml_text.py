@@ -33,10 +33,17 @@ class _Kubernetes(_FAST):  # type: ignore[misc]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         """JSON's: keys are text."""
-        found = super().construct_mapping(node, deep=deep)
-        if None in found:
-            raise yaml.constructor.ConstructorError(None, None, "null as a key", node.start_mark)
-        return {_key(key): value for key, value in found.items()}
+        self.flatten_mapping(node)
+        found = {}
+        for name, value in node.value:
+            key = self.construct_object(name, deep=True)
+            if key is None or isinstance(key, dict | list):
+                what = "null as a key" if key is None else "unhashable key"
+                raise yaml.constructor.ConstructorError(None, None, what, name.start_mark)
+            found[str(key).lower() if isinstance(key, bool) else str(key)] = self.construct_object(
+                value, deep=deep
+            )
+        return found
 
     def plain(self, node: yaml.ScalarNode) -> Any:
         """A scalar without quotes."""
@@ -75,10 +82,6 @@ _Kubernetes.add_constructor("plain", _Kubernetes.plain)
 _Kubernetes.add_constructor(None, _Kubernetes.any)
 _Kubernetes.add_constructor(f"{_YAML}str", _Kubernetes.text)
 _Kubernetes.add_constructor(f"{_YAML}binary", _Kubernetes.binary)
-
-
-def _key(key: Any) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def nodes(text: str) -> list[yaml.Node]:
