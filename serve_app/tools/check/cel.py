@@ -64,14 +64,30 @@ def _asked(rule: dict[str, Any], schema: Any, data: Any, place: Place) -> Iterat
         if "messageExpression" in rule and "oldSelf" not in rule["messageExpression"]:
             said = str(evaluated(rule["messageExpression"], value))
     except NotEvaluated as error:
-        reason = NONE_OF_ITS_KIND.search(str(error))
-        if reason:
-            yield Problem(at, f"{reason[0]}, which a rule asks for: {said}", "a rule of the CRD")
+        if reason := _refused(str(error), schema):
+            yield Problem(at, f"{reason}, which a rule asks for: {said}", "a rule of the CRD")
         else:
             what = f"not looked at: the rule {rule.get('rule')} ({error})"
             yield Problem(place, what, "it can't be evaluated here", severity="note")
     else:
         yield Problem(at, said.strip(), "a rule of the CRD")
+
+
+def _refused(error: str, schema: Any) -> str:
+    """What in the object makes a rule end in an error, as on the API server; '' where it is the rule."""
+    if found := NONE_OF_ITS_KIND.search(error):
+        return found[0]
+    absent = re.search('Key not found in map : "(.+)"', error)
+    return f"no '{absent[1]}'" if absent and absent[1] in _names(schema) else ""
+
+
+def _names(schema: Any) -> set[str]:
+    """Of every property that a schema knows, as rules write them."""
+    if not isinstance(schema, dict):
+        return set()
+    known = schema.get("properties") or {}
+    inner = (*known.values(), schema.get("items"), schema.get("additionalProperties"))
+    return set(map(_escaped, known)).union(*map(_names, inner))
 
 
 def seen(schema: Any, data: Any, top: bool = False) -> Any:

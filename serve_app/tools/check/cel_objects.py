@@ -13,8 +13,16 @@ from typing import Any
 from serve_app.tools.check.json_schema import FORMATS
 from serve_app.tools.kube.quantity import exact
 
-# An argument that is none of what it says it is: then the API server refuses the object.
-NONE_OF_ITS_KIND = re.compile(r"'.*' is no (quantity|IP address|CIDR|URL|semantic version)", re.DOTALL)
+# An argument that is none of what a rule takes it for: then the API server refuses the object.
+NONE_OF_ITS_KIND = re.compile(
+    r"'.*' is no (quantity|IP address|CIDR|URL|semantic version)"
+    r"|cannot convert \w+ to \w+|Type conversion error from .*|String to \w+ conversion failed",
+    re.DOTALL,
+)
+_URL = re.compile(r"(?:([A-Za-z][-+.\w]*):(?://([^/?]*))?)?([^?]*)(?:\?.*)?", re.DOTALL)
+_AUTHORITY = re.compile(
+    r"([-\w.~!$&'()*+,;=:%@]*@)?(\[[-\w:.%]*\]|([-\w.~!$&'()*+,;=<>\"]|%[89A-Fa-f][0-9A-Fa-f])*)(:\d*)?"
+)
 Object = dict[str, str]
 _LABEL, _UPPER = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 NAMES: dict[str, tuple[str, int]] = {
@@ -119,15 +127,10 @@ def contains_cidr(one: Object, other: Any) -> bool:
 
 
 def url(text: str) -> Object:
-    try:
-        parts = urllib.parse.urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(f"'{text}' is no URL") from None
-    bare = host(parts)
-    if not (text.startswith("/") or parts.scheme) or re.search(r"[\x00-\x1f\x7f]", text):
-        raise ValueError(f"'{text}' is no URL")
-    if re.search(r"[ <>\"]", bare) or (":" in bare and not re.fullmatch(r"(\[.*\]|[^:]*)(:\d*)?", bare)):
+    """By Go's url.ParseRequestURI: an absolute URI or an absolute path."""
+    scheme, authority, path = _URL.fullmatch(text).groups()  # type: ignore[union-attr]
+    odd = re.search(r"[\x00-\x1f\x7f]", text) or re.search("%(?![0-9A-Fa-f]{2})", path)
+    if odd or not (scheme or path.startswith("/")) or not _AUTHORITY.fullmatch(authority or ""):
         raise ValueError(f"'{text}' is no URL")
     return {"url": text}
 

@@ -24,6 +24,8 @@ from serve_app.tools.check.cel import NotEvaluated, evaluated, rules
         "'123 abc 456'.findAll('[0-9]+', 1) == ['123'] && '123 abc'.findAll('xyz') == []",
         "isURL('https://user:pass@example.com:80/path?query=val#fragment') && isURL('/absolute-path')",
         "!isURL('https://a:b:c/') && !isURL('../relative-path')",
+        "!isURL('http://#%blah') && !isURL('/%zz') && isURL('/a%20b') && isURL('mailto:x') && !isURL('')",
+        "!isURL('http://a b/') && !isURL('http://x:y/') && isURL('http://u:p@[::1]:80')",
         "url('/path').getScheme() == '' && url('https://example.com/').getScheme() == 'https'",
         "url('https://example.com:80/').getHost() == 'example.com:80'",
         "url('https://[::1]:80/').getHost() == '[::1]:80' && url('/path').getHost() == ''",
@@ -151,6 +153,17 @@ def test_an_argument_that_is_none_of_its_kind_is_refused() -> None:
     ((severity, what),) = asked({"rule": "url(self).getScheme() == 'http'", "message": "http"}, "no url")
     assert severity == "error"
     assert what == "'no url' is no URL, which a rule asks for: http"
+    for rule in ("int(self) > 0", "duration(self) > duration('1s')", "timestamp(self).getHours() == 1"):
+        ((severity, what),) = asked(rule, "soon")
+        assert severity == "error", rule
+
+
+def test_a_field_that_is_not_there_is_refused_where_the_schema_knows_it() -> None:
+    """Then the API server says "no such key". Where no schema knows it, it is the rule that is wrong."""
+    (found,) = asked("size(self.refs) > 0", {}, properties={"refs": {"type": "array"}})
+    assert found == ("error", "no 'refs', which a rule asks for: breaks the rule size(self.refs) > 0")
+    ((severity, _),) = asked("size(self.refs) > 0", {}, properties={"other": {}})
+    assert severity == "note"
 
 
 def test_rules_about_a_change_have_nothing_to_compare() -> None:
