@@ -28,7 +28,8 @@ def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int
         except ConfigError as error:
             unread[path] = error
     if text := rendered(findings, how):
-        print(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(errors="replace"))
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
     bad = [one for one in findings if strict or one.severity == "error"]
     if how == "text":
         for path in paths:

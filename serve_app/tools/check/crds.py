@@ -20,14 +20,13 @@ from serve_app.tools.kube.sources import files
 
 
 class Crds:
-    """CustomResourceDefinitions in a folder's YAML and JSON files, each read when it is asked for."""
+    """CustomResourceDefinitions in a file, or a folder's YAML and JSON files, read when asked for."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise ConfigError(f"{folder}: no folder of CRDs there")
-        self._texts = {
-            file: file.read_text(encoding="utf-8", errors="replace") for file in files(folder)
-        }
+        if not folder.exists():
+            raise ConfigError(f"{folder}: no CRDs there")
+        found = [folder] if folder.is_file() else files(folder)
+        self._texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in found}
 
     @functools.cache  # noqa: B019  (one folder in a process)
     def find(self, group: str, kind: str) -> dict[str, Any] | None:
@@ -67,7 +66,8 @@ class Crds:
         served = [str(get(one, "name")) for one in versions if get(one, "served") is not False]
         if document.version not in served:
             what = f"{document.kind} has no version '{document.version}'; it has {', '.join(served)}"
-            yield Problem(("apiVersion",), what, fix=f"apiVersion: {document.group}/{served[-1]}")
+            fix = f"apiVersion: {document.group}/{served[-1]}" if served else ""
+            yield Problem(("apiVersion",), what, fix=fix)
             return
         yield from self._held(document.group, document.kind, document.version).check(document.data)
 

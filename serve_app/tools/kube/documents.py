@@ -63,7 +63,7 @@ def items(data: Any, *path: str | int) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def read(path: Path, text: str | None = None) -> list[Document]:
+def read(path: Path, text: str | None = None, reader: Any = yaml_text.Kubernetes) -> list[Document]:
     """Every document of a file, the items of Lists taken out. ConfigError when it isn't readable."""
     try:
         text = path.read_text(encoding="utf-8") if text is None else text
@@ -71,9 +71,9 @@ def read(path: Path, text: str | None = None) -> list[Document]:
         if data is not None:
             nodes, values = yaml_text.nodes(yaml_text.as_yaml(text)), [data]
         else:
-            nodes, values = yaml_text.nodes(text), yaml_text.values(text)
+            nodes, values = yaml_text.nodes(text), yaml_text.values(text, reader)
         if not all(map(_of_kubernetes, values)):
-            plain = yaml_text.values(text, kubernetes=False)
+            plain = yaml_text.values(text, yaml_text.Ray)
             values = [v if _of_kubernetes(v) else p for v, p in zip(values, plain, strict=True)]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
+Ray: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
 _DEPTH = 200  # compiled code ends the process where the stack ends
 _PLACES = 500_000
-_INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]*|[1-9][0-9]*)")
+_INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {
     form: value
@@ -26,9 +26,10 @@ _WORDS: dict[str, bool | None] = {
 }  # fmt: skip
 
 
-class _Kubernetes(_FAST):  # type: ignore[misc]
+class Kubernetes(Ray):  # type: ignore[misc]
     """A tag that nobody knows says nothing."""
 
+    words = _WORDS
     yaml_implicit_resolvers: dict[str | None, Any] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
@@ -48,8 +49,8 @@ class _Kubernetes(_FAST):  # type: ignore[misc]
     def plain(self, node: yaml.ScalarNode) -> Any:
         """A scalar without quotes."""
         text = node.value.replace("_", "")
-        if node.value in _WORDS:
-            return _WORDS[node.value]
+        if node.value in self.words:
+            return self.words[node.value]
         if _INT.fullmatch(text):
             digits = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text)
             number = int(digits, 0)
@@ -71,29 +72,39 @@ class _Kubernetes(_FAST):  # type: ignore[misc]
         return self.construct_yaml_seq(node) if isinstance(node, yaml.SequenceNode) else self.text(node)
 
 
+class Kustomize(Kubernetes):
+    """A kustomization's resources: `yes`, `off` and `y` are text there."""
+
+    words = {  # noqa: RUF012
+        word: value
+        for word, value in _WORDS.items()
+        if value is None or word.lower() in ("true", "false")
+    }
+
+
 _YAML = "tag:yaml.org,2002:"
-_Kubernetes.add_implicit_resolver(f"{_YAML}merge", re.compile("<<$"), ["<"])
-_Kubernetes.add_implicit_resolver("plain", re.compile(".*", re.DOTALL), None)
+Kubernetes.add_implicit_resolver(f"{_YAML}merge", re.compile("<<$"), ["<"])
+Kubernetes.add_implicit_resolver("plain", re.compile(".*", re.DOTALL), None)
 for _name in ("int", "float", "bool", "null"):
-    _Kubernetes.add_constructor(_YAML + _name, _Kubernetes.plain)
+    Kubernetes.add_constructor(_YAML + _name, Kubernetes.plain)
 for _name in ("timestamp", "set", "omap", "pairs"):
-    _Kubernetes.add_constructor(_YAML + _name, _Kubernetes.any)
-_Kubernetes.add_constructor("plain", _Kubernetes.plain)
-_Kubernetes.add_constructor(None, _Kubernetes.any)
-_Kubernetes.add_constructor(f"{_YAML}str", _Kubernetes.text)
-_Kubernetes.add_constructor(f"{_YAML}binary", _Kubernetes.binary)
+    Kubernetes.add_constructor(_YAML + _name, Kubernetes.any)
+Kubernetes.add_constructor("plain", Kubernetes.plain)
+Kubernetes.add_constructor(None, Kubernetes.any)
+Kubernetes.add_constructor(f"{_YAML}str", Kubernetes.text)
+Kubernetes.add_constructor(f"{_YAML}binary", Kubernetes.binary)
 
 
 def nodes(text: str) -> list[yaml.Node]:
     """The trees of a text's documents, with their lines. YAMLError; also for what has no end."""
     depth = 0
-    for event in yaml.parse(text, Loader=_FAST):
+    for event in yaml.parse(text, Loader=Ray):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
             event, yaml.CollectionEndEvent
         )
         if depth > _DEPTH:
             raise yaml.YAMLError(f"nested more than {_DEPTH} deep")
-    found = list(yaml.compose_all(text, Loader=_Kubernetes))
+    found = list(yaml.compose_all(text, Loader=Kubernetes))
     for one in found:
         _measure(one)
     return found
@@ -116,10 +127,10 @@ def _measure(node: yaml.Node) -> None:
     raise yaml.YAMLError(f"its aliases unfold to more than {_PLACES:,} values")
 
 
-def values(text: str, *, kubernetes: bool = True) -> list[Any]:
+def values(text: str, reader: Any = Kubernetes) -> list[Any]:
     """What a text's documents hold. YAMLError."""
     try:
-        return list(yaml.load_all(text, Loader=_Kubernetes if kubernetes else _FAST))
+        return list(yaml.load_all(text, Loader=reader))
     except (ValueError, KeyError, OverflowError) as error:  # of PyYAML's constructors: `2026-13-45`
         raise yaml.YAMLError(str(error)) from None
 

@@ -269,6 +269,7 @@ def test_several_crds_in_a_file_and_files_that_are_none(tmp_path: Path) -> None:
         assert crds.find("example.k8s.io", kind) is not None, kind
     assert crds.find("example.k8s.io", "Fourth") is None
     assert crds.find("example.org", "Thing") is None
+    assert Crds(folder / "a.yml").find("example.k8s.io", "Other") is not None
 
 
 def test_an_equals_sign_in_a_crd(tmp_path: Path) -> None:

@@ -153,3 +153,30 @@ def test_a_kind_that_kubernetes_has_not(tmp_path: Path) -> None:
 def test_versions_that_a_kind_has_not(tmp_path: Path) -> None:
     text = "apiVersion: ray.io/v2\nkind: RayService\nmetadata: {name: a}\nspec: {}\n"
     assert "RayService has no version 'v2'" in said(found(tmp_path, text, Crds(crd_folder())))
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: a, creationTimestamp: null, labels: {labels}}}
+spec:
+  nodeName: null
+  containers:
+    - {{name: c, image: i, command: null, resources: {{limits: {{cpu: {cpu}}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "cpu", "expected"),
+    [
+        ("{a: b}", "500m", ""),
+        ("null", "0.5", ""),
+        ("{a: b}", "1 GB", "7: spec.containers[0].resources.limits.cpu: '1 GB' is no quantity"),
+        ("{a: b}", "[1]", "7: spec.containers[0].resources.limits.cpu: a list fits none"),
+        ("{a: 'b c'}", "1", "3: metadata.labels.a: 'b c' does not match the pattern"),
+        ("{a: 1}", "1", "3: metadata.labels.a: expected string, got 1"),
+    ],
+)
+def test_a_pod(tmp_path: Path, labels: str, cpu: str, expected: str) -> None:
+    text = said(found(tmp_path, POD.format(labels=labels, cpu=cpu)))
+    assert text.startswith(expected) if expected else text == ""

@@ -41,6 +41,19 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.place for one in check(Path("-"), None)] == ["spek"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_text_that_nobody_can_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"apiVersion": "v1", "kind": "Service", "\\ud83d→": 1}', encoding="utf-8")
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run([file], None, "text", False) == 1
+    out.flush()
+    assert b"unknown field" in out.buffer.getvalue()  # type: ignore[attr-defined]
+
+
 def test_the_command_of_a_user() -> None:
     command = [
         sys.executable,

@@ -57,9 +57,9 @@ def test_a_file_that_is_none_stops_no_other(tmp_path: Path, capsys: pytest.Captu
 def test_a_kustomization_given_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SERVICE)
     file = tmp_path / "kustomization.yaml"
-    file.write_text("resources: [a.yaml]\nnamespace: n\n")
+    file.write_text("resources: [a.yaml]\nnamespace: ns\n")
     (one,) = documents(file)
-    assert one.data["metadata"] == {"name": "a", "namespace": "n"}
+    assert one.data["metadata"] == {"name": "a", "namespace": "ns"}
     os.utime(tmp_path / "a.yaml", (9e9, 9e9))
     assert last_change(file) == 9e9
 

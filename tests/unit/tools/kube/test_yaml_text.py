@@ -21,6 +21,7 @@ from serve_app.tools.kube.yaml_text import nodes, values
         ("08", 8),
         ("010", 8),
         ("0o10", 8),
+        ("0o", "0o"),
         ("0x1F", 31),
         ("0b11", 3),
         ("-7", -7),
