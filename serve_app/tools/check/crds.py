@@ -12,6 +12,7 @@ import yaml
 from serve_app.errors import ConfigError
 from serve_app.tools.check import cel
 from serve_app.tools.check.json_schema import Validator, patterns_known, translated, violations
+from serve_app.tools.check.metadata import nameless
 from serve_app.tools.check.structure import Structure, twice
 from serve_app.tools.kube import yaml_text
 from serve_app.tools.kube.documents import Document, get
@@ -93,8 +94,7 @@ class Schema:
         yield from structure.unknown
         wrong = [*violations(self._validator, settled), *twice(self._schema, settled)]
         yield from wrong
-        if not get(settled, "metadata", "name") and not get(settled, "metadata", "generateName"):
-            yield Problem(("metadata",), "no name", "the API server refuses it", "metadata: {name: …}")
+        yield from nameless(settled)
 
         def whole(place: Place) -> bool:
             return not any(one.place[: len(place)] == place[: len(one.place)] for one in wrong)

@@ -147,11 +147,11 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             if key not in value:
                 yield Problem(place, f"'{key}' is required, but not there", _REFUSED)
     elif error.validator == "type":
+        some = [one for one in wanted if one != "null"] if isinstance(wanted, list) else [wanted]
         fix = ""
-        if wanted == "string" and isinstance(value, int | float):
+        if some == ["string"] and isinstance(value, int | float):
             fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
-        kinds = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        yield Problem(place, f"expected {kinds}, got {_shown(value)}", _REFUSED, fix)
+        yield Problem(place, f"expected {' or '.join(some)}, got {_shown(value)}", _REFUSED, fix)
     elif error.validator == "enum":
         allowed = [str(one) for one in wanted]
         hint = did_you_mean(str(value), allowed)

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.tools.check.json_schema import Validator, violations
-from serve_app.tools.check.metadata import LABELS
+from serve_app.tools.check.metadata import LABELS, METADATA, nameless
 from serve_app.tools.check.structure import Structure
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+
+
+# Where names are DNS names; those of roles and of some others are freer.
+_NAMED = ("", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "storage.k8s.io")
+_NOT_KEPT = ("Binding", "Eviction", "Status", "Options")
+_NAMES = Validator(
+    {"properties": {"metadata": {"properties": {"name": METADATA["properties"]["name"]}}}}
+)
 
 
 def is_builtin(document: Document) -> bool:
@@ -40,6 +48,9 @@ def check(document: Document) -> Iterator[Problem]:
     settled = structure.settle(_definitions()[name], document.data)
     yield from structure.unknown
     yield from violations(_validator(name), settled)
+    if document.group in _NAMED and not document.kind.endswith(_NOT_KEPT):
+        yield from nameless(settled)
+        yield from violations(_NAMES, settled)
 
 
 @functools.cache

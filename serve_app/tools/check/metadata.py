@@ -1,6 +1,10 @@
 """What every object's `metadata` may be: Kubernetes' ObjectMeta, with its rules for names and labels."""
 
+from collections.abc import Iterator
 from typing import Any
+
+from serve_app.tools.kube.documents import get
+from serve_app.tools.kube.findings import Problem
 
 _LABEL = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -38,3 +42,9 @@ METADATA: dict[str, Any] = {
         **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
     },
 }
+
+
+def nameless(data: Any) -> Iterator[Problem]:
+    """An object that is to be kept needs a name, or how one begins."""
+    if not get(data, "metadata", "name") and not get(data, "metadata", "generateName"):
+        yield Problem(("metadata",), "no name", "the API server refuses it", "metadata: {name: …}")

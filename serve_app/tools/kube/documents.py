@@ -96,9 +96,10 @@ def _of_kubernetes(value: Any) -> bool:
 def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
     if not isinstance(value, dict):
         raise ConfigError(f"{file}:{node.start_mark.line + 1}: expected a mapping, got {_name(value)}")
-    if str(value.get("kind")).endswith("List") and isinstance(value.get("items"), list):
-        items = _node(node, ("items",))
-        for inner, item in zip(items.value if items else [], value["items"], strict=True):
+    kind, some = str(value.get("kind")), value.get("items")
+    if kind.endswith("List") and (isinstance(some, list) or (kind == "List" and some is None)):
+        at = _node(node, ("items",)) if some else None
+        for inner, item in zip(at.value if at else [], some or [], strict=True):
             yield from _documents(file, inner, item)
         return
     report = Report(file)

@@ -158,7 +158,7 @@ def test_versions_that_a_kind_has_not(tmp_path: Path) -> None:
 POD = """\
 apiVersion: v1
 kind: Pod
-metadata: {{name: a, creationTimestamp: null, labels: {labels}}}
+metadata: {{name: {name}, creationTimestamp: null, labels: {labels}}}
 spec:
   nodeName: null
   containers:
@@ -178,5 +178,23 @@ spec:
     ],
 )
 def test_a_pod(tmp_path: Path, labels: str, cpu: str, expected: str) -> None:
-    text = said(found(tmp_path, POD.format(labels=labels, cpu=cpu)))
+    text = said(found(tmp_path, POD.format(name="a", labels=labels, cpu=cpu)))
     assert text.startswith(expected) if expected else text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("A_b", "metadata.name: 'A_b' does not match the pattern"),
+        ("null", "metadata: no name"),
+        ("a.b-1", ""),
+    ],
+)
+def test_a_pods_name(tmp_path: Path, name: str, expected: str) -> None:
+    text = said(found(tmp_path, POD.format(name=name, labels="{}", cpu="1")))
+    assert expected in text if expected else text == ""
+
+
+def test_a_roles_name_is_freer(tmp_path: Path) -> None:
+    text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:a'}\n"
+    assert said(found(tmp_path, text)) == ""

@@ -37,7 +37,9 @@ def test_formats_and_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("apiVersion: v1\nkind: Service\nspek: {}\n"))
+    monkeypatch.setattr(
+        sys, "stdin", io.StringIO("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspek: {}\n")
+    )
     assert [one.place for one in check(Path("-"), None)] == ["spek"]
 
 
