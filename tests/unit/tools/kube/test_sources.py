@@ -132,5 +132,7 @@ def test_groups_of_kubernetes_itself(tmp_path: Path, group: str, builtin: bool) 
 def test_an_empty_list_and_a_kind_that_is_named_so(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: List\nitems: null\n")
     assert list(documents(tmp_path / "a.yaml")) == []
-    (tmp_path / "b.yaml").write_text("apiVersion: example.org/v1\nkind: AllowList\nmetadata: {name: a}\n")
+    (tmp_path / "b.yaml").write_text(
+        "apiVersion: example.org/v1\nkind: AllowList\nmetadata: {name: a}\n"
+    )
     assert [one.kind for one in documents(tmp_path / "b.yaml")] == ["AllowList"]
