@@ -15,7 +15,7 @@ import serve_app
 from loadtests import hosted
 from loadtests.kserve.__main__ import options_of
 from serve_app.config import ModelConfig
-from tests.package.crd import ROOT, problems, validator
+from tests.package.crd import ROOT, problems
 from tests.package.kserve_manifests import (
     CONFIG,
     MANIFESTS,
@@ -29,11 +29,6 @@ from tests.package.kserve_manifests import (
 )
 
 DRAIN_S = 30  # KServe's grace_period
-CRDS = {
-    "InferenceService": ("serving.kserve.io_inferenceservices.yaml", "v1beta1"),
-    "ServingRuntime": ("serving.kserve.io_servingruntimes.yaml", "v1alpha1"),
-    "RayCluster": ("ray.io_rayclusters.yaml", "v1"),
-}
 RAY = yaml.safe_load((ROOT / "rayservice.yaml").read_text())["spec"]["rayClusterConfig"]
 WORKER = RAY["workerGroupSpecs"][0]["template"]["spec"]
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -47,7 +42,7 @@ def quantity(text: str) -> float:
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_schema(name: str) -> None:
-    assert problems(validator(*CRDS[MANIFESTS[name]["kind"]]), MANIFESTS[name]) == []
+    assert problems(MANIFESTS[name]) == []
 
 
 def test_every_inline_model_has_a_service() -> None:
@@ -198,13 +193,12 @@ def test_the_articles_fields_are_refused(kind: str, place: str, field: str, valu
             "apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "a"}, "spec": RAY,
         },
     }[kind]  # fmt: skip
-    check = validator(*CRDS[kind])
-    assert problems(check, valid) == []
+    assert problems(valid) == []
     broken = copy.deepcopy(valid)
     inner = broken
     for step in place.split("."):
         inner = inner.setdefault(step, {})
-    assert problems(check, broken) == []
+    assert problems(broken) == []
     inner[field] = value
-    refused = f"$.{place}: Additional properties are not allowed ('{field}' was unexpected)"
-    assert problems(check, broken) == [refused]
+    (refused,) = problems(broken)
+    assert refused.startswith(f"{place}.{field}: unknown field")

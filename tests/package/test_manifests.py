@@ -13,13 +13,13 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from serve_app.tools.check.crds import Crds
-from serve_app.tools.check.json_schema import strict, violations
 from serve_app.tools.check.verdict import check
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.kustomize import NAMES, build
 from serve_app.tools.kube.sources import documents
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
+from tests.package.strict import strict
 
 # What neither KubeRay, KServe nor Kubernetes defines: from whom its model comes.
 _MODELS = {
@@ -91,10 +91,9 @@ def _broken(one: Document) -> dict[str, Any]:
 
 @pytest.mark.parametrize("one", list(_foreign()))
 def test_others_kinds_fit_their_models(one: Document) -> None:
-    assert list(violations(validator(one), one.data)) == []
-    (found,) = violations(validator(one), _broken(one))
-    assert found.place == ("spec", "sepcial")
-    assert found.what.startswith("unknown field")
+    assert list(validator(one).iter_errors(one.data)) == []
+    (found,) = validator(one).iter_errors(_broken(one))
+    assert "'sepcial' was unexpected" in str([found, *(found.context or ())])
 
 
 def test_every_kind_is_held_against_something(crds: Crds) -> None:

@@ -5,22 +5,37 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from serve_app.errors import ConfigError
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.output import rendered
 from serve_app.tools.check.verdict import CRDS, check
+from serve_app.tools.kube.findings import Finding
 
 
 def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int:
-    """0 when nothing is wrong, 1 when something is (with `strict` a warning or a note too)."""
+    """0 when nothing is wrong, 1 when something is (with `strict` a warning or a note too).
+
+    ConfigError for a path that can't be read, when all others were.
+    """
     named = os.environ.get(CRDS)
     folder = crds or (Path(named) if named else None)
     known = Crds(folder) if folder else None
-    findings = [one for path in paths for one in check(path, known)]
+    findings: list[Finding] = []
+    unread: dict[Path, ConfigError] = {}
+    for path in paths:
+        try:
+            findings += check(path, known)
+        except ConfigError as error:
+            unread[path] = error
     if text := rendered(findings, how):
-        print(text)
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
     bad = [one for one in findings if strict or one.severity == "error"]
     if how == "text":
         for path in paths:
-            if not any(one.file == str(path) or Path(one.file).is_relative_to(path) for one in bad):
+            mine = any(one.file == str(path) or Path(one.file).is_relative_to(path) for one in bad)
+            if not mine and path not in unread:
                 print(f"{path}: fine", file=sys.stderr if text else sys.stdout)
+    if unread:
+        raise ConfigError("\n".join(map(str, unread.values())))
     return 1 if bad else 0

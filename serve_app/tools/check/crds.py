@@ -1,122 +1,115 @@
-"""Custom resources against the CRDs of a folder: structure, and the rules in CEL that CRDs carry."""
+"""Custom resources against the CRDs of a folder, in the API server's order: nulls dropped and defaults
+filled in, unknown fields, the schema, lists' keys, the rules in CEL."""
 
 import functools
-import importlib.util
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check.json_schema import strict, violations
-from serve_app.tools.kube.documents import Document
+from serve_app.tools.check import cel
+from serve_app.tools.check.json_schema import Validator, patterns_known, translated, violations
+from serve_app.tools.check.metadata import nameless
+from serve_app.tools.check.structure import Structure, twice
+from serve_app.tools.kube import yaml_text
+from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place, Problem
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
+from serve_app.tools.kube.sources import files
 
 
 class Crds:
-    """CustomResourceDefinitions in a folder's YAML and JSON files, each read when it is asked for."""
+    """CustomResourceDefinitions in a file, or a folder's YAML and JSON files, read when asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = sorted(file for end in ("yaml", "yml", "json") for file in folder.glob(f"*.{end}"))
-        if not self._files:
-            raise ConfigError(f"{folder}: no CRDs there (*.yaml, *.json)")
-        self._known: dict[tuple[str, str], dict[str, Any] | None] = {}
+        if not folder.exists():
+            raise ConfigError(f"{folder}: no CRDs there")
+        found = [folder] if folder.is_file() else files(folder)
+        self._texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in found}
 
+    @functools.cache  # noqa: B019  (one folder in a process)
     def find(self, group: str, kind: str) -> dict[str, Any] | None:
-        """The definition of a kind, if the folder has it."""
-        if (group, kind) not in self._known:
-            self._known[group, kind] = next(self._search(group, kind), None)
-        return self._known[group, kind]
+        """The definition of a kind, if the folder has it. Of several the last, as of what is applied."""
+        found = None
+        for file, text in self._texts.items():
+            if group in text and kind in text:
+                for one in self._read(file):
+                    if get(one, "spec", "group") == group and get(one, "spec", "names", "kind") == kind:
+                        found = one
+        return found
 
-    def _search(self, group: str, kind: str) -> Iterator[dict[str, Any]]:
-        for file in self._files:
-            text = file.read_text()
-            if not all(
-                re.search(rf'\b{part}\b["\']?\s*(,|$)', text, re.M) for part in (re.escape(group), kind)
-            ):
-                continue
-            found = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=_LOADER)  # noqa: S506
-            for one in found.get("items", [found]) if isinstance(found, dict) else []:
-                spec = one.get("spec", {})
-                if spec.get("group") == group and spec.get("names", {}).get("kind") == kind:
-                    yield one
+    @functools.cache  # noqa: B019
+    def _read(self, file: Path) -> list[dict[str, Any]]:
+        """The CRDs of a file; of what is none, nothing."""
+        text = self._texts[file]
+        try:
+            data = yaml_text.from_json(text)
+            waiting = [data] if data is not None else yaml_text.values(text)
+        except yaml.YAMLError:
+            return []  # a chart's template
+        found = []
+        while waiting:
+            one = waiting.pop(0)
+            if isinstance(one, dict) and isinstance(one.get("items"), list):
+                waiting += one["items"]
+            elif isinstance(one, dict) and isinstance(get(one, "spec", "versions"), list):
+                found.append(one)
+        return found
 
     def check(self, document: Document) -> Iterator[Problem]:
         """What the API server would say; nothing when the folder doesn't know the kind."""
         definition = self.find(document.group, document.kind)
         if definition is None:
             return
-        version = str(document.data["apiVersion"]).rpartition("/")[2]
-        served = {one["name"]: one for one in definition["spec"]["versions"] if one.get("served", True)}
-        if version not in served:
-            yield Problem(
-                ("apiVersion",),
-                f"{document.kind} has no version '{version}'; it has {', '.join(served)}",
-                fix=f"apiVersion: {document.group}/{list(served)[-1]}",
-            )
+        versions = definition["spec"]["versions"]
+        served = [str(get(one, "name")) for one in versions if get(one, "served") is not False]
+        if document.version not in served:
+            what = f"{document.kind} has no version '{document.version}'; it has {', '.join(served)}"
+            fix = f"apiVersion: {document.group}/{served[-1]}" if served else ""
+            yield Problem(("apiVersion",), what, fix=fix)
             return
-        schema = served[version]["schema"]["openAPIV3Schema"]
-        yield from violations(_validator(document.group, document.kind, version, self), document.data)
-        if importlib.util.find_spec("celpy") is not None:
-            yield from rules(schema, document.data, ())
-        elif "x-kubernetes-validations" in json.dumps(schema):
-            yield Problem(
-                ("kind",), "the CRD's rules in CEL were not looked at", severity="note",
-                fix="pip install 'tandem-serve[check]'",
-            )  # fmt: skip
+        yield from self._held(document.group, document.kind, document.version).check(document.data)
 
-    def schema(self, group: str, kind: str, version: str) -> dict[str, Any]:
-        """For whole objects, strict."""
+    @functools.cache  # noqa: B019
+    def _held(self, group: str, kind: str, version: str) -> "Schema":
         definition = self.find(group, kind)
         assert definition is not None
-        (found,) = (one for one in definition["spec"]["versions"] if one["name"] == version)
-        schema: dict[str, Any] = strict(found["schema"]["openAPIV3Schema"])
-        schema["properties"]["metadata"] = {"type": "object"}  # the API server's own
-        schema["required"] = ["apiVersion", "kind", "metadata", "spec"]
-        return schema
+        (found,) = (one for one in definition["spec"]["versions"] if get(one, "name") == version)
+        return Schema(get(found, "schema", "openAPIV3Schema") or {})
 
 
-@functools.cache
-def _validator(group: str, kind: str, version: str, crds: Crds) -> Draft202012Validator:
-    return Draft202012Validator(crds.schema(group, kind, version))
+class Schema:
+    """A CRD's structural schema of one version."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+        self._validator = Validator(translated(schema, top=True))
+
+    def check(self, data: dict[str, Any]) -> Iterator[Problem]:
+        """What is wrong with an object."""
+        structure = Structure()
+        settled = structure.settle(self._schema, data)
+        yield from structure.unknown
+        wrong = [*violations(self._validator, settled), *twice(self._schema, settled)]
+        yield from wrong
+        yield from nameless(settled)
+
+        def whole(place: Place) -> bool:
+            return not any(one.place[: len(place)] == place[: len(one.place)] for one in wrong)
+
+        if cel.installed():
+            yield from cel.rules(self._schema, settled, whole)
+        elif self._has(cel.RULES):
+            yield _not_looked_at("rules in CEL")
+        if not patterns_known() and self._has("pattern"):
+            yield _not_looked_at("patterns")
+
+    def _has(self, word: str) -> bool:
+        return f'"{word}":' in json.dumps(self._schema)
 
 
-def rules(schema: Any, data: Any, place: Place) -> Iterator[Problem]:
-    """Broken x-kubernetes-validations. Those about a change (`oldSelf`) have nothing to compare."""
-    if not isinstance(schema, dict) or data is None:
-        return
-    for rule in schema.get("x-kubernetes-validations", []):
-        if "oldSelf" not in rule["rule"] and not holds(rule["rule"], data):
-            yield Problem(
-                place, rule.get("message") or f"breaks the rule {rule['rule']}", "a rule of the CRD"
-            )
-    if isinstance(data, dict):
-        for key, inner in schema.get("properties", {}).items():
-            if key in data:
-                yield from rules(inner, data[key], (*place, key))
-        if isinstance(more := schema.get("additionalProperties"), dict):
-            for key, value in data.items():
-                yield from rules(more, value, (*place, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from rules(schema.get("items"), value, (*place, index))
-
-
-def holds(rule: str, value: Any) -> bool:
-    """Whether a CEL expression about `self` is true. Needs the extra `check`."""
-    import celpy
-    from celpy.adapter import json_to_cel
-    from celpy.evaluation import CELEvalError
-
-    environment = celpy.Environment()
-    program = environment.program(environment.compile(rule))
-    try:
-        return bool(program.evaluate({"self": json_to_cel(value)}))
-    except CELEvalError:
-        return False
+def _not_looked_at(what: str) -> Problem:
+    fix = "pip install 'tandem-serve[check]'"
+    return Problem(("kind",), f"the CRD's {what} were not looked at", fix=fix, severity="note")

@@ -1,50 +1,139 @@
-"""A CRD's structural schema as a JSON schema that refuses what the API server would drop, and its errors
+"""A structural schema in JSON schema's words, with the API server's patterns and formats, and its errors
 as sentences."""
 
-from collections.abc import Iterator
+import base64
+import datetime
+import functools
+import importlib.util
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from serve_app.config import did_you_mean
+from serve_app.tools.check.metadata import METADATA
+from serve_app.tools.check.structure import EMBEDDED
 from serve_app.tools.kube.findings import Place, Problem
 
-_INT_OR_STRING = {"type": ["integer", "string"]}
-_DROPPED = "the API server refuses it, or drops it without a word"
-_NESTED = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "not")
-# KubeRay's, KServe's and Kubernetes' older words.
-_RENAMED = {
-    "serveConfig": "serveConfigV2",
-    "rayStartParam": "rayStartParams",
-    "pvc": "storageUri: pvc://",
-}
+_REFUSED = "the API server refuses it"
+_WORDS = (
+    "$ref", "type", "enum", "required", "pattern", "format", "minimum", "maximum", "minLength",
+    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "multipleOf", "uniqueItems",
+)  # fmt: skip
+_LISTS, _ONE = ("allOf", "anyOf", "oneOf"), ("not", "items", "additionalProperties", "propertyNames")
 
 
-def strict(schema: Any) -> Any:
-    """The schema with unknown keys refused and Kubernetes' extensions in JSON schema's words."""
-    if isinstance(schema, list):
-        return [strict(item) for item in schema]
+def translated(schema: Any, top: bool = False) -> Any:
+    """The schema without Kubernetes' extensions. At the `top`, and where embedded, there is metadata."""
     if not isinstance(schema, dict):
         return schema
+    out = {key: schema[key] for key in _WORDS if key in schema}
+    out |= {key: [translated(one) for one in schema[key]] for key in _LISTS if key in schema}
+    out |= {key: translated(schema[key]) for key in _ONE if key in schema}
+    if "properties" in schema:
+        out["properties"] = {name: translated(inner) for name, inner in schema["properties"].items()}
+    for end in ("minimum", "maximum"):
+        exclusive = f"exclusive{end.capitalize()}"
+        if schema.get(exclusive) is True and end in out:
+            out[exclusive] = out.pop(end)
     if schema.get("x-kubernetes-int-or-string"):
-        return dict(_INT_OR_STRING)
-    out: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in ("properties", "$defs"):  # names, not keywords
-            out[key] = {name: strict(inner) for name, inner in value.items()}
-        elif key in _NESTED:
-            out[key] = strict(value)
-        elif not key.startswith("x-kubernetes-"):
-            out[key] = value
-    if "properties" in out and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        out.setdefault("additionalProperties", False)
-    if out.pop("nullable", False) and isinstance(out.get("type"), str):
+        out["type"] = ["integer", "string"]
+        if out.get("anyOf") == [{"type": "integer"}, {"type": "string"}]:
+            del out["anyOf"]
+    if schema.get("nullable") and isinstance(out.get("type"), str):
         out["type"] = [out["type"], "null"]
+    if top or schema.get(EMBEDDED):
+        out["required"] = sorted({*out.get("required", ()), "apiVersion", "kind"})
+        own = out.setdefault("properties", {})
+        own["metadata"] = {"allOf": [METADATA, own.get("metadata", True)]}
+        own |= {key: {"type": "string", "minLength": 1} for key in ("apiVersion", "kind")}
     return out
 
 
-def violations(validator: Draft202012Validator, data: Any) -> Iterator[Problem]:
+def patterns_known() -> bool:
+    """Whether RE2 is here, by whose syntax patterns are written: it comes with the extra `check`."""
+    return importlib.util.find_spec("re2") is not None
+
+
+@functools.cache
+def _pattern(text: str) -> Any:
+    """None where nobody can read it: an API server would have refused the CRD."""
+    if not patterns_known():
+        return None
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error:
+        return None
+
+
+def _matches(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    known = _pattern(pattern) if isinstance(value, str) else None
+    if known is not None and not known.search(value):
+        yield ValidationError(f"'{value}' does not match the pattern {pattern}")
+
+
+def _enum(_: Any, allowed: list[Any], value: Any, __: Any) -> Iterator[ValidationError]:
+    if value is not None and value not in allowed:  # a null is there only where `nullable` lets it be
+        yield ValidationError(f"{value!r} is none of {allowed}")
+
+
+def _range(bits: int) -> Callable[[Any], bool]:
+    return lambda value: not isinstance(value, int) or -(1 << bits - 1) <= value < 1 << bits - 1
+
+
+def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        try:
+            parse(value)
+        except ValueError:
+            return False
+        return True
+
+    return lambda value: not isinstance(value, str) or fits(value)
+
+
+def _like(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: not isinstance(value, str) or re.fullmatch(pattern, value, re.I) is not None
+
+
+# Of those that the API server looks at (apiextensions-apiserver, validation/formats.go) those that can
+# be told for certain.
+FORMATS: dict[str, Callable[[Any], bool]] = {
+    "int32": _range(32),
+    "int64": _range(64),
+    "ipv4": _parses(ipaddress.IPv4Address),
+    "ipv6": _parses(ipaddress.IPv6Address),
+    "cidr": _parses(lambda text: ipaddress.ip_interface(text) if "/" in text else int("")),
+    "byte": _parses(lambda text: base64.b64decode(text.replace("\n", ""), validate=True)),
+    "date": _parses(lambda text: datetime.datetime.strptime(text, "%Y-%m-%d")),
+    "date-time": _like(r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d([.,]\d+)?(z|[-+]\d\d:?\d\d)?"),
+    "uuid": _like(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}"),
+    "duration": _like(r"-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+|0|\d+\s*[a-zµ]+"),
+    "quantity": _like(r"[-+]?(\d+(\.\d*)?|\.\d+)((?-i:[KMGTPE]i|[numkMGTPE])|e[-+]?\d+)?"),
+}
+
+
+_SAID = {"byte": "base64"}
+
+
+def _format(_: Any, name: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    fits = FORMATS.get("date-time" if name == "datetime" else name)
+    if fits is not None and not fits(value):
+        yield ValidationError(f"'{value}' is no {_SAID.get(name, name)}")
+
+
+Validator = extend(Draft202012Validator, {"pattern": _matches, "enum": _enum, "format": _format})
+
+
+def violations(validator: Any, data: Any) -> Iterator[Problem]:
     """Every mistake in `data`, at its place."""
     for error in validator.iter_errors(data):
         yield from _problems(error)
@@ -52,32 +141,21 @@ def violations(validator: Draft202012Validator, data: Any) -> Iterator[Problem]:
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place: Place = tuple(error.absolute_path)
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = list(error.schema.get("properties", {}))
-        for key in error.instance:
-            if key not in known:
-                renamed = _RENAMED.get(key)
-                hint = f"; it is {renamed} now" if renamed else did_you_mean(str(key), known)
-                better = hint.rstrip("?").partition("; did you mean ")[2]
-                yield Problem((*place, key), f"unknown field{hint}", _DROPPED, better)
-    elif error.validator == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
-                yield Problem(place, f"'{key}' is required, but not there", "the API server refuses it")
+    value, wanted = error.instance, error.validator_value
+    if error.validator == "required":
+        for key in wanted:
+            if key not in value:
+                yield Problem(place, f"'{key}' is required, but not there", _REFUSED)
     elif error.validator == "type":
-        kinds = error.validator_value
-        wanted = " or ".join(kinds) if isinstance(kinds, list) else kinds
+        some = [one for one in wanted if one != "null"] if isinstance(wanted, list) else [wanted]
         fix = ""
-        if wanted == "string" and not isinstance(error.instance, dict | list | None.__class__):
-            text = str(error.instance).lower() if isinstance(error.instance, bool) else error.instance
-            fix = f'put it in quotes: "{text}"'
-        yield Problem(
-            place, f"expected {wanted}, got {_shown(error.instance)}", "the API server refuses it", fix
-        )
+        if some == ["string"] and isinstance(value, int | float):
+            fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        yield Problem(place, f"expected {' or '.join(some)}, got {_shown(value)}", _REFUSED, fix)
     elif error.validator == "enum":
-        allowed = [str(one) for one in error.validator_value]
-        hint = did_you_mean(str(error.instance), allowed)
-        yield Problem(place, f"{_shown(error.instance)} is none of {', '.join(allowed)}{hint}")
+        allowed = [str(one) for one in wanted]
+        hint = did_you_mean(str(value), allowed)
+        yield Problem(place, f"{_shown(value)} is none of {', '.join(allowed)}{hint}", _REFUSED)
     elif error.validator in ("anyOf", "oneOf"):
         forms: dict[Any, list[ValidationError]] = {}
         for inner in error.context:
@@ -86,10 +164,18 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         if len(meant) == 1:
             for inner in meant[0]:
                 yield from _problems(inner)
-            return
-        yield Problem(place, f"{_shown(error.instance)} fits none of the forms that the schema allows")
+        elif not forms:
+            yield Problem(
+                place, f"{_shown(value)} fits several forms, of which one is allowed", _REFUSED
+            )
+        else:
+            what = f"{_shown(value)} fits none of the forms that the schema allows"
+            yield Problem(place, what, _REFUSED)
+    elif error.validator == "not":
+        yield Problem(place, f"{_shown(value)} has a form that the schema forbids", _REFUSED)
     else:
-        yield Problem(place, error.message)
+        message = error.message if len(error.message) < 300 else f"not as '{error.validator}' asks"
+        yield Problem(place, message, _REFUSED)
 
 
 def _another_type(form: list[ValidationError], error: ValidationError) -> bool:

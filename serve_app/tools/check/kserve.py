@@ -1,109 +1,116 @@
-"""KServe's resources, beyond their schemas (KServe 0.20)."""
+"""KServe's resources, beyond their schemas (KServe 0.20 and its documentation)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 from serve_app.config import did_you_mean
-from serve_app.tools.kube.documents import Document, get
-from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.documents import Document, get, items
+from serve_app.tools.kube.findings import Place, Problem, Severity
 
-_MODE = "serving.kserve.io/deploymentMode"
-_SCALER = "serving.kserve.io/autoscalerClass"
-_MODES = ("Standard", "Knative", "ModelMesh")
+_MODE, _SCALER = "serving.kserve.io/deploymentMode", "serving.kserve.io/autoscalerClass"
+_MODES, _SCALERS = ("Standard", "Knative", "ModelMesh"), ("hpa", "keda", "external", "none")
 _OLD_MODES = {"RawDeployment": "Standard", "Serverless": "Knative"}
-_SCALERS = ("hpa", "keda", "external", "none")
 _OLD_PREDICTORS = (
     "tensorflow", "sklearn", "xgboost", "pytorch", "onnx", "triton", "lightgbm", "paddle", "pmml",
     "huggingface",
+)  # fmt: skip
+_NOTES: Place = ("metadata", "annotations")
+_PREDICTOR: Place = ("spec", "predictor")
+
+
+class _Service:
+    """An InferenceService, as rules see it."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.mode, self.scaler = (get(data, *_NOTES, name) for name in (_MODE, _SCALER))
+        mode = _OLD_MODES.get(self.mode, self.mode) if isinstance(self.mode, str) else None
+        self.standard, self.knative = mode == "Standard", mode == "Knative"
+
+    def predictor(self, *path: str | int) -> Any:
+        return get(self.data, *_PREDICTOR, *path)
+
+
+class _Rule(NamedTuple):
+    """`broken` says whether, of what stands at `place`; `what` may name it as `{0}`."""
+
+    place: Place
+    broken: Callable[[Any, _Service], object]
+    what: str
+    why: str = ""
+    fix: str = ""
+    severity: Severity = "error"
+
+
+def _exceeded(least: Any, one: _Service) -> Any:
+    most = one.predictor("maxReplicas")
+    return isinstance(least, int) and isinstance(most, int) and least > most and most
+
+
+def _is(old: str, mode: Any, _: _Service) -> bool:
+    return bool(mode == old)
+
+
+def _nothing_to_run(predictor: Any, _: _Service) -> bool:
+    known = ("model", "containers", "workerSpec", *_OLD_PREDICTORS)
+    return isinstance(predictor, dict) and not any(key in predictor for key in known)
+
+
+_RULES = (
+    *(
+        _Rule((*_NOTES, _MODE), partial(_is, old), f"{old} is called {new} now",
+              fix=f"{_MODE}: {new}", severity="warning")
+        for old, new in _OLD_MODES.items()
+    ),
+    _Rule((*_NOTES, _MODE), lambda mode, _: mode not in (None, *_MODES, *_OLD_MODES)
+          and did_you_mean(str(mode), _MODES), "'{0}' is no deployment mode{1}"),
+    _Rule((*_NOTES, _SCALER), lambda scaler, _: scaler not in (None, *_SCALERS)
+          and did_you_mean(str(scaler), _SCALERS), "'{0}' is no autoscaler class{1}"),
+    _Rule((*_NOTES, _SCALER), lambda scaler, one: scaler in ("keda", "hpa") and one.knative,
+          "{0} with mode Knative", "Knative scales by itself, and the class is ignored",
+          f"{_MODE}: Standard"),
+    _Rule((*_PREDICTOR, "autoScaling"), lambda scaling, one: scaling and one.scaler != "keda",
+          "only KEDA reads it", "it is ignored", f"{_SCALER}: keda"),
+    _Rule(("spec", "default"), lambda form, _: form is not None, "v1alpha2's form",
+          "v1beta1 knows `predictor`, with the traffic of a canary in it",
+          "spec: {predictor: {canaryTrafficPercent: …, model: {…}}}"),
+    *(
+        _Rule((*_PREDICTOR, name), lambda form, _: form is not None,
+              f"the field `{name}` is the old form",
+              "it says nothing about the protocol, and no runtime is found by it in newer releases",
+              f"model: {{modelFormat: {{name: {name}}}, protocolVersion: v2, storageUri: …}}",
+              "warning")
+        for name in _OLD_PREDICTORS
+    ),
+    _Rule(_PREDICTOR, _nothing_to_run, "neither `model` nor `containers`", "there is nothing to run"),
+    _Rule((*_PREDICTOR, "minReplicas"), _exceeded, "{0} is more than maxReplicas {1}",
+          "KServe refuses it"),
+    _Rule((*_PREDICTOR, "canaryTrafficPercent"), lambda share, one: share is not None and one.standard,
+          "Standard mode has no canary", "it is ignored, and everything goes to the new version at once",
+          "a second InferenceService and a VirtualService or HTTPRoute with weights"),
 )  # fmt: skip
 
 
 def check(document: Document) -> Iterator[Problem]:
     """All rules of the kind."""
     if document.kind == "InferenceService":
-        yield from _annotations(document)
-        yield from _predictor(document)
+        one = _Service(document.data)
+        for rule in _RULES:
+            value = get(document.data, *rule.place)
+            if found := rule.broken(value, one):
+                what = rule.what.format(value, found)
+                yield Problem(rule.place, what, rule.why, rule.fix, rule.severity)
+        yield from _ports(one)
     elif document.kind == "InferenceGraph":
         yield from _graph(document)
 
 
-def _annotations(document: Document) -> Iterator[Problem]:
-    notes = get(document.data, "metadata", "annotations") or {}
-    mode, scaler = notes.get(_MODE), notes.get(_SCALER)
-    place: Place = ("metadata", "annotations")
-    if mode in _OLD_MODES:
-        new = _OLD_MODES[mode]
-        yield Problem(
-            (*place, _MODE), f"{mode} is called {new} now", fix=f"{_MODE}: {new}", severity="warning"
-        )
-    elif mode is not None and mode not in _MODES:
-        hint = did_you_mean(str(mode), _MODES)
-        yield Problem((*place, _MODE), f"'{mode}' is no deployment mode{hint}")
-    if scaler is not None and scaler not in _SCALERS:
-        hint = did_you_mean(str(scaler), _SCALERS)
-        yield Problem((*place, _SCALER), f"'{scaler}' is no autoscaler class{hint}")
-    if scaler in ("keda", "hpa") and mode in ("Knative", "Serverless"):
-        yield Problem(
-            (*place, _SCALER),
-            f"{scaler} with mode {mode}",
-            "Knative scales by itself, and the class is ignored",
-            f"{_MODE}: Standard",
-        )
-    if scaler != "keda" and get(document.data, "spec", "predictor", "autoScaling"):
-        yield Problem(
-            ("spec", "predictor", "autoScaling"),
-            "only KEDA reads it",
-            "it is ignored",
-            f"{_SCALER}: keda",
-        )
-
-
-def _predictor(document: Document) -> Iterator[Problem]:
-    spec = document.data.get("spec")
-    if get(spec, "default") is not None:
-        yield Problem(
-            ("spec", "default"),
-            "v1alpha2's form",
-            "v1beta1 knows `predictor`, with the traffic of a canary in it",
-            "spec: {predictor: {canaryTrafficPercent: …, model: {…}}}",
-        )
-    predictor = get(spec, "predictor")
-    if not isinstance(predictor, dict):
-        return
-    place: Place = ("spec", "predictor")
-    for name in _OLD_PREDICTORS:
-        if name in predictor:
-            yield Problem(
-                (*place, name),
-                f"the field `{name}` is the old form",
-                "it says nothing about the protocol, and no runtime is found by it in newer releases",
-                f"model: {{modelFormat: {{name: {name}}}, protocolVersion: v2, storageUri: …}}",
-                "warning",
-            )
-    if not any(key in predictor for key in ("model", "containers", "workerSpec", *_OLD_PREDICTORS)):
-        yield Problem(place, "neither `model` nor `containers`", "there is nothing to run")
-    least, most = predictor.get("minReplicas"), predictor.get("maxReplicas")
-    if isinstance(least, int) and isinstance(most, int) and least > most > 0:
-        yield Problem(
-            (*place, "minReplicas"), f"{least} is more than maxReplicas {most}", "KServe refuses it"
-        )
-    notes = get(document.data, "metadata", "annotations") or {}
-    knative = notes.get(_MODE) in ("Knative", "Serverless")
-    if predictor.get("canaryTrafficPercent") is not None and notes.get(_MODE) in (
-        "Standard",
-        "RawDeployment",
-    ):
-        yield Problem(
-            (*place, "canaryTrafficPercent"),
-            "Standard mode has no canary",
-            "it is ignored, and everything goes to the new version at once",
-            "a second InferenceService and a VirtualService or HTTPRoute with weights",
-        )
-    for index, container in enumerate(get(predictor, "containers") or []):
-        ports = get(container, "ports") or []
-        if knative and len(ports) > 1:
-            yield Problem(
-                (*place, "containers", index, "ports"), f"{len(ports)} ports", "Knative allows one"
-            )
+def _ports(one: _Service) -> Iterator[Problem]:
+    for index in range(len(items(one.data, *_PREDICTOR, "containers")) if one.knative else 0):
+        place = (*_PREDICTOR, "containers", index, "ports")
+        if (count := len(items(one.data, *place))) > 1:
+            yield Problem(place, f"{count} ports", "Knative allows one")
 
 
 def _graph(document: Document) -> Iterator[Problem]:
@@ -112,20 +119,15 @@ def _graph(document: Document) -> Iterator[Problem]:
         return
     if "root" not in nodes:
         yield Problem(("spec", "nodes"), "no node `root`", "a graph begins there")
-    for name, node in nodes.items():
-        steps = get(node, "steps") or []
+    for name in nodes:
+        place: Place = ("spec", "nodes", name, "steps")
+        steps = items(document.data, *place)
         for index, step in enumerate(steps):
             target = get(step, "nodeName")
-            if target is not None and target not in nodes:
-                yield Problem(
-                    ("spec", "nodes", name, "steps", index, "nodeName"),
-                    f"no node '{target}'{did_you_mean(str(target), nodes)}",
-                )
+            if isinstance(target, str) and target not in nodes:
+                what = f"no node '{target}'{did_you_mean(target, nodes)}"
+                yield Problem((*place, index, "nodeName"), what)
         weights = [get(step, "weight") for step in steps]
-        if (
-            get(node, "routerType") == "Splitter"
-            and sum(w for w in weights if isinstance(w, int)) != 100
-        ):
-            yield Problem(
-                ("spec", "nodes", name, "steps"), f"the weights {weights} are not 100 together"
-            )
+        splits = get(nodes, name, "routerType") == "Splitter"
+        if splits and sum(one for one in weights if isinstance(one, int)) != 100:
+            yield Problem(place, f"the weights {weights} are not 100 together")

@@ -8,21 +8,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from serve_app.tools.check.json_schema import violations
+from serve_app.tools.check.json_schema import Validator, violations
+from serve_app.tools.check.metadata import LABELS, METADATA, nameless
+from serve_app.tools.check.structure import Structure
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
 
-# Core, and what has no dot or ends so, is Kubernetes' own.
-_OWN = re.compile(r"^([a-z]*|[a-z.]+\.k8s\.io)$")
-_NOT_OWN = ("gateway.networking.k8s.io", "x-k8s.io", "metrics.k8s.io")
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+
+
+# Where names are DNS names; those of roles and of some others are freer.
+_NAMED = ("", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "storage.k8s.io")
+_NOT_KEPT = ("Binding", "Eviction", "Status", "Options")
+_NAMES = Validator(
+    {"properties": {"metadata": {"properties": {"name": METADATA["properties"]["name"]}}}}
+)
 
 
 def is_builtin(document: Document) -> bool:
-    """Whether Kubernetes itself defines the kind."""
-    group = document.group
-    return bool(_OWN.match(group)) and not group.endswith(_NOT_OWN)
+    """Whether Kubernetes itself defines the kind's group. Not what merely ends in `.k8s.io`."""
+    if not installed():
+        return "." not in document.group
+    return any(group == document.group for group, _, _ in _kinds())
 
 
 def installed() -> bool:
@@ -32,46 +40,47 @@ def installed() -> bool:
 
 def check(document: Document) -> Iterator[Problem]:
     """What the API server would say of it."""
-    schema = _schema(document.kind.lower(), _version(str(document.data["apiVersion"])))
-    if schema is None:
+    name = _kinds().get((document.group, document.version, document.kind))
+    if name is None:
         yield Problem(("kind",), f"Kubernetes has no {document.kind} in {document.data['apiVersion']}")
         return
-    validator = _validator(document.kind.lower(), _version(document.data["apiVersion"]))
-    yield from violations(validator, document.data)
-
-
-def _version(text: str) -> str:
-    """`policy/v1` as the files have it: policy-v1; rbac.authorization.k8s.io/v1: rbac-v1."""
-    return re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", text)
+    structure = Structure(_definitions())
+    settled = structure.settle(_definitions()[name], document.data)
+    yield from structure.unknown
+    yield from violations(_validator(name), settled)
+    if document.group in _NAMED and not document.kind.endswith(_NOT_KEPT):
+        yield from nameless(settled)
+        yield from violations(_NAMES, settled)
 
 
 @functools.cache
-def _folder() -> Path:
+def _definitions() -> dict[str, Any]:
     package = importlib.util.find_spec("kubernetes_validate")  # for its files alone
     assert package is not None
     assert package.origin is not None
     root = Path(package.origin).parent / "kubernetes-json-schema"
     newest = max(
-        (one.name for one in root.iterdir() if one.name.endswith("-local-strict")),
-        key=lambda name: [int(part) for part in re.findall(r"\d+", name)],
+        (one for one in root.iterdir() if one.name.endswith("-local")),
+        key=lambda one: [int(part) for part in re.findall(r"\d+", one.name)],
     )
-    return root / newest
-
-
-@functools.cache
-def _schema(kind: str, version: str) -> dict[str, Any] | None:
-    file = _folder().joinpath(f"{kind}-{version}.json")
-    if not file.is_file():
-        return None
-    found: dict[str, Any] = json.loads(file.read_text())
+    found: dict[str, Any] = json.loads((newest / "_definitions.json").read_text(encoding="utf-8"))[
+        "$defs"
+    ]
+    found[_META]["properties"]["labels"] = LABELS
+    found[_QUANTITY]["format"] = "quantity"
     return found
 
 
 @functools.cache
-def _validator(kind: str, version: str) -> Draft202012Validator:
-    from referencing import Registry, Resource
+def _kinds() -> dict[tuple[str, str, str], str]:
+    """The definitions of whole objects, by group, version and kind."""
+    return {
+        (one["group"], one["version"], one["kind"]): name
+        for name, schema in _definitions().items()
+        for one in schema.get("x-kubernetes-group-version-kind", ())
+    }
 
-    schema = _schema(kind, version)
-    definitions = json.loads(_folder().joinpath("_definitions.json").read_text())
-    registry: Any = Resource.from_contents(definitions) @ Registry()
-    return Draft202012Validator(schema, registry=registry)
+
+@functools.cache
+def _validator(name: str) -> Any:
+    return Validator({"$ref": f"#/$defs/{name}", "$defs": _definitions()})

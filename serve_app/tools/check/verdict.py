@@ -1,7 +1,9 @@
 """What is wrong with the documents that a path stands for."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from serve_app.tools.check import (
     config_in_pods,
@@ -16,22 +18,32 @@ from serve_app.tools.check import (
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.serve_config import check_serve_config
 from serve_app.tools.kube.documents import Document
-from serve_app.tools.kube.findings import Finding
+from serve_app.tools.kube.findings import Finding, Problem, Report, Severity
 from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.sources import documents
 
 CRDS = "TANDEM_CRDS"
+_SERVE = (
+    "applications", "http_options", "grpc_options", "proxy_location", "logging_config", "tracing_config",
+    "controller_options", "target_capacity",
+)  # fmt: skip
 
 
 def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
     """What is wrong with a file, a folder's build, or `-`, the standard input."""
-    found = list(documents(path))
+    skipped: dict[Path, str] = {}
+    found = list(documents(path, skipped))
     unknown: set[str] = set()
     for one in found:
-        unknown |= set(_check(one, crds))
-    fit_together.check(found)
+        _ask(one.report, _one, one, crds, path.is_dir(), unknown)
+    whole = Report(str(path))
+    _ask(whole, fit_together.check, found)
     for one in found:
         yield from one.report.findings()
+    yield from whole.findings()
+    for file, reason in skipped.items():
+        what = f"skipped: {reason.removeprefix(f'{file}:').strip().partition(chr(10))[0]}"
+        yield Finding(str(file), 1, "", "(top)", what, "it was not checked", "", "note")
     if unknown:
         extra = "; Kubernetes' own: pip install 'tandem-serve[check]'"
         yield Finding(
@@ -43,20 +55,56 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _check(one: Document, crds: Crds | None) -> Iterator[str]:
-    """Note what is wrong with one document; the kinds that no schema was there for."""
+def _one(one: Document, crds: Crds | None, in_folder: bool, unknown: set[str]) -> Iterator[Problem]:
+    """What is wrong with one document. Its kind is put into `unknown` where it has no schema."""
+    report = one.report
     if not one.kind:
-        check_serve_config(one.data, one.report)
+        if not _wants_to_serve(one.data):
+            yield _nothing_known("note" if in_folder else "error")
+        else:
+            _ask(report, check_serve_config, one.data, report)
         return
     if kubernetes_schemas.is_builtin(one) and kubernetes_schemas.installed():
-        one.report.extend(kubernetes_schemas.check(one))
+        _ask(report, kubernetes_schemas.check, one)
     elif crds is not None and crds.find(one.group, one.kind):
-        one.report.extend(crds.check(one))
+        _ask(report, crds.check, one)
     else:
-        yield f"{one.data['apiVersion']} {one.kind}"
-    one.report.extend(kserve.check(one))
+        unknown.add(f"{one.data['apiVersion']} {one.kind}")
+    _ask(report, kserve.check, one)
     cluster = RayCluster.of(one.data)
-    config_in_pods.check(one, cluster)
+    _ask(report, config_in_pods.check, one, cluster)
     if cluster:
         for rules in (kuberay_cluster, kuberay, pods, demand):
-            one.report.extend(rules.check(one, cluster))
+            _ask(report, rules.check, one, cluster)
+
+
+def _wants_to_serve(data: dict[str, Any]) -> bool:
+    """Whether a document that is no resource is a Serve config, be it with a word misspelt."""
+    halves = {"apiVersion", "kind"} & data.keys() and "applications" not in data
+    close = (difflib.get_close_matches(str(key), _SERVE, n=1, cutoff=0.8) for key in data)
+    return not halves and (not data or any(close))
+
+
+def _nothing_known(severity: Severity) -> Problem:
+    return Problem(
+        (),
+        "neither a Kubernetes resource (`apiVersion` and `kind`, both text) nor a Serve config "
+        "(`applications`)",
+        "nobody can say what it is",
+        severity=severity,
+    )
+
+
+def _ask(report: Report, rule: Callable[..., Iterable[Problem] | None], *arguments: Any) -> None:
+    """Put down what a rule finds.
+
+    Where it fails itself, on a part of a type that it didn't expect, say so: what others find is no less
+    true.
+    """
+    try:
+        for problem in rule(*arguments) or ():
+            report.extend([problem])
+    except Exception as error:
+        name = f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
+        what = f"the rules `{name}` ended in {type(error).__name__}: {error}"
+        report.add((), what, "they were not looked at to the end", severity="note")

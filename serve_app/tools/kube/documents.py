@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from serve_app.errors import ConfigError
+from serve_app.tools.kube import yaml_text
 from serve_app.tools.kube.findings import Place, Report
 
 CONFIG = "serveConfigV2"
@@ -23,13 +24,22 @@ class Document:
 
     @property
     def kind(self) -> str:
-        """Of a Kubernetes resource; '' for a Serve config."""
-        return str(self.data.get("kind") or "") if self.data.get("apiVersion") else ""
+        """Of a Kubernetes resource; '' for a Serve config, and for a half of a resource."""
+        return self._text("kind") if self._text("apiVersion") else ""
 
     @property
     def group(self) -> str:
         """Of its API; '' for the core's."""
-        return str(self.data.get("apiVersion") or "").rpartition("/")[0]
+        return self._text("apiVersion").rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """Of its API."""
+        return self._text("apiVersion").rpartition("/")[2]
+
+    def _text(self, key: str) -> str:
+        value = self.data.get(key)
+        return value if isinstance(value, str) else ""
 
     @property
     def name(self) -> str:
@@ -47,12 +57,24 @@ def get(data: Any, *path: str | int) -> Any:
     return data
 
 
-def read(path: Path, text: str | None = None) -> list[Document]:
+def items(data: Any, *path: str | int) -> list[Any]:
+    """The list at a path; empty where there is none."""
+    found = get(data, *path)
+    return found if isinstance(found, list) else []
+
+
+def read(path: Path, text: str | None = None, reader: Any = yaml_text.Kubernetes) -> list[Document]:
     """Every document of a file, the items of Lists taken out. ConfigError when it isn't readable."""
     try:
-        text = path.read_text() if text is None else text
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-        values = list(yaml.safe_load_all(text))
+        text = path.read_text(encoding="utf-8") if text is None else text
+        data = yaml_text.from_json(text)
+        if data is not None:
+            nodes, values = yaml_text.nodes(yaml_text.as_yaml(text)), [data]
+        else:
+            nodes, values = yaml_text.nodes(text), yaml_text.values(text, reader)
+        if not all(map(_of_kubernetes, values)):
+            plain = yaml_text.values(text, yaml_text.Ray)
+            values = [v if _of_kubernetes(v) else p for v, p in zip(values, plain, strict=True)]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -66,19 +88,22 @@ def read(path: Path, text: str | None = None) -> list[Document]:
     return documents
 
 
+def _of_kubernetes(value: Any) -> bool:
+    """Whether it wants to be one of its resources, or has nothing in it."""
+    return value is None or (isinstance(value, dict) and not {"apiVersion", "kind"}.isdisjoint(value))
+
+
 def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
     if not isinstance(value, dict):
         raise ConfigError(f"{file}:{node.start_mark.line + 1}: expected a mapping, got {_name(value)}")
-    if value.get("kind") == "List" and isinstance(value.get("items"), list):
-        (items,) = (inner for key, inner in node.value if key.value == "items")
-        for inner, item in zip(items.value, value["items"], strict=True):
+    kind, some = str(value.get("kind")), value.get("items")
+    if kind.endswith("List") and (isinstance(some, list) or (kind == "List" and some is None)):
+        at = _node(node, ("items",)) if some else None
+        for inner, item in zip(at.value if at else [], some or [], strict=True):
             yield from _documents(file, inner, item)
         return
     report = Report(file)
-    try:
-        note_lines(node, (), report)
-    except RecursionError:
-        raise ConfigError(f"{file}: an alias contains itself, or the nesting has no end") from None
+    note_lines(node, (), report)
     document = Document(value, report)
     if document.kind:
         report.subject = f"{document.kind}/{document.name}"
@@ -112,19 +137,29 @@ def _config(file: str, node: yaml.Node, value: dict[str, Any]) -> tuple[Place, A
         return None
     inner = Report(file)
     try:
-        content = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        content = _alone(yaml_text.nodes(text))
+        data = _alone(yaml_text.values(text))
     except yaml.YAMLError as error:
         inner.add((), f"not valid YAML: {error}")
+        return place, None, inner
+    except ValueError:
+        inner.add((), "several documents: the operator reads the first alone")
         return place, None, inner
     if content is not None and at is not None and getattr(at, "style", None) == "|":
         note_lines(content, (), inner, at.start_mark.line + 1)
     return place, data, inner
 
 
+def _alone(documents: list[Any]) -> Any:
+    """ValueError when there are several."""
+    (found,) = documents or [None]
+    return found
+
+
 def _node(node: yaml.Node, place: Place) -> yaml.Node | None:
     for step in place:
-        found = [inner for key, inner in getattr(node, "value", []) if key.value == step]
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [inner for key, inner in pairs if key.value == step]
         if not found:
             return None
         node = found[-1]

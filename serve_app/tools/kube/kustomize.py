@@ -5,6 +5,7 @@ makes of it, if it is there.
 """
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, get, read
+from serve_app.tools.kube.yaml_text import Kustomize, values
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KNOWN = ("apiVersion", "kind", "resources", "components", "namespace", "images", "patches")
@@ -23,11 +25,31 @@ _CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClas
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 
 
+class _NotOurs(Exception):
+    """What kustomize itself has to build."""
+
+
 def build(folder: Path) -> list[Document]:
     """The documents of a kustomization. ConfigError when it can't be built."""
+    try:
+        return _build(folder)
+    except _NotOurs as what:
+        return _by_program(folder, str(what))
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        # A field of another type than kustomize's.
+        raise ConfigError(f"{folder}: not as kustomize reads it: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.filename}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{folder}: not valid YAML: {error}") from None
+
+
+def _build(folder: Path) -> list[Document]:
     data = _kustomization(folder)
     if unknown := [key for key in data if key not in _KNOWN]:
-        return _by_program(folder, unknown)
+        raise _NotOurs(", ".join(map(str, unknown)))
+    if not isinstance(data.get("namespace"), str | None):
+        raise TypeError(f"namespace is {data['namespace']!r}, not text")
     documents = [one for entry in data.get("resources") or [] for one in _resource(folder, entry)]
     for entry in data.get("components") or []:
         for patch in _kustomization(folder / entry).get("patches") or []:
@@ -42,15 +64,19 @@ def build(folder: Path) -> list[Document]:
     return documents
 
 
+def _value(text: str) -> Any:
+    return next(iter(values(text)), None)
+
+
 def _kustomization(folder: Path) -> dict[str, Any]:
     for name in NAMES:
         if (folder / name).is_file():
-            data = yaml.safe_load((folder / name).read_text())
+            data = _value((folder / name).read_text(encoding="utf-8"))
             return data if isinstance(data, dict) else {}
     raise ConfigError(f"{folder}: no kustomization.yaml there")
 
 
-def _by_program(folder: Path, unknown: list[str]) -> list[Document]:
+def _by_program(folder: Path, unknown: str) -> list[Document]:
     for command in _PROGRAMS:
         if shutil.which(command[0]):
             done = subprocess.run(  # noqa: S603
@@ -59,7 +85,7 @@ def _by_program(folder: Path, unknown: list[str]) -> list[Document]:
             if done.returncode:
                 raise ConfigError(f"{folder}: {done.stderr.strip()}")
             return read(folder, done.stdout)
-    raise ConfigError(f"{folder}: {', '.join(unknown)}: install kustomize or kubectl to check this")
+    raise ConfigError(f"{folder}: {unknown}: install kustomize or kubectl to check this")
 
 
 def _resource(folder: Path, entry: str) -> list[Document]:
@@ -68,7 +94,7 @@ def _resource(folder: Path, entry: str) -> list[Document]:
     path = Path(os.path.normpath(folder / entry))
     if path.is_dir():
         return build(path)
-    documents = read(path)
+    documents = read(path, reader=Kustomize)
     for one in documents:
         one.data = _apart(one.data)
     return documents
@@ -82,8 +108,8 @@ def _apart(value: Any) -> Any:
 
 
 def _patch(folder: Path, patch: dict[str, Any], documents: list[Document]) -> None:
-    text = (folder / patch["path"]).read_text() if "path" in patch else patch["patch"]
-    operations = yaml.safe_load(text)
+    text = (folder / patch["path"]).read_text(encoding="utf-8") if "path" in patch else patch["patch"]
+    operations = _value(text)
     target = patch.get("target") or {}
     found = [one for one in documents if _matches(one, target)]
     if not found:
@@ -93,13 +119,11 @@ def _patch(folder: Path, patch: dict[str, Any], documents: list[Document]) -> No
             documents.remove(one)
             continue
         if not isinstance(operations, list):
-            raise ConfigError(
-                f"{folder}: write the patch of {target} as a list of operations (JSON 6902)"
-            )
+            raise _NotOurs("a patch that isn't a list of operations (JSON 6902)")
         for operation in operations:
             _apply(one.data, operation, f"{folder}: patch of {target}")
         if one.config and (text := get(one.data, *one.config[0])) is not None:
-            (again,) = read(Path(one.report.file), yaml.safe_dump(one.data))
+            (again,) = read(Path(one.report.file), json.dumps(one.data))
             one.config = again.config and (*again.config[:2], type(one.report)(one.report.file))
 
 

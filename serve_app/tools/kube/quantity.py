@@ -1,15 +1,26 @@
 """Kubernetes quantities."""
 
 import re
+from fractions import Fraction
 from typing import Any
 
-_UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "m": 1e-3}
-_UNITS |= {f"{unit}i": 1024.0**power for power, unit in enumerate("KMGT", start=1)}
+_UNITS: dict[str, Fraction] = {"": Fraction(1)}
+_UNITS |= {
+    unit: Fraction(10) ** (3 * power) for power, unit in enumerate("num kMGTPE", -3) if unit != " "
+}
+_UNITS |= {f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+_FORM = re.compile(r"([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([-+]?[0-9]{1,3})|([a-zA-Z]*))")
+
+
+def exact(value: Any) -> Fraction:
+    """`500m`, `8Gi`, `1e3` as a number; ValueError when it is none."""
+    match = _FORM.fullmatch(str(value))
+    if isinstance(value, bool) or match is None or (match[3] or "") not in _UNITS:
+        raise ValueError(f"'{value}' is no quantity")
+    power = Fraction(10) ** int(match[2]) if match[2] else _UNITS[match[3] or ""]
+    return Fraction(match[1].rstrip(".")) * power
 
 
 def quantity(value: Any) -> float:
-    """`500m`, `8Gi` as a number; ValueError when it is none."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)", str(value))
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"'{value}' is no quantity")
-    return float(match[1]) * _UNITS[match[2]]
+    """As `exact`, nearly."""
+    return float(exact(value))

@@ -8,21 +8,38 @@ from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, read
 from serve_app.tools.kube.kustomize import NAMES, build
 
+ENDS = (".yaml", ".yml", ".json")
 
-def documents(path: Path) -> Iterator[Document]:
-    """Of a file, of a folder or its build, or, for `-`, of the standard input."""
+
+def documents(path: Path, skipped: dict[Path, str] | None = None) -> Iterator[Document]:
+    """Of a file, of a folder or its build, or, for `-`, of the standard input.
+
+    A folder's files that can't be read are put into `skipped`, with the reason; ConfigError without it.
+    """
     if str(path) == "-":
         yield from read(path, sys.stdin.read())
+    elif path.name in NAMES and path.is_file():
+        yield from build(path.parent)
     elif not path.is_dir():
         yield from read(path)
     elif any((path / name).is_file() for name in NAMES):
         yield from build(path)
     else:
-        files = sorted(path.glob("*.yaml"))
-        if not files:
-            raise ConfigError(f"{path}: no *.yaml there")
-        for file in files:
-            yield from read(file)
+        for file in files(path):
+            try:
+                yield from read(file)
+            except ConfigError as error:
+                if skipped is None:
+                    raise
+                skipped[file] = str(error)
+
+
+def files(folder: Path) -> list[Path]:
+    """A folder's YAML and JSON files, as `kubectl apply -f` takes them. ConfigError without any."""
+    found = sorted(one for one in folder.iterdir() if one.suffix in ENDS and one.is_file())
+    if not found:
+        raise ConfigError(f"{folder}: no {', '.join(f'*{end}' for end in ENDS)} there")
+    return found
 
 
 def last_change(path: Path) -> float:
@@ -31,9 +48,10 @@ def last_change(path: Path) -> float:
     0 while it can't be read, as between an editor's two steps.
     """
     try:
-        files = {path, *(Path(one.report.file) for one in documents(path))} if path.is_dir() else {path}
-        folders = {file.parent if file.is_file() else file for file in files} if path.is_dir() else set()
-        files |= {file for folder in folders for file in folder.glob("*.yaml")}
-        return max(file.stat().st_mtime for file in files)
+        whole = path.is_dir() or path.name in NAMES
+        found = {path, *(Path(one.report.file) for one in documents(path))} if whole else {path}
+        folders = {file.parent if file.is_file() else file for file in found} if whole else set()
+        found |= {file for folder in folders for file in folder.iterdir() if file.suffix in ENDS}
+        return max(file.stat().st_mtime for file in found)
     except (OSError, ConfigError):
         return 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.tools.check.crds import Crds, holds, rules
+from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.verdict import check
 from tests.package.crd import ROOT, crd_folder
 from tests.unit.tools.check.manifests import ISVC, MODE, MODEL, found, said
@@ -151,23 +151,6 @@ def test_a_kind_that_kubernetes_has_not(tmp_path: Path) -> None:
     )
 
 
-def test_rules_in_cel() -> None:
-    schema = {
-        "properties": {
-            "many": {
-                "items": {"x-kubernetes-validations": [{"rule": "self > 1", "message": "too small"}]}
-            }
-        },
-        "x-kubernetes-validations": [
-            {"rule": "self == oldSelf", "message": "not on a change"},
-            {"rule": "self.many.size() < 3"},
-        ],
-    }
-    problems = [(one.place, one.what) for one in rules(schema, {"many": [2, 1, 5]}, ())]
-    assert problems == [((), "breaks the rule self.many.size() < 3"), (("many", 1), "too small")]
-    assert holds("self in ['a', 'b']", "a")
-
-
 def test_versions_that_a_kind_has_not(tmp_path: Path) -> None:
     text = "apiVersion: ray.io/v2\nkind: RayService\nmetadata: {name: a}\nspec: {}\n"
     assert "RayService has no version 'v2'" in said(found(tmp_path, text, Crds(crd_folder())))
@@ -186,3 +169,48 @@ def test_names_given_twice_and_routes_to_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_text(service)
     (tmp_path / "other.yaml").write_text(service)
     assert [one.severity for one in check(tmp_path, None)] == ["warning"]
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, creationTimestamp: null, labels: {labels}}}
+spec:
+  nodeName: null
+  containers:
+    - {{name: c, image: i, command: null, resources: {{limits: {{cpu: {cpu}}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "cpu", "expected"),
+    [
+        ("{a: b}", "500m", ""),
+        ("null", "0.5", ""),
+        ("{a: b}", "1 GB", "7: spec.containers[0].resources.limits.cpu: '1 GB' is no quantity"),
+        ("{a: b}", "[1]", "7: spec.containers[0].resources.limits.cpu: a list fits none"),
+        ("{a: 'b c'}", "1", "3: metadata.labels.a: 'b c' does not match the pattern"),
+        ("{a: 1}", "1", "3: metadata.labels.a: expected string, got 1"),
+    ],
+)
+def test_a_pod(tmp_path: Path, labels: str, cpu: str, expected: str) -> None:
+    text = said(found(tmp_path, POD.format(name="a", labels=labels, cpu=cpu)))
+    assert text.startswith(expected) if expected else text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("A_b", "metadata.name: 'A_b' does not match the pattern"),
+        ("null", "metadata: no name"),
+        ("a.b-1", ""),
+    ],
+)
+def test_a_pods_name(tmp_path: Path, name: str, expected: str) -> None:
+    text = said(found(tmp_path, POD.format(name=name, labels="{}", cpu="1")))
+    assert expected in text if expected else text == ""
+
+
+def test_a_roles_name_is_freer(tmp_path: Path) -> None:
+    text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:a'}\n"
+    assert said(found(tmp_path, text)) == ""

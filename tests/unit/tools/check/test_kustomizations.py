@@ -23,7 +23,7 @@ THING = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '1'\
 
 
 def test_kustomizations_are_built(tmp_path: Path) -> None:
-    write(tmp_path / "base", thing=THING, kustomization={"resources": ["thing.yaml"], "namespace": "n"})
+    write(tmp_path / "base", thing=THING, kustomization={"resources": ["thing.yaml"], "namespace": "ns"})
     patch = "- {op: replace, path: /data/x, value: '2'}\n- {op: add, path: /data/y, value: '3'}\n"
     top = write(
         tmp_path / "top",
@@ -35,7 +35,7 @@ def test_kustomizations_are_built(tmp_path: Path) -> None:
     )
     (one,) = build(top)
     assert one.data["data"] == {"x": "2", "y": "3", "image": "im:9"}
-    assert one.data["metadata"]["namespace"] == "n"
+    assert one.data["metadata"]["namespace"] == "ns"
     assert one.report.line(("data", "x")) == 6  # of the base's file
     assert list(check(top, None)) == []
 
@@ -64,6 +64,7 @@ def test_a_patch_of_several_is_applied_to_each(tmp_path: Path) -> None:
     ("kustomization", "words"),
     [
         ({"resources": ["none.yaml"]}, "No such file"),
+        ("namespace: n\n", "namespace is False, not text"),  # as kubectl says of it
         ({"resources": ["https://example.com/x.yaml"]}, "not on this machine"),
         (
             {"resources": ["thing.yaml"], "patches": [{"target": {"kind": "Pod"}, "patch": "[]"}]},
@@ -91,8 +92,43 @@ def test_a_patch_of_several_is_applied_to_each(tmp_path: Path) -> None:
     ],
 )
 def test_kustomizations_that_cannot_be_built(
-    tmp_path: Path, kustomization: dict[str, Any], words: str
+    tmp_path: Path, kustomization: dict[str, Any] | str, words: str
 ) -> None:
     write(tmp_path / "k", thing=THING, kustomization=kustomization)
     with pytest.raises(ConfigError, match=words):
         build(tmp_path / "k")
+
+
+PLACED = {"metadata": {"name": "a"}, "data": {"x": "2"}, "apiVersion": "v1", "kind": "ConfigMap"}
+
+
+@pytest.mark.parametrize(
+    "more", [{"patches": [{"patch": yaml.safe_dump(PLACED)}]}, {"commonAnnotations": {"a": "b"}}]
+)
+def test_what_kustomize_itself_has_to_build(
+    tmp_path: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, thing=THING, kustomization={"resources": ["thing.yaml"], **more})
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(ConfigError, match="install kustomize or kubectl to check this"):
+        build(tmp_path)
+
+
+def test_words_are_text_in_resources_and_not_in_patches(tmp_path: Path) -> None:
+    """As `kubectl kustomize` builds it."""
+    thing = THING.replace("x: '1'", "x: yes\n  y: 08")
+    patch = "- {op: add, path: /data/z, value: yes}"
+    write(
+        tmp_path, thing=thing, kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}]}
+    )
+    (one,) = build(tmp_path)
+    assert one.data["data"] == {"x": "yes", "y": 8, "z": True, "image": "im:1"}
+
+
+def test_dates_in_patches_are_text(tmp_path: Path) -> None:
+    patch = "- {op: replace, path: /data/x, value: 2026-01-01}"
+    write(
+        tmp_path, thing=THING, kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}]}
+    )
+    (one,) = build(tmp_path)
+    assert one.data["data"]["x"] == "2026-01-01"

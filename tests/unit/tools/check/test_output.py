@@ -37,8 +37,23 @@ def test_formats_and_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("apiVersion: v1\nkind: Service\nspek: {}\n"))
+    monkeypatch.setattr(
+        sys, "stdin", io.StringIO("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspek: {}\n")
+    )
     assert [one.place for one in check(Path("-"), None)] == ["spek"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_text_that_nobody_can_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"apiVersion": "v1", "kind": "Service", "\\ud83d→": 1}', encoding="utf-8")
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run([file], None, "text", False) == 1
+    out.flush()
+    assert b"unknown field" in out.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_command_of_a_user() -> None:
@@ -66,7 +81,7 @@ def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.M
     import importlib.util
 
     known = importlib.util.find_spec
-    hidden = ("celpy", "kubernetes_validate")
+    hidden = ("cel_expr_python", "re2", "kubernetes_validate")
     monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n in hidden else known(n))
     service = (ROOT / "rayservice.yaml").read_text()
     (tmp_path / "both.yaml").write_text(
@@ -76,6 +91,7 @@ def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.M
     assert {one.severity for one in notes} == {"note"}
     assert [one.what for one in notes] == [
         "the CRD's rules in CEL were not looked at",
+        "the CRD's patterns were not looked at",
         "not held against a schema: v1 Service",
     ]
     assert all("tandem-serve[check]" in one.fix for one in notes)

@@ -1,0 +1,192 @@
+"""What Kubernetes' functions for CEL work on: quantities, addresses, networks, URLs, versions, formats.
+
+They are mappings here: CEL takes no other objects from Python.
+"""
+
+import ipaddress
+import re
+import urllib.parse
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from serve_app.tools.check.json_schema import FORMATS
+from serve_app.tools.kube.quantity import exact
+
+# An argument that is none of what a rule takes it for: then the API server refuses the object.
+NONE_OF_ITS_KIND = re.compile(
+    r"'.*' is no (quantity|IP address|CIDR|URL|semantic version)"
+    r"|cannot convert \w+ to \w+|Type conversion error from .*|String to \w+ conversion failed",
+    re.DOTALL,
+)
+_URL = re.compile(r"(?:([A-Za-z][-+.\w]*):(?://([^/?]*))?)?([^?]*)(?:\?.*)?", re.DOTALL)
+_AUTHORITY = re.compile(
+    r"([-\w.~!$&'()*+,;=:%@]*@)?(\[[-\w:.%]*\]|([-\w.~!$&'()*+,;=<>\"]|%[89A-Fa-f][0-9A-Fa-f])*)(:\d*)?"
+)
+Object = dict[str, str]
+_LABEL, _UPPER = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+NAMES: dict[str, tuple[str, int]] = {
+    "dns1123Label": (_LABEL, 63),
+    "dns1123Subdomain": (rf"{_LABEL}(\.{_LABEL})*", 253),
+    "dns1035Label": ("[a-z]([-a-z0-9]*[a-z0-9])?", 63),
+    "qualifiedName": (rf"({_LABEL}(\.{_LABEL})*/)?{_UPPER}", 317),
+    "dns1123LabelPrefix": (f"{_LABEL}-?", 63),
+    "dns1123SubdomainPrefix": (rf"{_LABEL}(\.{_LABEL})*[-.]?", 253),
+    "dns1035LabelPrefix": ("[a-z]([-a-z0-9]*[a-z0-9])?-?", 63),
+    "labelValue": (f"({_UPPER})?", 63),
+}
+FORMATS_NAMED = (*NAMES, "uri", "uuid", "byte", "date", "datetime")
+
+
+def accepts(make: Callable[..., Any]) -> Callable[..., bool]:
+    """Whether it makes something of its arguments."""
+
+    def fits(*arguments: Any) -> bool:
+        try:
+            make(*arguments)
+        except ValueError:
+            return False
+        return True
+
+    return fits
+
+
+def quantity(text: str) -> Object:
+    return {"quantity": str(exact(text))}
+
+
+def amount(one: Any) -> Fraction:
+    return Fraction(one["quantity"] if isinstance(one, dict) else one)
+
+
+def added(sign: int) -> Callable[[Object, Any], Object]:
+    return lambda one, other: {"quantity": str(amount(one) + sign * amount(other))}
+
+
+def whole(one: Object) -> int:
+    value = amount(one)
+    if value.denominator != 1 or not -(2**63) <= value < 2**63:
+        raise ValueError("a quantity that is no integer")
+    return int(value)
+
+
+def compared(one: Any, other: Any) -> int:
+    return int(one > other) - int(one < other)
+
+
+def address(text: str) -> Any:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is no IP address") from None
+    if "%" in text or getattr(found, "ipv4_mapped", None):
+        raise ValueError(f"'{text}' is no IP address")
+    return found
+
+
+def ip(text: str) -> Object:
+    return {"ip": str(address(text))}
+
+
+def of_ip(ask: Callable[[Any], Any]) -> Callable[[Object], Any]:
+    return lambda one: ask(ipaddress.ip_address(one["ip"]))
+
+
+def link_local_group(one: Any) -> bool:
+    return one in ipaddress.ip_network("224.0.0.0/24" if one.version == 4 else "ff02::/16")
+
+
+def is_global(one: Any) -> bool:
+    odd = (one.is_unspecified, one.is_loopback, one.is_multicast, one.is_link_local)
+    return not any(odd) and str(one) != "255.255.255.255"
+
+
+def network(text: str) -> Any:
+    try:
+        found = ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is no CIDR") from None
+    if not re.search(r"/\d+$", text) or getattr(found.ip, "ipv4_mapped", None):
+        raise ValueError(f"'{text}' is no CIDR")
+    return found
+
+
+def cidr(text: str) -> Object:
+    return {"cidr": str(network(text))}
+
+
+def contains_ip(one: Object, other: Any) -> bool:
+    inner = address(other["ip"] if isinstance(other, dict) else other)
+    return inner in ipaddress.ip_interface(one["cidr"]).network
+
+
+def contains_cidr(one: Object, other: Any) -> bool:
+    outer = ipaddress.ip_interface(one["cidr"]).network
+    inner = network(other["cidr"] if isinstance(other, dict) else other).network
+    return outer.version == inner.version and bool(inner.subnet_of(outer))
+
+
+def url(text: str) -> Object:
+    """By Go's url.ParseRequestURI: an absolute URI or an absolute path."""
+    scheme, authority, path = _URL.fullmatch(text).groups()  # type: ignore[union-attr]
+    odd = re.search(r"[\x00-\x1f\x7f]", text) or re.search("%(?![0-9A-Fa-f]{2})", path)
+    if odd or not (scheme or path.startswith("/")) or not _AUTHORITY.fullmatch(authority or ""):
+        raise ValueError(f"'{text}' is no URL")
+    return {"url": text}
+
+
+def of_url(ask: Callable[[Any], Any]) -> Callable[[Object], Any]:
+    return lambda one: ask(urllib.parse.urlsplit(one["url"]))
+
+
+def host(one: Any) -> str:
+    return str(one.netloc).rpartition("@")[2]
+
+
+def escaped_path(one: Any) -> str:
+    return urllib.parse.quote(one.path, safe="/%:@!$&'()*+,;=~-._")
+
+
+def query(one: Any) -> dict[str, list[str]]:
+    return urllib.parse.parse_qs(one.query, keep_blank_values=True)
+
+
+def semver(text: str, loose: bool = False) -> Object:
+    if loose:
+        main, mark, rest = re.sub("^v", "", text).partition("-")
+        numbers = [re.sub(r"^0+(?=\d)", "", part) for part in main.split(".")]
+        text = ".".join([*numbers, "0", "0"][: max(3, len(numbers))]) + mark + rest
+    number = r"(?:0|[1-9]\d*)"
+    if not re.fullmatch(rf"{number}\.{number}\.{number}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", text):
+        raise ValueError(f"'{text}' is no semantic version")
+    return {"semver": text}
+
+
+def value(one: Object) -> Any:
+    """What can be compared."""
+    if "semver" not in one:
+        return amount(one)
+    main, _, early = one["semver"].partition("+")[0].partition("-")
+    parts = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in early.split(".")] if early else []
+    return (*map(int, main.split(".")), not early, parts)
+
+
+def same(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def among(one: Any, many: list[Any]) -> bool:
+    return any(same(one, other) for other in many)
+
+
+def valid(form: Object, text: str) -> list[str]:
+    """What is wrong with a text, as CEL's optional has it: an empty list is none."""
+    name = form["format"]
+    if name in NAMES:
+        pattern, most = NAMES[name]
+        fits = re.fullmatch(pattern, text) is not None and len(text) <= most
+    else:
+        fits = (
+            accepts(url)(text) if name == "uri" else FORMATS[name.replace("datetime", "date-time")](text)
+        )
+    return [] if fits else [f"'{text}' is no {name}"]

@@ -1,0 +1,148 @@
+"""YAML as Kubernetes reads it: by the rules of Go's yaml.v2, and then as JSON.
+
+Dates and `=` are text, `1e3` and `08` are numbers, `y` is true, every key is text. So read kubectl, the
+API server and KubeRay's operator (a serveConfigV2). Ray reads a Serve config with PyYAML.
+"""
+
+import base64
+import json
+import re
+from typing import Any
+
+import yaml
+
+Ray: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
+_DEPTH = 200  # compiled code ends the process where the stack ends
+_PLACES = 500_000
+_INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {
+    form: value
+    for word, value in [
+        ("", None), ("~", None), ("null", None), *[(word, True) for word in ("y", "yes", "true", "on")],
+        *[(word, False) for word in ("n", "no", "false", "off")],
+    ]
+    for form in (word, word.capitalize(), word.upper())
+}  # fmt: skip
+
+
+class Kubernetes(Ray):  # type: ignore[misc]
+    """A tag that nobody knows says nothing."""
+
+    words = _WORDS
+    yaml_implicit_resolvers: dict[str | None, Any] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        """JSON's: keys are text."""
+        self.flatten_mapping(node)
+        found = {}
+        for name, value in node.value:
+            key = self.construct_object(name, deep=True)
+            if key is None or isinstance(key, dict | list):
+                what = "null as a key" if key is None else "unhashable key"
+                raise yaml.constructor.ConstructorError(None, None, what, name.start_mark)
+            found[str(key).lower() if isinstance(key, bool) else str(key)] = self.construct_object(
+                value, deep=deep
+            )
+        return found
+
+    def plain(self, node: yaml.ScalarNode) -> Any:
+        """A scalar without quotes."""
+        text = node.value.replace("_", "")
+        if node.value in self.words:
+            return self.words[node.value]
+        if _INT.fullmatch(text):
+            digits = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text)
+            number = int(digits, 0)
+            return number if -(2**63) <= number < 2**64 else float(number)
+        if _FLOAT.fullmatch(text):
+            value = float(text)
+            return int(value) if value.is_integer() and abs(value) < 2**63 else value
+        return self.text(node)
+
+    def text(self, node: yaml.Node) -> str:
+        return str(node.value)
+
+    def binary(self, node: yaml.ScalarNode) -> str:
+        return base64.b64decode(node.value).decode("utf-8", "replace")
+
+    def any(self, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self.construct_yaml_map(node)
+        return self.construct_yaml_seq(node) if isinstance(node, yaml.SequenceNode) else self.text(node)
+
+
+class Kustomize(Kubernetes):
+    """A kustomization's resources: `yes`, `off` and `y` are text there."""
+
+    words = {  # noqa: RUF012
+        word: value
+        for word, value in _WORDS.items()
+        if value is None or word.lower() in ("true", "false")
+    }
+
+
+_YAML = "tag:yaml.org,2002:"
+Kubernetes.add_implicit_resolver(f"{_YAML}merge", re.compile("<<$"), ["<"])
+Kubernetes.add_implicit_resolver("plain", re.compile(".*", re.DOTALL), None)
+for _name in ("int", "float", "bool", "null"):
+    Kubernetes.add_constructor(_YAML + _name, Kubernetes.plain)
+for _name in ("timestamp", "set", "omap", "pairs"):
+    Kubernetes.add_constructor(_YAML + _name, Kubernetes.any)
+Kubernetes.add_constructor("plain", Kubernetes.plain)
+Kubernetes.add_constructor(None, Kubernetes.any)
+Kubernetes.add_constructor(f"{_YAML}str", Kubernetes.text)
+Kubernetes.add_constructor(f"{_YAML}binary", Kubernetes.binary)
+
+
+def nodes(text: str) -> list[yaml.Node]:
+    """The trees of a text's documents, with their lines. YAMLError; also for what has no end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Ray):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
+        if depth > _DEPTH:
+            raise yaml.YAMLError(f"nested more than {_DEPTH} deep")
+    found = list(yaml.compose_all(text, Loader=Kubernetes))
+    for one in found:
+        _measure(one)
+    return found
+
+
+def _measure(node: yaml.Node) -> None:
+    """An alias counts as often as it is named."""
+    waiting: list[tuple[yaml.Node, tuple[int, ...]]] = [(node, ())]
+    for _ in range(_PLACES):
+        if not waiting:
+            return
+        one, above = waiting.pop()
+        if id(one) in above:
+            raise yaml.YAMLError("an alias contains itself")
+        if isinstance(one, yaml.CollectionNode):
+            inner = [
+                part for entry in one.value for part in (entry if isinstance(entry, tuple) else [entry])
+            ]
+            waiting += [(part, (*above, id(one))) for part in inner]
+    raise yaml.YAMLError(f"its aliases unfold to more than {_PLACES:,} values")
+
+
+def values(text: str, reader: Any = Kubernetes) -> list[Any]:
+    """What a text's documents hold. YAMLError."""
+    try:
+        return list(yaml.load_all(text, Loader=reader))
+    except (ValueError, KeyError, OverflowError) as error:  # of PyYAML's constructors: `2026-13-45`
+        raise yaml.YAMLError(str(error)) from None
+
+
+def from_json(text: str) -> Any:
+    """What a JSON text holds; None when it is none."""
+    try:
+        return json.loads(text) if text.lstrip("\ufeff \t\r\n")[:1] == "{" else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_yaml(text: str) -> str:
+    """A JSON text as YAML of the same lines: without tabs, and without pairs of surrogates."""
+    return re.sub(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", "?", text.replace("\t", " "))
