@@ -80,9 +80,11 @@ def decode(body: bytes, model: str, version: str) -> tuple[InferRequest, bool]:
     message = elements.load_json(body)
     if not isinstance(message, dict):
         raise InvalidArgument(f"the body must be a JSON object with {TEXT}")
+    message = elements.given(message)
     parameters = message.pop("parameters", {})
     if not isinstance(parameters, dict):
         raise InvalidArgument("parameters must be an object")
+    parameters = elements.given(parameters)
     given: dict[str, Any] = {
         **{k: parameters.pop(k) for k in list(parameters) if k in _INPUTS},
         **message,

@@ -20,6 +20,7 @@ from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, Tandem
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
 from serve_app.ingress.openai_answers import form, send_error
 from serve_app.ingress.status import http_status
+from serve_app.protocol import elements
 from serve_app.protocol.generation import Events, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -42,7 +43,7 @@ class OpenAIApp:
                 raise MethodNotAllowed(f"{scope['method']} is not allowed here, POST is", "POST")
             headers: Headers = dict(scope["headers"])
             body = await read_body(receive, headers, self.limits())
-            asked = _asked(body)
+            body, asked = _asked(body)
             given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
             model = self._model(asked)
             _can(model, route)
@@ -114,11 +115,14 @@ async def _pass_on(send: Send, answer: Relayed) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _asked(body: bytes) -> dict[str, Any]:
+def _asked(body: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The body as the client sent it, but for keys that are null, and what it says."""
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
         raise InvalidArgument("the body must be a JSON object")
-    return asked
+    if (given := elements.given(asked)) is not asked:
+        return orjson.dumps(given), given
+    return body, asked

@@ -235,9 +235,10 @@ class RestApp:
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> int:
         body = await read_body(receive, dict(scope["headers"]), self.limits())
         wanted = elements.load_json(body) if body else {}
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("ready", False), bool):
+        ready = elements.given(wanted).get("ready", False) if isinstance(wanted, dict) else None
+        if not isinstance(ready, bool):
             raise InvalidArgument('the body must be empty or {"ready": true|false}')
-        return await _send_json(send, self.plane.repository_index(wanted.get("ready", False)))
+        return await _send_json(send, self.plane.repository_index(ready))
 
 
 def _require(wanted: str, method: str) -> None:

@@ -19,6 +19,7 @@ from serve_app.errors import (
     Unavailable,
     UnknownModel,
 )
+from serve_app.protocol import elements
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 
@@ -90,7 +91,7 @@ def _sampling(value: bytes | str) -> dict[str, Any]:
         raise InvalidArgument(f"tensor '{SAMPLING}' is not valid JSON: {error}") from None
     if not isinstance(given, dict):
         raise InvalidArgument(f"tensor '{SAMPLING}' must hold a JSON object")
-    return given
+    return elements.given(given)
 
 
 def prompt_of(asked: dict[str, Any]) -> str:

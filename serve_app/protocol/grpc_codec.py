@@ -79,7 +79,7 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
 
 def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:
     """The tensors of a request (`input`) or an answer (`output`), raw or, without `raws`, typed."""
-    if raws and any(entry.HasField("contents") for entry in entries):
+    if raws and any(entry.contents.ListFields() for entry in entries):
         raise InvalidArgument(f"{kind}s come in raw_{kind}_contents or in contents, never in both")
     if raws and len(raws) != len(entries):
         raise InvalidArgument(
@@ -104,8 +104,8 @@ def parameters_of(entries: Any, where: str) -> Parameters:
     parameters: Parameters = {}
     for key, entry in entries.items():
         choice = entry.WhichOneof("parameter_choice")
-        if choice is None:
-            raise InvalidArgument(f"{where}.{key} has no value")
+        if choice is None:  # as null in JSON
+            continue
         if key in _UNSUPPORTED:
             raise InvalidArgument(f"{where}.{key} is not supported by this server")
         parameters[key] = getattr(entry, choice)

@@ -25,6 +25,7 @@ def decode_request(body: bytes, model: str, version: VersionDescription) -> tupl
     message = elements.load_json(body)
     if not isinstance(message, dict):
         raise InvalidArgument("the body must be a JSON object with instances or inputs")
+    message = elements.given(message)
     keys = [key for key in ("instances", "inputs") if key in message]
     if len(keys) != 1:
         raise InvalidArgument("the body must have exactly one of instances and inputs")

@@ -65,6 +65,7 @@ async def test_what_can_be_read(http):
     index = await http.post("/v2/repository/index", json={"ready": True})
     assert {row["state"] for row in index.json()} == {"READY"}
     assert len((await http.post("/v2/repository/index")).json()) == 10
+    assert len((await http.post("/v2/repository/index", json={"ready": None})).json()) == 10
 
 
 async def test_inference_in_json(http):

@@ -3,11 +3,11 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given as using
 from hypothesis import strategies as st
 
 from serve_app.errors import InvalidArgument
-from serve_app.protocol.elements import load_json, to_array, to_json
+from serve_app.protocol.elements import given, load_json, to_array, to_json
 from tests.unit.arrays import DATATYPES, DTYPES, FLOATS, INTEGERS, arrays, of_bytes, same, special
 
 anything = st.sampled_from(DATATYPES).flatmap(
@@ -23,14 +23,14 @@ def nested(data: list, shape: tuple[int, ...]) -> object:
     return [nested(data[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
 
 
-@given(anything)
+@using(anything)
 def test_every_datatype_and_shape_comes_back_exactly(case):
     datatype, array = case
     back = to_array(load_json(to_json(array, "x")), datatype, array.shape, "x")
     assert same(array, back, nan_payloads=False)
 
 
-@given(anything)
+@using(anything)
 def test_nested_data_reads_like_flat_data(case):
     datatype, array = case
     flat = load_json(to_json(array, "x"))
@@ -38,7 +38,7 @@ def test_nested_data_reads_like_flat_data(case):
     assert same(array, to_array(data, datatype, array.shape, "x"), nan_payloads=False)
 
 
-@given(st.sampled_from(sorted(FLOATS)).flatmap(lambda name: st.tuples(st.just(name), arrays(name))))
+@using(st.sampled_from(sorted(FLOATS)).flatmap(lambda name: st.tuples(st.just(name), arrays(name))))
 def test_the_written_numbers_are_the_numbers(case):
     datatype, array = case
     code = {"FP16": "e", "FP32": "f", "FP64": "d"}.get(datatype)
@@ -51,7 +51,7 @@ def test_the_written_numbers_are_the_numbers(case):
             assert struct.pack("<f", written)[2:] == value.tobytes()
 
 
-@given(st.sampled_from(sorted(INTEGERS)).flatmap(lambda name: arrays(name)))
+@using(st.sampled_from(sorted(INTEGERS)).flatmap(lambda name: arrays(name)))
 def test_integers_are_written_in_full(array):
     assert json.loads(to_json(array, "x")) == [int(value) for value in array.ravel()]
 
@@ -67,6 +67,61 @@ def test_integer_limits(datatype):
                 to_array(data, datatype, np.shape(data), "x")
 
 
+@pytest.mark.parametrize("datatype", sorted(INTEGERS))
+def test_a_float_without_a_fraction_is_an_integer(datatype):
+    data = load_json(b"[1.0, 2, 1e1, 0.0, -0.0, 1.2e2]")
+    for form, shape in (
+        (data, (6,)),
+        ([data[:3], data[3:]], (2, 3)),
+        ([[[x]] for x in data], (6, 1, 1)),
+    ):
+        array = to_array(form, datatype, shape, "x")
+        assert array.dtype == DTYPES[datatype]
+        assert array.ravel().tolist() == [1, 2, 10, 0, 0, 120]
+
+
+@pytest.mark.parametrize("datatype", sorted(INTEGERS))
+def test_such_floats_have_the_integers_limits(datatype):
+    limits = np.iinfo(DTYPES[datatype])
+    fits = [float(value) for value in (limits.min, limits.max) if abs(value) < 2**53]
+    assert to_array([1.0, *fits], datatype, (1 + len(fits),), "x").tolist() == [1, *fits]
+    for outside in (limits.min - 1, limits.max + 1, 10**30, -(10**30)):
+        for data in ([float(outside)], [0, float(outside)]):
+            with pytest.raises(InvalidArgument, match="'x': a value is out of range"):
+                to_array(data, datatype, (len(data),), "x")
+
+
+def test_integers_that_were_rounded_while_they_were_read_are_refused():
+    below = load_json(b"[-9223372036854775809]")  # -2**63 - 1, which no 64 bits hold
+    with pytest.raises(InvalidArgument, match="'x': a value is out of range for int64"):
+        to_array(below, "INT64", (1,), "x")
+    assert to_array(load_json(b"[-9223372036854775808, 1.0]"), "INT64", (2,), "x").tolist() == [
+        -(2**63),
+        1,
+    ]
+    assert to_array([1e18, 2**62 + 1], "INT64", (2,), "x").tolist() == [10**18, 2**62 + 1]
+    assert to_array([1e19, 2**64 - 1], "UINT64", (2,), "x").tolist() == [10**19, 2**64 - 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "odd"), [([1.0, 1.5], "1.5"), ([float("nan")], "nan"), ([0, -0.25], "-0.25")]
+)
+def test_a_fraction_is_named(data, odd):
+    with pytest.raises(InvalidArgument) as caught:
+        to_array(data, "INT32", (len(data),), "x")
+    assert str(caught.value) == f"tensor 'x': data must hold integers, got {odd}"
+
+
+def test_null_is_absent():
+    assert given({"a": None, "b": 0, "c": False, "d": "", "e": [None]}) == {
+        "b": 0,
+        "c": False,
+        "d": "",
+        "e": [None],
+    }
+    assert given({}) == {}
+
+
 def test_uint64_beyond_int64_beside_small_numbers():
     for data in ([2**63, 1], [1, 2**63], [2**64 - 1, 0, 2**53 + 1]):
         assert to_array(data, "UINT64", (len(data),), "x").tolist() == data
@@ -78,7 +133,9 @@ def test_uint64_beyond_int64_beside_small_numbers():
 @pytest.mark.parametrize(
     ("datatype", "data"),
     [
-        ("INT32", [1.5]), ("INT32", [1.0]), ("INT64", [1, 2.0]), ("UINT8", [1e3]),
+        ("INT32", [1.5]), ("INT64", [1, 2.0, 2.5]), ("UINT8", [0.1]), ("INT16", [[1.0], [1.5]]),
+        ("INT64", [1.0, True]), ("INT8", [1.0, "2"]), ("UINT64", [1.0, None]), ("BOOL", [1.0]),
+        ("INT64", [1, float("-inf")]), ("UINT8", [float("nan"), 1.0]), ("BYTES", [1.0]),
         ("INT8", [True]), ("INT64", [1, True]), ("UINT64", [False, 2**63]),
         ("FP32", [True]), ("FP32", [1.5, False]), ("FP16", [0, True]), ("BF16", [True, 1]),
         ("BOOL", [1]), ("BOOL", [True, 0]), ("BOOL", [0.0]), ("BOOL", ["true"]), ("BOOL", [None]),
@@ -220,7 +277,7 @@ def numbers(datatype: str) -> st.SearchStrategy[list]:
     return st.lists(integers | floats)
 
 
-@given(st.sampled_from(PACKED).flatmap(lambda name: st.tuples(st.just(name), numbers(name))))
+@using(st.sampled_from(PACKED).flatmap(lambda name: st.tuples(st.just(name), numbers(name))))
 def test_numbers_are_read_as_numpy_reads_them(case):
     datatype, data = case
     dtype = DTYPES[datatype]

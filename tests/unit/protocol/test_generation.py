@@ -30,6 +30,10 @@ def test_requests() -> None:
     assert wanted == {
         "model": "m-other", "prompt": "a", "stream": False, "temperature": 0.5, "max_tokens": 3,
     }  # fmt: skip
+    sampling["sampling_parameters"] = np.array([b'{"stop":null,"temperature":null}'], dtype=object)
+    assert request(sampling, {"max_tokens": 3}) == {
+        "model": "m", "prompt": "a", "stream": False, "max_tokens": 3,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

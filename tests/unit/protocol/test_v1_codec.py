@@ -33,6 +33,7 @@ def answer(by_row: bool = True, **outputs: np.ndarray) -> dict:
         ({"instances": [{"x": [1, 2]}, {"x": [3, 4.5]}]}, True),
         ({"inputs": [[1, 2], [3, 4.5]]}, False),
         ({"inputs": {"x": [[1, 2], [3, 4.5]]}}, False),
+        ({"instances": [[1, 2], [3, 4.5]], "inputs": None}, True),
         ({"instances": [[1, 2], [3, 4.5]], "signature_name": "serving_default"}, True),
     ],
 )
@@ -55,7 +56,7 @@ def test_texts_beside_an_optional_input():
         (b"{", "not valid JSON"), ([1], "JSON object"), ({}, "exactly one of"),
         ({"instances": [[1, 2]], "inputs": [[1, 2]]}, "exactly one of"),
         ({"instances": 3}, "must be a list of rows for 'x'"), ({"inputs": {"y": [1]}}, "list of rows"),
-        ({"instances": None}, "list of rows"),
+        ({"instances": None}, "exactly one of"),
         ({"instances": [{"y": [1, 2]}]}, r"instances\[0\] must hold 'x' alone, got y"),
         ({"instances": [{"x": [1, 2]}, {}]}, r"instances\[1\] must hold 'x' alone, got nothing"),
         ({"instances": [[1, 2], [3]]}, "'x': data is ragged"),
