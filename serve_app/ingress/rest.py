@@ -38,7 +38,7 @@ from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.docs import docs_app
 from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
-from serve_app.protocol import elements, rest_codec, v1_codec
+from serve_app.protocol import elements, raw_request, rest_codec, v1_codec
 from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
@@ -149,8 +149,11 @@ class RestApp:
         headers: Headers = dict(scope["headers"])
         try:
             body = await read_body(receive, headers, self.limits())
-            length = headers.get(b"inference-header-content-length")
-            request = rest_codec.decode_request(body, _length(length), name, version)
+            length = _length(headers.get(b"inference-header-content-length"))
+            if length == 0:
+                request = self._raw(body, headers.get(b"accept", b""), name, version)
+            else:
+                request = rest_codec.decode_request(body, length, name, version)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
@@ -162,6 +165,15 @@ class RestApp:
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200
+
+    def _raw(self, body: bytes, accept: bytes, name: str, version: str) -> InferRequest:
+        # The answer is binary as the request is, unless the client takes nothing but JSON.
+        binary = b"application/json" not in accept or b"*/*" in accept or OCTETS[1] in accept
+        picked = self.plane.directory.model(name).pick(version)
+        rows = picked.about.max_batch_size > 0
+        return raw_request.decode_request(
+            body, name, version, picked.signature, rows=rows, binary=binary
+        )
 
     async def _about(self, send: Send, name: str, version: str, verb: str | None) -> int:
         if verb == "ready":

@@ -10,7 +10,7 @@ from serve_app.ingress.rest import RestApp
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.ingress.rest_bodies import BODY, INFER, INPUT, error
-from tests.unit.planes import plane, served
+from tests.unit.planes import heard, plane, served
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,41 @@ async def test_inference_with_tritons_binary_tensors(http, binary_out):
         answer.content, header_length=int(header) if header else None
     )
     assert result.as_numpy("y").tolist() == [[12, 22], [32, 42]]
+
+
+RAW = {"Inference-Header-Content-Length": "0"}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json, */*", "application/octet-stream", ""])
+async def test_a_raw_binary_request(http, accept):
+    body = np.array([[1, 2], [3, 4]], dtype=np.float32).tobytes()
+    answer = await http.post(INFER, content=body, headers={**RAW, "accept": accept})
+    length = int(answer.headers["inference-header-content-length"])
+    assert answer.headers["content-type"] == "application/octet-stream"
+    result = triton.InferenceServerClient.parse_response_body(answer.content, header_length=length)
+    assert result.as_numpy("y").tolist() == [[12, 22], [32, 42]]
+    assert result.as_numpy("z").tolist() == [[1, 2], [3, 4]]
+
+
+async def test_a_raw_binary_request_for_an_answer_in_json(http):
+    body = gzip.compress(np.array([[1, 2]], dtype=np.float32).tobytes())
+    headers = {**RAW, "accept": "application/json", "content-encoding": "gzip"}
+    answer = await http.post("/v2/models/m/versions/1/infer", content=body, headers=headers)
+    assert answer.json()["outputs"][0]["data"] == [11, 21]
+
+
+async def test_wrong_raw_binary_requests(http, the_plane):
+    assert "multiple of 8 bytes, got 4" in error(
+        await http.post(INFER, content=bytes(4), headers=RAW), 400
+    )
+    for path, status in (
+        ("echo/infer", 400),
+        ("none/infer", 404),
+        ("new/infer", 503),
+        ("m/versions/9/infer", 404),
+    ):
+        error(await http.post(f"/v2/models/{path}", content=bytes(8), headers=RAW), status)
+    assert [request[2] for request in heard(the_plane).requests[:2]] == ["InvalidArgument"] * 2
 
 
 async def test_packed_in_and_out(http):
