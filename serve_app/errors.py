@@ -29,6 +29,14 @@ class NotFound(TandemError):
     """No such route, model or version."""
 
 
+class UnknownRoute(NotFound):
+    """No such URL, whatever models there are."""
+
+
+class UnsupportedCoding(InvalidArgument):
+    """The body is compressed in a way that isn't known here."""
+
+
 class MethodNotAllowed(TandemError):
     """The route exists, but for another HTTP method (`allowed`)."""
 
@@ -68,8 +76,8 @@ class ConfigError(TandemError):
 KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
-        InvalidArgument, UnknownModel, NotFound, MethodNotAllowed, TooLarge, Unsupported, Unavailable,
-        Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
+        InvalidArgument, UnknownModel, UnsupportedCoding, NotFound, UnknownRoute, MethodNotAllowed,
+        TooLarge, Unsupported, Unavailable, Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip
 

@@ -52,8 +52,8 @@ class Router(GrpcIngress):
                 await self._looked.wait()
                 await self._conductor.described()
 
-    def __serve_build_asgi_app__(self) -> RestApp:
-        return self.rest
+    def __serve_build_asgi_app__(self) -> Any:
+        return self.rest.by_serve
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> RouterApp:
         """V2 before Serve wraps it."""
@@ -86,7 +86,7 @@ class Router(GrpcIngress):
         return self._conductor.config.generation or self._conductor.generation
 
     def _adopt(self, config: RouterUserConfig) -> None:
-        self.limits = config.limits
+        self.limits, self.rest.cors = config.limits, config.cors
         self.plane.timeout = config.limits.timeout
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)

@@ -11,14 +11,15 @@ from typing import Any
 import orjson
 
 from serve_app.config import Limits
-from serve_app.core.call import Call, new_id
+from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.directory import Model
 from serve_app.core.target import Relayed
-from serve_app.errors import InvalidArgument, MethodNotAllowed, NotFound, TandemError, UnknownModel
+from serve_app.errors import InvalidArgument, NotFound, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
-from serve_app.ingress.openai_answers import form, send_error
+from serve_app.ingress.answers import require
+from serve_app.ingress.openai_answers import form
 from serve_app.ingress.status import http_status
 from serve_app.protocol import elements
 from serve_app.protocol.generation import Events, failure
@@ -38,19 +39,13 @@ class OpenAIApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: str) -> int:
         """Answer; the status. Disconnected when the client left, which stops the generation."""
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed(f"{scope['method']} is not allowed here, POST is", "POST")
-            headers: Headers = dict(scope["headers"])
-            body = await read_body(receive, headers, self.limits())
-            body, asked = _asked(body)
-            given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
-            model = self._model(asked)
-            _can(model, route)
-            call = call_of(scope, InferRequest(model.name, "", given, []))
-            return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
-        except TandemError as error:
-            return await send_error(send, error)
+        require("POST", scope["method"])
+        headers: Headers = dict(scope["headers"])
+        body, asked = _asked(await read_body(receive, headers, self.limits()))
+        model = self._model(asked)
+        _can(model, route)
+        call = call_of(scope, InferRequest(model.name, "", "", []))
+        return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
 
     def _model(self, asked: dict[str, Any]) -> Model:
         name = asked.get("model")

@@ -7,7 +7,9 @@ from serve_app import errors
 HTTP: dict[type[errors.TandemError], int] = {
     errors.InvalidArgument: 400,
     errors.UnknownModel: 400,
+    errors.UnsupportedCoding: 415,
     errors.NotFound: 404,
+    errors.UnknownRoute: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
     errors.ModelFailed: 500,
@@ -21,7 +23,9 @@ HTTP: dict[type[errors.TandemError], int] = {
 GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownModel: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnsupportedCoding: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownRoute: grpc.StatusCode.NOT_FOUND,
     errors.MethodNotAllowed: grpc.StatusCode.UNIMPLEMENTED,
     errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ModelFailed: grpc.StatusCode.INTERNAL,

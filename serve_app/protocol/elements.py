@@ -18,7 +18,7 @@ _FITS: dict[str, frozenset[type]] = {
     "u": frozenset([int]),
     "f": frozenset([int, float]),
     "V": frozenset([int, float]),  # BF16
-    "O": frozenset([str]),
+    "O": frozenset([str, bytes]),  # the latter from V1's {"b64": …}
 }
 _WORDS = {
     "b": "true or false",
@@ -121,10 +121,10 @@ def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     return cast
 
 
-def _encoded(flat: list[str], tensor: str) -> np.ndarray:
+def _encoded(flat: list[str | bytes], tensor: str) -> np.ndarray:
     out = np.empty(len(flat), dtype=object)
     try:
-        out[:] = [item.encode() for item in flat]
+        out[:] = [item.encode() if isinstance(item, str) else item for item in flat]
     except UnicodeEncodeError as error:
         index = next(index for index, item in enumerate(flat) if item is error.object)
         raise InvalidArgument(f"tensor '{tensor}': element {index} is not valid Unicode") from None

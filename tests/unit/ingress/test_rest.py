@@ -181,7 +181,9 @@ async def test_v1(http):
     answer = await http.post("/v1/models/m:predict", json={"instances": [[1, 2], [3, 4]]})
     assert answer.json() == {"predictions": [{"y": [12, 22], "z": [1, 2]}, {"y": [32, 42], "z": [3, 4]}]}
     answer = await http.post("/v1/models/m:predict", json={"inputs": [[1, 2]]})
-    assert answer.json() == {"outputs": {"y": [[12, 22]], "z": [[1, 2]]}}
+    assert answer.json() == {"predictions": [{"y": [12, 22], "z": [1, 2]}]}
+    answer = await http.post("/v1/models/m:predict", json={"inputs": {"x": [[1, 2]]}})
+    assert answer.json() == {"predictions": {"y": [[12, 22]], "z": [[1, 2]]}}
     assert "one of" in error(await http.post("/v1/models/m:predict", json={}), 400)
     assert "use /v2" in error(await http.post("/v1/models/echo:predict", json={"instances": [1]}), 400)
     error(await http.post("/v1/models/new:predict", json={"instances": [1]}), 503)
