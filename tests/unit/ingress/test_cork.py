@@ -65,8 +65,7 @@ def post(path: str, body: object, *headers: str) -> bytes:
     """A request as it goes over the wire."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", "Host: t", "X-Request-Id: r", f"Content-Length: {len(data)}"]
-    lines += [*headers, "", ""]
-    return "\r\n".join(lines).encode() + data
+    return "\r\n".join([*lines, *headers, "", ""]).encode() + data
 
 
 def answered(body: bytes, status: str = "200 OK", *more: str) -> bytes:
