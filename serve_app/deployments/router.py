@@ -18,7 +18,7 @@ from serve_app.deployments.remote import asking
 from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
-from serve_app.ingress.rest import RestApp
+from serve_app.ingress.rest import ByServe, RestApp
 from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
@@ -52,8 +52,8 @@ class Router(GrpcIngress):
                 await self._looked.wait()
                 await self._conductor.described()
 
-    def __serve_build_asgi_app__(self) -> Any:
-        return self.rest.by_serve
+    def __serve_build_asgi_app__(self) -> ByServe:
+        return ByServe(self.rest)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> RouterApp:
         """V2 before Serve wraps it."""

@@ -57,6 +57,19 @@ _DOCS = re.compile(r"/docs(?:/.*)?|/openapi\.json")
 PROTOCOLS = ("/v2", "/v1", "/openai")  # what the fast path takes
 
 
+class ByServe:
+    """A RestApp where Serve asks: counted as such, and the X-Request-Id of answers is Serve's to add."""
+
+    def __init__(self, rest: "RestApp") -> None:
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """ASGI entry; the status."""
+        if scope["type"] == "http" and scope["path"].startswith(PROTOCOLS):  # else there is no other way
+            self._rest.paths.serve("http")
+        return await self._rest(scope, receive, send, named=True)
+
+
 class RestApp:
     """Dispatches by path; every error leaves as `{"error": …}` with its status."""
 
@@ -84,17 +97,8 @@ class RestApp:
             "/openai/v1/models": ("GET", self._openai_list),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """ASGI entry; the status, 499 for a client that left."""
-        return await self._any(scope, receive, send, named=False)
-
-    async def by_serve(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """The same by Serve's way, where each answer gets its X-Request-Id from Serve."""
-        if scope["type"] == "http" and scope["path"].startswith(PROTOCOLS):  # else there is no other
-            self.paths.serve("http")
-        return await self._any(scope, receive, send, named=True)
-
-    async def _any(self, scope: Scope, receive: Receive, send: Send, named: bool) -> int:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
+        """ASGI entry; the status, 499 for a client that left. `named`: as `answer` has it."""
         if scope["type"] == "http":
             return await self.answer(scope, receive, send, named)
         if scope["type"] == "lifespan":

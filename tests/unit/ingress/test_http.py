@@ -2,9 +2,13 @@
 
 import json
 
+import httpx
 import pytest
+from ray.serve._private.http_util import RequestIdMiddleware
 
+from serve_app.config import Limits
 from serve_app.errors import ModelFailed
+from serve_app.ingress.rest import ByServe, RestApp
 from tests.unit.ingress.rest_bodies import BODY, INFER, error
 from tests.unit.planes import Raises, heard, served
 
@@ -102,6 +106,17 @@ async def test_the_name_is_the_id_of_a_request_without_one(http, the_plane):
     assert answer.json()["id"] == answer.headers["x-request-id"]
     calls = heard(the_plane).calls
     assert [(call.request.id, call.request_id) for call in calls[:2]] == [("r", "r"), ("abc", "r")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-request-id": "r"}])
+async def test_by_serves_way_serve_adds_the_name(the_plane, headers):
+    app = RestApp(the_plane, Limits)
+    transport = httpx.ASGITransport(RequestIdMiddleware(ByServe(app)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t", headers=headers) as client:
+        answer = await client.post(INFER, json={"inputs": BODY["inputs"]})
+    (name,) = answer.headers.get_list("x-request-id")
+    assert answer.json()["id"] == name == headers.get("x-request-id", name)
+    assert app.paths.take() == {("http", "serve"): 1}
 
 
 @pytest.mark.parametrize(
