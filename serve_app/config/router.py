@@ -76,6 +76,7 @@ class RouterUserConfig(Config):
     """`user_config` of the Router: all of it changes in place.
 
     `generation`: a number that whoever changes it counts up; each Router says which one it serves.
+    `strictReadiness`: the server is ready only while all models are, as Triton has it.
     """
 
     generation: int = Field(default=0, ge=0)
@@ -84,6 +85,7 @@ class RouterUserConfig(Config):
     limits: Limits = Limits()
     logging: Logging = Logging()
     cors: Cors | None = None
+    strict_readiness: bool = False
     discovery_interval: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")

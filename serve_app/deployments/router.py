@@ -87,7 +87,7 @@ class Router(GrpcIngress):
 
     def _adopt(self, config: RouterUserConfig) -> None:
         self.limits, self.rest.cors = config.limits, config.cors
-        self.plane.timeout = config.limits.timeout
+        self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)
         )
@@ -101,7 +101,6 @@ class Router(GrpcIngress):
                 apps = remote_apps(await asyncio.to_thread(serve_applications))
                 apps.pop(own, None)
                 self._conductor.follow(apps)
-                self.plane.ready = True
                 self._looked.set()
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")

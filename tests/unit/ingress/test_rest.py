@@ -44,10 +44,23 @@ async def test_health(http, path, status, body):
 
 
 async def test_a_server_that_is_not_ready(http, the_plane):
-    the_plane.ready = False
+    the_plane.tried = False
     answer = await http.get("/v2/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"ready": False})
     assert (await http.get("/v2/health/live")).status_code == 200
+
+
+async def test_strict_readiness_is_that_of_every_model(http, the_plane):
+    assert (await http.get("/v2/health/ready")).status_code == 200  # though `new` has loaded nothing
+    the_plane.strict = True
+    answer = await http.get("/v2/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False})
+    served(the_plane, "new")
+    assert (await http.get("/v2/health/ready")).status_code == 200
+    the_plane.directory.model("m").unavailable("", "its application is UNHEALTHY")
+    assert (await http.get("/v2/health/ready")).status_code == 503
+    the_plane.strict = False
+    assert (await http.get("/v2/health/ready")).status_code == 200
 
 
 async def test_what_can_be_read(http):
