@@ -1,6 +1,5 @@
 """A server that starts with a model that takes long to load."""
 
-import time
 from pathlib import Path
 
 import httpx
