@@ -162,6 +162,11 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def integer(value: Any) -> Any:
+    """An integer that was written as a float (2.0) as one, all else as it is."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 def load_json(body: bytes | memoryview) -> Any:
     """Parse JSON, NaN and Infinity included; InvalidArgument says where it breaks."""
     try:

@@ -79,7 +79,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
         entry, name = _named(entry, where)  # noqa: PLW2901
         shape = shape_of(entry.get("shape"), name)
         parameters = _parameters(entry, f"tensor '{name}': parameters")
-        size = parameters.get("binary_data_size")
+        size = elements.integer(parameters.get("binary_data_size"))
         datatype = entry.get("datatype")
         if size is None:
             if "data" not in entry:
@@ -134,6 +134,8 @@ def shape_of(shape: object, tensor: str) -> tuple[int, ...]:
     """A request's shape, checked: integers of at least 0 whose product a machine can count."""
     if not isinstance(shape, list):
         raise InvalidArgument(f"tensor '{tensor}': shape must be a list, got {_kind(shape)}")
+    if float in map(type, shape):
+        shape = [elements.integer(dimension) for dimension in shape]
     if any(type(dimension) is not int or dimension < 0 for dimension in shape):
         raise InvalidArgument(
             f"tensor '{tensor}': shape must hold integers of at least 0, got {str(shape)[:80]}"

@@ -188,7 +188,8 @@ def test_names_are_escaped():
         (x(shape=None), "'x': shape must be a list, got null"), (x(shape=2), "'x': shape"),
         (x(shape="2"), "'x': shape"), (x(shape=[-1]), "'x': shape.*at least 0"),
         (x(shape=[True, 2]), "'x': shape"),
-        (x(shape=[2.0]), "'x': shape"), (x(shape=["2"]), "'x': shape"), (x(shape=[[2]]), "'x': shape"),
+        (x(shape=[2.5]), "'x': shape"), (x(shape=[2.0, -1.0]), "'x': shape"),
+        (x(shape=[1e30]), "too large"), (x(shape=["2"]), "'x': shape"), (x(shape=[[2]]), "'x': shape"),
         (x(shape=[None]), "'x': shape"), (x(shape=[2**63]), "'x': shape.*too large"),
         (x(shape=[2**31, 2**31, 2]), "too large"), (x(shape=[2**70]), "'x': shape"),
         (x(shape=[2**61, 0], data=[]), "too large"), (x(shape=[0, 2**40, 2**40], data=[]), "too large"),
@@ -230,10 +231,15 @@ def binary(size: object, **entry) -> dict:
     return body
 
 
-@pytest.mark.parametrize("size", [9, 7, -1, 8.0, "8", True, 2**63, 10**30])
+@pytest.mark.parametrize("size", [9, 7, -1, 8.5, 7.0, "8", True, 2**63, 10**30])
 def test_a_lying_binary_size(size):
     with pytest.raises(InvalidArgument, match=r"'x'|follow the JSON"):
         infer(binary(size), b"\1\0\0\0\2\0\0\0")
+
+
+def test_integers_may_be_written_as_floats():
+    assert infer(x(shape=[1.0, 2])).inputs[0].data.tolist() == [[1, 2]]
+    assert infer(binary(8.0), b"\1\0\0\0\2\0\0\0").inputs[0].data.tolist() == [1, 2]
 
 
 def test_binary_that_fits_and_what_does_not():
