@@ -96,7 +96,8 @@ def _inference(tag: str, version: Version | None) -> dict[str, Any]:
 
 
 def _prediction(tag: str, version: Version) -> dict[str, Any]:
-    body = {"schema": schemas.rows(version.signature.inputs)}
+    inputs = version.signature.inputs
+    body = {"schema": schemas.rows(inputs), "example": {"instances": schemas.example_rows(inputs)}}
     answer = {**_OBJECT, "required": ["predictions"], "properties": {"predictions": {}}}
     return _post(tag, "V1: prediction", body, {"application/json": {"schema": answer}})
 
@@ -110,7 +111,7 @@ def _generation(tag: str) -> dict[str, Any]:
 
 def _index() -> dict[str, Any]:
     ready = {"ready": {"type": "boolean", "nullable": True}}
-    body = {"schema": {**_OBJECT, "properties": ready}}
+    body = {"schema": {**_OBJECT, "properties": ready}, "example": {"ready": True}}
     answer = {"application/json": {"schema": {"type": "array", "items": _OBJECT}}}
     made = _post("Server", "Every model version and its state", body, answer)
     made["requestBody"]["required"] = False

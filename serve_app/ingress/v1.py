@@ -5,6 +5,7 @@ from collections.abc import Callable
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.errors import TandemError
 from serve_app.http.asgi import (
     JSON,
     Headers,
@@ -19,6 +20,7 @@ from serve_app.http.asgi import (
 from serve_app.ingress import openai_answers
 from serve_app.ingress.answers import require, send_json
 from serve_app.protocol import cloudevents, elements, v1_codec
+from serve_app.protocol.tensors import InferRequest
 
 
 class V1App:
@@ -45,10 +47,14 @@ class V1App:
         if verb == "explain":
             self.plane.check_explains(name)  # before the body is read
         headers: Headers = dict(scope["headers"])
-        body = await read_body(receive, headers, self.limits())
-        signature = self.plane.directory.model(name).pick().signature
-        event, message = cloudevents.received(headers, elements.load_json(body))
-        request, by_row = v1_codec.decode_request(message, name, signature)
+        try:
+            body = await read_body(receive, headers, self.limits())
+            signature = self.plane.directory.model(name).pick().signature
+            event, message = cloudevents.received(headers, elements.load_json(body))
+            request, by_row = v1_codec.decode_request(message, name, signature)
+        except TandemError as error:
+            self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
+            raise
         call = call_of(scope, request)
         if verb == "explain":
             response = await self._explain_watched(call, receive)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.protocol.datatypes import TO_NUMPY
+from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import TensorSpec
 
 Schema = dict[str, Any]
@@ -49,7 +50,7 @@ def element(datatype: str) -> Schema:
 
 def request(inputs: list[TensorSpec], outputs: list[TensorSpec], parameters: Schema) -> Schema:
     """A body of infer. Without declared inputs any tensor goes, without declared outputs all come."""
-    required = [spec for spec in inputs if not spec.optional]
+    required = _required(inputs)
     optional = [spec for spec in inputs if spec.optional]
     sets = [required, *([*required, one] for one in optional)]
     if len(optional) > 1:
@@ -96,7 +97,7 @@ def has_rows(inputs: list[TensorSpec]) -> bool:
 
 def rows(inputs: list[TensorSpec]) -> Schema:
     """A body of V1: `instances`, or the same under `inputs`."""
-    required = [spec for spec in inputs if not spec.optional]
+    required = _required(inputs)
     each: Schema = _row(required[0])
     if len(required) != 1:
         each = {
@@ -117,11 +118,29 @@ def rows(inputs: list[TensorSpec]) -> Schema:
     }
 
 
+def example_rows(inputs: list[TensorSpec]) -> list[Any]:
+    """Rows of V1 that can be sent as they are."""
+    columns: dict[str, list[Any]] = {}
+    for spec, example in zip(_required(inputs), example_inputs(inputs), strict=True):
+        shape = _without_single(tuple(example["shape"]), spec)
+        columns[spec.name] = np.array(example["data"], dtype=object).reshape(shape).tolist()
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
+
+
+def _required(inputs: list[TensorSpec]) -> list[TensorSpec]:
+    return [spec for spec in inputs if not spec.optional]
+
+
+def _without_single(shape: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
+    """A single value needs no list."""
+    return shape[:-1] if len(spec.shape) > 1 and spec.shape[-1] == 1 else shape
+
+
 def _row(spec: TensorSpec) -> Schema:
-    schema, shape = element(spec.datatype), spec.shape[1:]
-    if shape[-1:] == (1,):  # a single value needs no list
-        shape = shape[:-1]
-    for dimension in reversed(shape):
+    schema = element(spec.datatype)
+    for dimension in reversed(_without_single(spec.shape, spec)[1:]):
         size = abs(dimension)
         schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
     return schema

@@ -190,7 +190,7 @@ async def test_names_from_outside_are_echoed_safely(http):
     error(await http.get("/v2/models/%ff%22"), 404)
 
 
-async def test_v1(http):
+async def test_v1(http, the_plane):
     answer = await http.post("/v1/models/m:predict", json={"instances": [[1, 2], [3, 4]]})
     assert answer.json() == {"predictions": [{"y": [12, 22], "z": [1, 2]}, {"y": [32, 42], "z": [3, 4]}]}
     answer = await http.post("/v1/models/m:predict", json={"inputs": [[1, 2]]})
@@ -200,6 +200,8 @@ async def test_v1(http):
     assert "one of" in error(await http.post("/v1/models/m:predict", json={}), 400)
     assert "use /v2" in error(await http.post("/v1/models/echo:predict", json={"instances": [1]}), 400)
     error(await http.post("/v1/models/new:predict", json={"instances": [1]}), 503)
+    counted = [("m", "", "InvalidArgument"), ("echo", "", "InvalidArgument"), ("new", "", "Unavailable")]
+    assert heard(the_plane).requests[-3:] == counted
 
 
 async def test_the_docs_show_a_runnable_example_and_need_no_network(http, the_plane):

@@ -122,6 +122,9 @@ def test_rows_of_v1():
         {"instances": [[1, 2]], "inputs": [[1, 2]]},
     ):
         assert not allows(one, body)
+    assert schemas.example_rows([X, T]) == [[1, 1]] * 5
+    ages = TensorSpec("age", "INT8", (-1, 1), example=[7])
+    assert schemas.example_rows([X, ages]) == [{"x": [1, 1], "age": 7}]
     several = schemas.rows([X, TensorSpec("age", "INT8", (-1, 1))])
     assert allows(several, {"instances": [{"x": [1, 2], "age": 3}]})
     assert not allows(several, {"instances": [{"x": [1, 2]}]})
