@@ -81,7 +81,7 @@ def _inference(tag: str, version: Version | None) -> dict[str, Any]:
     if engine:  # a stream is for generate_stream
         inputs = [spec for spec in inputs if not spec.optional]
     body = {
-        "schema": schemas.request(inputs, outputs, parameters),
+        "schema": schemas.request(inputs, outputs, parameters, shortest=int(engine)),
         "example": {"inputs": example_inputs(inputs) or _ANY_INPUT},
     }
     about = (
@@ -103,8 +103,13 @@ def _prediction(tag: str, version: Version) -> dict[str, Any]:
 
 
 def _generation(tag: str) -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1}
-    schema = {**_OBJECT, "required": ["text_input"], "properties": {"text_input": text}}
+    text = schemas.element("BYTES", shortest=1)
+    schema = {
+        **_OBJECT,
+        "required": ["text_input"],
+        "properties": {"text_input": text},
+        "additionalProperties": False,  # what else goes is the engine's to say
+    }
     body = {"schema": schema, "example": {"text_input": (INPUTS[0].example or ["A"])[0]}}
     return _post(tag, "A text in, a text out", body, {"application/json": {"schema": _OBJECT}})
 

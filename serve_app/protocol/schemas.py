@@ -34,11 +34,11 @@ PARAMETERS: Schema = {
 _NO_BINARY = {"binary_data_size": {"type": "integer", "nullable": True, "enum": [None]}}
 
 
-def element(datatype: str) -> Schema:
-    """One element of a tensor's data."""
+def element(datatype: str, shortest: int = 0) -> Schema:
+    """One element of a tensor's data; texts of `shortest` characters at least."""
     dtype = TO_NUMPY[datatype]
     if dtype.kind == "O":
-        return {"type": "string"}
+        return {"type": "string", **({"minLength": shortest} if shortest else {})}
     if dtype.kind == "b":
         return {"type": "boolean"}
     if dtype.kind in "iu":
@@ -48,14 +48,16 @@ def element(datatype: str) -> Schema:
     return {"type": "number", "minimum": -most, "maximum": most}
 
 
-def request(inputs: list[TensorSpec], outputs: list[TensorSpec], parameters: Schema) -> Schema:
+def request(
+    inputs: list[TensorSpec], outputs: list[TensorSpec], parameters: Schema, shortest: int = 0
+) -> Schema:
     """A body of infer. Without declared inputs any tensor goes, without declared outputs all come."""
     required = _required(inputs)
     optional = [spec for spec in inputs if spec.optional]
     sets = [required, *([*required, one] for one in optional)]
     if len(optional) > 1:
         sets.append(inputs)
-    given = [_each_once([(spec.name, _input(spec)) for spec in chosen]) for chosen in sets]
+    given = [_each_once([(spec.name, _input(spec, shortest)) for spec in chosen]) for chosen in sets]
     if not inputs:
         given = [{"type": "array", "items": _any_input(), "maxItems": 1}]
     asked = [_each_once([(spec.name, _asked(spec.name))]) for spec in outputs]
@@ -146,8 +148,10 @@ def _row(spec: TensorSpec) -> Schema:
     return schema
 
 
-def _input(spec: TensorSpec) -> Schema:
-    return _one_of([_tensor({"enum": [spec.name]}, spec.datatype, shape) for shape in _shapes(spec)])
+def _input(spec: TensorSpec, shortest: int) -> Schema:
+    return _one_of(
+        [_tensor({"enum": [spec.name]}, spec.datatype, shape, shortest) for shape in _shapes(spec)]
+    )
 
 
 def _any_input() -> Schema:
@@ -155,8 +159,8 @@ def _any_input() -> Schema:
     return _one_of([_tensor(name, datatype, (size,)) for datatype in TO_NUMPY for size in (1, 2)])
 
 
-def _tensor(name: Schema, datatype: str, shape: tuple[int, ...]) -> Schema:
-    size = math.prod(shape)
+def _tensor(name: Schema, datatype: str, shape: tuple[int, ...], shortest: int = 0) -> Schema:
+    size, items = math.prod(shape), element(datatype, shortest)
     return {
         "type": "object",
         "required": ["name", "datatype", "shape", "data"],
@@ -164,9 +168,7 @@ def _tensor(name: Schema, datatype: str, shape: tuple[int, ...]) -> Schema:
             "name": {"type": "string", **name},
             "datatype": {"type": "string", "enum": [datatype]},
             "shape": {"type": "array", "items": {"type": "integer"}, "enum": [list(shape)]},
-            "data": {
-                "type": "array", "items": element(datatype), "minItems": size, "maxItems": size,
-            },
+            "data": {"type": "array", "items": items, "minItems": size, "maxItems": size},
             "parameters": {**PARAMETERS, "properties": _NO_BINARY},
         },
     }  # fmt: skip

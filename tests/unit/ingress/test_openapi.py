@@ -13,6 +13,7 @@ from serve_app.ingress.rest import RestApp
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.arrays import DTYPES
+from tests.unit.engines import ABOUT, ENGINE, Talker, backend
 from tests.unit.planes import UNDECLARED, Echo, plane, served
 
 SMALL = hypothesis.settings(
@@ -43,6 +44,7 @@ def app() -> RestApp:
         TensorSpec("age", "INT64", (-1, 1)), TensorSpec("city", "BYTES", (-1,)),
         TensorSpec("top", "UINT8", (1,), optional=True),
     ]  # fmt: skip
+    served(made, "llm", backend=backend(Talker()), about=ABOUT, versions=("1",), engine=ENGINE)
     served(made, "table", backend=Rows(), about=VersionDescription(table, [label]))
     return RestApp(made, Limits)
 
