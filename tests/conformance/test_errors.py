@@ -26,7 +26,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "empty-name": (infer_json(x(name="")), "inputs[0].name"),
     "no-shape": (infer_json(without(x(), "shape")), "'x' shape list null"),
     "shape-of-text": (infer_json(x(shape=["2"])), "'x' shape integers"),
-    "shape-of-floats": (infer_json(x(shape=[2.0])), "'x' shape integers"),
+    "shape-of-floats": (infer_json(x(shape=[2.5])), "'x' shape integers"),
     "shape-of-booleans": (infer_json(x(shape=[True])), "'x' shape integers"),
     "negative-shape": (infer_json(x(shape=[-1])), "'x' shape -1"),
     "huge-shape": (infer_json(x(shape=[2**62, 2**62])), "'x' too large"),
