@@ -29,6 +29,14 @@ class UnknownModel(NotFound):
     """No language model or adapter of the name that a client of OpenAI's protocol gave."""
 
 
+class UnknownRoute(NotFound):
+    """No such URL, whatever models there are."""
+
+
+class UnsupportedCoding(InvalidArgument):
+    """The body is compressed in a way that isn't known here."""
+
+
 class MethodNotAllowed(TandemError):
     """The route exists, but for another HTTP method (`allowed`)."""
 
@@ -68,8 +76,8 @@ class ConfigError(TandemError):
 KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
-        InvalidArgument, NotFound, UnknownModel, MethodNotAllowed, TooLarge, Unsupported, Unavailable,
-        Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
+        InvalidArgument, UnsupportedCoding, NotFound, UnknownModel, UnknownRoute, MethodNotAllowed,
+        TooLarge, Unsupported, Unavailable, Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip
 

@@ -21,12 +21,12 @@ from serve_app.config.remote import (
     TokenizerConfig,
     named,
 )
-from serve_app.config.router import Limits, Logging, RouterArgs, RouterUserConfig, Routing
+from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Datatype", "InlineModel",
-    "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel",
-    "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig",
-    "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean", "join", "keys_at", "named",
-    "parse", "problems",
+    "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Cors", "Datatype",
+    "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions",
+    "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing",
+    "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean",
+    "join", "keys_at", "named", "parse", "problems",
 ]  # fmt: skip

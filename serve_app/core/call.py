@@ -48,11 +48,11 @@ NO_HEADERS = Headers()
 class Call:
     """A request and its context, from the edge that decoded it to the observers that hear of its end.
 
-    The edge gives `request`, `headers`, `transport` ("http" or "grpc") and `decoding`, the seconds that
-    it spent on that; who authenticates sets `principal`. The pipeline fills in the rest: `model`, the
-    name in the directory that was found ('' for none), and `version`; `began`, `seconds` and `deadline`
-    by `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has
-    one.
+    The edge gives `request`, `headers`, `transport` ("http" or "grpc"), `request_id`, the name of this
+    very request ('' for none), whatever the `id` in it says, and `decoding`, the seconds that it spent
+    on that; who authenticates sets `principal`. The pipeline fills in the rest: `model`, the name in the
+    directory that was found ('' for none), and `version`; `began`, `seconds` and `deadline` by
+    `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has one.
     """
 
     request: InferRequest
@@ -67,6 +67,7 @@ class Call:
     deadline: float = float("inf")
     status: str = ""
     response: InferResponse | None = None
+    request_id: str = ""
 
     @property
     def trace(self) -> str:

@@ -32,16 +32,26 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statis
 class DataPlane:
     """Answers V2 for the models of `directory`. Everything happens on one event loop.
 
-    `timeout`: seconds that an answer, or a stream's first piece, may take.
+    `timeout`: seconds that an answer, or a stream's first piece, may take; `strict`: whether the server
+    is ready only while all of its models are.
     """
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = Observers(*observers)
         self.directory = Directory(self.observers)
-        self.ready = False
+        self.tried = False  # every model that is configured, once
+        self.strict = False
         self.timeout = 60.0
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every configured model has been loaded, or couldn't be, since this server started.
+
+        Later one model's trouble is its own, unless `strict`.
+        """
+        return self.tried and (not self.strict or self.directory.ready)
 
     def server_metadata(self) -> dict[str, Any]:
         """`GET /v2`."""

@@ -165,6 +165,11 @@ class Directory:
         self.models: dict[str, Model] = {}
         self._observers = observers
 
+    @property
+    def ready(self) -> bool:
+        """Whether all of them can answer."""
+        return all(model.ready for model in self.models.values())
+
     def model(self, name: str) -> Model:
         """The model; NotFound when there is none of that name."""
         model = self.models.get(name)

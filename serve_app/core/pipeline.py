@@ -29,7 +29,7 @@ class Pipeline:
 
     def refused(self, call: Call, error: TandemError) -> None:
         """Record a request that couldn't even be decoded."""
-        call.request.id = call.request.id or new_id()
+        call.request.id = call.request.id or call.request_id or new_id()
         if model := self.directory.models.get(call.request.model):
             call.model = model.name
             call.version = model.versions.get(call.request.version)
@@ -60,7 +60,7 @@ class Bracket:
     def __enter__(self) -> Version:
         call, pipeline = self._call, self._pipeline
         request = call.request
-        request.id = request.id or new_id()
+        request.id = request.id or call.request_id or new_id()
         call.began = time.monotonic()
         try:
             pipeline.observers.begun(call)

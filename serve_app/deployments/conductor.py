@@ -16,7 +16,7 @@ from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile
+from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, tried
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
 
@@ -43,6 +43,7 @@ class Conductor:
         self._hosts: dict[str, ModelHost] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._followed = False  # else nothing is known of applications
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
@@ -55,6 +56,7 @@ class Conductor:
         """Want the models of these applications, which are all that there are."""
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
+        self._followed = True
         actual.now = time.monotonic()
         actual.down_since = down_since(actual.down_since, applications, actual.now)
         self.turn()
@@ -84,6 +86,8 @@ class Conductor:
         }
         for step in reconcile(self._desired, actual):
             self._take(step)
+        if self._followed and not self._plane.tried:  # once is enough
+            self._plane.tried = tried(self._desired, actual)
         self._changed.set()
 
     def _take(self, step: steps.Step) -> None:

@@ -18,7 +18,7 @@ from serve_app.deployments.remote import asking
 from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
-from serve_app.ingress.rest import RestApp
+from serve_app.ingress.rest import ByServe, RestApp
 from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
@@ -52,8 +52,8 @@ class Router(GrpcIngress):
                 await self._looked.wait()
                 await self._conductor.described()
 
-    def __serve_build_asgi_app__(self) -> RestApp:
-        return self.rest
+    def __serve_build_asgi_app__(self) -> ByServe:
+        return ByServe(self.rest)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> RouterApp:
         """V2 before Serve wraps it."""
@@ -86,8 +86,8 @@ class Router(GrpcIngress):
         return self._conductor.config.generation or self._conductor.generation
 
     def _adopt(self, config: RouterUserConfig) -> None:
-        self.limits = config.limits
-        self.plane.timeout = config.limits.timeout
+        self.limits, self.rest.cors = config.limits, config.cors
+        self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)
         )
@@ -101,7 +101,6 @@ class Router(GrpcIngress):
                 apps = remote_apps(await asyncio.to_thread(serve_applications))
                 apps.pop(own, None)
                 self._conductor.follow(apps)
-                self.plane.ready = True
                 self._looked.set()
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")

@@ -1,7 +1,5 @@
 """Reading a request body within limits and writing an answer, over plain ASGI."""
 
-import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
@@ -9,7 +7,8 @@ from serve_app.config import Limits
 from serve_app.core.call import Call
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.core.deadlines import Departures
-from serve_app.errors import InvalidArgument, TooLarge
+from serve_app.errors import TooLarge
+from serve_app.http.codings import chosen, packed, unpacked
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer
@@ -24,13 +23,12 @@ R = TypeVar("R")
 
 JSON = (b"content-type", b"application/json")
 OCTETS = (b"content-type", b"application/octet-stream")
-CODINGS = (b"gzip", b"deflate")
-_OFF_LOOP = 2**16  # from this size on, (de)compression leaves the event loop
 
 
 def call_of(scope: Scope, request: InferRequest) -> Call:
     """A request that came over HTTP, with its headers."""
-    return Call(request, CallHeaders(scope["headers"]), "http")
+    id = scope.get("request_id", "")
+    return Call(request, CallHeaders(scope["headers"]), "http", request_id=id)
 
 
 class Disconnected(Exception):
@@ -44,14 +42,8 @@ async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes
     if length.isdigit() and int(length) > limit:
         raise TooLarge(f"the body has {int(length)} bytes, the limit (maxBodyBytes) is {limit}")
     body = await collect(receive, limit)
-    coding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if coding in (b"identity", b""):
-        return body
-    if coding not in CODINGS:
-        raise InvalidArgument(
-            f"Content-Encoding must be gzip or deflate, got '{coding.decode('latin-1')}'"
-        )
-    return await inflate(body, coding, limit)
+    coding = headers.get(b"content-encoding")
+    return await unpacked(body, coding, limit) if coding else body
 
 
 async def collect(receive: Receive, limit: int, framing: int = 0) -> bytes:
@@ -74,13 +66,6 @@ async def collect(receive: Receive, limit: int, framing: int = 0) -> bytes:
     if len(body) > limit + framing:
         raise TooLarge(f"the body has {len(body)} bytes, the limit (maxBodyBytes) is {limit}")
     return body
-
-
-async def inflate(body: bytes, coding: bytes, limit: int) -> bytes:
-    """A body decompressed, off the event loop when it is large; TooLarge beyond `limit`."""
-    if len(body) < _OFF_LOOP:
-        return _inflate(body, coding, limit)
-    return await asyncio.to_thread(_inflate, body, coding, limit)
 
 
 def watched(
@@ -106,31 +91,12 @@ def watched(
     return run
 
 
-def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:
-    name = coding.decode()
-    # 47 reads gzip and zlib; deflate is zlib by the standard and raw by habit.
-    for bits in (47,) if coding == b"gzip" else (47, -15):
-        stream = zlib.decompressobj(bits)
-        try:
-            out = stream.decompress(body, limit + 1)
-        except zlib.error:
-            continue
-        if len(out) > limit:
-            raise TooLarge(f"the {name} body unpacks to more than the limit (maxBodyBytes) of {limit}")
-        if not stream.eof:
-            raise InvalidArgument(f"the {name} body is cut short")
-        if stream.unused_data:
-            raise InvalidArgument(f"the {name} body goes on after its end")
-        return out
-    raise InvalidArgument(f"the body is not valid {name}")
-
-
 async def respond(
     send: Send, status: int, body: Sequence[Buffer], headers: list[tuple[bytes, bytes]]
 ) -> None:
     """One whole answer, the length stated."""
     headers.append((b"content-length", b"%d" % sum(map(len, body))))
-    cork = corked(send)
+    cork = corked(getattr(send, "inner", send))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if cork is not None:
         cork.finish(body)
@@ -148,30 +114,8 @@ async def respond_packed(
     least: int,
 ) -> None:
     """A 200 answer, compressed when the client asked for it and it is large enough to pay."""
-    coding = _chosen(accept) if accept and sum(map(len, body)) >= least else None
+    coding = chosen(accept) if accept and sum(map(len, body)) >= least else None
     if coding:
-        data = b"".join(body)
-        if len(data) < _OFF_LOOP:
-            body = [_deflate(data, coding)]
-        else:
-            body = [await asyncio.to_thread(_deflate, data, coding)]
+        body = [await packed(b"".join(body), coding)]
         headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
     await respond(send, 200, body, headers)
-
-
-def _chosen(accept: bytes) -> bytes | None:
-    weights: dict[bytes, float] = {}
-    for part in accept.lower().split(b","):
-        coding, _, rest = part.strip().partition(b";")
-        weight = rest.strip().removeprefix(b"q=")
-        try:
-            weights[coding.strip()] = float(weight) if weight else 1.0
-        except ValueError:
-            continue
-    wanted = [coding for coding in (b"gzip", b"deflate") if weights.get(coding, 0) > 0]
-    return max(wanted, key=weights.__getitem__, default=None)  # gzip among equals
-
-
-def _deflate(data: bytes, coding: bytes) -> bytes:
-    stream = zlib.compressobj(1, wbits=31 if coding == b"gzip" else 15)
-    return stream.compress(data) + stream.flush()

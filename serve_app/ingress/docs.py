@@ -1,100 +1,47 @@
 """`/docs`: an OpenAPI page with a ready-to-run example per model. Needs no network to show."""
 
-from typing import Any
-
-from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from serve_app import __version__
 from serve_app.core.dataplane import DataPlane
-from serve_app.core.directory import Model
-from serve_app.errors import Unavailable
-from serve_app.protocol.metadata import example_inputs
+from serve_app.errors import UnknownRoute
+from serve_app.http.asgi import Receive, Scope, Send, respond
+from serve_app.ingress.answers import send_json
+from serve_app.ingress.openapi import openapi
 
-_ANY_INPUT = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
+_STATIC = "/docs/static/"
 
 
-def docs_app(plane: DataPlane) -> FastAPI:
-    """A small FastAPI application over the live directory of models."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
+class DocsApp:
+    """`/docs`, what the page is made of, and `/openapi.json` over the live directory of models."""
 
-    @app.get("/docs")
-    async def page() -> HTMLResponse:
-        return get_swagger_ui_html(
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
+        self._static = StaticFiles(directory=swagger_ui_path)
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="Tandem",
-            swagger_js_url="/docs/static/swagger-ui-bundle.js",
-            swagger_css_url="/docs/static/swagger-ui.css",
-            swagger_favicon_url="/docs/static/favicon-32x32.png",
+            swagger_js_url=f"{_STATIC}swagger-ui-bundle.js",
+            swagger_css_url=f"{_STATIC}swagger-ui.css",
+            swagger_favicon_url=f"{_STATIC}favicon-32x32.png",
         )
+        self._page = bytes(page.body)
 
-    @app.get("/openapi.json")
-    async def schema() -> JSONResponse:
-        return JSONResponse(openapi(plane))
-
-    @app.exception_handler(HTTPException)
-    async def failed(request: Request, error: HTTPException) -> JSONResponse:
-        body = {"error": f"{request.method} {request.url.path}: {error.detail}"}
-        return JSONResponse(body, error.status_code, error.headers)
-
-    return app
-
-
-def openapi(plane: DataPlane) -> dict[str, Any]:
-    """The OpenAPI document of what is served right now."""
-    paths: dict[str, Any] = {
-        "/v2/health/live": {"get": _operation("Server", "Is the server alive?")},
-        "/v2/health/ready": {"get": _operation("Server", "Can the server take requests?")},
-        "/v2": {"get": _operation("Server", "Name, version, extensions")},
-        "/v2/models": {"get": _operation("Server", "The names of all models")},
-        "/v2/models/stats": {"get": _operation("Server", "Counters of every model version")},
-        "/v2/repository/index": {"post": _operation("Server", "Every model version and its state")},
-    }
-    for name, model in plane.directory.models.items():
-        base = f"/v2/models/{name}"
-        paths[base] = {"get": _operation(name, "Inputs, outputs, versions")}
-        paths[f"{base}/ready"] = {"get": _operation(name, "Can it answer?")}
-        paths[f"{base}/config"] = {"get": _operation(name, "Triton model configuration")}
-        paths[f"{base}/stats"] = {"get": _operation(name, "Counters")}
-        paths[f"{base}/infer"] = {"post": _inference(name, _example(model))}
-        for version in model.versions:
-            route = f"{base}/versions/{version}/infer"
-            paths[route] = {"post": _inference(name, _example(model, version))}
-    return {
-        "openapi": "3.0.3",
-        "info": {
-            "title": "Tandem",
-            "version": __version__,
-            "description": "Models behind the Open Inference Protocol (V2).",
-        },
-        "paths": paths,
-    }
-
-
-def _example(model: Model, version: str = "") -> dict[str, Any]:
-    try:
-        specs = model.pick(version).signature.inputs
-    except Unavailable:
-        specs = []
-    return {"inputs": example_inputs(specs) or _ANY_INPUT}
-
-
-def _operation(tag: str, summary: str) -> dict[str, Any]:
-    return {"tags": [tag], "summary": summary, "responses": {"200": {"description": "OK"}}}
-
-
-def _inference(tag: str, example: dict[str, Any]) -> dict[str, Any]:
-    errors = {"400": "The request is wrong", "404": "No such model or version", "503": "Not ready"}
-    body = {"application/json": {"schema": {"type": "object"}, "example": example}}
-    return {
-        "tags": [tag],
-        "summary": "Inference",
-        "requestBody": {"required": True, "content": body},
-        "responses": {"200": {"description": "The outputs"}}
-        | {status: {"description": text} for status, text in errors.items()},
-    }
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer a GET; the status. Raises TandemError."""
+        path = scope["path"]
+        if path == "/openapi.json":
+            return await send_json(send, openapi(self._plane))
+        if path == "/docs":
+            await respond(send, 200, [self._page], [(b"content-type", b"text/html; charset=utf-8")])
+            return 200
+        if not path.startswith(_STATIC):
+            raise UnknownRoute(f"no route {path}")
+        try:
+            file = await self._static.get_response(path.removeprefix(_STATIC), scope)
+        except HTTPException:
+            raise UnknownRoute(f"no route {path}") from None
+        await file(scope, receive, send)
+        return file.status_code

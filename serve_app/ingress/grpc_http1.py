@@ -15,16 +15,8 @@ from grpc import StatusCode
 
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, TandemError, Unsupported
-from serve_app.http.asgi import (
-    CODINGS,
-    Disconnected,
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    collect,
-    inflate,
-)
+from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
+from serve_app.http.codings import CODINGS, inflate
 from serve_app.ingress.status import grpc_code, trailer_text
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer

@@ -11,15 +11,17 @@ from typing import Any
 import orjson
 
 from serve_app.config import Limits
-from serve_app.core.call import Call, new_id
+from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.directory import Model
 from serve_app.core.target import Relayed
-from serve_app.errors import InvalidArgument, MethodNotAllowed, TandemError, UnknownModel
+from serve_app.errors import InvalidArgument, TandemError, UnknownModel
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
-from serve_app.ingress.openai_answers import form, send_error
+from serve_app.ingress.answers import require
+from serve_app.ingress.openai_answers import form
 from serve_app.ingress.status import http_status
+from serve_app.protocol import elements
 from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -37,20 +39,14 @@ class OpenAIApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: str) -> int:
         """Answer; the status. Disconnected when the client left, which stops the generation."""
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed(f"{scope['method']} is not allowed here, POST is", "POST")
-            headers: Headers = dict(scope["headers"])
-            body = await read_body(receive, headers, self.limits())
-            asked = _asked(body)
-            given = headers.get(b"x-request-id", b"").decode("latin-1") or new_id()
-            model = self._model(asked)
-            _can(model, route)
-            check_types(asked)
-            call = call_of(scope, InferRequest(model.name, "", given, []))
-            return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
-        except TandemError as error:
-            return await send_error(send, error)
+        require("POST", scope["method"])
+        headers: Headers = dict(scope["headers"])
+        body, asked = _asked(await read_body(receive, headers, self.limits()))
+        model = self._model(asked)
+        _can(model, route)
+        check_types(asked)
+        call = call_of(scope, InferRequest(model.name, "", "", []))
+        return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
 
     def _model(self, asked: dict[str, Any]) -> Model:
         name = asked.get("model")
@@ -115,11 +111,14 @@ async def _pass_on(send: Send, answer: Relayed) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _asked(body: bytes) -> dict[str, Any]:
+def _asked(body: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The body as the client sent it, but for keys that are null, and what it says."""
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
         raise InvalidArgument("the body must be a JSON object")
-    return asked
+    if (given := elements.given(asked)) is not asked:
+        return orjson.dumps(given), given
+    return body, asked

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import orjson
-
 from serve_app.core.dataplane import DataPlane
-from serve_app.errors import MethodNotAllowed, Overloaded, TandemError, UnknownModel
-from serve_app.http.asgi import JSON, Send, respond
-from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
+from serve_app.errors import TandemError, UnknownModel
+from serve_app.ingress.status import http_status
 
 
 def card_of(plane: DataPlane, name: str) -> dict[str, Any]:
@@ -38,15 +35,3 @@ def form(error: TandemError) -> dict[str, Any]:
     code, param = ("model_not_found", "model") if isinstance(error, UnknownModel) else (None, None)
     message = error.message.encode("utf-8", "replace").decode()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-async def send_error(send: Send, error: TandemError) -> int:
-    """An error in OpenAI's form."""
-    status = http_status(error)
-    headers = [JSON]
-    if isinstance(error, Overloaded):
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode()))
-    await respond(send, status, [orjson.dumps(form(error))], headers)
-    return status

@@ -4,23 +4,20 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
-import orjson
-
-from serve_app.config import Limits
+from serve_app.config import Cors, Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
 from serve_app.errors import (
     InvalidArgument,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
+    ModelFailed,
     TandemError,
     Unavailable,
+    UnknownRoute,
     Unsupported,
 )
+from serve_app.http import cors
 from serve_app.http.asgi import (
     JSON,
     OCTETS,
@@ -35,11 +32,13 @@ from serve_app.http.asgi import (
     respond_packed,
     watched,
 )
+from serve_app.http.outgoing import REQUEST_ID, Outgoing, request_id
 from serve_app.ingress import openai, openai_answers
-from serve_app.ingress.docs import docs_app
+from serve_app.ingress.answers import require, send_error, send_json
+from serve_app.ingress.docs import DocsApp
 from serve_app.ingress.generate import GenerateApp
-from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
-from serve_app.protocol import elements, rest_codec, v1_codec
+from serve_app.ingress.v1 import V1App
+from serve_app.protocol import elements, raw_request, rest_codec
 from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
@@ -55,8 +54,21 @@ _ABSENT = re.compile(
     r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
     r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
 )
-_DOCS = ("/docs", "/openapi.json")
+_DOCS = re.compile(r"/docs(?:/.*)?|/openapi\.json")
 PROTOCOLS = ("/v2", "/v1", "/openai")  # what the fast path takes
+
+
+class ByServe:
+    """A RestApp where Serve asks: counted as such, and the X-Request-Id of answers is Serve's to add."""
+
+    def __init__(self, rest: "RestApp") -> None:
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """ASGI entry; the status."""
+        if scope["type"] == "http" and scope["path"].startswith(PROTOCOLS):  # else there is no other way
+            self._rest.paths.serve("http")
+        return await self._rest(scope, receive, send, named=True)
 
 
 class RestApp:
@@ -68,47 +80,57 @@ class RestApp:
         self.plane = plane
         self.limits = limits
         self.paths = paths or Paths()
-        self._docs = docs_app(plane)
+        self._docs = DocsApp(plane)
         self._openai = openai.OpenAIApp(plane, limits)
         self._generate = GenerateApp(plane, limits)
+        self._v1 = V1App(plane, limits)
+        self.cors: Cors | None = None
         self._infer_watched = watched(plane.infer, Departures())
-        self._explain_watched = watched(plane.explain, Departures())
         self._plain = {
+            "/": ("GET", self._alive),
             "/v2/health/live": ("GET", self._live),
             "/v2/health/ready": ("GET", self._ready),
             "/v2": ("GET", self._server),
             "/v2/models": ("GET", self._list),
             "/v2/models/stats": ("GET", self._all_stats),
             "/v2/repository/index": ("POST", self._index),
-            "/v1/models": ("GET", self._v1_list),
+            "/v1/models": ("GET", self._v1.listed),
             "/openai/v1/models": ("GET", self._openai_list),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """ASGI entry, by Serve's way; the status, 499 for a client that left."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
+        """ASGI entry; the status, 499 for a client that left. `named`: as `answer` has it."""
+        if scope["type"] == "http":
+            return await self.answer(scope, receive, send, named)
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-            return 0
-        if scope["type"] != "http":
+        else:
             await send({"type": "websocket.close", "code": 1000})
-            return 0
-        if scope["path"].startswith(PROTOCOLS):  # else there is no other way
-            self.paths.serve("http")
-        return await self.answer(scope, receive, send)
+        return 0
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """The same for HTTP alone, by whichever way it came."""
+    async def answer(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
+        """HTTP alone, by whichever way it came; `named`: the answer has its X-Request-Id from others."""
+        scope["request_id"] = id = request_id(scope)
+        out = Outgoing(send, bodiless=scope["method"] == "HEAD")
+        if not named:
+            out.headers.append((REQUEST_ID, id.encode()))
+        path = scope["path"]
         try:
-            return await self._dispatch(scope, receive, send)
+            if self.cors is not None:
+                out.headers += cors.headers(scope, self.cors)
+                if cors.asks(scope):
+                    return await _preflight(out, scope, self.cors)
+            if out.bodiless or (path.endswith("/") and path != "/"):
+                path = path.rstrip("/") or "/"
+                scope = {**scope, "path": path, "method": "GET" if out.bodiless else scope["method"]}
+            return await self._dispatch(scope, receive, out)
         except TandemError as error:
-            return await _send_error(send, error)
+            return await send_error(out, error, path)
         except Disconnected:
             return 499
         except Exception:
             log.exception("the ingress itself failed on %s %s", scope["method"], scope["path"])
-            body = b'{"error":"internal error; the server log has it"}'
-            await respond(send, 500, [body], [JSON])
-            return 500
+            return await send_error(out, ModelFailed("internal error; the server log has it"), path)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answers; the status."""
@@ -116,43 +138,46 @@ class RestApp:
         if match := _MODEL.fullmatch(path):
             name, version, verb = match.groups()
             if verb == "infer":
-                _require("POST", method)
+                require("POST", method)
                 return await self._infer(scope, receive, send, name, version or "")
             if path != "/v2/models/stats":
-                _require("GET", method)
+                require("GET", method)
                 return await self._about(send, name, version or "", verb)
         if plain := self._plain.get(path):
             wanted, handle = plain
-            _require(wanted, method)
+            require(wanted, method)
             return await handle(scope, receive, send)
         if match := _OPENAI.fullmatch(path):
             return await self._openai(scope, receive, send, match[1])
         if match := _GENERATE.fullmatch(path):
-            _require("POST", method)
+            require("POST", method)
             return await self._generate(scope, receive, send, *match.groups())
         if match := _OPENAI_MODEL.fullmatch(path):
-            _require("GET", method)
+            require("GET", method)
             return await self._openai_model(send, match[1])
         if match := _V1_MODEL.fullmatch(path):
             return await self._v1(scope, receive, send, *match.groups())
         if method == "GET" and (match := _V1_ADAPTER.fullmatch(path)):
             return await self._v1(scope, receive, send, match[1], None)
-        if path.startswith(_DOCS):
-            await self._docs(scope, receive, send)
-            return 200
+        if _DOCS.fullmatch(path):
+            require("GET", method)
+            return await self._docs(scope, receive, send)
         if _LOAD.fullmatch(path):
             raise Unsupported("models are loaded and unloaded by deploying a changed config")
         if _ABSENT.fullmatch(path):
             raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
-        raise NotFound(f"no route {path}")
+        raise UnknownRoute(f"no route {path}")
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
         try:
             body = await read_body(receive, headers, self.limits())
             began = time.monotonic()
-            length = headers.get(b"inference-header-content-length")
-            request = rest_codec.decode_request(body, _length(length), name, version)
+            length = _length(headers.get(b"inference-header-content-length"))
+            if length == 0:
+                request = self._raw(body, headers.get(b"accept", b""), name, version)
+            else:
+                request = rest_codec.decode_request(body, length, name, version)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
@@ -169,86 +194,60 @@ class RestApp:
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200
 
+    def _raw(self, body: bytes, accept: bytes, name: str, version: str) -> InferRequest:
+        # The answer is binary as the request is, unless the client takes nothing but JSON.
+        binary = b"application/json" not in accept or b"*/*" in accept or OCTETS[1] in accept
+        picked = self.plane.directory.model(name).pick(version)
+        rows = picked.about.max_batch_size > 0
+        return raw_request.decode_request(
+            body, name, version, picked.signature, rows=rows, binary=binary
+        )
+
     async def _about(self, send: Send, name: str, version: str, verb: str | None) -> int:
         if verb == "ready":
             ready = self.plane.model_ready(name, version)
-            return await _send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+            return await send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
         if verb == "config":
-            return await _send_json(send, self.plane.model_config(name, version))
+            return await send_json(send, self.plane.model_config(name, version))
         if verb == "stats":
-            return await _send_json(send, {"model_stats": self.plane.statistics(name, version)})
-        return await _send_json(send, self.plane.model_metadata(name, version))
+            return await send_json(send, {"model_stats": self.plane.statistics(name, version)})
+        return await send_json(send, self.plane.model_metadata(name, version))
 
-    async def _v1(self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None) -> int:
-        if verb is None:
-            _require("GET", scope["method"])
-            about = openai_answers.card_of(self.plane, name)
-            if about and name not in self.plane.directory.models:
-                return await _send_json(send, about)  # an adapter, which only OpenAI's clients know
-            ready = self.plane.model_ready(name)
-            about |= {"name": name, "ready": ready}
-            return await _send_json(send, about, 200 if ready else 503)
-        _require("POST", scope["method"])
-        if verb == "explain":
-            self.plane.check_explains(name)  # before the body is read
-        headers: Headers = dict(scope["headers"])
-        body = await read_body(receive, headers, self.limits())
-        signature = self.plane.directory.model(name).pick().signature
-        request, by_row = v1_codec.decode_request(body, name, signature)
-        call = call_of(scope, request)
-        if verb == "explain":
-            response = await self._explain_watched(call, receive)
-            answer = v1_codec.encode_response(response, by_row, "explanations")
-        else:
-            answer = v1_codec.encode_response(await self._infer_watched(call, receive), by_row)
-        accept = headers.get(b"accept-encoding")
-        await respond_packed(send, [answer], [JSON], accept, self.limits().min_compress_bytes)
-        return 200
+    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await send_json(send, {"status": "alive"})  # as KServe's V1 clients ask for it
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, {"live": True})
+        return await send_json(send, {"live": True})
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> int:
         ready = self.plane.ready
-        return await _send_json(send, {"ready": ready}, 200 if ready else 503)
+        return await send_json(send, {"ready": ready}, 200 if ready else 503)
 
     async def _server(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, self.plane.server_metadata())
+        return await send_json(send, self.plane.server_metadata())
 
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, {"models": list(self.plane.directory.models)})
-
-    async def _v1_list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """KServe's list and OpenAI's at once: neither reader minds the other's keys."""
-        about = {"models": list(self.plane.directory.models), **openai_answers.cards(self.plane)}
-        return await _send_json(send, about)
+        return await send_json(send, {"models": list(self.plane.directory.models)})
 
     async def _openai_list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, openai_answers.cards(self.plane))
+        return await send_json(send, openai_answers.cards(self.plane))
 
     async def _openai_model(self, send: Send, name: str) -> int:
-        try:
-            model = self.plane.directory.engine(name)
-            if not (about := openai_answers.card_of(self.plane, name)):
-                raise Unavailable(f"model '{name}' is not ready: {model.reason}")
-            return await _send_json(send, about)
-        except TandemError as error:
-            return await openai_answers.send_error(send, error)
+        model = self.plane.directory.engine(name)
+        if not (about := openai_answers.card_of(self.plane, name)):
+            raise Unavailable(f"model '{name}' is not ready: {model.reason}")
+        return await send_json(send, about)
 
     async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await _send_json(send, {"model_stats": self.plane.statistics()})
+        return await send_json(send, {"model_stats": self.plane.statistics()})
 
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> int:
         body = await read_body(receive, dict(scope["headers"]), self.limits())
         wanted = elements.load_json(body) if body else {}
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("ready", False), bool):
+        ready = elements.given(wanted).get("ready", False) if isinstance(wanted, dict) else None
+        if not isinstance(ready, bool):
             raise InvalidArgument('the body must be empty or {"ready": true|false}')
-        return await _send_json(send, self.plane.repository_index(wanted.get("ready", False)))
-
-
-def _require(wanted: str, method: str) -> None:
-    if method != wanted:
-        raise MethodNotAllowed(f"{method} is not allowed here, {wanted} is", wanted)
+        return await send_json(send, self.plane.repository_index(ready))
 
 
 def _length(header: bytes | None) -> int | None:
@@ -262,21 +261,11 @@ def _length(header: bytes | None) -> int | None:
     return int(header)
 
 
-async def _send_json(send: Send, value: Any, status: int = 200) -> int:
-    await respond(send, status, [orjson.dumps(value)], [JSON])
-    return status
-
-
-async def _send_error(send: Send, error: TandemError) -> int:
-    headers = [JSON]
-    if isinstance(error, Overloaded):
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode()))
-    message = error.message.encode("utf-8", "replace").decode()
-    body = orjson.dumps({"error": message})
-    await respond(send, http_status(error), [body], headers)
-    return http_status(error)
+async def _preflight(send: Outgoing, scope: Scope, config: Cors) -> int:
+    if not cors.allowed(scope, config):
+        return await send_json(send, {"error": "this page's origin is not in cors.allowOrigins"}, 403)
+    await respond(send, 204, [], cors.preflight(scope, config))
+    return 204
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -6,8 +6,10 @@ from serve_app import errors
 
 HTTP: dict[type[errors.TandemError], int] = {
     errors.InvalidArgument: 400,
+    errors.UnsupportedCoding: 415,
     errors.NotFound: 404,
     errors.UnknownModel: 404,
+    errors.UnknownRoute: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
     errors.ModelFailed: 500,
@@ -20,8 +22,10 @@ HTTP: dict[type[errors.TandemError], int] = {
 
 GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnsupportedCoding: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.UnknownModel: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownRoute: grpc.StatusCode.NOT_FOUND,
     errors.MethodNotAllowed: grpc.StatusCode.UNIMPLEMENTED,
     errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ModelFailed: grpc.StatusCode.INTERNAL,

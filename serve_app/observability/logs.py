@@ -23,18 +23,22 @@ class RequestLog:
     ) -> None: ...
 
     def finished(self, call: Call) -> None:
-        """Time, id, model and version (as found, else as asked for), status, milliseconds."""
+        """Time, id, model and version (as found, else as asked for), status, milliseconds.
+
+        `request_id` is the one in the HTTP headers, where the request has another of its own.
+        """
         request = call.request
-        _write(
-            {
-                "time": round(time.time(), 3),
-                "id": request.id,
-                "model": request.model,
-                "version": call.version.number if call.version else request.version,
-                "status": call.status,
-                "ms": round((call.seconds or 0) * 1000, 3),
-            }
-        )
+        line = {
+            "time": round(time.time(), 3),
+            "id": request.id,
+            "model": request.model,
+            "version": call.version.number if call.version else request.version,
+            "status": call.status,
+            "ms": round((call.seconds or 0) * 1000, 3),
+        }
+        if call.request_id and call.request_id != request.id:
+            line["request_id"] = call.request_id
+        _write(line)
 
 
 def log_loaded(model: str, versions: Iterable[Loaded]) -> None:

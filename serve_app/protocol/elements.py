@@ -1,4 +1,4 @@
-"""JSON lists to arrays and back, strictly: nothing is rounded, wrapped or guessed."""
+"""JSON to arrays and back, strictly: nothing is rounded, wrapped or guessed."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _FITS: dict[str, frozenset[type]] = {
     "u": frozenset([int]),
     "f": frozenset([int, float]),
     "V": frozenset([int, float]),  # BF16
-    "O": frozenset([str]),
+    "O": frozenset([str, bytes]),  # the latter from V1's {"b64": …}
 }
 _WORDS = {
     "b": "true or false",
@@ -29,6 +29,7 @@ _WORDS = {
     "O": "strings",
 }
 _MAX_DIMENSIONS = 32
+_LEAST = -(2**63)  # as a float it may be a smaller integer, which orjson read as one and rounded
 # numpy's letter for a type, and struct's where the two mean the same bytes.
 _PACKED = {
     np.dtype(kind).char: letter
@@ -46,7 +47,10 @@ def to_array(
     flat, nesting = _flattened(data, tensor)
     # Before numpy sees them: it reads true as 1, and pads every string to the longest one.
     fits = _FITS[dtype.kind] | {type(None)} if nulls and dtype.kind in "fV" else _FITS[dtype.kind]
-    if not fits.issuperset(map(type, flat)):
+    kinds = set(map(type, flat))
+    if float in kinds and dtype.kind in "iu" and kinds <= {int, float}:
+        flat = _integers(flat, dtype, tensor)
+    elif not kinds <= fits:
         raise InvalidArgument(
             f"tensor '{tensor}': data must hold {_WORDS[dtype.kind]}, got {_offender(flat, dtype)}"
         )
@@ -73,6 +77,25 @@ def _flattened(data: list[Any], tensor: str) -> tuple[list[Any], tuple[int, ...]
     return data, tuple(shape)
 
 
+def _integers(flat: list[Any], dtype: np.dtype, tensor: str) -> list[int]:
+    """1.0 is 1: some clients know one kind of number alone, and write it so. 1.5 is refused."""
+    try:
+        integers = list(map(int, flat))
+        whole = integers == flat
+    except (ValueError, OverflowError):  # NaN, Infinity
+        whole = False
+    if not whole:
+        odd = next(item for item in flat if type(item) is float and not item.is_integer())
+        raise InvalidArgument(f"tensor '{tensor}': data must hold integers, got {odd!r}")
+    if _LEAST in integers and type(flat[integers.index(_LEAST)]) is float:
+        raise _out_of_range(dtype, tensor)
+    return integers
+
+
+def _out_of_range(dtype: np.dtype, tensor: str) -> InvalidArgument:
+    return InvalidArgument(f"tensor '{tensor}': a value is out of range for {dtype.name}")
+
+
 def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     if dtype.char in _PACKED:
         try:  # in one step, and half the time numpy takes; it refuses what doesn't fit
@@ -85,7 +108,7 @@ def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
         # Integers are checked one by one by numpy; floats get their precision in a second step.
         array = np.array(flat, dtype=dtype if dtype.kind in "iub" else np.float64)
     except OverflowError:
-        raise InvalidArgument(f"tensor '{tensor}': a value is out of range for {dtype.name}") from None
+        raise _out_of_range(dtype, tensor) from None
     if array.dtype == dtype:
         return array
     with np.errstate(over="ignore", invalid="ignore"):
@@ -98,10 +121,10 @@ def _numbers(flat: list[Any], dtype: np.dtype, tensor: str) -> np.ndarray:
     return cast
 
 
-def _encoded(flat: list[str], tensor: str) -> np.ndarray:
+def _encoded(flat: list[str | bytes], tensor: str) -> np.ndarray:
     out = np.empty(len(flat), dtype=object)
     try:
-        out[:] = [item.encode() for item in flat]
+        out[:] = [item.encode() if isinstance(item, str) else item for item in flat]
     except UnicodeEncodeError as error:
         index = next(index for index, item in enumerate(flat) if item is error.object)
         raise InvalidArgument(f"tensor '{tensor}': element {index} is not valid Unicode") from None
@@ -130,6 +153,18 @@ def to_json(array: np.ndarray, tensor: str) -> bytes:
     if flat.dtype.kind == "f" and b"null" in text:  # so orjson writes NaN and Infinity
         return json.dumps(flat.astype(np.float64).tolist()).encode()
     return text
+
+
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are there. In every decoder null is absent, wherever a field is optional."""
+    if None not in fields.values():
+        return fields
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def integer(value: Any) -> Any:
+    """An integer that was written as a float (2.0) as one, all else as it is."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def load_json(body: bytes | memoryview) -> Any:

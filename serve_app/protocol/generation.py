@@ -12,6 +12,7 @@ import orjson
 
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument
+from serve_app.protocol import elements
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.openai import check_types
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, TensorSpec
@@ -125,14 +126,14 @@ def _sampling(inputs: Arrays, parameters: Parameters) -> dict[str, Any]:
     if text is not None:
         if not isinstance(text, str | bytes):
             raise InvalidArgument(f"{SAMPLING} must be a JSON object in a string, got {text!r}")
-        asked |= _object(SAMPLING, text)
+        asked |= elements.given(_object(SAMPLING, text))
     for name in _OBJECTS:
         value = asked.get(name)
         if isinstance(value, str):
             asked[name] = _object(f"parameters.{name}", value)
         elif not isinstance(value, dict | None):
             raise InvalidArgument(f"parameters.{name} must be an object, got {value!r:.80}")
-    return {name: value for name, value in asked.items() if value is not None}
+    return elements.given(asked)
 
 
 def _object(name: str, text: str | bytes) -> dict[str, Any]:

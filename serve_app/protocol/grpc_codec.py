@@ -11,7 +11,6 @@ from serve_app.errors import InvalidArgument
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
 from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
-from serve_app.protocol.reserved import is_reserved
 from serve_app.protocol.rest_codec import shape_of
 from serve_app.protocol.tensors import (
     InferRequest,
@@ -90,7 +89,7 @@ def addressed(data: Buffer) -> InferRequest:
 
 def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:
     """The tensors of a request (`input`) or an answer (`output`), raw or, without `raws`, typed."""
-    if raws and any(entry.HasField("contents") for entry in entries):
+    if raws and any(entry.contents.ListFields() for entry in entries):
         raise InvalidArgument(f"{kind}s come in raw_{kind}_contents or in contents, never in both")
     if raws and len(raws) != len(entries):
         raise InvalidArgument(
@@ -115,10 +114,8 @@ def parameters_of(entries: Any, where: str) -> Parameters:
     parameters: Parameters = {}
     for key, entry in entries.items():
         choice = entry.WhichOneof("parameter_choice")
-        if choice is None:
-            if is_reserved(key):
-                continue
-            raise InvalidArgument(f"{where}.{key} has no value")
+        if choice is None:  # as null in JSON
+            continue
         if key in _UNSUPPORTED:
             raise InvalidArgument(f"{where}.{key} is not supported by this server")
         parameters[key] = getattr(entry, choice)

@@ -15,7 +15,9 @@ from serve_app.protocol.wire import LARGE, Buffer
 _LENGTH = struct.Struct("<I")
 
 
-def decode(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], tensor: str) -> np.ndarray:
+def decode(
+    data: bytes | memoryview, datatype: object, shape: tuple[int, ...], tensor: str
+) -> np.ndarray:
     """`data` as an array of `shape`: a read-only view, copied only for BYTES and odd BOOLs."""
     dtype = numpy_dtype(datatype, tensor)
     if dtype == BYTES:

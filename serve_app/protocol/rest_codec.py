@@ -57,6 +57,7 @@ def read(
     binary = view[len(view) :] if json_length is None else view[json_length:]
     if not isinstance(message, dict):
         raise InvalidArgument(f"the body must be a JSON object, got {_kind(message)}")
+    message = elements.given(message)
     tensors, used = _tensors(message, binary, key)
     if used != len(binary):
         raise InvalidArgument(
@@ -76,10 +77,10 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
     tensors, used = [], 0
     for index, entry in enumerate(entries):
         where = f"{key}[{index}]"
-        name = _name(entry, where)
+        entry, name = _named(entry, where)  # noqa: PLW2901
         shape = shape_of(entry.get("shape"), name)
         parameters = _parameters(entry, f"tensor '{name}': parameters")
-        size = parameters.get("binary_data_size")
+        size = elements.integer(parameters.get("binary_data_size"))
         datatype = entry.get("datatype")
         if size is None:
             if "data" not in entry:
@@ -90,7 +91,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
             nulls = key == "outputs"
             data = elements.to_array(entry["data"], datatype, shape, name, nulls=nulls)
         else:
-            if entry.get("data") is not None:  # null is how kserve's client sends an empty tensor
+            if "data" in entry:
                 raise InvalidArgument(f"tensor '{name}': has both data and binary_data_size")
             if type(size) is not int or not 0 <= size <= len(binary) - used:
                 raise InvalidArgument(
@@ -111,7 +112,7 @@ def _outputs(message: dict[str, Any], default: bool) -> list[RequestedOutput] | 
         raise InvalidArgument(f"outputs must be a list, got {_kind(entries)}")
     outputs = []
     for index, entry in enumerate(entries):
-        name = _name(entry, f"outputs[{index}]")
+        entry, name = _named(entry, f"outputs[{index}]")  # noqa: PLW2901
         parameters = _parameters(entry, f"output '{name}': parameters")
         binary = default
         if "binary_data" in parameters:
@@ -120,19 +121,22 @@ def _outputs(message: dict[str, Any], default: bool) -> list[RequestedOutput] | 
     return outputs or None
 
 
-def _name(entry: object, where: str) -> str:
+def _named(entry: object, where: str) -> tuple[dict[str, Any], str]:
     if not isinstance(entry, dict):
         raise InvalidArgument(f"{where} must be an object, got {_kind(entry)}")
+    entry = elements.given(entry)
     name = entry.get("name")
     if not isinstance(name, str) or not name:
         raise InvalidArgument(f"{where}.name must be a non-empty string, got {name!r}")
-    return name
+    return entry, name
 
 
 def shape_of(shape: object, tensor: str) -> tuple[int, ...]:
     """A request's shape, checked: integers of at least 0 whose product a machine can count."""
     if not isinstance(shape, list):
         raise InvalidArgument(f"tensor '{tensor}': shape must be a list, got {_kind(shape)}")
+    if float in map(type, shape):
+        shape = [elements.integer(dimension) for dimension in shape]
     if any(type(dimension) is not int or dimension < 0 for dimension in shape):
         raise InvalidArgument(
             f"tensor '{tensor}': shape must hold integers of at least 0, got {str(shape)[:80]}"
@@ -149,6 +153,7 @@ def _parameters(holder: dict[str, Any], where: str) -> Parameters:
         return {}
     if not isinstance(parameters, dict):
         raise InvalidArgument(f"{where} must be an object, got {_kind(parameters)}")
+    parameters = elements.given(parameters)
     for key, value in parameters.items():
         if is_reserved(key):
             continue  # `headers` may be anything, and who reads one looks at it

@@ -1,65 +1,122 @@
-"""KServe's V1 protocol over the same models: `instances` by row, or `inputs` by column.
+"""KServe's V1 protocol over the same models: `instances` or `inputs`, and `predictions`.
 
-For models with exactly one required input. One output answers as plain rows, several as objects.
+A row is a value of the model's one input, or an object with a value for each of several; `inputs` may
+also be an object of columns, which is answered by column. One output answers as plain rows.
 """
 
+import base64
+import binascii
 import json
 from typing import Any
 
 import numpy as np
 import orjson
 
+from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument
 from serve_app.protocol import elements
+from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor, TensorSpec
 
+_B64 = "b64"  # {"b64": "…"} stands for bytes
+_MAX_DIMENSIONS = 32
 
-def decode_request(body: bytes, model: str, version: VersionDescription) -> tuple[InferRequest, bool]:
-    """A V1 body, and whether the answer goes by row (`predictions`) or column (`outputs`)."""
-    required = [spec for spec in version.inputs if not spec.optional]
-    if len(required) != 1:
-        raise InvalidArgument(
-            f"V1 is for models with one input; '{model}' has {len(required)} declared: use /v2"
-        )
-    message = elements.load_json(body)
+
+def decode_request(message: Any, model: str, version: VersionDescription) -> tuple[InferRequest, bool]:
+    """A V1 message, and whether its answer goes by row, else by column."""
+    if not version.inputs:
+        raise InvalidArgument(f"V1 is for models with inputs; '{model}' has 0 declared: use /v2")
     if not isinstance(message, dict):
         raise InvalidArgument("the body must be a JSON object with instances or inputs")
+    message = elements.given(message)
     keys = [key for key in ("instances", "inputs") if key in message]
     if len(keys) != 1:
         raise InvalidArgument("the body must have exactly one of instances and inputs")
-    spec = required[0]
-    rows = message[keys[0]]
-    if isinstance(rows, dict) and set(rows) == {spec.name}:
-        rows = rows[spec.name]
-    if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
-        rows = [_named(row, spec, index) for index, row in enumerate(rows)]
+    key = keys[0]
+    rows, specs = message[key], {spec.name: spec for spec in version.inputs}
+    by_row = not isinstance(rows, dict)
+    columns = _columns(rows, key, model, specs) if by_row else _checked(rows, key, specs)
+    tensors = [_tensor(columns[name], specs[name], key) for name in specs if name in columns]
+    return InferRequest(model, "", "", tensors), by_row
+
+
+def _columns(rows: Any, key: str, model: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
+    required = [spec for spec in specs.values() if not spec.optional]
+    if isinstance(rows, list) and rows and all(_named(row, specs) for row in rows):
+        return _by_name(rows, key, specs)
+    if len(required) == 1:
+        return {required[0].name: rows}
+    raise InvalidArgument(
+        f"'{model}' has the inputs {', '.join(specs)}: {key} must be objects that name them, or use /v2"
+    )
+
+
+def _named(row: Any, specs: dict[str, TensorSpec]) -> bool:
+    """Whether a row is an object of inputs, and not itself a value."""
+    return isinstance(row, dict) and (set(row) != {_B64} or _B64 in specs)
+
+
+def _by_name(rows: list[Any], key: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
+    columns: dict[str, list[Any]] = {name: [] for name in _checked(rows[0], f"{key}[0]", specs)}
+    for index, row in enumerate(rows):
+        where = f"{key}[{index}]"
+        values = _checked(row, where, specs)
+        for name in values.keys() | columns.keys():
+            if name not in values or name not in columns:
+                first = "has it" if name in columns else "lacks it"
+                raise InvalidArgument(f"{where}.{name}: in every row or in none, {key}[0] {first}")
+            columns[name].append(values[name])
+    return columns
+
+
+def _checked(columns: dict[str, Any], where: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
+    """The columns that are there, all of them inputs and none missing."""
+    columns = elements.given(columns)
+    for name in columns:
+        if name not in specs:
+            raise InvalidArgument(f"{where}.{name}: no input of this model{did_you_mean(name, specs)}")
+    for name, spec in specs.items():
+        if not spec.optional and name not in columns:
+            raise InvalidArgument(f"{where}.{name}: required, but not there")
+    return columns
+
+
+def _tensor(rows: Any, spec: TensorSpec, key: str) -> Tensor:
     if not isinstance(rows, list):
-        raise InvalidArgument(f"{keys[0]} must be a list of rows for '{spec.name}'")
-    array = elements.to_array(rows, spec.datatype, _shape(rows, spec), spec.name)
-    request = InferRequest(model, "", "", [Tensor(spec.name, spec.datatype, array)])
-    return request, keys[0] == "instances"
+        raise InvalidArgument(f"{key} must be a list of rows for '{spec.name}'")
+    if spec.datatype == "BYTES":
+        rows = _decoded(rows, spec.name)
+    shape = _shape(rows)
+    if len(spec.shape) == len(shape) + 1 and spec.shape[-1] == 1:
+        shape += (1,)  # a column of single values
+    return Tensor(spec.name, spec.datatype, elements.to_array(rows, spec.datatype, shape, spec.name))
 
 
-def _named(row: dict[str, Any], spec: TensorSpec, index: int) -> Any:
-    if set(row) != {spec.name}:
-        got = ", ".join(row) or "nothing"
-        raise InvalidArgument(f"instances[{index}] must hold '{spec.name}' alone, got {got}")
-    return row[spec.name]
+def _decoded(value: Any, name: str, depth: int = 0) -> Any:
+    """With bytes in the place of `{"b64": …}`, wherever it stands."""
+    if isinstance(value, list) and depth < _MAX_DIMENSIONS:
+        return [_decoded(item, name, depth + 1) for item in value]
+    if not isinstance(value, dict) or set(value) != {_B64}:
+        return value
+    try:
+        return base64.b64decode(value[_B64], validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise InvalidArgument(f"tensor '{name}': b64 must be base64, got {value[_B64]!r:.40}") from None
 
 
-def _shape(rows: list[Any], spec: TensorSpec) -> tuple[int, ...]:
+def _shape(rows: list[Any]) -> tuple[int, ...]:
     """The rows' own shape, read along their first elements; `to_array` refuses ragged ones."""
     shape: list[int] = []
     level: Any = rows
-    while isinstance(level, list) and len(shape) < 32:
+    while isinstance(level, list) and len(shape) < _MAX_DIMENSIONS:
         shape.append(len(level))
         level = level[0] if level else None
     return tuple(shape)
 
 
-def encode_response(response: InferResponse, by_row: bool, rows: str = "predictions") -> bytes:
-    """`predictions` (`rows`) by row or `outputs` by column; NaN and Infinity as V2 writes them."""
+def encode_response(response: InferResponse, by_row: bool, key: str = "predictions") -> bytes:
+    """The outputs under `key`; NaN and Infinity as V2 writes them."""
     columns = {tensor.name: _nested(tensor) for tensor in response.outputs}
     value: Any = columns
     if len(columns) == 1:
@@ -71,7 +128,7 @@ def encode_response(response: InferResponse, by_row: bool, rows: str = "predicti
         for tensor in response.outputs
     )
     text = orjson.dumps(value) if finite else json.dumps(value).encode()
-    return b'{"%b":' % (rows.encode() if by_row else b"outputs") + text + b"}"
+    return b'{"%b":' % key.encode() + text + b"}"
 
 
 def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, Any]]:
@@ -80,14 +137,23 @@ def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, An
         if not size or size != sizes[0]:
             raise InvalidArgument(
                 f"output '{tensor.name}' has shape {list(tensor.data.shape)}, not one row per "
-                "instance: send inputs instead of instances, or use /v2"
+                "instance: send inputs by column (an object of lists), or use /v2"
             )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _nested(tensor: Tensor) -> Any:
-    # Through the JSON form, which has the short digits of FP16 and FP32.
-    flat = elements.load_json(elements.to_json(tensor.data, tensor.name))
+    if tensor.data.dtype == BYTES:
+        flat = [_text(item) for item in tensor.data.ravel()]
+    else:  # through the JSON form, which has the short digits of FP16 and FP32
+        flat = elements.load_json(elements.to_json(tensor.data, tensor.name))
     items = np.empty(len(flat), dtype=object)
     items[:] = flat
     return items.reshape(tensor.data.shape).tolist()
+
+
+def _text(item: bytes) -> Any:
+    try:
+        return item.decode()
+    except UnicodeDecodeError:
+        return {_B64: base64.b64encode(item).decode()}

@@ -165,6 +165,19 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
         yield Describe(app)
 
 
+def tried(desired: Desired, actual: Actual) -> bool:
+    """Whether every model that is wanted has been loaded, or couldn't be, at least once.
+
+    An application that is still being built counts: it may be a model.
+    """
+    if not desired.generation or actual.generation != desired.generation:
+        return False
+    return all(
+        name in actual.described or app.model in desired.inline
+        for name, app in desired.applications.items()
+    )
+
+
 def down_since(
     before: Mapping[str, float], applications: Mapping[str, RemoteApp], now: float
 ) -> dict[str, float]:

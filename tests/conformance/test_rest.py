@@ -187,8 +187,7 @@ def test_identity_accepted_alone_is_not_compressed(http: httpx.Client) -> None:
         ("gzip", b"not gzip at all", ("gzip",)),
         ("gzip", gzip.compress(b'{"inputs": []}')[:-9], ("gzip", "short")),
         ("deflate", b"\xff\xff\xff", ("deflate",)),
-        ("br", b"x", ("Content-Encoding", "gzip", "deflate", "br")),
-        ("gzip, gzip", b"x", ("Content-Encoding",)),
+        ("gzip, gzip", gzip.compress(b"not gzip"), ("not valid gzip",)),
     ],
 )
 def test_bad_compression(http: httpx.Client, coding: str, body: bytes, words: tuple[str, ...]) -> None:
@@ -219,7 +218,7 @@ def test_every_documented_operation_works(http: httpx.Client) -> None:
                 examples += 1
             answer = http.request(verb.upper(), path, json=body)
             assert answer.status_code == 200, (path, answer.text)
-    assert examples == 9  # 4 models and 5 versions
+    assert examples == 13  # 4 models and 5 versions, 3 models in V1, the index
     seven = schema["paths"]["/v2/models/digits/infer"]["post"]["requestBody"]["content"][
         "application/json"
     ]

@@ -125,7 +125,14 @@ def _v1() -> Calls:
         odds = np.array([row["probabilities"] for row in rows])
         np.testing.assert_allclose(odds, expected["probabilities"], atol=1e-4)
 
+    def event(result: Result) -> None:
+        value = result["value"]
+        assert value["source"] == "io.kserve.inference.digits"
+        assert value["type"] == "io.kserve.inference.response"
+        by_row({"value": value["data"]})
+
     body = {"instances": pixels.tolist()}
+    events = {"call": "v1_event", "model": "digits", "body": body}
     wrong = {"instances": pixels[:, :5].tolist()}
     return {
         "v1-ready": ({"call": "model_ready", "model": "digits", "v1": True}, _is(True)),
@@ -134,6 +141,10 @@ def _v1() -> Calls:
             _fails("404", "", "nobody"),
         ),
         "v1-predict": ({"call": "v1", "model": "digits", "body": body}, by_row),
+        "v1-live": ({"call": "live", "v1": True}, _is(True)),
+        "v1-inputs": ({"call": "v1", "model": "digits", "body": {"inputs": pixels.tolist()}}, by_row),
+        "v1-event-binary": ({**events, "structured": False}, event),
+        "v1-event-structured": ({**events, "structured": True}, event),
         "v1-unknown": ({"call": "v1", "model": "nobody", "body": body}, _fails("404", "", "nobody")),
         "v1-wrong": (
             {"call": "v1", "model": "digits", "body": wrong},

@@ -114,7 +114,7 @@ def served(
 
 def plane() -> DataPlane:
     made = DataPlane(Recorded())
-    made.ready = True
+    made.tried = True
     return made
 
 

@@ -1,6 +1,8 @@
 """kserve.InferenceRESTClient. It has no metadata, config or statistics, and no way to a version."""
 
 import httpx
+from cloudevents.conversion import to_binary, to_structured
+from cloudevents.http import CloudEvent, from_http
 from driver import main, pack, unpack
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
@@ -58,8 +60,21 @@ class KServeRest:
     async def v1_explain(self, case):
         return await self.v1_client.explain(self.url, case["model"], case["body"])
 
+    async def v1_event(self, case):
+        """In a CloudEvent, made and read by the SDK that comes with kserve."""
+        about = {"id": "7", "source": "tests", "type": "tests.rows"}
+        event = CloudEvent(about, case["body"])
+        headers, body = to_structured(event) if case["structured"] else to_binary(event)
+        url = f"{self.url}/v1/models/{case['model']}:predict"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(url, headers=headers, content=body)
+        answer.raise_for_status()
+        found = from_http(dict(answer.headers), answer.content)
+        return {"source": found["source"], "type": found["type"], "data": found.data}
+
     async def live(self, case):
-        return await self.client.is_server_live(self.url)
+        client = self.v1_client if case.get("v1") else self.client
+        return await client.is_server_live(self.url)
 
     async def ready(self, case):
         return await self.client.is_server_ready(self.url)

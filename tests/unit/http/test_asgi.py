@@ -4,7 +4,7 @@ import zlib
 import pytest
 
 from serve_app.config import Limits
-from serve_app.errors import InvalidArgument, TooLarge
+from serve_app.errors import InvalidArgument, TooLarge, UnsupportedCoding
 from serve_app.http.asgi import JSON, Disconnected, read_body, respond_packed
 
 TEXT = b'{"inputs": []}' * 100
@@ -122,15 +122,53 @@ async def test_damaged_packed_bodies(form):
             await read(packed[:cut], content_encoding=coding)
     with pytest.raises(InvalidArgument):
         await read(b"plain text", content_encoding=coding)
-    for rest in (b"!", packed):
-        with pytest.raises(InvalidArgument, match="goes on after its end"):
-            await read(packed + rest, content_encoding=coding)
+    with pytest.raises(InvalidArgument, match="goes on after its end"):
+        await read(packed + b"!", content_encoding=coding)
 
 
-@pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, deflate", b"x-gzip", b"\xff"])
+@pytest.mark.parametrize("coding", [b"br", b"zstd", b"compress", b"gzip, br", b"\xff", b"gzip," * 5])
 async def test_unknown_codings_are_refused(coding):
-    with pytest.raises(InvalidArgument, match="Content-Encoding must be gzip or deflate, got"):
+    with pytest.raises(UnsupportedCoding, match="Content-Encoding must be gzip or deflate, got"):
         await read(b"abc", content_encoding=coding)
+
+
+@pytest.mark.parametrize(
+    ("coding", "packs"),
+    [
+        (b"x-gzip", [gzip.compress]), (b"X-Gzip", [gzip.compress]), (b"gzip, identity", [gzip.compress]),
+        (b"identity, gzip", [gzip.compress]), (b"gzip,", [gzip.compress]),
+        (b"deflate, gzip", [zlib.compress, gzip.compress]), (b"gzip,gzip", [gzip.compress] * 2),
+        (b"gzip , deflate", [gzip.compress, raw_deflate]), (b"identity, identity", []),
+    ],
+)  # fmt: skip
+async def test_names_of_codings_and_lists_of_them(coding, packs):
+    packed = TEXT
+    for pack in packs:
+        packed = pack(packed)
+    assert await read(packed, content_encoding=coding) == TEXT
+
+
+async def test_several_gzip_members_are_one_body():
+    members = [TEXT, b"", b"x" * 100_000, b"!"]
+    packed = b"".join(map(gzip.compress, members))
+    assert await read(packed, limit=300_000, content_encoding=b"gzip") == b"".join(members)
+    many = gzip.compress(b"a") * 5000
+    assert await read(many, limit=200_000, content_encoding=b"gzip") == b"a" * 5000
+
+
+async def test_several_gzip_members_and_what_is_wrong_with_them():
+    packed = gzip.compress(TEXT)
+    with pytest.raises(InvalidArgument, match="cut short"):
+        await read(packed + packed[:-3], content_encoding=b"gzip")
+    with pytest.raises(InvalidArgument, match="goes on after its end"):
+        await read(packed + zlib.compress(TEXT), content_encoding=b"gzip")
+    with pytest.raises(InvalidArgument, match="goes on after its end"):
+        await read(zlib.compress(TEXT) * 2, content_encoding=b"deflate")
+    with pytest.raises(TooLarge, match="unpacks to more than the limit"):
+        await read(packed * 10, limit=len(TEXT) * 9, content_encoding=b"gzip")
+    bomb = gzip.compress(bytes(10**6))
+    with pytest.raises(TooLarge, match="unpacks"):
+        await read(gzip.compress(bomb * 20), limit=100_000, content_encoding=b"gzip, gzip")
 
 
 async def answer(accept: bytes | None, body: list[bytes], least: int = 10) -> tuple[dict, bytes]:
@@ -154,7 +192,7 @@ async def answer(accept: bytes | None, body: list[bytes], least: int = 10) -> tu
         (b"gzip", b"gzip"), (b"GZIP", b"gzip"), (b"deflate", b"deflate"), (b"deflate, gzip", b"gzip"),
         (b"br, gzip;q=0.5", b"gzip"), (b"gzip;q=0", None), (b"gzip;q=0.0, deflate", b"deflate"),
         (b"gzip; q=0.001", b"gzip"), (b"gzip;q=0.1, deflate;q=0.9", b"deflate"),
-        (b"gzip;q=1,deflate;q=1", b"gzip"),
+        (b"gzip;q=1,deflate;q=1", b"gzip"), (b"x-gzip", b"gzip"),
         (b"gzip;q=many, deflate", b"deflate"), (b"gzip;q=nan", None), (b",;,", None),
         (b"gzip;q=-1", None),
     ],

@@ -136,6 +136,17 @@ async def test_what_is_wrong_is_told(http: Any, verb: str, body: Any, said: str)
     assert said in answer.json()["error"]
 
 
+async def test_null_is_absent(http: Any, talker: Any) -> None:
+    nothing = {"id": None, "stream": None, "sampling_parameters": None}
+    for parameters in (None, {"temperature": None, "stop": None}):
+        body = {"text_input": "a", **nothing, "parameters": parameters}
+        assert (await http.post("/v2/models/m/generate", json=body)).status_code == 200
+    asked = {"model": "m", "prompt": "a", "stream": False}
+    assert talker.asked == [("/v1/completions", asked)] * 2
+    answer = await http.post("/v2/models/m/generate", json={"text_input": None})
+    assert (answer.status_code, answer.json()["error"]) == (400, "text_input: required, but not there")
+
+
 async def test_generate_stream(http: Any, the_plane: Any) -> None:
     body = {"text_input": "a", "parameters": {"stream": True, "return_finish_reason": True, **GREEDY}}
     answer = await http.post("/v2/models/m/versions/1/generate_stream", json=body)

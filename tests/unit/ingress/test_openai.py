@@ -54,6 +54,14 @@ async def test_bodies_go_through_as_they_are(http: Any, talker: Any, prefix: str
     assert talker.asked == [(f"/v1/{route}", ASKED)]
 
 
+async def test_null_is_absent(http: Any, talker: Any) -> None:
+    message = {"role": "assistant", "content": None}  # means something there
+    asked = {**ASKED, "n": None, "stop": None, "temperature": 0.5, "messages": [message]}
+    assert (await http.post("/v1/chat/completions", json=asked)).status_code == 200
+    passed = {**ASKED, "temperature": 0.5, "messages": [message]}
+    assert talker.asked == [("/v1/chat/completions", passed)]
+
+
 async def test_a_whole_answer(http: Any, the_plane: Any) -> None:
     answer = await http.post("/v1/completions", json={"model": "m", "prompt": "a"})
     assert answer.json()["choices"][0]["text"] == "a!"

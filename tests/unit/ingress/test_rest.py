@@ -10,7 +10,7 @@ from serve_app.ingress.rest import RestApp
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.ingress.rest_bodies import BODY, INFER, INPUT, error
-from tests.unit.planes import plane, served
+from tests.unit.planes import heard, plane, served
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,23 @@ async def test_health(http, path, status, body):
 
 
 async def test_a_server_that_is_not_ready(http, the_plane):
-    the_plane.ready = False
+    the_plane.tried = False
     answer = await http.get("/v2/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"ready": False})
     assert (await http.get("/v2/health/live")).status_code == 200
+
+
+async def test_strict_readiness_is_that_of_every_model(http, the_plane):
+    assert (await http.get("/v2/health/ready")).status_code == 200  # though `new` has loaded nothing
+    the_plane.strict = True
+    answer = await http.get("/v2/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False})
+    served(the_plane, "new")
+    assert (await http.get("/v2/health/ready")).status_code == 200
+    the_plane.directory.model("m").unavailable("", "its application is UNHEALTHY")
+    assert (await http.get("/v2/health/ready")).status_code == 503
+    the_plane.strict = False
+    assert (await http.get("/v2/health/ready")).status_code == 200
 
 
 async def test_what_can_be_read(http):
@@ -65,6 +78,7 @@ async def test_what_can_be_read(http):
     index = await http.post("/v2/repository/index", json={"ready": True})
     assert {row["state"] for row in index.json()} == {"READY"}
     assert len((await http.post("/v2/repository/index")).json()) == 10
+    assert len((await http.post("/v2/repository/index", json={"ready": None})).json()) == 10
 
 
 async def test_inference_in_json(http):
@@ -112,6 +126,41 @@ async def test_inference_with_tritons_binary_tensors(http, binary_out):
     assert result.as_numpy("y").tolist() == [[12, 22], [32, 42]]
 
 
+RAW = {"Inference-Header-Content-Length": "0"}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json, */*", "application/octet-stream", ""])
+async def test_a_raw_binary_request(http, accept):
+    body = np.array([[1, 2], [3, 4]], dtype=np.float32).tobytes()
+    answer = await http.post(INFER, content=body, headers={**RAW, "accept": accept})
+    length = int(answer.headers["inference-header-content-length"])
+    assert answer.headers["content-type"] == "application/octet-stream"
+    result = triton.InferenceServerClient.parse_response_body(answer.content, header_length=length)
+    assert result.as_numpy("y").tolist() == [[12, 22], [32, 42]]
+    assert result.as_numpy("z").tolist() == [[1, 2], [3, 4]]
+
+
+async def test_a_raw_binary_request_for_an_answer_in_json(http):
+    body = gzip.compress(np.array([[1, 2]], dtype=np.float32).tobytes())
+    headers = {**RAW, "accept": "application/json", "content-encoding": "gzip"}
+    answer = await http.post("/v2/models/m/versions/1/infer", content=body, headers=headers)
+    assert answer.json()["outputs"][0]["data"] == [11, 21]
+
+
+async def test_wrong_raw_binary_requests(http, the_plane):
+    assert "multiple of 8 bytes, got 4" in error(
+        await http.post(INFER, content=bytes(4), headers=RAW), 400
+    )
+    for path, status in (
+        ("echo/infer", 400),
+        ("none/infer", 404),
+        ("new/infer", 503),
+        ("m/versions/9/infer", 404),
+    ):
+        error(await http.post(f"/v2/models/{path}", content=bytes(8), headers=RAW), status)
+    assert [request[2] for request in heard(the_plane).requests[:2]] == ["InvalidArgument"] * 2
+
+
 async def test_packed_in_and_out(http):
     many = {"inputs": [INPUT | {"shape": [100, 2], "data": [1] * 200}]}
     answer = await http.post(
@@ -141,14 +190,18 @@ async def test_names_from_outside_are_echoed_safely(http):
     error(await http.get("/v2/models/%ff%22"), 404)
 
 
-async def test_v1(http):
+async def test_v1(http, the_plane):
     answer = await http.post("/v1/models/m:predict", json={"instances": [[1, 2], [3, 4]]})
     assert answer.json() == {"predictions": [{"y": [12, 22], "z": [1, 2]}, {"y": [32, 42], "z": [3, 4]}]}
     answer = await http.post("/v1/models/m:predict", json={"inputs": [[1, 2]]})
-    assert answer.json() == {"outputs": {"y": [[12, 22]], "z": [[1, 2]]}}
+    assert answer.json() == {"predictions": [{"y": [12, 22], "z": [1, 2]}]}
+    answer = await http.post("/v1/models/m:predict", json={"inputs": {"x": [[1, 2]]}})
+    assert answer.json() == {"predictions": {"y": [[12, 22]], "z": [[1, 2]]}}
     assert "one of" in error(await http.post("/v1/models/m:predict", json={}), 400)
     assert "use /v2" in error(await http.post("/v1/models/echo:predict", json={"instances": [1]}), 400)
     error(await http.post("/v1/models/new:predict", json={"instances": [1]}), 503)
+    counted = [("m", "", "InvalidArgument"), ("echo", "", "InvalidArgument"), ("new", "", "Unavailable")]
+    assert heard(the_plane).requests[-3:] == counted
 
 
 async def test_the_docs_show_a_runnable_example_and_need_no_network(http, the_plane):

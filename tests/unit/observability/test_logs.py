@@ -28,6 +28,19 @@ async def test_a_request_is_one_line(capfd) -> None:
     assert second == {"id": "8", "model": "none", "version": "3", "status": "NotFound"}
 
 
+async def test_a_request_that_has_another_name_in_its_headers(capfd) -> None:
+    made = DataPlane(RequestLog())
+    served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
+    for id in ("7", ""):
+        asked = call(tensor([1]), model="echo", id=id)
+        asked.request_id = "named"
+        await made.infer(asked)
+    first, second = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (first["id"], first["request_id"]) == ("7", "named")
+    assert second["id"] == "named"
+    assert "request_id" not in second
+
+
 def test_a_loaded_model_is_a_line_per_version(capfd) -> None:
     log_loaded("digits", [Loaded("1", 100.0, 0.5, 0.25), Loaded("2", 101.0, 0.4, 0)])
     first, second = map(json.loads, capfd.readouterr().out.splitlines())

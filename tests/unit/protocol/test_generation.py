@@ -65,6 +65,10 @@ def test_what_the_engine_is_asked() -> None:
     assert wanted.asked == {
         "model": "m-other", "prompt": "a", "stream": False, "temperature": 0.5, "max_tokens": 3,
     }  # fmt: skip
+    nothing = read(sampling(b'{"stop":null,"temperature":null}'), {"max_tokens": 3, "temperature": 1.0})
+    assert nothing.asked == {
+        "model": "m", "prompt": "a", "stream": False, "max_tokens": 3, "temperature": 1.0,
+    }  # fmt: skip
 
 
 def test_sampling_parameters_as_tritons_clients_send_them() -> None:

@@ -126,7 +126,6 @@ def x(field: str | None = None, values=(), **entry) -> dict:
     ("wire", "message"),
     [
         (request(x("int_contents", [1, 2]), raws=(b"12345678",)), "never in both"),
-        (request(x("int_contents"), raws=(b"12345678",)), "never in both"),
         (request(x(), raws=(b"12345678", b"")), r"one entry per input \(1\), got 2"),
         (request(x(), x(name="y"), raws=(b"12345678",)), "got 1"),
         (request(raws=(b"",)), r"per input \(0\)"),
@@ -147,7 +146,6 @@ def x(field: str | None = None, values=(), **entry) -> dict:
         (request(x(shape=[2**40], datatype="BYTES"), raws=(b"",)), "takes at least"),
         (request(x(name="")), r"inputs\[0\].name must be a non-empty string"),
         (request(outputs=[{"name": ""}]), r"outputs\[0\].name must be a non-empty string"),
-        (request(parameters={"p": {}}), "parameters.p has no value"),
         (request(x("int_contents", [1, 2], parameters={"shared_memory_region": {"string_param": "r"}})),
          "not supp"),
         (request(outputs=[{"name": "y", "parameters": {"classification": {"int64_param": 3}}}]),
@@ -172,6 +170,22 @@ def test_a_wrong_message_names_what_is_wrong(wire, message):
 def test_a_small_integer_out_of_range_is_refused(datatype, field, value):
     with pytest.raises(InvalidArgument, match=f"'x': a value is out of range for {datatype}"):
         decode_request(request(x(field, [0, value], datatype=datatype)))
+
+
+@pytest.mark.parametrize("field", [None, "int_contents", "fp32_contents"])
+def test_raw_tensors_beside_an_empty_contents_message_are_raw(field):
+    contents = {field: []} if field else {}
+    decoded, typed = decode_request(
+        request(x(contents=contents), x(name="y"), raws=(b"\1\0\0\0\2\0\0\0",) * 2)
+    )
+    assert not typed
+    assert [tensor.data.tolist() for tensor in decoded.inputs] == [[1, 2], [1, 2]]
+
+
+def test_a_parameter_without_a_value_is_absent():
+    entry = x("int_contents", [1, 2], parameters={"binary": {}})
+    decoded, _ = decode_request(request(entry, parameters={"p": {}, "q": {"int64_param": 0}}))
+    assert decoded.parameters == {"q": 0}
 
 
 def test_every_kind_of_parameter():

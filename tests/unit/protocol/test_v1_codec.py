@@ -16,8 +16,7 @@ TEXT = VersionDescription(
 
 
 def decode(body: object, version: VersionDescription = ROWS):
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode_request(text, "m", version)
+    return decode_request(json.loads(json.dumps(body)), "m", version)
 
 
 def answer(by_row: bool = True, **outputs: np.ndarray) -> dict:
@@ -31,8 +30,11 @@ def answer(by_row: bool = True, **outputs: np.ndarray) -> dict:
     [
         ({"instances": [[1, 2], [3, 4.5]]}, True),
         ({"instances": [{"x": [1, 2]}, {"x": [3, 4.5]}]}, True),
-        ({"inputs": [[1, 2], [3, 4.5]]}, False),
+        ({"inputs": [[1, 2], [3, 4.5]]}, True),
+        ({"inputs": [{"x": [1, 2]}, {"x": [3, 4.5]}]}, True),
         ({"inputs": {"x": [[1, 2], [3, 4.5]]}}, False),
+        ({"instances": {"x": [[1, 2], [3, 4.5]]}}, False),
+        ({"instances": [[1, 2], [3, 4.5]], "inputs": None}, True),
         ({"instances": [[1, 2], [3, 4.5]], "signature_name": "serving_default"}, True),
     ],
 )
@@ -47,17 +49,116 @@ def test_rows_and_columns(body, by_row):
 def test_texts_beside_an_optional_input():
     (tensor,) = decode({"instances": ["a", "é"]}, TEXT)[0].inputs
     assert tensor.data.tolist() == [b"a", "é".encode()]
+    named = {"instances": [{"text": "a", "top": 1}, {"text": "b", "top": 2.0}]}
+    assert [tensor.data.tolist() for tensor in decode(named, TEXT)[0].inputs] == [[b"a", b"b"], [1, 2]]
+    absent = {"instances": [{"text": "a", "top": None}, {"text": "b"}]}
+    assert [tensor.name for tensor in decode(absent, TEXT)[0].inputs] == ["text"]
+
+
+TABLE = VersionDescription(
+    [
+        TensorSpec("age", "INT64", (-1, 1)),
+        TensorSpec("city", "BYTES", (-1,)),
+        TensorSpec("at", "FP32", (-1, 2)),
+    ],
+    [],
+)
+ROW = {"age": 3, "city": "Rome", "at": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [ROW, {**ROW, "age": 4.0}]},
+        {"inputs": [{**ROW, "age": [3]}, {**ROW, "age": [4]}]},
+        {"inputs": {"city": ["Rome", "Rome"], "age": [3, 4], "at": [[1, 2]] * 2}},
+        {"inputs": {"city": ["Rome", "Rome"], "age": [[3], [4]], "at": [[1, 2]] * 2}},
+    ],
+)
+def test_named_columns(body):
+    """Rows as objects and columns as lists, as a DataFrame has both; in the declared order."""
+    request, by_row = decode(body, TABLE)
+    assert by_row == (not isinstance(body.get("inputs"), dict))
+    found = {tensor.name: tensor.data.tolist() for tensor in request.inputs}
+    assert found == {"age": [[3], [4]], "city": [b"Rome"] * 2, "at": [[1, 2]] * 2}
+    assert list(found) == ["age", "city", "at"]
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{", "not valid JSON"), ([1], "JSON object"), ({}, "exactly one of"),
+        ({"instances": [[1, 2]]}, "'m' has the inputs age, city, at: instances must be objects"),
+        ({"instances": []}, "must be objects that name them"),
+        ({"instances": [ROW, 5]}, "must be objects that name them"),
+        ({"instances": [ROW, {**ROW, "agee": 1}]}, r"instances\[1\].agee: no input.*did you mean age"),
+        ({"instances": [ROW, {"age": 1, "at": [1, 2]}]}, r"instances\[1\].city: required"),
+        ({"inputs": {"age": [1], "at": [[1, 2]]}}, "inputs.city: required, but not there"),
+        ({"inputs": {**{name: [one] for name, one in ROW.items()}, "zip": [1]}}, "inputs.zip: no input"),
+        ({"inputs": {**ROW, "at": [[1, 2]]}}, "inputs must be a list of rows for 'age'"),
+        ({"instances": [ROW, {**ROW, "age": 1.5}]}, "'age': data must hold integers, got 1.5"),
+        ({"instances": [ROW, {**ROW, "city": 4}]}, "'city': data must hold strings, got 4"),
+        ({"instances": [ROW, {**ROW, "at": [1]}]}, "'at': data is ragged"),
+    ],
+)  # fmt: skip
+def test_errors_name_the_column(body, message):
+    with pytest.raises(InvalidArgument, match=message):
+        decode(body, TABLE)
+
+
+def test_an_optional_column_is_in_every_row_or_in_none():
+    rows = [{"text": "a"}, {"text": "b", "top": 1}]
+    with pytest.raises(InvalidArgument, match=r"instances\[1\].top: in every row or in none.*lacks it"):
+        decode({"instances": rows}, TEXT)
+    with pytest.raises(InvalidArgument, match=r"instances\[1\].top: in every row or in none.*has it"):
+        decode({"instances": rows[::-1]}, TEXT)
+
+
+IMAGES = VersionDescription(
+    [TensorSpec("image", "BYTES", (-1,)), TensorSpec("n", "INT8", (1,), True)], []
+)
+JPEG = {"b64": "/9j/4A=="}
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"instances": [JPEG, JPEG]}, [b"\xff\xd8\xff\xe0"] * 2),
+        ({"instances": [JPEG, "text"]}, [b"\xff\xd8\xff\xe0", b"text"]),
+        ({"instances": [{"image": JPEG}, {"image": {"b64": ""}}]}, [b"\xff\xd8\xff\xe0", b""]),
+        ({"inputs": [[JPEG], [{"b64": "AA=="}]]}, [[b"\xff\xd8\xff\xe0"], [b"\0"]]),
+        ({"inputs": {"image": [JPEG]}}, [b"\xff\xd8\xff\xe0"]),
+    ],
+)
+def test_b64_stands_for_bytes_wherever_it_is(body, found):
+    (tensor,) = decode(body, IMAGES)[0].inputs
+    assert (tensor.name, tensor.data.tolist()) == ("image", found)
+
+
+@pytest.mark.parametrize("wrong", ["a", "a-_=", 5, None, "/9j/4A", ["AA=="], "é"])
+def test_what_is_not_base64_is_refused(wrong):
+    with pytest.raises(InvalidArgument, match="'image': b64 must be base64, got"):
+        decode({"instances": [{"b64": wrong}]}, IMAGES)
+
+
+def test_b64_is_for_bytes_and_may_be_an_inputs_name():
+    with pytest.raises(InvalidArgument, match="'x': data must hold numbers"):
+        decode({"instances": [[JPEG, 1]]})
+    own = VersionDescription([TensorSpec("b64", "BYTES", (-1,))], [])
+    (tensor,) = decode({"instances": [{"b64": "plain"}]}, own)[0].inputs
+    assert tensor.data.tolist() == [b"plain"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([1], "JSON object"), ({}, "exactly one of"),
         ({"instances": [[1, 2]], "inputs": [[1, 2]]}, "exactly one of"),
-        ({"instances": 3}, "must be a list of rows for 'x'"), ({"inputs": {"y": [1]}}, "list of rows"),
-        ({"instances": None}, "list of rows"),
-        ({"instances": [{"y": [1, 2]}]}, r"instances\[0\] must hold 'x' alone, got y"),
-        ({"instances": [{"x": [1, 2]}, {}]}, r"instances\[1\] must hold 'x' alone, got nothing"),
+        ({"instances": 3}, "must be a list of rows for 'x'"),
+        ({"inputs": {"y": [1]}}, "inputs.y: no input"),
+        ({"instances": None}, "exactly one of"), ({"instances": "ab"}, "must be a list of rows for 'x'"),
+        ({"instances": [{"y": [1, 2]}]}, r"instances\[0\].y: no input of this model.*x"),
+        ({"instances": [{"x": [1, 2]}, {}]}, r"instances\[1\].x: required, but not there"),
+        ({"instances": [{"x": [1, 2]}, {"x": None}]}, r"instances\[1\].x: required, but not there"),
         ({"instances": [[1, 2], [3]]}, "'x': data is ragged"),
         ({"instances": [[1, "2"]]}, "'x': data must hold numbers"),
         ({"instances": [[1, 2], {"x": [3, 4]}]}, "'x'"),
@@ -68,16 +169,15 @@ def test_wrong_bodies(body, message):
         decode(body)
 
 
-@pytest.mark.parametrize("inputs", [[], [TensorSpec("a", "FP32", (1,)), TensorSpec("b", "FP32", (1,))]])
-def test_models_without_exactly_one_input_are_for_v2(inputs):
-    with pytest.raises(InvalidArgument, match=f"has {len(inputs)} declared: use /v2"):
-        decode({"instances": [1]}, VersionDescription(inputs, []))
+def test_models_that_declare_nothing_are_for_v2():
+    with pytest.raises(InvalidArgument, match="has 0 declared: use /v2"):
+        decode({"instances": [1]}, VersionDescription([], []))
 
 
 def test_one_output_answers_plainly():
     y = np.array([[0.1, 2], [3, 4]], dtype=np.float32)
     assert answer(y=y) == {"predictions": [[0.1, 2], [3, 4]]}
-    assert answer(by_row=False, y=y) == {"outputs": [[0.1, 2], [3, 4]]}
+    assert answer(by_row=False, y=y) == {"predictions": [[0.1, 2], [3, 4]]}
     assert answer(label=of_bytes([b"a", b"b"], (2,))) == {"predictions": ["a", "b"]}
 
 
@@ -85,13 +185,19 @@ def test_several_outputs_answer_as_objects():
     outputs = {"odds": np.array([[0.5], [0.25]]), "label": np.array([1, 0])}
     rows = [{"odds": [0.5], "label": 1}, {"odds": [0.25], "label": 0}]
     assert answer(**outputs) == {"predictions": rows}
-    assert answer(by_row=False, **outputs) == {"outputs": {"odds": [[0.5], [0.25]], "label": [1, 0]}}
+    columns = {"odds": [[0.5], [0.25]], "label": [1, 0]}
+    assert answer(by_row=False, **outputs) == {"predictions": columns}
+
+
+def test_bytes_that_are_not_utf8_answer_as_b64():
+    outputs = {"y": of_bytes([b"a", b"\xff\xd8\xff\xe0"], (2,))}
+    assert answer(**outputs) == {"predictions": ["a", {"b64": "/9j/4A=="}]}
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 0), (2, 0, 3), (1, 2, 3, 1), (2, 3)])
 def test_the_answer_nests_like_the_array(shape):
     array = np.arange(np.prod(shape, dtype=int), dtype=np.int64).reshape(shape)
-    assert answer(by_row=False, y=array) == {"outputs": array.tolist()}
+    assert answer(by_row=False, y=array) == {"predictions": array.tolist()}
 
 
 def test_nan_is_never_null():
@@ -109,4 +215,4 @@ def test_outputs_that_have_no_common_rows_are_for_columns(z):
     outputs = {"y": np.array([1.5, 2.5]), "z": z}
     with pytest.raises(InvalidArgument, match=r"'z'.*inputs"):
         answer(**outputs)
-    assert answer(by_row=False, **outputs) == {"outputs": {"y": [1.5, 2.5], "z": z.tolist()}}
+    assert answer(by_row=False, **outputs) == {"predictions": {"y": [1.5, 2.5], "z": z.tolist()}}

@@ -230,7 +230,7 @@ LONG = Tensor("x", "UINT8", np.zeros(LARGE, np.uint8))
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (message(LONG, raws=[bytes(LARGE)], contents={}), "never in both"),
+        (message(LONG, raws=[bytes(LARGE)], contents={"fp32_contents": [1]}), "never in both"),
         (message(LONG, raws=[bytes(LARGE), b""]), r"one entry per input \(1\), got 2"),
         (message(LONG, LONG, raws=[bytes(LARGE)]), r"one entry per input \(2\), got 1"),
         (message(raws=[bytes(LARGE)]), r"one entry per input \(0\), got 1"),

@@ -1,0 +1,74 @@
+"""KServe's V1 over HTTP, plain or in CloudEvents; beside it OpenAI's list of models, at the same URL."""
+
+from collections.abc import Callable
+
+from serve_app.config import Limits
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.deadlines import Departures
+from serve_app.errors import TandemError
+from serve_app.http.asgi import (
+    JSON,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    call_of,
+    read_body,
+    respond_packed,
+    watched,
+)
+from serve_app.ingress import openai_answers
+from serve_app.ingress.answers import require, send_json
+from serve_app.protocol import cloudevents, elements, v1_codec
+from serve_app.protocol.tensors import InferRequest
+
+
+class V1App:
+    """`/v1/models` and what is below it."""
+
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+        self.plane, self.limits = plane, limits
+        self._infer_watched = watched(plane.infer, Departures())
+        self._explain_watched = watched(plane.explain, Departures())
+
+    async def listed(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """KServe's list and OpenAI's at once: neither reader minds the other's keys."""
+        about = {"models": list(self.plane.directory.models), **openai_answers.cards(self.plane)}
+        return await send_json(send, about)
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, name: str, verb: str | None
+    ) -> int:
+        """Answer; the status. Raises TandemError and Disconnected."""
+        if verb is None:
+            require("GET", scope["method"])
+            return await self._about(send, name)
+        require("POST", scope["method"])
+        if verb == "explain":
+            self.plane.check_explains(name)  # before the body is read
+        headers: Headers = dict(scope["headers"])
+        try:
+            body = await read_body(receive, headers, self.limits())
+            signature = self.plane.directory.model(name).pick().signature
+            event, message = cloudevents.received(headers, elements.load_json(body))
+            request, by_row = v1_codec.decode_request(message, name, signature)
+        except TandemError as error:
+            self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
+            raise
+        call = call_of(scope, request)
+        if verb == "explain":
+            response = await self._explain_watched(call, receive)
+            answer = v1_codec.encode_response(response, by_row, "explanations")
+        else:
+            answer = v1_codec.encode_response(await self._infer_watched(call, receive), by_row)
+        answer, kind = event.answer(answer, name) if event else (answer, [JSON])
+        accept = headers.get(b"accept-encoding")
+        await respond_packed(send, [answer], kind, accept, self.limits().min_compress_bytes)
+        return 200
+
+    async def _about(self, send: Send, name: str) -> int:
+        about = openai_answers.card_of(self.plane, name)
+        if about and name not in self.plane.directory.models:
+            return await send_json(send, about)  # an adapter, which only OpenAI's clients know
+        ready = self.plane.model_ready(name)
+        return await send_json(send, about | {"name": name, "ready": ready}, 200 if ready else 503)
