@@ -36,7 +36,7 @@ def model_config(model: Model, version: Version) -> dict[str, Any]:
 
 def _tensor(spec: TensorSpec, rows: int) -> dict[str, Any]:
     kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
-    dims = spec.dims(batched=rows > 0)
+    dims = (-1,) if spec.any_rank else spec.dims(batched=rows > 0)
     entry: dict[str, Any] = {
         "name": spec.name,
         "data_type": f"TYPE_{kind}",
