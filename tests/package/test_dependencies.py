@@ -29,6 +29,7 @@ EXTRAS: dict[str, set[str]] = {
 }
 # Imported, and installed beside us: from where.
 ELSEWHERE = {
+    "cloudevents": "configs/locks/kserve.txt, beside KServe's client",
     "kserve": "configs/locks/kserve.txt, the twin's own environment",
     "mlserver": "configs/locks/mlserver.txt and clients.txt, environments of its own",
     "moto": "configs/locks/llm-cpu.txt, for the tests of buckets",

@@ -25,7 +25,7 @@ from serve_app.tools.kube.sources import documents
 CRDS = "TANDEM_CRDS"
 _SERVE = (
     "applications", "http_options", "grpc_options", "proxy_location", "logging_config", "tracing_config",
-    "controller_options", "target_capacity",
+    "controller_options", "target_capacity", "import_path",
 )  # fmt: skip
 
 

@@ -158,8 +158,8 @@ def test_what_ray_ignores_or_warns_of_is_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "severities"),
     [
-        ("replicaCount: 3\nannotations: {}\nimage: {tag: x}\n", ["note"]),
-        ("name: test\nsteps: []\n", ["note"]),
+        ("replicaCount: 3\nannotations: {}\nimage: {tag: x}\n", ["error"]),
+        ("name: test\nsteps: []\n", ["error"]),
         ("applicatons: []\n", ["error", "error"]),
         ("import_path: a:b\n", ["error", "error"]),
         ("applications: []\n", []),
