@@ -156,7 +156,7 @@ class Servicer(Health):
                 raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
-            self.plane.refused(Call(grpc_codec.addressed(data), headers, "grpc"), error)
+            self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
             raise
         return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
 

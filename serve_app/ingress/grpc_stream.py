@@ -40,7 +40,7 @@ class StreamInfer:
         try:
             call, typed = self._decode(data, self._headers)
         except TandemError as error:
-            return _one(_failed(grpc_codec.addressed(data), error.message)), True
+            return _one(_failed(grpc_codec.addressed(data, error), error.message)), True
         decoupled = self._plane.decoupled(call.request.model, call.request.version)
         found = self._generated(call, typed) if decoupled else self._answered(call, typed)
         return _guarded(call, found), not decoupled

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, TandemError, TooLarge
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
 from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
@@ -77,11 +77,15 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
     return request, not raws
 
 
-def addressed(data: Buffer) -> InferRequest:
-    """Of a request that can't be decoded: which one it is and for whom, as far as that can be read."""
+def addressed(data: Buffer, error: TandemError) -> InferRequest:
+    """Of a request that can't be decoded: which one it is and for whom, as far as that can be read.
+
+    Nothing is read of one whose fault is its size.
+    """
     message = ModelInferRequest()
     try:
-        message.ParseFromString(split(data, _RAW_INPUTS)[0])
+        if not isinstance(error, TooLarge):
+            message.ParseFromString(split(data, _RAW_INPUTS)[0])
     except DecodeError:
         message.Clear()
     return InferRequest(message.model_name, message.model_version, message.id, [])
