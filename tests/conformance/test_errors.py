@@ -113,9 +113,9 @@ OTHERS: dict[str, tuple[str, Any, int, str]] = {
     ),
     "remote-shape": (
         "/v2/models/sentences/infer",
-        infer_json({"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": ["a"]}),
+        infer_json({"name": "text", "datatype": "BYTES", "shape": [1, 2], "data": ["a", "b"]}),
         400,
-        "'text' [-1] [1, 1]",
+        "'text' [-1] [1, 2]",
     ),
     "unknown-model": ("/v2/models/nobody/infer", infer_json(x()), 404, "nobody"),
     "unknown-version": (

@@ -121,7 +121,6 @@ FAULTS = {
         request(inputs=[declared(parameters={"shared_memory_region": {"string_param": "r"}})]),
         "shared_memory_region",
     ),
-    "empty-parameter": (raw("identity", "x", Q, parameters={"a": {}}), "parameters.a"),
     "missing-tensor": (request("digits"), "'pixels' FP32 [-1, 64]"),
     "wrong-datatype": (raw("digits", "pixels", Q.astype(np.float64)), "'pixels' FP32 FP64"),
     "wrong-shape": (raw("digits", "pixels", Q[:, :5]), "'pixels' [-1, 64] [1, 5]"),

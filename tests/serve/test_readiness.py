@@ -14,8 +14,8 @@ pytestmark = pytest.mark.live
 
 @pytest.mark.parametrize("mode", MODES[:1])
 def test_a_server_isnt_ready_before_its_models_were_tried(tmp_path: Path, mode: str) -> None:
-    late = remote("late", "SlowToLoad", options={"seconds": 10})
-    config = write(tmp_path / "late.yaml", router(python("Pid")), late, remote("broken", "Broken"))
+    late = remote("late", "SlowToLoad", options={"seconds": 6})
+    config = write(tmp_path / "late.yaml", router(python("Pid"), python("Broken")), late)
     server = Server(config, mode, log=tmp_path / "server.log")
     seen: list[tuple[int, int]] = []  # the server's, the model's
     try:
