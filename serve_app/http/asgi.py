@@ -91,12 +91,34 @@ def watched(
     return run
 
 
+class Outgoing:
+    """The `send` of one request: adds `headers` to the answer, and no body when it is `bodiless`."""
+
+    __slots__ = ("bodiless", "headers", "inner")
+
+    def __init__(self, inner: Send, bodiless: bool) -> None:
+        self.inner, self.bodiless = inner, bodiless
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *self.headers]}
+        elif self.bodiless:
+            message = {**message, "body": b""}
+        await self.inner(message)
+
+
 async def respond(
     send: Send, status: int, body: Sequence[Buffer], headers: list[tuple[bytes, bytes]]
 ) -> None:
     """One whole answer, the length stated."""
     headers.append((b"content-length", b"%d" % sum(map(len, body))))
-    cork = corked(getattr(send, "inner", send))
+    if type(send) is Outgoing:  # done here, what it does costs nothing
+        headers += send.headers
+        if send.bodiless:
+            body = ()
+        send = send.inner
+    cork = corked(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if cork is not None:
         cork.finish(body)

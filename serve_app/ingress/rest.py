@@ -23,6 +23,7 @@ from serve_app.http.asgi import (
     OCTETS,
     Disconnected,
     Headers,
+    Outgoing,
     Receive,
     Scope,
     Send,
@@ -32,7 +33,7 @@ from serve_app.http.asgi import (
     respond_packed,
     watched,
 )
-from serve_app.http.outgoing import REQUEST_ID, Outgoing, request_id
+from serve_app.http.request_id import REQUEST_ID, request_id
 from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.answers import require, send_error, send_json
 from serve_app.ingress.docs import DocsApp

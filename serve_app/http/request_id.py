@@ -1,0 +1,21 @@
+"""What a client calls its request: X-Request-Id."""
+
+import re
+
+from serve_app.core.call import new_id
+from serve_app.http.asgi import Scope
+
+REQUEST_ID = b"x-request-id"
+_ID = re.compile(rb"[!-~]{1,128}")
+
+
+def request_id(scope: Scope) -> str:
+    """What the client calls its request, else a new id.
+
+    One that is longer than 128 characters, or has others than visible ASCII, is none: it would go
+    into logs and headers.
+    """
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID:
+            return value.decode() if _ID.fullmatch(value) else new_id()
+    return new_id()
