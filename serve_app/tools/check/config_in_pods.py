@@ -75,7 +75,7 @@ def _spread(document: Document, config: Part) -> Iterator[Problem]:
             continue
         for one in app.parts("deployments"):
             count = one.number("num_replicas") or one.number("autoscaling_config", "min_replicas") or 1
-            if count >= 2 and not one.get("max_replicas_per_node"):
+            if count >= 2 and one.get("max_replicas_per_node") is None:
                 yield Problem(
                     one.place,
                     f"{count} replicas may be on one node",
