@@ -15,6 +15,7 @@ from serve_app.tools.check import (
     kuberay_cluster,
     kubernetes_schemas,
     once,
+    pod_specs,
     pods,
 )
 from serve_app.tools.check.crds import Crds
@@ -86,11 +87,11 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unknown: set[str]) -
     before = list(report.found)
     cluster = RayCluster.of(one.data)
     _ask(report, config_in_pods.check, one, cluster)
-    if cluster:
-        own = len(report.found)
-        for rules in (kuberay_cluster, kuberay, pods, demand):
-            _ask(report, rules.check, one, cluster)
-        report.found[own:] = once.news(before, report.found[own:])
+    own = len(report.found)
+    for rules in (kuberay_cluster, kuberay, pods, demand) if cluster else ():
+        _ask(report, rules.check, one, cluster)
+    _ask(report, pod_specs.check, one, cluster)
+    report.found[own:] = once.news(before, report.found[own:])
 
 
 def _wants_to_serve(data: dict[str, Any]) -> bool:
