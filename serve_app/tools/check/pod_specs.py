@@ -68,9 +68,7 @@ def _said(found: Problems, why: str) -> Iterator[Problem]:
         yield Problem(place, what, why)
 
 
-def _pod(
-    pod: Part, claims: Iterable[Part] = (), complete: bool = True, whole: bool = True
-) -> Problems:
+def _pod(pod: Part, claims: Iterable[Part] = (), complete: bool = True, whole: bool = True) -> Problems:
     """`complete`: nobody puts an image, a handler of a probe into it; `whole`: nor volumes."""
     yield from one_of(pod, _WORDS)
     boxes = [*pod.parts("initContainers"), *pod.parts("containers")]
