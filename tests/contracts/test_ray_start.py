@@ -32,3 +32,8 @@ def test_what_the_hooks_name_is_there():
     for name in (ray_constants.RAY_START_HOOK, ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR):
         module, _, function = hooks[name].rpartition(".")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_options_of_ray_start():
+    assert {"num-cpus", "dashboard-host", "block", "resources", "no-monitor"} <= ray_start.options()
+    assert "num-cpu" not in ray_start.options()

@@ -70,12 +70,19 @@ def _spread(document: Document, config: Part) -> Iterator[Problem]:
     """Where the head is left out and one pod answers for all, its end is an outage."""
     if not RayService(document.data).without_head:
         return
+    if (where := config.get("proxy_location")) in ("HeadOnly", "Disabled"):
+        yield Problem(
+            (*config.place, "proxy_location"),
+            f"{where}, and excludeHeadPodFromServeSvc: nothing answers behind the serve service",
+            "proxies are on the head alone, or nowhere",
+            "proxy_location: EveryNode",
+        )
     for app in config.parts("applications"):
         if app.get("route_prefix") is None:
             continue
         for one in app.parts("deployments"):
             count = one.number("num_replicas") or one.number("autoscaling_config", "min_replicas") or 1
-            if count >= 2 and not one.get("max_replicas_per_node"):
+            if count >= 2 and one.get("max_replicas_per_node") is None:
                 yield Problem(
                     one.place,
                     f"{count} replicas may be on one node",

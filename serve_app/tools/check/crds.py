@@ -13,6 +13,7 @@ from serve_app.errors import ConfigError
 from serve_app.tools.check import cel
 from serve_app.tools.check.json_schema import Validator, patterns_known, translated, violations
 from serve_app.tools.check.metadata import nameless
+from serve_app.tools.check.once import misspelt
 from serve_app.tools.check.structure import Structure, twice
 from serve_app.tools.kube import yaml_text
 from serve_app.tools.kube.documents import Document, get
@@ -27,6 +28,7 @@ class Crds:
         if not folder.exists():
             raise ConfigError(f"{folder}: no CRDs there")
         found = [folder] if folder.is_file() else files(folder)
+        self._not_asked: set[str] = set()
         self._texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in found}
 
     @functools.cache  # noqa: B019  (one folder in a process)
@@ -70,7 +72,14 @@ class Crds:
             fix = f"apiVersion: {document.group}/{served[-1]}" if served else ""
             yield Problem(("apiVersion",), what, fix=fix)
             return
-        yield from self._held(document.group, document.kind, document.version).check(document.data)
+        schema = self._held(document.group, document.kind, document.version)
+        self._not_asked |= schema.not_asked
+        yield from schema.check(document.data)
+
+    def not_asked(self) -> str:
+        """What of the CRDs couldn't be looked at since the last time."""
+        found, self._not_asked = self._not_asked, set()
+        return " and ".join(sorted(found))
 
     @functools.cache  # noqa: B019
     def _held(self, group: str, kind: str, version: str) -> "Schema":
@@ -93,7 +102,7 @@ class Schema:
         settled = structure.settle(self._schema, data)
         yield from structure.unknown
         wrong = [*violations(self._validator, settled), *twice(self._schema, settled)]
-        yield from wrong
+        yield from misspelt(structure.unknown, wrong)
         yield from nameless(settled)
 
         def whole(place: Place) -> bool:
@@ -101,15 +110,13 @@ class Schema:
 
         if cel.installed():
             yield from cel.rules(self._schema, settled, whole)
-        elif self._has(cel.RULES):
-            yield _not_looked_at("rules in CEL")
-        if not patterns_known() and self._has("pattern"):
-            yield _not_looked_at("patterns")
 
-    def _has(self, word: str) -> bool:
-        return f'"{word}":' in json.dumps(self._schema)
-
-
-def _not_looked_at(what: str) -> Problem:
-    fix = "pip install 'tandem-serve[check]'"
-    return Problem(("kind",), f"the CRD's {what} were not looked at", fix=fix, severity="note")
+    @functools.cached_property
+    def not_asked(self) -> set[str]:
+        """What it has that can't be looked at here."""
+        text = json.dumps(self._schema)
+        missing = {
+            "rules in CEL": f'"{cel.RULES}":' in text and not cel.installed(),
+            "patterns": '"pattern":' in text and not patterns_known(),
+        }
+        return {what for what, it_is in missing.items() if it_is}

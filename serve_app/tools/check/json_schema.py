@@ -16,10 +16,10 @@ from jsonschema.validators import extend
 
 from serve_app.config import did_you_mean
 from serve_app.tools.check.metadata import METADATA
+from serve_app.tools.check.once import REFUSED as _REFUSED
 from serve_app.tools.check.structure import EMBEDDED
 from serve_app.tools.kube.findings import Place, Problem
 
-_REFUSED = "the API server refuses it"
 _WORDS = (
     "$ref", "type", "enum", "required", "pattern", "format", "minimum", "maximum", "minLength",
     "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "multipleOf", "uniqueItems",
@@ -86,7 +86,7 @@ def _enum(_: Any, allowed: list[Any], value: Any, __: Any) -> Iterator[Validatio
 
 
 def _range(bits: int) -> Callable[[Any], bool]:
-    return lambda value: not isinstance(value, int) or -(1 << bits - 1) <= value < 1 << bits - 1
+    return lambda value: not isinstance(value, int | float) or -(1 << bits - 1) <= value < 1 << bits - 1
 
 
 def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
@@ -130,7 +130,17 @@ def _format(_: Any, name: str, value: Any, __: Any) -> Iterator[ValidationError]
         yield ValidationError(f"'{value}' is no {_SAID.get(name, name)}")
 
 
-Validator = extend(Draft202012Validator, {"pattern": _matches, "enum": _enum, "format": _format})
+def _whole(_: Any, value: Any) -> bool:
+    """A float is a whole number as far as floats can tell whole numbers apart."""
+    fits = not isinstance(value, float) or abs(value) < 2**53
+    return fits and Draft202012Validator.TYPE_CHECKER.is_type(value, "integer")
+
+
+Validator = extend(
+    Draft202012Validator,
+    {"pattern": _matches, "enum": _enum, "format": _format},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _whole),
+)
 
 
 def violations(validator: Any, data: Any) -> Iterator[Problem]:
@@ -148,13 +158,16 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
                 yield Problem(place, f"'{key}' is required, but not there", _REFUSED)
     elif error.validator == "type":
         some = [one for one in wanted if one != "null"] if isinstance(wanted, list) else [wanted]
-        fix = ""
-        if some == ["string"] and isinstance(value, int | float):
-            fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        fix = (
+            "put it in quotes, as it is written"
+            if "string" in some and isinstance(value, int | float)
+            else ""
+        )
         yield Problem(place, f"expected {' or '.join(some)}, got {_shown(value)}", _REFUSED, fix)
     elif error.validator == "enum":
         allowed = [str(one) for one in wanted]
         hint = did_you_mean(str(value), allowed)
+        hint = "" if hint.startswith("; known") else hint
         yield Problem(place, f"{_shown(value)} is none of {', '.join(allowed)}{hint}", _REFUSED)
     elif error.validator in ("anyOf", "oneOf"):
         forms: dict[Any, list[ValidationError]] = {}
@@ -188,4 +201,5 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    return repr(value)
+    text = repr(value)
+    return text if len(text) < 100 else f"{text[:80]}… ({len(text):,} characters)"

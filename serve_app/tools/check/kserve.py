@@ -1,5 +1,6 @@
 """KServe's resources, beyond their schemas (KServe 0.20 and its documentation)."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ _OLD_PREDICTORS = (
     "huggingface",
 )  # fmt: skip
 _NOTES: Place = ("metadata", "annotations")
+_COMPONENTS = ("predictor", "transformer", "explainer")
+_REFUSED = "KServe refuses it"
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PREDICTOR: Place = ("spec", "predictor")
 
 
@@ -43,9 +47,20 @@ class _Rule(NamedTuple):
     severity: Severity = "error"
 
 
-def _exceeded(least: Any, one: _Service) -> Any:
-    most = one.predictor("maxReplicas")
+def _exceeded(part: str, least: Any, one: _Service) -> Any:
+    most = get(one.data, "spec", part, "maxReplicas")
     return isinstance(least, int) and isinstance(most, int) and least > most and most
+
+
+def _negative(number: Any, _: _Service) -> bool:
+    return isinstance(number, int) and number < 0
+
+
+def _no_percentage(part: str, target: Any, one: _Service) -> bool:
+    """Of the CPU, which HPA takes by default."""
+    metric = get(one.data, "spec", part, "scaleMetric") or "cpu"
+    by_cpu = one.standard and metric == "cpu" and one.scaler in (None, "hpa")
+    return by_cpu and isinstance(target, int) and not 1 <= target <= 100
 
 
 def _is(old: str, mode: Any, _: _Service) -> bool:
@@ -84,8 +99,18 @@ _RULES = (
         for name in _OLD_PREDICTORS
     ),
     _Rule(_PREDICTOR, _nothing_to_run, "neither `model` nor `containers`", "there is nothing to run"),
-    _Rule((*_PREDICTOR, "minReplicas"), _exceeded, "{0} is more than maxReplicas {1}",
-          "KServe refuses it"),
+    _Rule(("metadata", "name"), lambda name, _: isinstance(name, str) and not _NAME.fullmatch(name),
+          "'{0}' is no name of a service: a-z, 0-9 and '-', a letter first", _REFUSED),
+    *(_Rule(("spec", part, key), _negative, "{0} is negative", _REFUSED)
+      for part in _COMPONENTS for key in ("minReplicas", "maxReplicas", "containerConcurrency")),
+    *(_Rule(("spec", part, "minReplicas"), partial(_exceeded, part),
+            "{0} is more than maxReplicas {1}", _REFUSED) for part in _COMPONENTS),
+    *(_Rule(("spec", part, "scaleTarget"), partial(_no_percentage, part),
+            "{0} is no utilization: 1 to 100", _REFUSED) for part in _COMPONENTS),
+    *(_Rule((*_NOTES, note), lambda value, _: value is not None, f"no such annotation; it is {right}",
+            "it is ignored", right, "warning")
+      for right in (_MODE, _SCALER)
+      for note in (right.lower(), right.replace("kserve.io", "kubeflow.org"))),
     _Rule((*_PREDICTOR, "canaryTrafficPercent"), lambda share, one: share is not None and one.standard,
           "Standard mode has no canary", "it is ignored, and everything goes to the new version at once",
           "a second InferenceService and a VirtualService or HTTPRoute with weights"),

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from serve_app.config import did_you_mean
+from serve_app.internals import ray_start
 from serve_app.tools.check import kuberay_options
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Ray, Rule, When, at_least, one_of, unwanted
@@ -25,6 +27,7 @@ _WHOLE = (
     "ray-client-server-port", "object-manager-port", "node-manager-port", "min-worker-port",
     "max-worker-port", "metrics-export-port", "dashboard-agent-listen-port",
 )  # fmt: skip
+_USUAL = (*_WHOLE, "resources", "dashboard-host", "block", "no-monitor")
 _MAKER = ("metadata", "labels", "ray.io/originated-from-crd")
 _NO_START = "`ray start` ends with an error"
 _USER = f"{FAULT_TOLERANCE}.redisUsername"
@@ -34,6 +37,18 @@ def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
     """All rules."""
     yield from the.check(_TABLE, document, cluster)
     yield from the.check(kuberay_options.TABLE, document, cluster)
+    for group in cluster.groups:
+        yield from _options(group)
+
+
+def _options(group: Group) -> Iterator[Problem]:
+    """A pod's Ray may be another than this one: what this one doesn't know is a warning."""
+    for name in group.params:
+        if name not in _USUAL and name not in (known := ray_start.options()):
+            hint = did_you_mean(name, known)
+            what = f"`ray start` has no --{name}{'' if '; known' in hint else hint}"
+            place = (*group.place, "rayStartParams", name)
+            yield Problem(place, what, _NO_START, severity="warning")
 
 
 def _fault_tolerant(part: Looks, ray: Ray) -> bool:

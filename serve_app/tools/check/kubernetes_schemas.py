@@ -10,6 +10,7 @@ from typing import Any
 
 from serve_app.tools.check.json_schema import Validator, violations
 from serve_app.tools.check.metadata import LABELS, METADATA, nameless
+from serve_app.tools.check.once import misspelt
 from serve_app.tools.check.structure import Structure
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
@@ -47,7 +48,7 @@ def check(document: Document) -> Iterator[Problem]:
     structure = Structure(_definitions())
     settled = structure.settle(_definitions()[name], document.data)
     yield from structure.unknown
-    yield from violations(_validator(name), settled)
+    yield from misspelt(structure.unknown, list(violations(_validator(name), settled)))
     if document.group in _NAMED and not document.kind.endswith(_NOT_KEPT):
         yield from nameless(settled)
         yield from violations(_NAMES, settled)

@@ -1,8 +1,9 @@
 """A Serve config as Ray reads it: by the validators of the installed Ray, strictly."""
 
 import copy
+import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -59,14 +60,46 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
     yield from found
     if found:
         return  # what follows reads what the schema says is there
+    yield from _ports(data)
+    functions = (data.get("grpc_options") or {}).get("grpc_servicer_functions") or []
+    for index, path in enumerate(functions):
+        yield from import_path(path, ("grpc_options", "grpc_servicer_functions", index))
     for index, app in enumerate(data["applications"]):
         place: Place = ("applications", index)
+        yield from import_path(app["import_path"], (*place, "import_path"))
+        yield from _route(app.get("route_prefix"), (*place, "route_prefix"))
         env = app.get("runtime_env") or {}
         broken = list(runtime_env(env, (*place, "runtime_env")))
         yield from broken
         yield from _policy(app.get("autoscaling_policy"), (*place, "autoscaling_policy"))
         for at, one in enumerate(app.get("deployments") or []):
             yield from _deployment(one, (*place, "deployments", at), {} if broken else env)
+
+
+def _route(route: str | None, place: Place) -> Iterator[Problem]:
+    """What Serve says of a prefix in an application's deploy, after it has taken the config."""
+    if route and not route.startswith("/"):
+        yield Problem(place, f"'{route}' doesn't begin with a slash", _IN_DEPLOY, f"/{route.strip('/')}")
+    elif route and len(route) > 1 and route.endswith("/"):
+        yield Problem(place, f"'{route}' ends with a slash", _IN_DEPLOY, route.rstrip("/"))
+    elif route is not None and ("{" in route or "}" in route):
+        yield Problem(place, f"'{route}' has a wildcard", _IN_DEPLOY)
+    elif route == "":
+        yield Problem(place, "an empty prefix", _IN_DEPLOY, "/, or null for an application without one")
+
+
+def _ports(data: dict[str, Any]) -> Iterator[Problem]:
+    """Numbers that no proxy can listen on."""
+    used = {}
+    for key, default in (("http_options", 8000), ("grpc_options", 9000)):
+        options = data.get(key) or {}
+        port = int(options.get("port", default))
+        if not 0 < port < 65536:
+            yield Problem((key, "port"), f"{port} is no port: 1 to 65535", "no proxy can listen on it")
+        if key == "http_options" or options.get("grpc_servicer_functions"):
+            used[key] = port
+    if len(used) > len(set(used.values())):
+        yield Problem(("grpc_options", "port"), f"{port} is HTTP's too", "one of the two can't listen")
 
 
 def unknown_keys(value: Any, kind: type[BaseModel], place: Place = ()) -> Iterator[Problem]:
@@ -91,7 +124,8 @@ def _schema(kind: type[BaseModel], value: Any, place: Place) -> Iterator[Problem
     try:
         _validate(kind, value)
     except ValidationError as error:
-        yield from (Problem((*place, *inner), text) for inner, text in problems(error, kind))
+        for inner, text in _of_one_form(problems(error, kind), value):
+            yield Problem((*place, *inner), text)
     except Exception as error:  # whatever a validator of Ray's raises
         key, inner_kind = _INSIDE.get(kind, ("", kind))
         items = get(value, key)
@@ -102,6 +136,22 @@ def _schema(kind: type[BaseModel], value: Any, place: Place) -> Iterator[Problem
         ]
         culprit = _culprit(kind, value)
         yield from found or [Problem((*place, *culprit), f"Ray can't read it: {error}")]
+
+
+def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tuple[Place, str]]:
+    """Of a value that may have several forms, each with its own complaint, the form that is meant."""
+    forms: dict[Place, list[str]] = {}
+    for place, text in found:
+        around = get(value, *place[:-1])
+        if isinstance(around, dict | list | None) or text == "required, but not there":
+            yield place, text
+        else:  # the last step is the form's name
+            forms.setdefault(place[:-1], []).append(text)
+    for place, texts in forms.items():
+        yield (
+            place,
+            next((one for one in texts if not one.startswith("Input should be a valid")), texts[0]),
+        )
 
 
 def _validate(kind: type[BaseModel], value: Any) -> None:
@@ -180,8 +230,12 @@ def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
 
 def _options(place: Place, key: str, given: dict[str, Any]) -> Iterator[Problem]:
     if given:
-        options = serve.deployment(type("Any", (), {})).options
-        yield from built((*place, key), _IN_DEPLOY, BaseModel, options, **given)
+        yield from built((*place, key), _IN_DEPLOY, BaseModel, _any_deployment().options, **given)
+
+
+@functools.cache
+def _any_deployment() -> Any:
+    return serve.deployment(type("Any", (), {}))
 
 
 def _scaling(one: dict[str, Any], place: Place) -> Iterator[Problem]:

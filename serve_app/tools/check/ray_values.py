@@ -42,6 +42,10 @@ def runtime_env(value: Any, place: Place, why: str = _CONTROLLER) -> Iterator[Pr
     if not isinstance(value, dict):
         yield Problem(place, f"expected a mapping, got {value!r}", why)
         return
+    installers = [name for name in ("pip", "uv", "conda") if value.get(name)]
+    if len(installers) > 1:
+        yield Problem(place, f"{' and '.join(installers)} exclude each other", why)
+        return
     checked, broken = dict[str, Any](), False
     for key, one in value.items():
         if one is None or _is_file(key, one):

@@ -15,7 +15,7 @@ from serve_app.config import (
     problems,
 )
 from serve_app.releases.applications import REPLICA, TOKENIZER
-from serve_app.tools.check import ray_serve
+from serve_app.tools.check import ray_serve, ray_values
 from serve_app.tools.check.models_together import check_models
 from serve_app.tools.kube.findings import Place, Problem, Report
 
@@ -64,6 +64,8 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
         if is_path(path, ROUTER_PATH):
             args = _read(RouterArgs, app.get("args") or {}, (*place, "args"), report)
             user, where = _user_config(app, place, "Router", RouterUserConfig, report)
+            for at, one in enumerate(user.models if user else ()):
+                _class(one.class_path, (*where, "models", at, "class"), report)
             _deployments(app, place, ("Router",), report)
             if args and user:
                 router = (args, user, where)
@@ -83,12 +85,21 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
         check_models(data, router, remote, report)
 
 
+def _class(path: str | None, place: Place, report: Report) -> None:
+    """The class of a Python model."""
+    if path and ":" not in path:
+        report.add(place, f"'{path}' is no import path: module:Class")
+    else:
+        report.extend(ray_values.import_path(path, place))
+
+
 def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], report: Report) -> None:
     if app.get("route_prefix", "/") is not None:
         report.add((*place, "route_prefix"), "a model's application takes route_prefix: null")
     config = _read(RemoteModel, app.get("args") or {}, (*place, "args"), report)
     if config is None:
         return
+    _class(config.class_path, (*place, "args", "class"), report)
     names = (REPLICA, TOKENIZER) if config.model_format == "transformers" else (REPLICA,)
     _deployments(app, place, names, report)
     _user_config(app, place, REPLICA, ReplicaUserConfig, report)

@@ -31,7 +31,7 @@ class Structure:
     def settle(self, schema: Any, data: Any, place: Place = ()) -> Any:
         """A copy of the data, settled. What the schema doesn't know is in `unknown`."""
         schema = self._resolved(schema)
-        if isinstance(data, dict):
+        if isinstance(data, dict) and "object" in schema.get("type", "object"):
             return self._mapping(schema, data, place)
         if isinstance(data, list) and "items" in schema:
             items = self._resolved(schema["items"])

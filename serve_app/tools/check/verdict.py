@@ -9,10 +9,13 @@ from serve_app.tools.check import (
     config_in_pods,
     demand,
     fit_together,
+    kinds,
     kserve,
     kuberay,
     kuberay_cluster,
     kubernetes_schemas,
+    once,
+    pod_specs,
     pods,
 )
 from serve_app.tools.check.crds import Crds
@@ -34,6 +37,10 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
     skipped: dict[Path, str] = {}
     found = list(documents(path, skipped))
     unknown: set[str] = set()
+    if not found and not skipped:
+        yield Finding(
+            str(path), 1, "", "(top)", "nothing to check", "kubectl says the same", "", "error"
+        )
     for one in found:
         _ask(one.report, _one, one, crds, path.is_dir(), unknown)
     whole = Report(str(path))
@@ -42,8 +49,13 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
         yield from one.report.findings()
     yield from whole.findings()
     for file, reason in skipped.items():
-        what = f"skipped: {reason.removeprefix(f'{file}:').strip().partition(chr(10))[0]}"
-        yield Finding(str(file), 1, "", "(top)", what, "it was not checked", "", "note")
+        line, _, what = reason.removeprefix(f"{file}:").partition(":")
+        at, what = (int(line), what) if line.isdecimal() else (1, f"{line}:{what}")
+        what = f"skipped: {what.strip()}"
+        yield Finding(str(file), at, "", "(top)", what, "it was not checked", "", "note")
+    if not_asked := crds.not_asked() if crds else "":
+        fix = "pip install 'tandem-serve[check]'"
+        yield Finding(str(path), 1, "", "(top)", f"not looked at: {not_asked} of CRDs", "", fix, "note")
     if unknown:
         extra = "; Kubernetes' own: pip install 'tandem-serve[check]'"
         yield Finding(
@@ -70,12 +82,16 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unknown: set[str]) -
         _ask(report, crds.check, one)
     else:
         unknown.add(f"{one.data['apiVersion']} {one.kind}")
+    _ask(report, kinds.check, one)
     _ask(report, kserve.check, one)
+    before = list(report.found)
     cluster = RayCluster.of(one.data)
     _ask(report, config_in_pods.check, one, cluster)
-    if cluster:
-        for rules in (kuberay_cluster, kuberay, pods, demand):
-            _ask(report, rules.check, one, cluster)
+    own = len(report.found)
+    for rules in (kuberay_cluster, kuberay, pods, demand) if cluster else ():
+        _ask(report, rules.check, one, cluster)
+    _ask(report, pod_specs.check, one, cluster)
+    report.found[own:] = once.news(before, report.found[own:])
 
 
 def _wants_to_serve(data: dict[str, Any]) -> bool:

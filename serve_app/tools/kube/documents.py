@@ -80,12 +80,19 @@ def read(path: Path, text: str | None = None, reader: Any = yaml_text.Kubernetes
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not valid UTF-8: {error}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        raise ConfigError(f"{path}{_said(error)}") from None
     documents: list[Document] = []
     for node, value in zip(nodes, values, strict=True):
         if value is not None:
             documents += _documents(str(path), node, value)
     return documents
+
+
+def _said(error: yaml.YAMLError) -> str:
+    """`:LINE: not valid YAML: …` in one line."""
+    at = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return f"{f':{at.line + 1}' if at else ''}: not valid YAML: {what}"
 
 
 def _of_kubernetes(value: Any) -> bool:
@@ -99,9 +106,16 @@ def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
     kind, some = str(value.get("kind")), value.get("items")
     if kind.endswith("List") and (isinstance(some, list) or (kind == "List" and some is None)):
         at = _node(node, ("items",)) if some else None
+        own = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
         for inner, item in zip(at.value if at else [], some or [], strict=True):
-            yield from _documents(file, inner, item)
+            # Those of a typed list needn't say what they are.
+            typed = kind != "List" and isinstance(item, dict) and not own.keys() & item.keys()
+            yield from _documents(file, inner, {**own, **item} if typed else item)
         return
+    if kind == "List":
+        raise ConfigError(
+            f"{file}:{node.start_mark.line + 1}: items: expected a list, got {_name(some)}"
+        )
     report = Report(file)
     note_lines(node, (), report)
     document = Document(value, report)
@@ -118,11 +132,12 @@ def note_lines(node: yaml.Node, place: Place, report: Report, before: int = 0) -
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            report.lines[(*place, key.value)] = key.start_mark.line + 1 + before
-            if key.value in seen:
-                report.add((*place, key.value), "given twice")
-            seen.add(key.value)
-            note_lines(value, (*place, key.value), report, before)
+            name = yaml_text.key_of(key)
+            report.lines[(*place, name)] = key.start_mark.line + 1 + before
+            if name in seen and name != "<<":
+                report.add((*place, name), "given twice")
+            seen.add(name)
+            note_lines(value, (*place, name), report, before)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             report.lines[(*place, index)] = value.start_mark.line + 1 + before
@@ -167,4 +182,6 @@ def _node(node: yaml.Node, place: Place) -> yaml.Node | None:
 
 
 def _name(value: Any) -> str:
-    return "a list" if isinstance(value, list) else f"'{value}'"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return "nothing" if value is None else f"'{value}'"

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, read
@@ -17,7 +18,7 @@ def documents(path: Path, skipped: dict[Path, str] | None = None) -> Iterator[Do
     A folder's files that can't be read are put into `skipped`, with the reason; ConfigError without it.
     """
     if str(path) == "-":
-        yield from read(path, sys.stdin.read())
+        yield from read(path, _standard_input())
     elif path.name in NAMES and path.is_file():
         yield from build(path.parent)
     elif not path.is_dir():
@@ -32,6 +33,16 @@ def documents(path: Path, skipped: dict[Path, str] | None = None) -> Iterator[Do
                 if skipped is None:
                     raise
                 skipped[file] = str(error)
+
+
+def _standard_input() -> str:
+    """Its text, whatever encoding the terminal has. ConfigError when it is none."""
+    given: Any = getattr(sys.stdin, "buffer", sys.stdin)
+    data = given.read()
+    try:
+        return data.decode("utf-8-sig") if isinstance(data, bytes) else data
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"-: not valid UTF-8: {error}") from None
 
 
 def files(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ API server and KubeRay's operator (a serveConfigV2). Ray reads a Serve config wi
 
 import base64
 import json
+import math
 import re
 from typing import Any
 
@@ -26,6 +27,25 @@ _WORDS: dict[str, bool | None] = {
 }  # fmt: skip
 
 
+def as_key(value: Any) -> str:
+    """A key as JSON has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(written: str, words: dict[str, bool | None]) -> Any:
+    text = written.replace("_", "")
+    if written in words:
+        return words[written]
+    if _INT.fullmatch(text):
+        digits = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text)
+        number = int(digits, 0) if len(digits) < 100 else 2**64
+        if -(2**63) <= number < 2**64:
+            return number
+    if _FLOAT.fullmatch(text) and math.isfinite(value := float(text)):  # larger ones are text
+        return int(value) if value.is_integer() and abs(value) < 2**63 else value
+    return written
+
+
 class Kubernetes(Ray):  # type: ignore[misc]
     """A tag that nobody knows says nothing."""
 
@@ -41,24 +61,12 @@ class Kubernetes(Ray):  # type: ignore[misc]
             if key is None or isinstance(key, dict | list):
                 what = "null as a key" if key is None else "unhashable key"
                 raise yaml.constructor.ConstructorError(None, None, what, name.start_mark)
-            found[str(key).lower() if isinstance(key, bool) else str(key)] = self.construct_object(
-                value, deep=deep
-            )
+            found[as_key(key)] = self.construct_object(value, deep=deep)
         return found
 
     def plain(self, node: yaml.ScalarNode) -> Any:
         """A scalar without quotes."""
-        text = node.value.replace("_", "")
-        if node.value in self.words:
-            return self.words[node.value]
-        if _INT.fullmatch(text):
-            digits = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text)
-            number = int(digits, 0)
-            return number if -(2**63) <= number < 2**64 else float(number)
-        if _FLOAT.fullmatch(text):
-            value = float(text)
-            return int(value) if value.is_integer() and abs(value) < 2**63 else value
-        return self.text(node)
+        return _plain(node.value, self.words)
 
     def text(self, node: yaml.Node) -> str:
         return str(node.value)
@@ -95,9 +103,18 @@ Kubernetes.add_constructor(f"{_YAML}str", Kubernetes.text)
 Kubernetes.add_constructor(f"{_YAML}binary", Kubernetes.binary)
 
 
+def key_of(node: yaml.Node) -> str:
+    """A key of a mapping, as `values` has it."""
+    return as_key(_plain(node.value, _WORDS) if node.tag == "plain" else node.value)
+
+
 def nodes(text: str) -> list[yaml.Node]:
     """The trees of a text's documents, with their lines. YAMLError; also for what has no end."""
     depth = 0
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # JSON can say half a pair of surrogates, YAML can't
+        raise yaml.YAMLError(f"no text: {error.reason}") from None
     for event in yaml.parse(text, Loader=Ray):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
             event, yaml.CollectionEndEvent

@@ -282,3 +282,17 @@ def test_an_equals_sign_in_a_crd(tmp_path: Path) -> None:
     (version,) = found["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert spec["properties"]["op"]["enum"] == ["="]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (2**53 + 1.0, "expected integer, got 9007199254740992.0"),  # swag.IsFloat64AJSONInteger's bound
+        (1e20, "expected integer, got 1e+20"),
+        (3.0, ""),
+        (2.0**40, "'1099511627776.0' is no int32"),
+    ],
+)
+def test_floats_as_whole_numbers(tmp_path: Path, value: float, says: str) -> None:
+    schema = of_spec({"a": NUMBER | {"format": "int32"}})
+    assert any(says in one for one in said(held(tmp_path, schema, spec={"a": value}))) == bool(says)

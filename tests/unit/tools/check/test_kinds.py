@@ -214,3 +214,46 @@ def test_a_pods_name(tmp_path: Path, name: str, expected: str) -> None:
 def test_a_roles_name_is_freer(tmp_path: Path) -> None:
     text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:a'}\n"
     assert said(found(tmp_path, text)) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        # KServe's webhook: validateInferenceServiceName, validateReplicas, validateContainerConcurrency,
+        # validateScalingHPACompExtension.
+        ("name: 1m", "metadata.name", "no name of a service"),
+        ("name: a.b", "metadata.name", "no name of a service"),
+        ("minReplicas: -1", "spec.predictor.minReplicas", "-1 is negative"),
+        ("maxReplicas: -2", "spec.predictor.maxReplicas", "-2 is negative"),
+        ("containerConcurrency: -1", "spec.predictor.containerConcurrency", "-1 is negative"),
+        ("scaleTarget: 0", "spec.predictor.scaleTarget", "1 to 100"),
+        ("scaleTarget: 101", "spec.predictor.scaleTarget", "1 to 100"),
+        ("scaleTarget: 500\n    scaleMetric: memory", "", ""),
+        ("minReplicas: 3\n    maxReplicas: 0", "", ""),
+        ("minReplicas: 0\n    maxReplicas: 3", "", ""),
+    ],
+)
+def test_what_kserves_webhook_refuses(tmp_path: Path, text: str, place: str, says: str) -> None:
+    whole = ISVC.format(notes=f"{MODE}: Standard", predictor=MODEL)
+    if text.startswith("name"):
+        whole = whole.replace("name: m", text)
+    else:
+        whole += f"    {text}\n"
+    errors = [one for one in found(tmp_path, whole) if one.severity == "error"]
+    assert [one.place for one in errors] == ([place] if place else [])
+    assert all(says in one.what for one in errors)
+
+
+def test_a_transformer_has_the_same_rules(tmp_path: Path) -> None:
+    text = ISVC.format(notes="", predictor=MODEL)
+    text += "  transformer: {minReplicas: 4, maxReplicas: 2, containers: [{name: a, image: a}]}\n"
+    (one,) = found(tmp_path, text)
+    assert (one.place, one.what) == ("spec.transformer.minReplicas", "4 is more than maxReplicas 2")
+
+
+@pytest.mark.parametrize(
+    "note", ["serving.kserve.io/deploymentmode", "serving.kubeflow.org/autoscalerClass"]
+)
+def test_an_annotation_that_is_nearly_one(tmp_path: Path, note: str) -> None:
+    (one,) = found(tmp_path, ISVC.format(notes=f"{note}: none", predictor=MODEL))
+    assert (one.place, one.severity) == (f"metadata.annotations.{note}", "warning")

@@ -84,14 +84,53 @@ def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.M
     hidden = ("cel_expr_python", "re2", "kubernetes_validate")
     monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n in hidden else known(n))
     service = (ROOT / "rayservice.yaml").read_text()
+    another = service.replace("name: tandem\nspec", "name: other\nspec")
     (tmp_path / "both.yaml").write_text(
-        f"{service}---\napiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n"
+        f"{service}---\n{another}---\napiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n"
     )
     notes = list(check(tmp_path / "both.yaml", Crds(crd_folder())))
     assert {one.severity for one in notes} == {"note"}
     assert [one.what for one in notes] == [
-        "the CRD's rules in CEL were not looked at",
-        "the CRD's patterns were not looked at",
+        "not looked at: patterns and rules in CEL of CRDs",
         "not held against a schema: v1 Service",
     ]
     assert all("tandem-serve[check]" in one.fix for one in notes)
+
+
+@pytest.mark.parametrize("data", [b"a: \xff\xfe", b"\xffapiVersion: v1"])
+def test_standard_input_that_is_no_text(data: bytes) -> None:
+    command = [sys.executable, "-m", "serve_app", "check", "-"]
+    done = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"-: not valid UTF-8")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n", "kind: List\napiVersion: v1\n"])
+def test_nothing_at_all_is_said(tmp_path: Path, text: str) -> None:
+    """As of a pipe whose first half failed: `kubectl apply` refuses it too."""
+    (tmp_path / "a.yaml").write_text(text)
+    assert [(one.what, one.severity) for one in check(tmp_path / "a.yaml", None)] == [
+        ("nothing to check", "error")
+    ]
+
+
+def test_what_is_named_twice_is_checked_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspek: {}\n")
+    (tmp_path / "link.yaml").symlink_to(file)
+    around = tmp_path / "x" / ".." / "bad.yaml"
+    (tmp_path / "x").mkdir()
+    for paths in ([file, file], [tmp_path, file], [around, file]):
+        assert run(paths, None, "json", False) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert len({one["file"] for one in found}) <= 2
+        assert [one["line"] for one in found if one["what"].startswith("unknown field")] == [4]
+
+
+def test_a_text_without_an_end_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: {'x' * 5000}}}\n"
+    )
+    (one,) = check(tmp_path / "a.yaml", None)
+    assert len(one.what) < 200
+    assert "5,002 characters" in one.what

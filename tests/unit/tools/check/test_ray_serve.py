@@ -52,6 +52,12 @@ REFUSED = [
      "deployment_actors", "unique names"),
     ("max_replicas_per_node: 0", "max_replicas_per_node", "[1, 100]"),
     ("num_replicas: '3'", "", "int or"),
+    ("num_replicas: 0", "num_replicas", "greater than 0"),
+    ("num_replicas: -1", "num_replicas", "greater than 0"),
+    ("ray_actor_options: {runtime_env: {pip: [a], conda: file.yml}}",
+     "ray_actor_options.runtime_env", "pip and conda exclude each other"),
+    ("ray_actor_options: {runtime_env: {uv: [a], pip: requirements.txt}}",
+     "ray_actor_options.runtime_env", "pip and uv exclude each other"),
     ("placement_group_strategy: PACKED", "placement_group_bundles", "PACKED"),
     ("placement_group_bundles: [{CPU: 1}]\n        ray_actor_options: {num_cpus: 2}",
      "placement_group_bundles", "num_cpus"),
@@ -128,7 +134,7 @@ def test_an_application_on_its_own(check, app: str, line: str) -> None:
 def test_a_deployments_environment_goes_over_its_applications(check) -> None:
     env = "ray_actor_options: {runtime_env: {pip: [a]}}"
     (found,) = check(config(env, "runtime_env: {conda: {dependencies: [b]}}"))
-    assert found.startswith("7: applications[0].deployments[0].ray_actor_options.runtime_env: The 'pip'")
+    assert found.startswith("7: applications[0].deployments[0].ray_actor_options.runtime_env: pip and")
     assert check(config(env, "runtime_env: {env_vars: {A: b}}")) == []
 
 
@@ -175,3 +181,60 @@ def test_what_is_no_serve_config_is_named_and_left(
 def test_what_is_no_serve_config_is_not_run(check) -> None:
     (line,) = check("replicaCount: 3\n")
     assert "neither a Serve config nor a resource of Kubernetes" in line
+
+
+# ray.serve._private.utils.validate_route_prefix, at the deploy; sockets take 1 to 65535.
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("route_prefix: /a", "route_prefix: a", "applications[0].route_prefix", "begin with a slash"),
+        ("route_prefix: /a", "route_prefix: /a/", "applications[0].route_prefix", "ends with a slash"),
+        ("route_prefix: /a", "route_prefix: '/{a}'", "applications[0].route_prefix", "wildcard"),
+        ("route_prefix: /a", "route_prefix: ''", "applications[0].route_prefix", "empty"),
+        ("mine.app:app", "serve_app.app:build_routr", "applications[0].import_path", "this Tandem"),
+        ("mine.app:app", "serve_app.none.app", "applications[0].import_path", "this Tandem"),
+        ("applications:", "http_options: {port: 80000}\napplications:", "http_options.port", "no port"),
+        ("applications:", "http_options: {port: 9000}\n"
+         "grpc_options: {grpc_servicer_functions: [m.f]}\napplications:", "grpc_options.port", "HTTP's"),
+        ("applications:", "grpc_options: {grpc_servicer_functions: [serve_app.ingress.grpc.add]}\n"
+         "applications:", "grpc_options.grpc_servicer_functions[0]", "this Tandem"),
+    ],
+)  # fmt: skip
+def test_what_only_the_deploy_finds(tmp_path: Path, old: str, new: str, place: str, says: str) -> None:
+    (tmp_path / "a.yaml").write_text(config().replace(old, new))
+    (found,) = verdict(tmp_path / "a.yaml", None)
+    assert (found.place, found.severity) == (place, "error")
+    assert says in found.what
+
+
+@pytest.mark.parametrize("route", ["/", "/a/b", "null"])
+def test_prefixes_that_are_right(tmp_path: Path, route: str) -> None:
+    (tmp_path / "a.yaml").write_text(config(app=f"route_prefix: {route}"))
+    assert list(verdict(tmp_path / "a.yaml", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("serve_app.demo.identity:Idntity", "no 'serve_app.demo.identity:Idntity' in this Tandem"),
+        ("serve_app.demo.identity", "'serve_app.demo.identity' is no import path: module:Class"),
+        ("mine.models:Any", ""),
+    ],
+)
+def test_classes_of_python_models(tmp_path: Path, path: str, says: str) -> None:
+    inline = f"user_config: {{models: [{{name: m, modelFormat: python, class: '{path}'}}]}}"
+    text = (
+        config(inline)
+        .replace("mine.app:app", "serve_app.app:build_router")
+        .replace("name: d", "name: Router")
+    )
+    remote = f"""
+  - name: r
+    route_prefix: null
+    import_path: serve_app.app:build_model
+    args: {{modelFormat: python, class: '{path}'}}
+"""
+    (tmp_path / "a.yaml").write_text(text + remote)
+    found = [(one.place, one.what) for one in verdict(tmp_path / "a.yaml", None)]
+    places = ("applications[0].deployments[0].user_config.models[0].class", "applications[1].args.class")
+    assert found == ([(place, says) for place in places] if says else [])

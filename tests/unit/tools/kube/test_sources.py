@@ -49,7 +49,7 @@ def test_a_folders_files_that_are_no_manifests_are_named_and_skipped(tmp_path: P
 def test_a_file_that_is_none_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "template.yaml").write_text("a: {{ .x }}")
     (tmp_path / "bad.yaml").write_text(SERVICE + "spek: {}\n")
-    with pytest.raises(ConfigError, match=r"template\.yaml: not valid YAML"):
+    with pytest.raises(ConfigError, match=r"template\.yaml:1: not valid YAML"):
         run([tmp_path / "template.yaml", tmp_path / "bad.yaml"], None, "text", False)
     assert "spek: unknown field" in capsys.readouterr().out
 

@@ -29,6 +29,8 @@ from serve_app.tools.kube.yaml_text import nodes, values
         ("1e3", 1000),
         ("1.0", 1),
         ("1.5", 1.5),
+        ("1e400", "1e400"),  # ParseFloat's range error leaves a text
+        ("9" * 5000, "9" * 5000),
         (".5", 0.5),
         ("1.2.3", "1.2.3"),
         ("12e", "12e"),
@@ -113,3 +115,49 @@ def test_json_with_tabs_and_pairs_of_surrogates(tmp_path: Path) -> None:
     (one,) = read(tmp_path / "file.json")
     assert one.name == "😀"
     assert one.report.line(("metadata", "name")) == 4
+
+
+def test_lines_of_keys_that_are_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("apiVersion: v1\nkind: ConfigMap\ndata:\n  no: a\n  0x10: b\n  1.0: c\n  off: d\n")
+    (one,) = read(file)
+    assert list(one.data["data"]) == ["false", "16", "1"]
+    assert [one.report.line(("data", key)) for key in ("16", "1", "false")] == [5, 6, 7]
+    assert [found.place for found in one.report.found] == [("data", "false")]  # given twice
+
+
+def test_items_of_a_typed_list_need_no_kind(tmp_path: Path) -> None:
+    """As of `kubectl get --raw`: the API server's lists don't repeat it."""
+    file = tmp_path / "a.yaml"
+    file.write_text("apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {name: a}\n")
+    (one,) = read(file)
+    assert (one.kind, one.name, one.report.line(("metadata",))) == ("Service", "a", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("apiVersion: v1\nkind: List\nitems: {}\n", "a.yaml:1: items: expected a list, got a mapping"),
+        ("apiVersion: v1\nkind: List\nitems: [null]\n", "a.yaml:3: expected a mapping, got nothing"),
+        ("a: 1\nb: {{ .x }}\n", "a.yaml:2: not valid YAML: unhashable key"),
+        ("a: 1\n\tb: 2\n", "a.yaml:2: not valid YAML: found a tab character that violates indentation"),
+    ],
+)
+def test_what_can_not_be_read_has_its_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path / "a.yaml")
+    assert str(error.value).endswith(says)
+
+
+def test_half_a_pair_of_surrogates(tmp_path: Path) -> None:
+    """JSON can say it, also inside a serveConfigV2."""
+    file = tmp_path / "a.json"
+    file.write_text(
+        '{"apiVersion": "ray.io/v1", "kind": "RayService", "spec": {"serveConfigV2": "a: \\ud83d"}}'
+    )
+    (one,) = read(file)
+    assert one.config is not None
+    assert [found.what for found in one.config[2].found] == [
+        "not valid YAML: no text: surrogates not allowed"
+    ]
