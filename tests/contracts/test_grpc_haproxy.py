@@ -1,5 +1,5 @@
-"""gRPC's own client, HAProxy as Serve configures it and our wrapper leaves it, and our answers over
-HTTP/1.1 behind it."""
+"""gRPC's own client, HAProxy as Serve configures it and our wrapper leaves it, and behind it our answers
+over HTTP/1.1 and a gRPC server's."""
 
 import asyncio
 import os
@@ -67,13 +67,39 @@ async def backend():
     return Backend()
 
 
+async def _echoed(requests, context):
+    async for data in requests:
+        yield data
+
+
+async def _healthy(request, context):
+    return b"\n\x07success"  # as Serve's servers answer HAProxy's checks
+
+
 @pytest.fixture
-async def infer(backend, tmp_path):
-    """`ModelInfer` on one channel, bytes to bytes."""
-    port, unused = free_port(), free_port()
+async def streams():
+    """The port of a gRPC server that answers each message of a stream with itself."""
+    port, server = free_port(), grpc.aio.server()
+    for service, handlers in {
+        "inference.GRPCInferenceService": {
+            "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(_echoed)
+        },
+        "ray.serve.RayServeAPIService": {"Healthz": grpc.unary_unary_rpc_method_handler(_healthy)},
+    }.items():
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    yield port
+    await server.stop(None)
+
+
+@pytest.fixture
+async def address(backend, streams, tmp_path):
+    """HAProxy's, before them both."""
+    port = free_port()
     async with Server(backend) as server:
         _, behind = server.address
-        groups = group("tandem", HTTP, behind), group("tandem", GRPC, unused)
+        groups = group("tandem", HTTP, behind), group("tandem", GRPC, streams)
         ports = {"http_port": free_port(), "grpc_port": port, "other": (free_port(), free_port())}
         haproxy = await asyncio.create_subprocess_exec(
             haproxy_wrapper(tmp_path), "-db", "-q", "-f", rendered(tmp_path, *groups, **ports),
@@ -81,11 +107,17 @@ async def infer(backend, tmp_path):
         )  # fmt: skip
         try:
             await listening(port)
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield channel.unary_unary(grpc_http1.PATH)
+            yield f"127.0.0.1:{port}"
         finally:
             haproxy.terminate()
             await haproxy.wait()
+
+
+@pytest.fixture
+async def infer(address):
+    """`ModelInfer` on one channel, bytes to bytes."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield channel.unary_unary(grpc_http1.PATH)
 
 
 async def failure(call) -> grpc.aio.AioRpcError:
@@ -140,3 +172,31 @@ async def test_a_client_that_cancels(infer, backend):
         await call
     assert await asyncio.gather(*others) == [b"x" * size + b"!" for size in range(10)]
     assert sorted([await backend.ended() for _ in range(11)]) == ["CANCELLED"] + ["OK"] * 10
+
+
+def client(address: str) -> grpc.aio.Channel:
+    """A channel with a connection of its own, as another process has one."""
+    return grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+
+
+def stream(channel: grpc.aio.Channel) -> grpc.aio.StreamStreamCall:
+    return channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")()
+
+
+async def write_until_full(call: grpc.aio.StreamStreamCall) -> None:
+    """A TimeoutError says that nothing on the way has room for more."""
+    while True:
+        await asyncio.wait_for(call.write(bytes(400_000)), 2)
+
+
+async def test_a_client_that_does_not_read_stops_nobody_else(address):
+    async with client(address) as full, client(address) as other:
+        unread = stream(full)
+        await unread.write(b"first")
+        assert await asyncio.wait_for(unread.read(), 20) == b"first"
+        with pytest.raises(TimeoutError):
+            await write_until_full(unread)
+        call = stream(other)
+        await call.write(b"hello")
+        assert await asyncio.wait_for(call.read(), 20) == b"hello"
+        unread.cancel()

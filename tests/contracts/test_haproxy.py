@@ -19,6 +19,11 @@ RULE = (
     " !{ req.hdr(application) -m found }"
 )
 SPLICE = "    option splice-request"
+SHARED, APART = "    http-reuse always", "    http-reuse never"
+ABORT = "    option abortonclose"
+ASK_AFTER = [
+    "    option clitcpka", "    clitcpka-idle 30s", "    clitcpka-intvl 10s", "    clitcpka-cnt 3",
+]  # fmt: skip
 TANDEM = (group("tandem", HTTP, 20001, 20002), group("tandem", GRPC, 20101, 20102))
 OTHER_HTTP = group("other", HTTP, 20003, route="/other")
 OTHER_GRPC = group("other", GRPC, 20103)
@@ -86,6 +91,33 @@ def test_requests_are_not_spliced(tmp_path):
     assert SPLICE not in edited.run(**ASKED)
 
 
+def reuse(lines: list[str]) -> dict[str, str]:
+    """What each backend does with connections to its servers."""
+    found, backend = {}, ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            backend = line.removeprefix("backend ")
+        if "http-reuse" in line:
+            found[backend] = line
+    return found
+
+
+def test_clients_share_no_connection_to_a_grpc_server(tmp_path):
+    edited = Edited(tmp_path, *TANDEM, OTHER_HTTP, OTHER_GRPC)
+    names = {f"{protocol}-{app}" for protocol in ("http", "grpc") for app in ("tandem", "other")}
+    assert reuse(edited.before) == dict.fromkeys(names, SHARED)
+    grpc = {name: APART for name in names if name.startswith("grpc")}
+    assert reuse(edited.run(**ASKED)) == dict.fromkeys(names, SHARED) | grpc
+
+
+def test_tcp_asks_after_clients(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    assert edited.before.count(ABORT) == 1
+    lines = edited.run(**ASKED)
+    at = lines.index(ABORT)
+    assert lines[at + 1 : at + 5] == ASK_AFTER
+
+
 def test_inference_goes_to_the_http_backend_of_the_same_application(tmp_path):
     edited = Edited(tmp_path, *TANDEM)
     lines = edited.run(**ASKED)
@@ -99,8 +131,10 @@ def test_inference_goes_to_the_http_backend_of_the_same_application(tmp_path):
 
 def test_nothing_else_changes(tmp_path):
     edited = Edited(tmp_path, *TANDEM)
-    lines = [line for line in but_binds(edited.run(**ASKED)) if line != RULE]
-    assert lines == [line for line in but_binds(edited.before) if line != SPLICE]
+    added = [RULE, *ASK_AFTER]
+    lines = [line for line in but_binds(edited.run(**ASKED)) if line not in added]
+    shared = [SHARED if line == APART else line for line in lines]
+    assert shared == [line for line in but_binds(edited.before) if line != SPLICE]
 
 
 def test_an_application_with_a_route_of_its_own_beside_it(tmp_path):
@@ -145,6 +179,8 @@ def test_a_running_serve_writes_the_same(live):
     lines = live("haproxy", "config")
     assert "backend http-tandem" in lines
     assert SPLICE in lines
+    assert ABORT in lines
+    assert reuse(lines)["grpc-tandem"] == SHARED
     at = lines.index("frontend grpc_frontend")
     defaults = [line for line in lines[at:] if line.startswith("    default_backend ")]
     assert defaults[0] == "    default_backend grpc-tandem"
