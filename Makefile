@@ -70,7 +70,7 @@ else
 endif
 
 ## test-long: what takes long by nature, before a release
-test-long: models llm $(VENV)/.test .venv-kserve/.bench
+test-long: models llm $(VENV)/.test .venv-kserve/.bench .venv-clients/.done .venv-aiperf/.done
 	$(BIN)/python -m pytest -m long
 	.venv-llm/bin/python -m pytest tests/llm -m long
 	@$(BIN)/python -m loadtests.proofs
@@ -115,7 +115,7 @@ protos: $(VENV)/.test
 		-e "s/'\([a-z]*_pb2\)', _globals/'serve_app.protocol.\1', _globals/" inference_pb2.py health_pb2.py
 
 clean:
-	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-clients .venv-mlserver .models build *.egg-info
+	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-clients .venv-aiperf .venv-mlserver .models build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
@@ -175,6 +175,13 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@$(call pip,.venv-clients) --no-deps -r $(LOCKS)/clients.txt
 	@$(call pip,.venv-clients) --no-deps --only-binary=:all: --platform manylinux_2_38_x86_64 \
 		--upgrade --target .venv-clients/perf_analyzer perf-analyzer==2.60.0
+	@touch $@
+
+# A gigabyte, for the long tests of LLMs.
+.venv-aiperf/.done: $(LOCKS)/aiperf.txt
+	@echo "installing aiperf"
+	@$(PYTHON) -m venv .venv-aiperf
+	@$(call pip,.venv-aiperf) --no-deps -r $(LOCKS)/aiperf.txt
 	@touch $@
 
 # The servers that run beside Tandem in tests, benchmark and comparison: each with what Tandem's runtimes need.

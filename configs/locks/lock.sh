@@ -16,7 +16,7 @@ compile() { # compile OUTPUT ARGUMENTS...
   shift
   "$tool/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
     --no-header --generate-hashes --output-file "$tool/lock.txt" "$@"
-  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-pytriton==/ } !drop' \
+  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-(pytriton|ml-py)==/ } !drop' \
     "$tool/lock.txt" >"$output"
 }
 
@@ -64,6 +64,9 @@ compile $locks/kserve.txt "$tool/kserve.in"
 printf 'nvidia-pytriton==0.7.0\nmlserver==1.7.1\nrequests\n' >"$tool/clients.in"
 [ -n "${UPGRADE:-}" ] || cp $locks/clients.txt "$tool/lock.txt"
 compile $locks/clients.txt "$tool/clients.in"
+echo "aiperf==0.13.0" >"$tool/aiperf.in"
+[ -n "${UPGRADE:-}" ] || cp $locks/aiperf.txt "$tool/lock.txt"
+compile $locks/aiperf.txt "$tool/aiperf.in"
 
 # The peer servers: what serve_app.runtimes needs beside each of them, on Tandem's versions wherever
 # their own pins allow.
