@@ -37,14 +37,19 @@ def decode_request(message: Any, model: str, version: VersionDescription) -> tup
     rows, specs = message[key], {spec.name: spec for spec in version.inputs}
     by_row = not isinstance(rows, dict)
     columns = _columns(rows, key, model, specs) if by_row else _checked(rows, key, specs)
-    tensors = [_tensor(columns[name], specs[name], key) for name in specs if name in columns]
+    tensors = [
+        _tensor(columns[name], specs[name], key if by_row else f"{key}.{name}")
+        for name in specs
+        if name in columns
+    ]
     return InferRequest(model, "", "", tensors), by_row
 
 
 def _columns(rows: Any, key: str, model: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
     required = [spec for spec in specs.values() if not spec.optional]
-    if isinstance(rows, list) and rows and all(_named(row, specs) for row in rows):
-        return _by_name(rows, key, specs)
+    named = [_named(row, specs) for row in rows] if isinstance(rows, list) else []
+    if any(named):
+        return _by_name(rows, named, key, specs)
     if len(required) == 1:
         return {required[0].name: rows}
     raise InvalidArgument(
@@ -57,7 +62,14 @@ def _named(row: Any, specs: dict[str, TensorSpec]) -> bool:
     return isinstance(row, dict) and (set(row) != {_B64} or _B64 in specs)
 
 
-def _by_name(rows: list[Any], key: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
+def _by_name(
+    rows: list[Any], named: list[bool], key: str, specs: dict[str, TensorSpec]
+) -> dict[str, Any]:
+    if not all(named):
+        raise InvalidArgument(
+            f"{key}[{named.index(False)}] must be an object of inputs ({', '.join(specs)}), "
+            f"as {key}[{named.index(True)}] is"
+        )
     columns: dict[str, list[Any]] = {name: [] for name in _checked(rows[0], f"{key}[0]", specs)}
     for index, row in enumerate(rows):
         where = f"{key}[{index}]"
@@ -82,9 +94,9 @@ def _checked(columns: dict[str, Any], where: str, specs: dict[str, TensorSpec]) 
     return columns
 
 
-def _tensor(rows: Any, spec: TensorSpec, key: str) -> Tensor:
+def _tensor(rows: Any, spec: TensorSpec, where: str) -> Tensor:
     if not isinstance(rows, list):
-        raise InvalidArgument(f"{key} must be a list of rows for '{spec.name}'")
+        raise InvalidArgument(f"{where} must be a list of rows for '{spec.name}'")
     if spec.datatype == "BYTES":
         rows = _decoded(rows, spec.name)
     shape = _shape(rows)

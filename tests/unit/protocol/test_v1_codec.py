@@ -89,12 +89,12 @@ def test_named_columns(body):
     [
         ({"instances": [[1, 2]]}, "'m' has the inputs age, city, at: instances must be objects"),
         ({"instances": []}, "must be objects that name them"),
-        ({"instances": [ROW, 5]}, "must be objects that name them"),
+        ({"instances": [ROW, 5]}, r"instances\[1\] must be an object of inputs \(age, city, at\)"),
         ({"instances": [ROW, {**ROW, "agee": 1}]}, r"instances\[1\].agee: no input.*did you mean age"),
         ({"instances": [ROW, {"age": 1, "at": [1, 2]}]}, r"instances\[1\].city: required"),
         ({"inputs": {"age": [1], "at": [[1, 2]]}}, "inputs.city: required, but not there"),
         ({"inputs": {**{name: [one] for name, one in ROW.items()}, "zip": [1]}}, "inputs.zip: no input"),
-        ({"inputs": {**ROW, "at": [[1, 2]]}}, "inputs must be a list of rows for 'age'"),
+        ({"inputs": {**ROW, "at": [[1, 2]]}}, r"^inputs\.age must be a list of rows"),
         ({"instances": [ROW, {**ROW, "age": 1.5}]}, "'age': data must hold integers, got 1.5"),
         ({"instances": [ROW, {**ROW, "city": 4}]}, "'city': data must hold strings, got 4"),
         ({"instances": [ROW, {**ROW, "at": [1]}]}, "'at': data is ragged"),
@@ -103,6 +103,26 @@ def test_named_columns(body):
 def test_errors_name_the_column(body, message):
     with pytest.raises(InvalidArgument, match=message):
         decode(body, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"x": [1, 2]}, [3, 4]],
+            r"instances\[1\] must be an object of inputs \(x\), as instances\[0\] is",
+        ),
+        (
+            [[1, 2], {"x": [3, 4]}],
+            r"instances\[0\] must be an object of inputs \(x\), as instances\[1\] is",
+        ),
+        ([{"x": [1, 2]}, None], r"instances\[1\] must be an object of inputs"),
+        ([{"x": [1, 2]}, 5, 6], r"instances\[1\] must be an object of inputs"),
+    ],
+)
+def test_rows_are_all_objects_or_none_is(rows, message):
+    with pytest.raises(InvalidArgument, match=message):
+        decode({"instances": rows})
 
 
 def test_an_optional_column_is_in_every_row_or_in_none():
@@ -161,7 +181,7 @@ def test_b64_is_for_bytes_and_may_be_an_inputs_name():
         ({"instances": [{"x": [1, 2]}, {"x": None}]}, r"instances\[1\].x: required, but not there"),
         ({"instances": [[1, 2], [3]]}, "'x': data is ragged"),
         ({"instances": [[1, "2"]]}, "'x': data must hold numbers"),
-        ({"instances": [[1, 2], {"x": [3, 4]}]}, "'x'"),
+        ({"instances": [[1, 2], {"x": [3, 4]}]}, r"\(x\)"),
     ],
 )  # fmt: skip
 def test_wrong_bodies(body, message):
