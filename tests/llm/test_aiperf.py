@@ -1,4 +1,4 @@
-"""NVIDIA's load generator for LLMs, unmodified, in an environment of its own: `make .venv-aiperf/.done`."""
+"""NVIDIA's load generator for LLMs, unmodified, in an environment of its own (.venv-aiperf)."""
 
 import json
 import os

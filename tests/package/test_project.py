@@ -93,14 +93,20 @@ def test_locks(path: Path) -> None:
         assert hashes, first
         assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), first
         # PyTorch's CPU build is installed by itself; nothing may bring its GPU packages along.
-        gpu = re.match(r"(torch|triton|pytorch-triton|nvidia-(?!pytriton).*|cuda-.*)==", first)
+        gpu = re.match(r"(torch|triton|pytorch-triton|nvidia-(?!pytriton|ml-py).*|cuda-.*)==", first)
         # vLLM's lock for GPUs is whole.
         assert path.stem == "llm-gpu" or bool(gpu) == (path.stem == "gpu"), first
 
 
 def test_there_are_locks() -> None:
     own = {"dev", "gpu", "serve", "llm-cpu", "llm-gpu"}
-    assert {path.stem for path in LOCKS} == own | {"kserve", "kserve-bench", "clients", "mlserver"}
+    assert {path.stem for path in LOCKS} == own | {
+        "kserve",
+        "kserve-bench",
+        "clients",
+        "aiperf",
+        "mlserver",
+    }
 
 
 def test_serve_lock_is_part_of_the_dev_lock() -> None:
