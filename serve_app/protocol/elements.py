@@ -151,7 +151,8 @@ def to_json(array: np.ndarray, tensor: str) -> bytes:
         flat = flat.astype(np.float32)
     text = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
     if flat.dtype.kind == "f" and b"null" in text:  # so orjson writes NaN and Infinity
-        return json.dumps(flat.astype(np.float64).tolist()).encode()
+        with np.errstate(invalid="ignore"):  # numpy warns of NaNs that signal
+            return json.dumps(flat.astype(np.float64).tolist()).encode()
     return text
 
 

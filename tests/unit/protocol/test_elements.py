@@ -51,6 +51,11 @@ def test_the_written_numbers_are_the_numbers(case):
             assert struct.pack("<f", written)[2:] == value.tobytes()
 
 
+def test_a_nan_that_signals_is_written_as_any_other():
+    signalling = np.array([0x7FA00000], np.uint32).view(np.float32)
+    assert to_json(signalling, "x") == b"[NaN]"
+
+
 @given(st.sampled_from(sorted(INTEGERS)).flatmap(lambda name: arrays(name)))
 def test_integers_are_written_in_full(array):
     assert json.loads(to_json(array, "x")) == [int(value) for value in array.ravel()]
