@@ -2,7 +2,6 @@
 
 import re
 
-from serve_app.core.call import new_id
 from serve_app.http.asgi import Scope
 
 REQUEST_ID = b"x-request-id"
@@ -10,12 +9,12 @@ _ID = re.compile(rb"[!-~]{1,128}")
 
 
 def request_id(scope: Scope) -> str:
-    """What the client calls its request, else a new id.
+    """What the client calls its request; '' for nothing.
 
     One that is longer than 128 characters, or has others than visible ASCII, is none: it would go
     into logs and headers.
     """
     for name, value in scope["headers"]:
         if name == REQUEST_ID:
-            return value.decode() if _ID.fullmatch(value) else new_id()
-    return new_id()
+            return value.decode() if _ID.fullmatch(value) else ""
+    return ""

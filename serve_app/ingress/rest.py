@@ -113,7 +113,7 @@ class RestApp:
         """HTTP alone, by whichever way it came; `named`: the answer has its X-Request-Id from others."""
         scope["request_id"] = id = request_id(scope)
         out = Outgoing(send, bodiless=scope["method"] == "HEAD")
-        if not named:
+        if id and not named:
             out.headers.append((REQUEST_ID, id.encode()))
         path = scope["path"]
         try:

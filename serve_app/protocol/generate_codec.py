@@ -23,18 +23,17 @@ def decode_request(
     message = elements.load_json(body)
     if not isinstance(message, dict):
         raise InvalidArgument(f"the body must be a JSON object with {', '.join(required) or 'inputs'}")
-    inside = message.pop("parameters", None)
-    if not isinstance(inside, dict | None):
+    message = elements.given(message)
+    inside = message.pop("parameters", {})
+    if not isinstance(inside, dict):
         raise InvalidArgument(f"parameters must be an object, got {inside!r:.80}")
-    request_id = message.pop("id", None)
-    if not isinstance(request_id, str | None):
+    request_id = message.pop("id", "")
+    if not isinstance(request_id, str):
         raise InvalidArgument(f"id must be a string, got {request_id!r:.80}")
     tensors: dict[str, Tensor] = {}
     parameters: Parameters = {}
-    for place, given in (("", message), ("parameters.", inside or {})):
+    for place, given in (("", message), ("parameters.", elements.given(inside))):
         for name, value in given.items():
-            if value is None:
-                continue
             if name in tensors or name in parameters:
                 raise InvalidArgument(f"{name}: given twice, at the top and in parameters")
             if name in known:
@@ -48,7 +47,7 @@ def decode_request(
                 )
     if missing := [name for name in required if name not in tensors]:
         raise InvalidArgument(f"{missing[0]}: required, but not there")
-    return InferRequest(model, version, request_id or "", list(tensors.values()), parameters=parameters)
+    return InferRequest(model, version, request_id, list(tensors.values()), parameters=parameters)
 
 
 def _tensor(spec: TensorSpec, value: Any) -> Tensor:

@@ -45,7 +45,7 @@ def everything_stopped() -> Iterator[None]:
     os.close(told)
     _prctl(_DEATH_SIGNAL, signal.SIGTERM)
     stop_on_signals()
-    if os.getppid() != parent:  # it died before the line above the last
+    if os.getppid() != parent:  # it died before that was asked for
         sys.exit(1)
     try:
         try:
