@@ -5,6 +5,7 @@ Messages are written for the caller: they name the field, what was expected and 
 A class of one's own below a kind is treated as that kind everywhere (`kind_of`).
 """
 
+import json
 from functools import cached_property
 
 
@@ -80,6 +81,12 @@ KINDS: dict[str, type[TandemError]] = {
         TooLarge, Unsupported, Unavailable, Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip
+
+
+def shown(value: object) -> str:
+    """A caller's value in an error's text, as JSON writes it; a long one is cut."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def plain(error: TandemError) -> TandemError:

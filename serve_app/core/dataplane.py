@@ -22,6 +22,7 @@ from serve_app.errors import (
     TandemError,
     Unavailable,
     Unsupported,
+    shown,
 )
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import InferRequest, InferResponse
@@ -182,7 +183,7 @@ class DataPlane:
         if asked is None:
             return self.timeout
         if isinstance(asked, bool) or not isinstance(asked, int | float) or asked < 0:
-            raise InvalidArgument(f"parameters.timeout must be microseconds, got {asked!r}")
+            raise InvalidArgument(f"parameters.timeout must be microseconds, got {shown(asked)}")
         return min(self.timeout, asked / 1e6) if asked else self.timeout
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol.datatypes import BF16, BYTES, numpy_dtype
 
 _FITS: dict[str, frozenset[type]] = {
@@ -86,7 +86,7 @@ def _integers(flat: list[Any], dtype: np.dtype, tensor: str) -> list[int]:
         whole = False
     if not whole:
         odd = next(item for item in flat if type(item) is float and not item.is_integer())
-        raise InvalidArgument(f"tensor '{tensor}': data must hold integers, got {odd!r}")
+        raise InvalidArgument(f"tensor '{tensor}': data must hold integers, got {shown(odd)}")
     if _LEAST in integers and type(flat[integers.index(_LEAST)]) is float:
         raise _out_of_range(dtype, tensor)
     return integers

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol import elements
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import InferRequest, InferResponse, Parameters, Tensor, TensorSpec
@@ -26,10 +26,10 @@ def decode_request(
     message = elements.given(message)
     inside = message.pop("parameters", {})
     if not isinstance(inside, dict):
-        raise InvalidArgument(f"parameters must be an object, got {inside!r:.80}")
+        raise InvalidArgument(f"parameters must be an object, got {shown(inside)}")
     request_id = message.pop("id", "")
     if not isinstance(request_id, str):
-        raise InvalidArgument(f"id must be a string, got {request_id!r:.80}")
+        raise InvalidArgument(f"id must be a string, got {shown(request_id)}")
     tensors: dict[str, Tensor] = {}
     parameters: Parameters = {}
     for place, given in (("", message), ("parameters.", elements.given(inside))):
@@ -43,7 +43,7 @@ def decode_request(
             else:
                 raise InvalidArgument(
                     f"{place}{name} is no input of this model, and as a parameter it must be a string, "
-                    f"number or boolean, got {value!r:.80}"
+                    f"number or boolean, got {shown(value)}"
                 )
     if missing := [name for name in required if name not in tensors]:
         raise InvalidArgument(f"{missing[0]}: required, but not there")

@@ -12,6 +12,7 @@ from serve_app.errors import (
     TandemError,
     Unavailable,
     UnknownModel,
+    shown,
 )
 
 _TYPES: dict[str, tuple[type, str]] = {
@@ -24,10 +25,10 @@ def check_types(asked: dict[str, Any]) -> None:
     """InvalidArgument for a field with which vLLM would fail before it looks what it is."""
     for name, (kind, word) in _TYPES.items():
         if not isinstance(value := asked.get(name), kind | None):
-            raise InvalidArgument(f"{name} must be {word}, got {value!r:.80}")
+            raise InvalidArgument(f"{name} must be {word}, got {shown(value)}")
     for name, value in asked.items():
         if isinstance(value, int | float) and abs(value) >= 2**63:
-            raise InvalidArgument(f"{name} must be a number that 64 bits hold, got {value!r:.80}")
+            raise InvalidArgument(f"{name} must be a number that 64 bits hold, got {shown(value)}")
 
 
 def prompt_of(asked: dict[str, Any]) -> str:

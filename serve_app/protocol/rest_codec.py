@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol import elements, raw
 from serve_app.protocol.datatypes import v2_datatype
 from serve_app.protocol.reserved import is_reserved
@@ -96,7 +96,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
             if type(size) is not int or not 0 <= size <= len(binary) - used:
                 raise InvalidArgument(
                     f"tensor '{name}': binary_data_size must be 0 to {len(binary) - used}, "
-                    f"the bytes left in the body, got {size!r}"
+                    f"the bytes left in the body, got {shown(size)}"
                 )
             data = raw.decode(binary[used : used + size], datatype, shape, name)
             used += size
@@ -127,7 +127,7 @@ def _named(entry: object, where: str) -> tuple[dict[str, Any], str]:
     entry = elements.given(entry)
     name = entry.get("name")
     if not isinstance(name, str) or not name:
-        raise InvalidArgument(f"{where}.name must be a non-empty string, got {name!r}")
+        raise InvalidArgument(f"{where}.name must be a non-empty string, got {shown(name)}")
     return entry, name
 
 
@@ -169,7 +169,7 @@ def _parameters(holder: dict[str, Any], where: str) -> Parameters:
 def _flag(parameters: Parameters, key: str, where: str) -> bool:
     value = parameters.pop(key, False)
     if not isinstance(value, bool):
-        raise InvalidArgument(f"{where} must be true or false, got {value!r}")
+        raise InvalidArgument(f"{where} must be true or false, got {shown(value)}")
     return value
 
 

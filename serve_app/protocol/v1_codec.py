@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from serve_app.config import did_you_mean
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol import elements
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.metadata import VersionDescription
@@ -114,7 +114,7 @@ def _decoded(value: Any, name: str, depth: int = 0) -> Any:
     try:
         return base64.b64decode(value[_B64], validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise InvalidArgument(f"tensor '{name}': b64 must be base64, got {value[_B64]!r:.40}") from None
+        raise InvalidArgument(f"tensor '{name}': b64 must be base64, got {shown(value[_B64])}") from None
 
 
 def _shape(rows: list[Any]) -> tuple[int, ...]:

@@ -81,3 +81,12 @@ def test_a_users_own_class_may_have_a_message_attribute():
 def test_what_is_of_no_kind_is_the_models_failure():
     assert errors.kind_of(NoKind("no")) is errors.ModelFailed
     assert errors.kind_of(errors.TandemError("no")) is errors.ModelFailed
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "null"), (True, "true"), ("é", '"é"'), ([1, None], "[1, null]"), (float("nan"), "NaN"),
+     (b"x", "\"b'x'\""), ("y" * 200, '"' + "y" * 78 + "…")],
+)  # fmt: skip
+def test_a_value_is_shown_as_the_caller_wrote_it(value, text):
+    assert errors.shown(value) == text

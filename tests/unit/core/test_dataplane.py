@@ -52,8 +52,8 @@ async def test_only_the_asked_outputs_in_the_asked_order():
         ({"outputs": ["q"]}, InvalidArgument, "'q' is not an output of model 'm', which has y, z"),
         ({"outputs": ["y", "y"]}, InvalidArgument, "'y' is asked for twice"),
         ({"parameters": {"timeout": -1}}, InvalidArgument, "timeout must be microseconds, got -1"),
-        ({"parameters": {"timeout": "5"}}, InvalidArgument, "timeout must be microseconds, got '5'"),
-        ({"parameters": {"timeout": True}}, InvalidArgument, "timeout must be microseconds, got True"),
+        ({"parameters": {"timeout": "5"}}, InvalidArgument, 'timeout must be microseconds, got "5"'),
+        ({"parameters": {"timeout": True}}, InvalidArgument, "timeout must be microseconds, got true"),
     ],
 )
 async def test_wrong_requests(asked, kind, message):

@@ -45,7 +45,7 @@ def test_integers_that_were_rounded_while_they_were_read_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("data", "odd"), [([1.0, 1.5], "1.5"), ([float("nan")], "nan"), ([0, -0.25], "-0.25")]
+    ("data", "odd"), [([1.0, 1.5], "1.5"), ([float("nan")], "NaN"), ([0, -0.25], "-0.25")]
 )
 def test_a_fraction_is_named(data, odd):
     with pytest.raises(InvalidArgument) as caught:
