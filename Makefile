@@ -59,14 +59,15 @@ image:
 proofs: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.proofs $(ARGS)
 
-## test: all but what is long, with the real clients: what needs no server side by side, then the rest, one
-## server after the other. ARGS: what pytest is told instead, one test after the other
+## test: all but what is long, with the real clients: two tests side by side, then what measures times. ARGS:
+## what pytest is told instead, one test after the other
 test: models $(VENV)/.test .venv-kserve/.bench .venv-clients/.done
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	$(BIN)/python -m pytest -n 2 -m "not live and not long" --cov --cov-report=term:skip-covered
-	$(BIN)/python -m pytest -m "live and not long"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "live and not alone and not long"
+	$(BIN)/python -m pytest -m "alone and not long"
 endif
 
 ## test-long: what takes long by nature, before a release

@@ -1,6 +1,7 @@
-"""Live servers for the tests. One at a time: whatever a test needs, its session is grouped by it.
+"""Live servers for the tests: tests are grouped by the server that they need.
 
-Tests with a server are marked `live`, by the fixtures they use; the others run side by side.
+Tests with a server are marked `live`, by the fixtures they use. With several workers each group is
+one worker's, and each worker has one server at a time.
 """
 
 import asyncio
@@ -37,19 +38,31 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     used = _LIVE.intersection(getattr(item, "fixturenames", ()))
     if used and not item.path.is_relative_to(ROOT / "tests" / "unit"):
         item.add_marker(pytest.mark.live)
+    if item.get_closest_marker("live"):
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests that share a server, about as many minutes of them in each large group."""
+    setup = _setup(item)
+    return f"{item.path.parent.name}-{_mode(setup)}" if setup else item.path.stem
+
+
+def _setup(item: pytest.Item) -> str:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return str(params.get("server", ""))
+
+
+def _mode(setup: str) -> str:
+    return setup.rpartition("-")[2]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests without a server first, then one server after the other, each started once."""
-
-    def setup(item: pytest.Item) -> str:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        return str(params.get("server", ""))
-
     # Those of one mode together: a server of it serves them all.
-    order = sorted(dict.fromkeys(map(setup, items)), key=lambda key: key.rpartition("-")[2])
-    items.sort(key=lambda item: -1 if not setup(item) else order.index(setup(item)))
+    order = sorted(dict.fromkeys(map(_setup, items)), key=_mode)
+    items.sort(key=lambda item: -1 if not _setup(item) else order.index(_setup(item)))
 
 
 @pytest.hookimpl(wrapper=True)

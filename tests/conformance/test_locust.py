@@ -11,7 +11,10 @@ import pytest
 from loadtests import arrivals
 from tests.server import MODES, ROOT, Server, Setup
 
-pytestmark = pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str)
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str),
+]
 
 
 def locust(

@@ -17,7 +17,7 @@ from loadtests.requests import binary_request, echo
 from serve_app.protocol import client
 from tests.package.answering import answer, jobs, serving
 
-pytestmark = pytest.mark.live  # times are measured here: the machine has to be its own
+pytestmark = [pytest.mark.live, pytest.mark.alone]  # times are measured here
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from serve_app.ports import free_port
 from tests.package import openai_server as server
 from tests.package.openai_server import FAULTS, FIRST_S, GAP_S, OTHER_FAULTS, TOKENS, VARIANTS
 
-pytestmark = pytest.mark.live  # times are measured here: the machine has to be its own
+pytestmark = [pytest.mark.live, pytest.mark.alone]  # times are measured here
 ROOT = Path(__file__).parents[2]
 MAX_TOKENS = 64
 FIRST_MS, GAPS_MS = FIRST_S * 1000, (TOKENS - 1) * GAP_S * 1000
