@@ -20,7 +20,7 @@ LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock protos clean
+.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: $(if $(LLM),llm,models)
@@ -109,6 +109,10 @@ compare: models $(VENV)/.test .venv-kserve/.bench
 ## lock: resolve pyproject.toml anew into configs/locks
 lock: $(VENV)/.serve
 	@sh configs/locks/lock.sh $(BIN)/python
+
+## keys: write docs/keys.md anew from the configuration's types
+keys: $(VENV)/.test
+	@$(BIN)/python -m tests.package.keys
 
 ## protos: regenerate the protobuf stubs, each into a descriptor pool of its own
 protos: $(VENV)/.test
