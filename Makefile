@@ -8,6 +8,8 @@ LOCKS := configs/locks
 TORCH := 2.13.0
 pip = $(1)/bin/python -m pip --disable-pip-version-check install --quiet
 PIP := $(call pip,$(VENV))
+# The repository's own files of these patterns, not those that a user put beside them.
+own = $(or $(shell git ls-files $(foreach one,$(1),':(glob)$(one)') 2>/dev/null),$(wildcard $(1)))
 # Without the program $(1) the benchmark goes on, with a Python client that takes more of the cores.
 want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: Debian's $(2) has it"
 
@@ -18,7 +20,7 @@ LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock protos clean
+.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: $(if $(LLM),llm,models)
@@ -41,7 +43,8 @@ test-llm: llm
 ## check: what is wrong with CONFIG, before it runs. Without one: all manifests, their tests and the proofs
 ifeq ($(origin CONFIG),file)
 check: models $(VENV)/.test
-	@$(BIN)/tandem check rayservice.yaml $(wildcard configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml) \
+	@$(BIN)/tandem check rayservice.yaml \
+		$(call own,configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml docs/examples/*/*.yaml) \
 		configs/k8s/base $(wildcard configs/k8s/overlays/*) configs/k8s/ray
 	@$(BIN)/python -m pytest -q tests/unit/tools/check tests/unit/tools/local tests/package tests/serve/test_local.py
 	@$(BIN)/python -m loadtests.proofs
@@ -107,6 +110,10 @@ compare: models $(VENV)/.test .venv-kserve/.bench
 ## lock: resolve pyproject.toml anew into configs/locks
 lock: $(VENV)/.serve
 	@sh configs/locks/lock.sh $(BIN)/python
+
+## keys: write docs/keys.md anew from the configuration's types
+keys: $(VENV)/.test
+	@$(BIN)/python -m tests.package.keys
 
 ## protos: regenerate the protobuf stubs, each into a descriptor pool of its own
 protos: $(VENV)/.test

@@ -33,10 +33,15 @@ class TensorConfig(Config):
     """One declared input or output. `shape` holds -1 where a dimension may vary."""
 
     name: str = Field(min_length=1)
+    """The name by which requests and answers call the tensor."""
     datatype: Datatype
+    """The type of its elements, in V2's words. BYTES is text or any other bytes."""
     shape: tuple[int, ...]
+    """Its dimensions; -1 is any size. With batching the first one is the batch, so it is -1."""
     optional: bool = False
+    """For an input: whether a request may leave it out."""
     example: list[Any] | None = None
+    """For an input: the elements of an example, one by one. `/docs` shows it, the warm-up runs it."""
 
     @field_validator("shape")
     @classmethod
@@ -54,23 +59,49 @@ class Batching(Config):
     """
 
     max_batch_size: int = Field(ge=1)
+    """The most rows that run together, a row being one entry of the first dimension."""
     max_latency: float = Field(default=0, ge=0)
+    """Milliseconds that a request may wait for others while the model is idle. With 0 it runs at once,
+    and only what arrives while the model is busy runs together.
+    """
 
 
 class ModelConfig(Config):
     """What a model is: the part that inline and remote placement share."""
 
     name: str | None = None
+    """The model's name in URLs. A model with an application of its own needs none: it has the
+    application's.
+    """
     model_format: ModelFormat
+    """What runs the model."""
     storage_uri: str | None = None
+    """The folder of the model: a path, or `file:///…`; for vllm also `hf://`, `s3://`, `gs://`. A
+    relative path starts at the variable TANDEM_MODEL_ROOT, or else at the working directory. Required,
+    but for python.
+    """
     class_path: str | None = Field(default=None, alias="class")
+    """For modelFormat python: `package.module:ClassName`."""
     versions: Literal["all", "latest"] | list[str] = "all"
+    """Which of the version folders below storageUri are loaded."""
     inputs: list[TensorConfig] = []
+    """What a request has to hold. Required for torch; onnx and transformers know it themselves. Where
+    nothing is said anything is taken.
+    """
     outputs: list[TensorConfig] = []
+    """What an answer holds. Required for torch; for onnx it chooses among the outputs of the graph."""
     options: dict[str, Any] = Field(default={}, validate_default=True)
+    """Settings of the modelFormat, in the tables below. For python they are the keyword arguments of
+    `__init__`.
+    """
     batching: Batching | None = None
+    """Whether requests run together. Without it each runs alone."""
     concurrency: int = Field(default=1, ge=1)
+    """How many batches one process computes at a time. For vllm: how many requests one engine holds,
+    256 unless something else is said.
+    """
     warm_up: bool = True
+    """Whether the inputs' examples run once before the first request."""
 
     @field_validator("name")
     @classmethod
@@ -118,7 +149,9 @@ class InlineModel(ModelConfig):
     """A model that lives inside the Router's process."""
 
     name: str
+    """The model's name in URLs."""
     placement: Literal["inline"] = "inline"
+    """Nothing else is possible here; it may be left out."""
 
     @field_validator("model_format")
     @classmethod

@@ -13,12 +13,14 @@ class OnnxOptions(Config):
     """`threads` 0 leaves it to onnxruntime: one per core."""
 
     threads: int = Field(default=0, ge=0)
+    """Threads of one execution; 0 is one for each core."""
 
 
 class TorchOptions(Config):
     """`threads` 0 leaves it to PyTorch; it is set for the whole process."""
 
     threads: int = Field(default=0, ge=0)
+    """Threads of one execution, for the whole process; 0 leaves it to PyTorch."""
 
 
 class TransformersOptions(Config):
@@ -31,11 +33,19 @@ class TransformersOptions(Config):
     """
 
     task: Literal["embedding", "text-classification"]
+    """What the model gives for a text: a vector, or a label with probabilities."""
     max_length: int = Field(default=0, ge=0)
+    """Tokens at which a text is cut; 0 is the model's own limit."""
     normalize: bool = True
+    """Whether embeddings have length 1."""
     max_batch_tokens: int = Field(default=0, ge=0)
+    """Tokens of one pass through the network, padding included: a batch is sorted by length and cut
+    there. 0 is 256 on a CPU, and no limit on a GPU.
+    """
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """The type of the weights and of the computation."""
     threads: int = Field(default=0, ge=0)
+    """Threads for a batch, whose parts run beside each other; 0 is one for each core."""
 
 
 # modelFormat: the type of its options. The others' aren't ours to know: python's are keyword arguments

@@ -16,15 +16,20 @@ class Resources(Config):
     """What one replica reserves, in Ray's words."""
 
     num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
+    """CPU cores that Ray reserves for each replica. It does not limit them."""
     num_gpus: float = Field(default=0, ge=0, alias="num_gpus")
+    """GPUs, or a fraction of one."""
 
 
 class Autoscaling(Config):
     """`scaleTarget` is the number of batches in flight per replica to aim for."""
 
     min_replicas: int = Field(default=1, ge=0)
+    """With 0 the model gives its resources back while nobody asks for it."""
     max_replicas: int = Field(ge=1)
+    """The most replicas there may be."""
     scale_target: float = Field(default=1, gt=0)
+    """Batches in flight for each replica to aim for. It has to be less than `concurrency` + 1."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "Autoscaling":
@@ -43,7 +48,9 @@ class TokenizerConfig(Config):
     """
 
     replicas: int = Field(default=1, ge=0)
+    """With 0 the model's own process tokenizes, which saves a step between processes."""
     num_cpus: float = Field(default=1, ge=0, alias="num_cpus")
+    """CPU cores that Ray reserves for each."""
 
 
 # Where Ray's LLM library fetches from, and what it imports for that.
@@ -63,9 +70,15 @@ class LlmConfig(Config):
     """
 
     accelerator_type: str | None = None
+    """Which GPUs, where a cluster has several kinds."""
     routing: Literal["balanced", "prefix"] = "balanced"
+    """`balanced` takes the least busy engine, `prefix` the one that has seen the beginning of the
+    prompt.
+    """
     adapter_path: str | None = None
+    """A folder in a bucket that holds LoRA adapters, each in a folder of its own."""
     max_adapters: int = Field(default=16, ge=1)
+    """How many adapters one replica holds at a time."""
 
     @field_validator("adapter_path")
     @classmethod
@@ -87,13 +100,21 @@ class RemoteModel(ModelConfig):
     """
 
     placement: Literal["remote"] = "remote"
+    """Nothing else is possible here; it may be left out."""
     model: str | None = None
+    """The model whose versions these are, where that isn't the application's name."""
     engine: dict[str, Any] = {}
+    """For vllm: the engine's arguments, by vLLM's names."""
     llm: LlmConfig | None = None
+    """For vllm: what Ray Serve is told beside them."""
     resources: Resources = Resources()
+    """What each replica reserves."""
     replicas: int | None = None
+    """How many processes hold the model; 1 where neither this nor autoscaling is set."""
     autoscaling: Autoscaling | None = None
+    """How many there are by load, instead of `replicas`."""
     tokenizer: TokenizerConfig | None = None
+    """For transformers: processes that tokenize texts, scaled apart from the model."""
 
     @field_validator("model")
     @classmethod
@@ -178,3 +199,4 @@ class ReplicaUserConfig(Config):
     """`user_config` of a ModelReplica: what may change while it serves."""
 
     batching: Batching | None = None
+    """Instead of what the arguments say."""

@@ -15,21 +15,27 @@ class Routing(Config):
     """What the Router decides about one model, wherever it is placed."""
 
     default_version: str | None = None
+    """The version for requests that name none. Without it, the newest one that is ready."""
 
 
 class Limits(Config):
     """Protection of the Router. Sizes in bytes, times in seconds."""
 
     max_body_bytes: int = Field(default=64 * 2**20, ge=1)
+    """The largest request."""
     max_queued_requests: int = Field(default=2048, ge=1)
+    """Requests of one model that may wait in one Router; one more is answered with 503."""
     timeout: float = Field(default=60, gt=0)
+    """Seconds until a request that has no answer yet is answered with 504."""
     min_compress_bytes: int = Field(default=1024, ge=0)
+    """Answers from this size on are compressed for clients that accept it."""
 
 
 class Logging(Config):
     """`requests`: one JSON line per request on the replica's standard output."""
 
     requests: bool = True
+    """Whether each request writes a line of JSON."""
 
 
 class Cors(Config):
@@ -39,10 +45,15 @@ class Cors(Config):
     """
 
     allow_origins: list[str] = Field(min_length=1)
+    """Web pages that may read answers, as `https://app.example.com`, or `*`."""
     allow_headers: list[str] = ["*"]
+    """Headers that they may send; `*` is those that a page asks for."""
     expose_headers: list[str] = ["Inference-Header-Content-Length", "X-Request-Id", "Retry-After"]
+    """Headers of an answer that they may read."""
     allow_credentials: bool = False
+    """Whether they may send cookies. Not together with `*`."""
     max_age: int = Field(default=600, ge=0)
+    """Seconds for which a browser may remember this."""
 
     @field_validator("allow_origins")
     @classmethod
@@ -80,13 +91,23 @@ class RouterUserConfig(Config):
     """
 
     generation: int = Field(default=0, ge=0)
+    """A number of your own that goes up with each change; the metric `router_generation` says which
+    one a Router serves.
+    """
     models: list[InlineModel] = []
+    """The models inside the Router's own process."""
     routing: dict[str, Routing] = {}
+    """What the Router decides about a model, by the name of the model."""
     limits: Limits = Limits()
+    """What protects the Router."""
     logging: Logging = Logging()
+    """What it writes."""
     cors: Cors | None = None
+    """Which web pages may read answers; without it, none of another origin."""
     strict_readiness: bool = False
+    """Whether the server counts as ready only while all of its models are."""
     discovery_interval: float = Field(default=1.0, gt=0)
+    """Seconds between two looks at which applications there are."""
 
     @model_validator(mode="after")
     def _unique(self) -> "RouterUserConfig":
@@ -101,3 +122,4 @@ class RouterArgs(Config):
     """The arguments of `serve_app.app:build_router`."""
 
     max_ongoing_requests: int = Field(default=1024, ge=1)
+    """Requests that one Router holds at a time."""

@@ -7,13 +7,11 @@ import yaml
 
 from loadtests import hosted
 from tests.package.crd import ROOT
+from tests.package.tracked import tracked
 
 CONFIG = "configs/bench.yaml"
 MOUNT = "/mnt/models"  # where KServe puts what storageUri names
-MANIFESTS = {
-    path.stem: yaml.safe_load(path.read_text())
-    for path in sorted((ROOT / "configs/kserve").glob("*.yaml"))
-}
+MANIFESTS = {path.stem: yaml.safe_load(path.read_text()) for path in tracked("configs/kserve/*.yaml")}
 RUNTIME = MANIFESTS["runtime"]
 SERVICES = {
     name: manifest for name, manifest in MANIFESTS.items() if manifest["kind"] == "InferenceService"

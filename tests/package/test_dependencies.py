@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.package.tracked import ROOT, tracked
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"serve_app", "loadtests", "tests"}
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
@@ -88,7 +89,7 @@ def distributions(package: str) -> set[str]:
 
 
 def files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for folder in folders for path in tracked(f"{folder}/**/*.py"))
 
 
 def allowed(path: Path) -> set[str]:

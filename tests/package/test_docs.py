@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
+from tests.package.tracked import ROOT, tracked
+
+DECISIONS = tracked("docs/decisions/*.md")
+TEXTS = [ROOT / "README.md", *tracked("docs/*.md"), *DECISIONS]
 # What parts of Tandem were called before.
 OLD = re.compile(
     r"short way|stubborn|serve_app[/.](?:check|local|doctor|launcher|loopback|cli)\b", re.IGNORECASE

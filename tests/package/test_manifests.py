@@ -20,6 +20,7 @@ from serve_app.tools.kube.sources import documents
 from tests.package import gateway_api
 from tests.package.crd import ROOT, crd_folder
 from tests.package.strict import strict
+from tests.package.tracked import tracked
 
 # What neither KubeRay, KServe nor Kubernetes defines: from whom its model comes.
 _MODELS = {
@@ -29,14 +30,14 @@ _MODELS = {
     "PrometheusRule": "cloudcoil.models.prometheus_operator.v1:PrometheusRule",
     "WorkflowTemplate": "hera.workflows.models:WorkflowTemplate",
 }
-_BUILDS = sorted(path.parent for name in NAMES for path in (ROOT / "configs").rglob(name))
+_BUILDS = sorted(path.parent for name in NAMES for path in tracked(f"configs/**/{name}"))
 
 
 def _paths() -> list[Path]:
     """Each kustomization, and each file that is in none."""
     loose = [
         path
-        for path in sorted((ROOT / "configs").rglob("*.yaml"))
+        for path in tracked("configs/**/*.yaml")
         if not any(build in path.parents for build in _BUILDS)
     ]
     return [ROOT / "rayservice.yaml", *_BUILDS, *loose]

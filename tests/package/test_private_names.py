@@ -3,11 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.package.tracked import ROOT, tracked
+
 ROOM = ROOT / "serve_app" / "internals"
 OWN = ("serve_app", "loadtests")
 GENERATED = {"serve_app/protocol/inference_pb2.py", "serve_app/protocol/health_pb2.py"}
@@ -97,7 +97,7 @@ def _leads(text: str) -> bool:
 
 def trees() -> dict[str, ast.AST]:
     """Our modules, by file."""
-    files = [file for package in OWN for file in sorted((ROOT / package).rglob("*.py"))]
+    files = [file for package in OWN for file in tracked(f"{package}/**/*.py")]
     found = {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
     return {name: tree for name, tree in found.items() if name not in GENERATED}
 

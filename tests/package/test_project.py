@@ -3,7 +3,6 @@
 import ast
 import importlib.metadata
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,14 +11,14 @@ from pathlib import Path
 import pytest
 
 import serve_app
+from tests.package.tracked import ROOT, is_checkout, tracked
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIRED = {
     "CHANGELOG.md", "Dockerfile", "Makefile", "README.md", "pyproject.toml", "rayservice.yaml",
     "configs", "docs", "loadtests", "serve_app", "tests",
 }  # fmt: skip
-LOCKS = sorted((ROOT / "configs/locks").glob("*.txt"))
+LOCKS = tracked("configs/locks/*.txt")
 FRAMEWORKS = ("torch", "onnxruntime", "transformers")
 
 
@@ -46,7 +45,7 @@ def test_one_name() -> None:
     assert help_text.startswith("usage: tandem ")
     modules = {
         str(path.relative_to(ROOT))
-        for path in (ROOT / "serve_app").rglob("*.py")
+        for path in tracked("serve_app/**/*.py")
         if '__name__ == "__main__"' in path.read_text() or path.name == "__main__.py"
     }
     assert modules == {"serve_app/__main__.py", "serve_app/batch.py"}
@@ -56,7 +55,7 @@ def test_one_name() -> None:
 
 def test_extras_in_messages_exist() -> None:
     named: set[str] = set()
-    for path in (ROOT / "serve_app").rglob("*.py"):
+    for path in tracked("serve_app/**/*.py"):
         text = path.read_text()
         named |= set(re.findall(rf"{PROJECT['project']['name']}\[([\w,]+)\]", text))
         for node in ast.walk(ast.parse(text)):
@@ -67,19 +66,17 @@ def test_extras_in_messages_exist() -> None:
 
 
 def test_top_level() -> None:
-    if not (ROOT / ".git").exists() or not shutil.which("git"):
+    if not is_checkout():
         pytest.skip("not a git checkout")
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.split("\n")
-    present = {name.split("/")[0] for name in listed if name and (ROOT / name).exists()}
+    present = {path.relative_to(ROOT).parts[0] for path in tracked("**")}
     assert REQUIRED - present == set()
     assert {name for name in present - REQUIRED if not name.startswith(".")} == set()
 
 
 def test_no_python_file_is_long() -> None:
     """But for what protoc writes."""
-    folders = sorted(name for name in REQUIRED if (ROOT / name).is_dir())
-    files = [path for name in folders for path in (ROOT / name).rglob("*.py")]
-    lines = {path: path.read_text().count("\n") for path in files if not path.stem.endswith("_pb2")}
+    files = [path for path in tracked("**/*.py") if not path.stem.endswith("_pb2")]
+    lines = {path: path.read_text().count("\n") for path in files}
     assert len(lines) > 400
     assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > 300} == {}
 
@@ -143,10 +140,10 @@ def test_load_tests_import_only_the_protocol() -> None:
     folder = ROOT / "loadtests"
     peers = {
         folder / "hosted.py",
-        *(folder / "bench/peers").glob("*.py"),
-        *(folder / "kserve").glob("*.py"),
+        *tracked("loadtests/bench/peers/*.py"),
+        *tracked("loadtests/kserve/*.py"),
     }
-    ours = imports_of_ours(*set(folder.rglob("*.py")) - peers)
+    ours = imports_of_ours(*set(tracked("loadtests/**/*.py")) - peers)
     assert ours
     parts = ("protocol.", "ports.", "processes.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()

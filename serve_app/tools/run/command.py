@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.run.environment import environment
+from serve_app.tools.run.environment import environment, python_path
 from serve_app.tools.run.serving import serve
 from serve_app.tools.stopping import everything_stopped
 
@@ -23,7 +23,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
     http, grpc = _addresses(path, host, http_port, grpc_port)
     scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
-        os.environ.update(environment(scratch, http["host"], mode))
+        os.environ.update(environment(scratch, http["host"], mode), PYTHONPATH=python_path())
         from serve_app.tools.check import load_checked
 
         config = load_checked(path)

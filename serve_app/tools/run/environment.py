@@ -59,3 +59,9 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
     variables |= places(own, own, scratch)
     # What the user set for Ray on purpose stays.
     return {name: os.environ.get(name, value) for name, value in variables.items()}
+
+
+def python_path() -> str:
+    """Where Ray's workers look for a user's class: in the working directory too, as with `serve run`."""
+    set_by_user = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return os.pathsep.join(dict.fromkeys([*set_by_user, os.getcwd()]))
