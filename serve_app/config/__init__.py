@@ -1,6 +1,6 @@
 """Everything a user can configure, typed. Unknown keys are refused with a "did you mean"."""
 
-from serve_app.config.base import Config, did_you_mean, join, keys_at, parse, problems
+from serve_app.config.base import Config, did_you_mean, join, keys_at, meant, parse, problems
 from serve_app.config.model import (
     Batching,
     Datatype,
@@ -28,5 +28,5 @@ __all__ = [
     "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions",
     "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing",
     "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean",
-    "join", "keys_at", "named", "parse", "problems",
+    "join", "keys_at", "meant", "named", "parse", "problems",
 ]  # fmt: skip

@@ -1,11 +1,13 @@
 """What all of it shares: keys as in KServe, nothing unknown, mistakes with their places."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from serve_app.errors import ConfigError
 
@@ -23,6 +25,8 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+Place = tuple[str | int, ...]
+_WHOLE_SENTENCES = ("value_error", "model_type", "unknown_option", "contradiction")
 
 
 def parse(kind: type[C], data: object, where: str = "") -> C:
@@ -36,7 +40,19 @@ def parse(kind: type[C], data: object, where: str = "") -> C:
         raise ConfigError("\n".join(lines)) from None
 
 
-def problems(error: ValidationError, kind: type[BaseModel]) -> list[tuple[tuple[str | int, ...], str]]:
+def refuse(title: str, found: Iterable[tuple[Place, str]]) -> None:
+    """ValidationError with all of them, each at its place below the one that is validated."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("contradiction", "{text}", {"text": text}), loc=place, input=None
+        )
+        for place, text in found
+    ]
+    if details:
+        raise ValidationError.from_exception_data(title, details)
+
+
+def problems(error: ValidationError, kind: type[BaseModel]) -> list[tuple[Place, str]]:
     """What `error` holds, as (path to the value, sentence)."""
     found = []
     for item in error.errors():
@@ -47,10 +63,23 @@ def problems(error: ValidationError, kind: type[BaseModel]) -> list[tuple[tuple[
             text = "required, but not there"
         else:
             text = item["msg"].removeprefix("Value error, ")
-            if item["type"] not in ("value_error", "model_type", "unknown_option"):
-                text += f" (got {item['input']!r})"
+            if item["type"] not in _WHOLE_SENTENCES:
+                text += f" (got {_short(item['input'])}){_nearest(item)}"
         found.append((place, text))
     return found
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 200 else f"{text[:150]}… ({len(text):,} characters)"
+
+
+def _nearest(item: Any) -> str:
+    """Of a word out of a few, the one that was meant."""
+    if item["type"] not in ("literal_error", "enum"):
+        return ""
+    close = meant(str(item["input"]), re.findall(r"'([^']*)'", str(item["ctx"].get("expected"))))
+    return f"; did you mean {close}?" if close else ""
 
 
 def keys_at(kind: Any, place: Iterable[str | int]) -> list[str]:
@@ -78,14 +107,22 @@ def _inner(kind: Any, step: str | int) -> Any:
     return kind  # an index into a list or a key of a mapping
 
 
+def meant(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` is nearly, whatever its case and underscores; '' for none."""
+    bare = {key.lower().replace("_", ""): key for key in sorted(set(known), reverse=True)}
+    known = sorted(bare.values())
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:
+        found = difflib.get_close_matches(word.lower().replace("_", ""), bare, n=1, cutoff=0.8)
+        close = [bare[one] for one in found]
+    return close[0] if close else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or a list of what is known, or nothing."""
     known = sorted(set(known))
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if not close:
-        close = [key for key in known if key.lower() == word.lower().replace("_", "")][:1]
-    if close:
-        return f"; did you mean {close[0]}?"
+    if close := meant(word, known):
+        return f"; did you mean {close}?"
     return f"; known: {', '.join(known)}" if known else ""
 
 

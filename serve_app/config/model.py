@@ -1,11 +1,12 @@
 """What a model is, wherever it is placed."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from serve_app.config.base import Config
+from serve_app.config.base import Config, Place, refuse
 from serve_app.config.options import check_options
 
 Datatype = Literal[
@@ -17,6 +18,11 @@ ModelFormat = Literal["torch", "onnx", "transformers", "python", "vllm"]
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
+
+
+def version_text(value: Any) -> Any:
+    """A version as text: YAML makes a number of one without quotes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def servable(name: str | None) -> str | None:
@@ -108,15 +114,23 @@ class ModelConfig(Config):
     def _servable_name(cls, name: str | None) -> str | None:
         return servable(name)
 
-    @field_validator("versions")
+    @field_validator("versions", mode="before")
     @classmethod
     def _numbers(cls, versions: Any) -> Any:
-        for one in versions if isinstance(versions, list) else ():
-            if not _VERSION.fullmatch(one):
+        if versions in ("all", "latest"):
+            return versions
+        if not isinstance(versions, list):
+            example = versions if _VERSION.fullmatch(str(versions)) else 2
+            raise ValueError(
+                f"expected all, latest or a list of versions, as in [{example}], got {versions!r}"
+            )
+        found = list(map(version_text, versions))
+        for one in found:
+            if not isinstance(one, str) or not _VERSION.fullmatch(one):
                 raise ValueError(f"a version is a positive integer, not '{one}'")
-        if isinstance(versions, list) and len(set(versions)) != len(versions):
-            raise ValueError(f"a version is listed twice: {', '.join(versions)}")
-        return versions
+        if len(set(found)) != len(found):
+            raise ValueError(f"a version is listed twice: {', '.join(found)}")
+        return found
 
     @field_validator("options")
     @classmethod
@@ -126,23 +140,28 @@ class ModelConfig(Config):
         return options
 
     @model_validator(mode="after")
-    def _source(self) -> "ModelConfig":
-        if self.model_format == "python":
+    def _fits_together(self) -> "ModelConfig":
+        refuse("model", self.contradictions())
+        return self
+
+    def contradictions(self) -> Iterator[tuple[Place, str]]:
+        """What doesn't fit together, each at the key where it stands."""
+        kind = self.model_format
+        if kind == "python":
             if not self.class_path:
-                raise ValueError("modelFormat python needs `class`, as package.module:ClassName")
+                yield (), "modelFormat python needs `class`, as package.module:ClassName"
         elif self.class_path:
-            raise ValueError(f"`class` belongs to modelFormat python, not {self.model_format}")
-        elif not self.storage_uri:
-            raise ValueError(f"modelFormat {self.model_format} needs storageUri")
-        if self.model_format == "torch" and not (self.inputs and self.outputs):
-            raise ValueError("modelFormat torch needs inputs and outputs: the file doesn't name them")
+            yield ("class",), f"`class` belongs to modelFormat python, not {kind}"
+        if kind != "python" and not self.storage_uri:
+            yield (), f"modelFormat {kind} needs storageUri"
+        if kind == "torch" and not (self.inputs and self.outputs):
+            yield (), "modelFormat torch needs inputs and outputs: the file doesn't name them"
         if not self.storage_uri and isinstance(self.versions, list) and len(self.versions) != 1:
-            raise ValueError("versions: without storageUri there is one, the class itself")
-        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            yield ("versions",), "without storageUri there is one version, the class itself"
+        for side, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):
-                raise ValueError(f"{kind} holds a name twice: {', '.join(names)}")
-        return self
+                yield (side,), f"{side} holds a name twice: {', '.join(names)}"
 
 
 class InlineModel(ModelConfig):

@@ -1,13 +1,13 @@
 """A model with replicas of its own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from serve_app.config.base import Config
+from serve_app.config.base import Config, Place
 from serve_app.config.model import Batching, ModelConfig, servable
 from serve_app.errors import ConfigError
 
@@ -138,43 +138,51 @@ class RemoteModel(ModelConfig):
             return {"concurrency": ENGINE_CONCURRENCY, **data}
         return data
 
-    @model_validator(mode="after")
-    def _engine(self) -> "RemoteModel":
-        if self.model_format != "vllm":
-            if self.engine or self.llm:
-                raise ValueError(f"engine and llm belong to modelFormat vllm, not {self.model_format}")
-            return self
-        if self.batching or self.options or self.inputs or self.outputs:
-            raise ValueError(
-                "modelFormat vllm batches by itself and has inputs and outputs of its own: "
-                "no batching, options, inputs, outputs (vLLM's arguments go into engine)"
+    def contradictions(self) -> Iterator[tuple[Place, str]]:
+        """A model's, and those of an engine and of replicas."""
+        yield from super().contradictions()
+        yield from self._of_the_engine()
+        if self.replicas is not None and self.replicas < 1:
+            yield (
+                ("replicas",),
+                f"placement remote with replicas {self.replicas}: nothing could ever answer; "
+                "set replicas to 1 or more, or autoscaling with minReplicas 0",
             )
+        if self.replicas is not None and self.autoscaling:
+            yield ("replicas",), "set replicas or autoscaling, not both"
+        if self.autoscaling and self.autoscaling.scale_target >= self.in_flight:
+            yield (
+                ("autoscaling", "scaleTarget"),
+                f"scaleTarget {self.autoscaling.scale_target:g} is never passed: one replica has "
+                f"at most {self.in_flight} batches in flight (concurrency {self.concurrency} + 1)",
+            )
+        if self.tokenizer and self.model_format != "transformers":
+            yield (
+                ("tokenizer",),
+                f"tokenizer belongs to modelFormat transformers, not {self.model_format}",
+            )
+
+    def _of_the_engine(self) -> Iterator[tuple[Place, str]]:
+        if self.model_format != "vllm":
+            for key in ("engine", "llm"):
+                if getattr(self, key):
+                    yield (key,), f"engine and llm belong to modelFormat vllm, not {self.model_format}"
+            return
+        for key in ("batching", "options", "inputs", "outputs"):
+            if getattr(self, key):
+                yield (
+                    (key,),
+                    "modelFormat vllm batches by itself and has inputs and outputs of its own: "
+                    "no batching, options, inputs, outputs (vLLM's arguments go into engine)",
+                )
         sizes = [self.engine.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
         wanted = prod(size for size in sizes if isinstance(size, int))
         if self.resources.num_gpus not in (0, wanted):
-            raise ValueError(
+            yield (
+                ("resources", "num_gpus"),
                 f"resources.num_gpus {self.resources.num_gpus:g} differs from what the engine takes, "
-                f"tensor_parallel_size x pipeline_parallel_size = {wanted}"
+                f"tensor_parallel_size x pipeline_parallel_size = {wanted}",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _replicas(self) -> "RemoteModel":
-        if self.replicas is not None and self.replicas < 1:
-            raise ValueError(
-                f"placement remote with replicas {self.replicas}: nothing could ever answer; "
-                "set replicas to 1 or more, or autoscaling with minReplicas 0"
-            )
-        if self.replicas is not None and self.autoscaling:
-            raise ValueError("set replicas or autoscaling, not both")
-        if self.autoscaling and self.autoscaling.scale_target >= self.in_flight:
-            raise ValueError(
-                f"scaleTarget {self.autoscaling.scale_target:g} is never passed: one replica has "
-                f"at most {self.in_flight} batches in flight (concurrency {self.concurrency} + 1)"
-            )
-        if self.tokenizer and self.model_format != "transformers":
-            raise ValueError(f"tokenizer belongs to modelFormat transformers, not {self.model_format}")
-        return self
 
     @property
     def in_flight(self) -> int:

@@ -1,11 +1,13 @@
 """What the Router is told."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from serve_app.config.base import Config
-from serve_app.config.model import InlineModel
+from serve_app.config.base import Config, Place, refuse
+from serve_app.config.model import InlineModel, version_text
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -16,6 +18,11 @@ class Routing(Config):
 
     default_version: str | None = None
     """The version for requests that name none. Without it, the newest one that is ready."""
+
+    @field_validator("default_version", mode="before")
+    @classmethod
+    def _number(cls, version: Any) -> Any:
+        return version_text(version)
 
 
 class Limits(Config):
@@ -111,11 +118,15 @@ class RouterUserConfig(Config):
 
     @model_validator(mode="after")
     def _unique(self) -> "RouterUserConfig":
-        names = [model.name for model in self.models]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"models holds '{name}' twice")
+        refuse("user_config", self._twice())
         return self
+
+    def _twice(self) -> Iterator[tuple[Place, str]]:
+        names = set[str]()
+        for index, model in enumerate(self.models):
+            if model.name in names:
+                yield ("models", index, "name"), f"models holds '{model.name}' twice"
+            names.add(model.name)
 
 
 class RouterArgs(Config):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from serve_app.config import did_you_mean
+from serve_app.config import meant
 from serve_app.errors import ConfigError
 
 # Relative storageUris start here; the working directory of the Serve replica when unset.
@@ -17,15 +17,39 @@ ROOT_VARIABLE = "TANDEM_MODEL_ROOT"
 
 def local_folder(uri: str) -> Path:
     """The folder that `uri` names, which exists. ConfigError says what was looked for, and where."""
+    path = local_path(uri)
+    if path is None:
+        return SCHEMES[uri.partition("://")[0]](uri)
+    try:
+        if not path.is_dir():
+            raise ConfigError(f"storageUri '{uri}': {_absent(path)}")
+    except OSError as error:  # no permission
+        raise ConfigError(f"storageUri '{uri}': {error.strerror}: {error.filename}") from None
+    return path
+
+
+def local_path(uri: str) -> Path | None:
+    """Where that folder is, whether or not it exists; None for one that has to be fetched first.
+
+    ConfigError for what can't be served from anywhere.
+    """
     scheme, separator, _ = uri.partition("://")
     if not separator:
-        return _existing(Path(uri), uri)
-    fetch = SCHEMES.get(scheme)
-    if fetch is None:
+        return _absolute(uri)
+    if scheme == "file":
+        return _file(uri)
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{one}://" for one in ("file", *SCHEMES))
         raise ConfigError(
-            f"storageUri '{uri}': no support for {scheme}://{did_you_mean(scheme, SCHEMES)}"
+            f"storageUri '{uri}': no support for {scheme}://{_nearest(scheme)}; "
+            f"a folder (a path) or one of {known}"
         )
-    return fetch(uri)
+    return None
+
+
+def _nearest(scheme: str) -> str:
+    close = meant(scheme, ("file", *SCHEMES))
+    return f"; did you mean {close}://?" if close else ""
 
 
 def _file(uri: str) -> Path:
@@ -36,15 +60,33 @@ def _file(uri: str) -> Path:
         )
     if parts.query or parts.fragment:
         raise ConfigError(f"storageUri '{uri}': file:// takes no query or fragment")
-    return _existing(Path(unquote(parts.path)), uri)
+    return _absolute(unquote(parts.path))
 
 
-SCHEMES: dict[str, Callable[[str], Path]] = {"file": _file}
+# Of those that have to be fetched: from the URI to the folder that has it now.
+SCHEMES: dict[str, Callable[[str], Path]] = {}
 
 
-def _existing(path: Path, uri: str) -> Path:
+def _absolute(path: str) -> Path:
     root = Path(os.environ.get(ROOT_VARIABLE) or Path.cwd())
-    folder = (root / path).resolve()
-    if not folder.is_dir():
-        raise ConfigError(f"storageUri '{uri}': no folder at {folder} (the demo models: make models)")
-    return folder
+    try:
+        return (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name too long, a NUL
+        raise ConfigError(f"storageUri '{path}': {error}") from None
+
+
+def _absent(folder: Path) -> str:
+    """What stands in its way, the nearest folder that there is, and what was probably meant."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        return f"{there} is no folder"
+    missing = folder.relative_to(there).parts[0]
+    try:
+        better = meant(missing, (one.name for one in there.iterdir() if one.is_dir()))
+    except OSError:
+        better = ""
+    hint = f"; did you mean {there / better}?" if better else f"; {there} has no '{missing}'"
+    demo = " (the demo models: make models)" if ".models" in folder.parts else ""
+    return f"no folder at {folder}{hint}{demo}"

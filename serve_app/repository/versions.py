@@ -1,12 +1,17 @@
 """Version folders of a model: `<model>/<version>/…`, where a version is a positive integer."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from serve_app.errors import ConfigError
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
+# What people call a version's folder elsewhere.
+_NEARLY = re.compile(
+    r"(?:v|ver|version|r|rev|release)?[-_.]?0*([1-9][0-9]{0,18})(?:\.0)*", re.IGNORECASE
+)
 
 
 def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) -> dict[str, Path]:
@@ -17,6 +22,8 @@ def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) 
         if entry.is_dir() and _VERSION.fullmatch(entry.name)
     }
     if not found:
+        if (nearly := misnamed(folder)) and not any(entry.is_file() for entry in folder.iterdir()):
+            raise ConfigError(f"{folder}: {_rename(nearly)}")
         found = {"1": folder}
     ordered = dict(sorted(found.items(), key=lambda item: int(item[0])))
     if policy == "all":
@@ -26,11 +33,31 @@ def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) 
         return {newest: ordered[newest]}
     missing = [version for version in policy if version not in ordered]
     if missing or not policy:
+        nearly = {name: number for name, number in misnamed(folder).items() if number in missing}
         raise ConfigError(
             f"versions: {', '.join(missing) or 'an empty list'} asked for, "
-            f"{folder} holds {', '.join(ordered)}"
+            f"{folder} holds {', '.join(ordered)}" + (f"; {_rename(nearly)}" if nearly else "")
         )
     return {version: path for version, path in ordered.items() if version in policy}
+
+
+def misnamed(folder: Path) -> dict[str, str]:
+    """Folders that aren't versions and look as if they were meant to be: `v2`, by the number."""
+    found = {}
+    for entry in sorted(folder.iterdir()):
+        if not _VERSION.fullmatch(entry.name) and entry.is_dir():
+            match = _NEARLY.fullmatch(entry.name)
+            if match and not (folder / match[1]).exists():
+                found[entry.name] = match[1]
+    return found
+
+
+def _rename(nearly: Mapping[str, str]) -> str:
+    first, number = next(iter(nearly.items()))
+    return (
+        f"{', '.join(nearly)} {'is no version' if len(nearly) == 1 else 'are no versions'}: a version's "
+        f"folder is a positive integer, so rename {first} to {number}"
+    )
 
 
 def _inside(folder: Path, entry: Path) -> Path:
@@ -46,6 +73,22 @@ def only_file(folder: Path, *names: str) -> Path:
     if len(present) != 1:
         raise ConfigError(
             f"{folder}: expected exactly one of {', '.join(names)}, "
-            f"found {', '.join(path.name for path in present) or 'none'}"
+            f"found {' and '.join(path.name for path in present) or _instead(folder, names)}"
         )
     return _inside(folder, present[0])
+
+
+def _instead(folder: Path, names: tuple[str, ...]) -> str:
+    """What lies there, where none of `names` does, and what may have been meant."""
+    entries = sorted(folder.iterdir())
+    if not entries:
+        return "none: the folder is empty"
+    held = ", ".join(f"{one.name}/" if one.is_dir() else one.name for one in entries[:8])
+    more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
+    if nearly := misnamed(folder):
+        return f"none: it holds {held}{more}; {_rename(nearly)}"
+    for name in names:
+        alike = [one.name for one in entries if one.is_file() and one.suffix == Path(name).suffix]
+        if len(alike) == 1:
+            return f"none: it holds {held}{more}; rename {alike[0]} to {name}"
+    return f"none: it holds {held}{more}"

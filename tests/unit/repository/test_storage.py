@@ -36,23 +36,32 @@ def test_a_missing_folder_says_where_it_was_looked_for(root):
     with pytest.raises(ConfigError, match=f"'models/b': no folder at {root}/models/b"):
         local_folder("models/b")
     (root / "file").write_text("")
-    with pytest.raises(ConfigError, match="no folder at"):
+    with pytest.raises(ConfigError, match=f"'file': {root}/file is no folder"):
         local_folder("file")
+    with pytest.raises(ConfigError, match=f"did you mean {root}/models/a b"):
+        local_folder("models/a_b")
+    with pytest.raises(ConfigError, match="storageUri"):
+        local_folder("x" * 5000)
+    (root / "round").symlink_to(root / "round")
+    with pytest.raises(ConfigError, match="storageUri"):
+        local_folder("round")
 
 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("fil:///m", "no support for fil://; did you mean file?"),
-        ("s3://bucket/m", "no support for s3://; known: file"),
-        ("FILE:///m", "did you mean file?"),
+        ("fil:///m", "no support for fil://; did you mean file://?"),
+        ("s3://bucket/m", "no support for s3://; a folder (a path) or one of file://"),
+        ("FILE:///m", "did you mean file://?"),
         ("file://models/m", "takes an absolute path.*got host 'models'"),
         ("file:///m?version=1", "no query or fragment"),
         ("file:///m#1", "no query or fragment"),
     ],
 )
 def test_other_uris_are_refused(root, uri, message):
-    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+    with pytest.raises(
+        ConfigError, match=message.replace("?", r"\?").replace("(a path)", r"\(a path\)")
+    ):
         local_folder(uri)
 
 

@@ -70,3 +70,34 @@ def test_the_model_file_must_not_lead_out(tmp_path):
     (tmp_path / "m" / "real").write_text("")
     (tmp_path / "m" / "model.pt").symlink_to(tmp_path / "m" / "real")
     assert only_file(tmp_path / "m", "model.pt") == tmp_path / "m" / "real"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("v1", "1"), ("V2", "2"), ("version-3", "3"), ("version_3", "3"), ("001", "1"), ("1.0", "1")],
+)
+def test_a_folder_that_was_meant_to_be_a_version_is_named(tmp_path, name, number):
+    """Triton and TensorFlow Serving take integers; MLflow's and others' `v1` is what people try."""
+    (tmp_path / name).mkdir()
+    for policy in ("all", "latest", [number]):
+        with pytest.raises(ConfigError, match=f"{name} is no version.*rename {name} to {number}"):
+            version_folders(tmp_path, policy)
+
+
+def test_beside_versions_only_those_asked_for_are_named(model):
+    (model / "v3").mkdir()
+    assert list(version_folders(model, "all")) == ["2", "9", "10"]
+    with pytest.raises(ConfigError, match="versions: 3 asked for, .*; v3 is no version.*rename v3 to 3"):
+        version_folders(model, ["3"])
+
+
+def test_a_missing_file_says_what_lies_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"one of model.onnx, found none: the folder is empty"):
+        only_file(tmp_path, "model.onnx")
+    (tmp_path / "net.onnx").write_text("")
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(ConfigError, match=r"it holds net.onnx, notes/; rename net.onnx to model.onnx"):
+        only_file(tmp_path, "model.onnx")
+    (tmp_path / "v1").mkdir()
+    with pytest.raises(ConfigError, match="rename v1 to 1"):
+        only_file(tmp_path, "model.onnx")
