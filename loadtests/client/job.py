@@ -52,7 +52,8 @@ class Outcome:
     late: np.ndarray  # how late arrivals were noticed, in this program
     errors: dict[str, int]  # how often which
     kept: dict[int, bytes]  # bodies by turn
-    cpu: float  # seconds
+    cpu: float  # seconds, and
+    wall: float  # those in which they were used: from ready to the last answer, of all processes
 
     @property
     def latencies(self) -> np.ndarray:

@@ -87,6 +87,7 @@ def _outcomes(clients: list["subprocess.Popen[bytes]"], until: float) -> Iterato
                 errors=about["errors"],
                 kept={turn: bodies[start:end] for turn, start, end in spans},
                 cpu=about["cpu"],
+                wall=about["wall"],
             )
 
 
@@ -97,4 +98,5 @@ def _joined(outcomes: list[Outcome]) -> Outcome:
         errors.update(outcome.errors)
         kept.update(outcome.kept)
     arrays = {name: np.concatenate([getattr(outcome, name) for outcome in outcomes]) for name in _ARRAYS}
-    return Outcome(**arrays, errors=dict(errors), kept=kept, cpu=sum(o.cpu for o in outcomes))
+    cpu, wall = (sum(getattr(one, name) for one in outcomes) for name in ("cpu", "wall"))
+    return Outcome(**arrays, errors=dict(errors), kept=kept, cpu=cpu, wall=wall)

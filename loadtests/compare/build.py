@@ -1,14 +1,12 @@
 """Results to a report."""
 
-from loadtests.compare.figures import saturated
+from loadtests.compare.figures import often, saturated
 from loadtests.compare.judge import Judge, named
 from loadtests.compare.options import Options, Prices, Slo
 from loadtests.compare.report.document import Report, Section
 from loadtests.compare.results import Results
-from loadtests.compare.sections import burst, claims, cost, load, models, setting, start, switch
+from loadtests.compare.sections import burst, choice, claims, cost, load, models, setting, start, switch
 from loadtests.compare.statistics import Difference
-
-_SATURATED = 0.2  # of a side's runs: then it belongs on top
 
 
 def report(results: Results) -> Report:
@@ -20,15 +18,17 @@ def report(results: Results) -> Report:
         sides=names,
         subtitle=f"{about['machine']['cores']} cores, {about['began']}. {judge.asked} questions; "
         "intervals so wide that of the differences shown one in twenty may be chance.",
+        choose=choice.lines(results.sides, sections),
         warnings=_warnings(results),
         sections=sections,
         claims=claims.rows(results, slos(results)),
+        claimed=claims.BY,
         conditions=setting.tables(results),
-        absent=setting.ABSENT,
+        absent=setting.absent(results),
         commands=[
             ("This run again", " ".join(about["command"])),
             ("Tandem against KServe's model server, an hour and a half", "make compare"),
-            ("The same in five minutes, with wide intervals", "make compare ARGS=--quick"),
+            ("Start and load alone, in five minutes", "make compare ARGS=--quick"),
             (
                 "Two clusters that run already",
                 "python -m loadtests.compare --target tandem=http://HOST:8000,grpc=HOST:9000 "
@@ -89,7 +89,7 @@ def _warnings(results: Results) -> list[str]:
     for side in results.sides:
         runs = list(results.of("load", side=side))
         late = sum(saturated(run) for run in runs)
-        if runs and late > _SATURATED * len(runs):
+        if often(late, len(runs)):
             found.append(
                 f"The client was saturated in {late} of {len(runs)} runs on {named(side)}: its own "
                 "slowness is "

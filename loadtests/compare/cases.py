@@ -1,13 +1,11 @@
 """What is asked: a model, a transport, and requests that both sides get byte for byte alike."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import orjson
 
 from loadtests.requests import Request, binary_request, digits, echo, sentences, sentences_over_grpc
 
 CONNECTIONS = 128  # so many requests can be under way
+TRANSPORTS = {"http": "HTTP", "binary": "HTTP, binary tensors", "grpc": "gRPC"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,14 @@ class Case:
 
     @property
     def title(self) -> str:
-        return f"{self.model} over {'gRPC' if self.grpc else 'HTTP'}"
+        return title(self.name)
+
+
+def title(name: str) -> str:
+    """A case in words."""
+    model, _, rest = name.partition("/")
+    transport = rest.partition(" ")[0] or "http"  # what follows says over how many copies
+    return f"{model} over {TRANSPORTS.get(transport, transport)}"
 
 
 CASES = {
@@ -62,15 +67,3 @@ def spread(case: Case, count: int) -> Case:
         for name in copies(case.model, count)
     )
     return Case(f"{case.name} x {count}", requests)
-
-
-def payload(text: str) -> Case:
-    """`MODEL=FILE` with a V2 request in JSON, for models of one's own; ValueError says what is wrong."""
-    model, equals, file = text.partition("=")
-    if not model or not equals:
-        raise ValueError(f"a payload is MODEL=FILE, got '{text}'")
-    body = Path(file).read_bytes()
-    found = orjson.loads(body)
-    if not isinstance(found, dict) or not found.get("inputs"):
-        raise ValueError(f"{file} is no V2 request: it has no 'inputs'")
-    return Case(f"{model}/http", (Request(model, body),))

@@ -60,6 +60,7 @@ def conditions(session: Session, command: list[str]) -> dict[str, Any]:
             "parts": list(options.parts),
             "cases": [case.name for case in options.cases],
             "rounds": options.rounds,
+            "kept": session.kept,
             "starts": options.starts,
             "seconds": options.seconds,
             "warm_up": options.warm_up,

@@ -41,6 +41,7 @@ class Judge:
         write: Callable[[float], str],
         lower_is_better: bool = True,
         caution: str = "",
+        topic: str = "",
     ) -> Verdict:
         """Whether the first side differs from the second; figures above 0, paired by round."""
         self.asked += 1
@@ -50,7 +51,7 @@ class Judge:
         pairs = [pair for pair in pairs if all(0 < value < math.inf for value in pair)]
         if len(pairs) < 2:
             why = _why(one, ours, other, theirs)
-            return Verdict(question, f"Not answered: {why}.", "unknown", against=other)
+            return Verdict(question, f"Not answered: {why}.", "unknown", against=other, topic=topic)
         figures = [a for a, _ in pairs], [b for _, b in pairs]
         found = compared(*figures, confidence=1 - self._error)
         self._significances.append(found.significance)
@@ -67,7 +68,7 @@ class Judge:
             tone, answer = "unknown", f"{one} {brief} of {other}, but {caution}."
         elif found.verdict == "no difference shown":
             tone, answer = "same", f"No difference shown: {one} {brief} of {other}."
-        return Verdict(question, answer, tone, evidence, other, brief)
+        return Verdict(question, answer, tone, evidence, other, brief, topic, ratio.middle)
 
 
 def _why(one: str, ours: Rounds, other: str, theirs: Rounds) -> str:

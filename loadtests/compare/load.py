@@ -73,13 +73,18 @@ def measure(
             patience=load.patience,
             keep_every=keep,
         )
-        cpu, started = server.cpu() if server else None, time.monotonic()
-        outcome = run(job, load.processes, begun)
+        before: list[float] = []  # the server's CPU, and when: not while the client starts
+
+        def ready(begin: float) -> None:
+            before.extend((server.cpu() if server else 0, time.monotonic()))
+            begun(begin)
+
+        outcome = run(job, load.processes, ready)
+    cpu, started = before
     made = _run(load, target.name, outcome, answers, schedule)
     made.server_wall = time.monotonic() - started
-    if server and cpu is not None and server.alive:
+    if server and server.alive:
         made.server_cpu, made.memory = server.cpu() - cpu, server.memory()
-    made.client_cpu = outcome.cpu / made.server_wall / load.processes
     return made
 
 
@@ -121,7 +126,7 @@ def _run(load: Load, side: str, outcome: Outcome, answers: Answers, schedule: li
         errors=outcome.errors,
         checked=0 if load.every_version else len(outcome.kept),
         wrong=0 if load.every_version else wrong,
-        client_cpu=0,
+        client_cpu=outcome.cpu / outcome.wall,
         versions=versions,
     )
 

@@ -41,14 +41,15 @@ class Options:
     config: Path = Path("configs/bench.yaml")
     parts: tuple[str, ...] = PARTS
     cases: tuple[Case, ...] = tuple(CASES.values())
-    rounds: int = 5
+    rounds: int = 10
+    kept: bool = False  # servers that are started here live through all rounds, side by side
     starts: int = 10
-    seconds: float = 3
-    warm_up: float = 1
-    steps: int = 6
+    seconds: float = 1.5
+    warm_up: float = 0.5
+    steps: int = 5
     counts: tuple[int, ...] = (1, 4, 16)
-    spike: float = 20  # seconds of the burst
-    calm: float = 5  # seconds before it; three times that after it
+    spike: float = 8  # seconds of the burst
+    calm: float = 3  # seconds before it; three times that after it
     arrivals: str = "poisson"
     slos: dict[str, Slo] = field(default_factory=lambda: dict(SLOS))
     prices: Prices = Prices()

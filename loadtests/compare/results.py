@@ -39,6 +39,7 @@ class Run:
     server_cpu: float | None = None  # CPU seconds, warm-up included; None of a server we don't see
     server_wall: float = 0  # seconds in which they were used
     memory: int | None = None  # bytes
+    others_cpu: float = 0  # cores that other sides' servers took meanwhile, which were up as well
     count: int = 1  # models in the server
     versions: list[tuple[int, str]] = field(default_factory=list)  # due_us and model version
     moments: dict[str, float] = field(default_factory=dict)  # seconds from the warm-up's end

@@ -15,10 +15,14 @@ def everything(session: Session) -> None:
     """Measure; Incomparable when the sides differ. What is measured is in the session's results."""
     options, parts = session.options, set(session.options.parts)
     prepare.measure(session)
-    for number in range(options.rounds if parts & _VISITED else 0):
-        for side in session.in_turn(number):
-            visit = Visit(side, number, "start", session.config, session.loaded_cases)
-            session.visit(visit, partial(_round, session, side, number))
+    try:
+        for number in range(options.rounds if parts & _VISITED else 0):
+            for side in session.in_turn(number):
+                visit = Visit(side, number, "start", session.config, session.loaded_cases,
+                              timed=not session.kept, kept=session.kept)  # fmt: skip
+                session.visit(visit, partial(_round, session, side, number))
+    finally:
+        session.end()
     for number in range(_counted(session), options.starts if "start" in parts else 0):
         start.measure(session, number)
     for number in range(models.rounds(session) if "models" in parts else 0):
@@ -43,7 +47,7 @@ def expected(session: Session) -> float:
     options, parts = session.options, set(session.options.parts)
     total = prepare.expected(session)
     if parts & _VISITED:
-        total += options.rounds * session.start_cost
+        total += (1 if session.kept else options.rounds) * session.start_cost
     if "start" in parts:
         total += max(0, options.starts - _counted(session)) * session.start_cost
     for name, part in (("load", load), ("burst", burst), ("switch", switch), ("models", models)):
@@ -54,5 +58,5 @@ def expected(session: Session) -> float:
 
 def _counted(session: Session) -> int:
     """Starts that other parts bring along."""
-    visited = _VISITED & set(session.options.parts)
+    visited = _VISITED & set(session.options.parts) and not session.kept
     return 1 + (session.options.rounds if visited else 0)

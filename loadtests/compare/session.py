@@ -21,7 +21,7 @@ from loadtests.servers import Server
 
 FILE = "results.json"
 SWITCHED = "digits"  # the demo model that has two versions
-OVERHEAD_S = 2.0  # of a run: processes that start and end, and the server coming to rest
+OVERHEAD_S = 1.2  # of a run: processes that start and end, and the server coming to rest
 START_S = {"tandem": 20.0}  # expected for start and end of a side's server
 PLAIN_START_S = 7.0
 SETTLE_S = 1.0
@@ -40,7 +40,8 @@ class Visit:
     part: str
     config: dict[str, Any]
     cases: list[Case]
-    timed: bool = True  # whether its start counts: with the usual models only
+    timed: bool = True  # whether its start counts: alone, with the usual models
+    kept: bool = False  # whether its server stays up for the next visit
 
     @property
     def models(self) -> list[str]:
@@ -56,6 +57,12 @@ class Session:
         self.sides = [Side.parse(text, options.switches) for text in options.sides]
         self.checks = Checks(self.loaded_cases)
         self.config = configured(options.config, self.models, versions={SWITCHED: "1"})
+        self._up: dict[str, Server] = {}  # by side: those that are kept, and not visited now
+
+    @property
+    def kept(self) -> bool:
+        """Whether servers live through all rounds; not where a new version would stay in them."""
+        return self.options.kept and "switch" not in self.options.parts
 
     @property
     def loaded_cases(self) -> list[Case]:
@@ -84,7 +91,7 @@ class Session:
 
     def capacities(self, case: Case) -> list[float]:
         """Answers per second of each side, as the preparation found them."""
-        return [run.achieved for run in self.results.of("capacity", case.name)]
+        return [run.achieved for run in self.results.of("capacity", case.name) if run.round < 0]
 
     def run(
         self,
@@ -96,7 +103,12 @@ class Session:
         """Measure, keep, and see that the side lives; SideDied when it doesn't."""
         what = f"at {load.rate:,.0f}/s" if load.rate else "as fast as it answers"
         self.steps.begin(f"{target.name}, {load.part}: {load.case.title}, {what}")
+        others = [*self._up.values()]
+        began, before = time.monotonic(), sum(other.cpu() for other in others)
         made = measure(load, target, server, self.checks.answers, begun)
+        if others:
+            idle = sum(other.cpu() for other in others) - before
+            made.others_cpu = max(0.0, idle) / (time.monotonic() - began)
         self.results.runs.append(made)
         self.steps.done(cost(load))
         if made.wrong:
@@ -115,23 +127,34 @@ class Session:
         return made
 
     def visit(self, visit: Visit, work: Callable[[Target, Server | None], None]) -> None:
-        """Start the side, do the work, stop it. Its death, and a failed start, go on record."""
-        side, server = visit.side, visit.side.server(visit.config, visit.models)
+        """Start the side, do the work, stop it or keep it. What fails goes on record, and ends it."""
+        side, up = visit.side, self._up.pop(visit.side.name, None)
+        server = up or side.server(visit.config, visit.models)
+        well = False
         try:
             if server is not None:
-                self._start(visit, server)
+                if up is None:
+                    self._start(visit, server)
                 work(server.target, server)
             else:
                 assert side.target is not None
                 work(side.target, None)
+            well = True
         except SideDied:
             pass
         except (RuntimeError, ClientError, OSError, Refused, Different) as error:
             self.event(side.name, visit.number, visit.part, str(error).strip()[-500:])
         finally:
-            if server is not None:
+            if server is not None and well and visit.kept:
+                self._up[side.name] = server
+            elif server is not None:
                 server.end()
             self.save()
+
+    def end(self) -> None:
+        """Stop what is still up."""
+        while self._up:
+            self._up.popitem()[1].end()
 
     def _start(self, visit: Visit, server: Server) -> None:
         models = f"{len(visit.models)} model" + "s" * (len(visit.models) > 1)

@@ -54,10 +54,12 @@ def sample() -> Report:
             ),
             Section("Switch", "# 1. It is", plots=[Plot("Waits", "s", "ms", waves, marks=moments)]),
         ],
-        [["It costs memory", "9 MiB | 24 MiB", "make compare | tee `log`"]],
+        [["It costs memory", "cost", "9 MiB | 24 MiB", "make compare | tee `log`"]],
         [Table(["side", "memory"], [[SIDES[2], "612 MiB"], [EVIL, "-"], ["short"]], "Memory")],
         ["Nodes: one | machine"],
         [("Again", "echo ```; curl http://localhost:8000 " + "-v " * 99)],
+        [f"Choose tandem for speed, {EVIL} for * memory.", "Not settled: a | b."],
+        "Somebody claims it.",
     )
 
 

@@ -1,6 +1,7 @@
 """From samples to figures: each against a case whose answer is known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,22 @@ def test_a_reach_has_no_end_before_the_side_fails() -> None:
     assert figures.reach(failing, SLO) == figures.Reach(100)
     behind = run(200, [0.001 + at / 500 for at in range(100)])  # in time at first, then later and later
     assert not figures.meets(behind, Slo(0.1, 0.05))
+
+
+def test_keeping_up_is_with_what_came() -> None:
+    """In short runs that is more or less than the rate, and an answer's time is much."""
+    fewer = run(100, [0.01] * 50)
+    assert figures.meets(replace(fewer, rate=120), SLO)
+    short = run(100, [0.045] * 60)  # the last answer comes 35 ms after 0.6 s: later than 5 % of them
+    assert figures.meets(short, SLO)
+    assert not figures.meets(run(100, [0.01] * 90 + [math.inf] * 10), Slo(0.5, 0.05))
+    assert not figures.meets(run(100, []), SLO)
+
+
+def test_quantiles_are_numpys() -> None:
+    values = np.random.default_rng(1).exponential(size=997)
+    for share in (0, 0.001, 0.29, 0.5, 0.99, 0.999, 1):
+        assert figures.quantile(values, share) == np.quantile(values, share, method="inverted_cdf")
 
 
 def test_goodput_and_achieved_rates() -> None:
@@ -114,6 +131,7 @@ def test_wrong_answers_under_load_are_counted() -> None:
     )
     kept = {0: body % b"-2.25", 5: body % b"-2.5", 9: b"not JSON"}
     zeros = np.zeros(10)
-    outcome = Outcome(zeros, zeros, zeros + 1, zeros > 0, zeros, {}, kept, 1.0)
+    outcome = Outcome(zeros, zeros, zeros + 1, zeros > 0, zeros, {}, kept, 1.0, 2.0)
     found = _run(Load("load", case, 0, 1), "a", outcome, answers, [])
     assert (found.checked, found.wrong, found.failed) == (3, 2, 0)
+    assert found.client_cpu == 0.5

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loadtests.client.target import TargetError
-from loadtests.compare.__main__ import _known, _options, _parser
-from loadtests.compare.cases import CASES, copies, payload, spread
+from loadtests.compare.arguments import _known, options_of, parser
+from loadtests.compare.cases import CASES, copies, spread, title
 from loadtests.compare.checks import Incomparable, same_versions
 from loadtests.compare.options import Options, Slo, parse_prices, parse_slo
+from loadtests.compare.own import payload, read
 from loadtests.compare.progress import Steps, minutes
 from loadtests.compare.sides import Side, configured
+from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.package.runs import SLO
 
 
@@ -39,17 +42,19 @@ def test_slos_and_prices_are_read_and_wrong_ones_refused() -> None:
         (["--rounds", "1"], "two rounds or more"),
         (["--switch", "tandem"], "a switch is SIDE=COMMAND"),
         (["--payload", "model"], "a payload is MODEL=FILE"),
+        (["--cases", "identity/http,docs/comparison/cases.yaml"], "--cases has identity/http twice"),
     ],
 )
 def test_wrong_options_say_what_is_meant(arguments: list[str], problem: str) -> None:
     with pytest.raises(ValueError) as caught:
-        _options(_parser().parse_args(arguments))
+        options_of(parser("").parse_args(arguments))
     assert problem in str(caught.value)
 
 
 def test_quick_is_a_start_that_options_change() -> None:
-    options = _options(_parser().parse_args(["--quick", "--rounds", "4", "--slo", "p95=9ms"]))
-    assert (options.rounds, options.seconds, options.sides) == (4, 1.2, ("tandem", "kserve-tuned"))
+    options = options_of(parser("").parse_args(["--quick", "--seconds", "2", "--slo", "p95=9ms"]))
+    assert (options.seconds, options.sides) == (2, ("tandem", "kserve-tuned"))
+    assert options.rounds >= 10
     assert options.slo("identity/http") == Slo(0.95, 0.009)
     assert _known("start,load", ("start", "load"), "part") == ("start", "load")
 
@@ -86,8 +91,66 @@ def test_the_config_of_started_sides() -> None:
 def test_payloads_must_be_requests(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text('{"instances": [1]}')
-    with pytest.raises(ValueError, match="is no V2 request: it has no 'inputs'"):
+    with pytest.raises(ValueError, match=r"is no V2 request: .*inputs"):
         payload(f"m={file}")
+
+
+def test_cases_of_ones_own() -> None:
+    """The documented example: requests in files and written out, as their transport sends them."""
+    file = Path("docs/comparison/cases.yaml")
+    options = options_of(parser("").parse_args(["--cases", f"digits/http,{file}"]))
+    digits, over_http, over_grpc = options.cases
+    assert (digits, over_http.name, over_grpc.name) == (
+        CASES["digits/http"],
+        "identity/http",
+        "identity/grpc",
+    )
+    assert over_http.requests[0].body == (file.parent / "request.json").read_bytes()
+    assert [len(case.requests) for case in options.cases[1:]] == [1, 2]
+    assert over_grpc.grpc
+    message = ModelInferRequest.FromString(over_grpc.requests[1].body)
+    assert (message.model_name, message.inputs[0].name) == ("identity", "x")
+    assert np.frombuffer(message.raw_input_contents[0], np.float32).tolist() == [1, 2, 3]
+    assert options.slo("identity/http") == Slo(0.99, 0.02)
+    assert options.slo("identity/grpc") == Slo(0.99, 0.05)
+
+
+def test_binary_tensors_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    tensor = "{name: a, datatype: INT64, shape: [2], data: [1, 2]}"
+    file.write_text(f"- {{model: m, transport: binary, requests: [inputs: [{tensor}]]}}")
+    ((case,), _) = read(file)
+    assert case.title == "m over HTTP, binary tensors"
+    (request,) = case.requests
+    assert request.headers["Inference-Header-Content-Length"] == str(request.json_length)
+    assert np.frombuffer(request.body[request.json_length :], np.int64).tolist() == [1, 2]
+    assert title("m/http x 4") == "m over HTTP"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("model: m", "expected a list of cases"),
+        ("[", "is no YAML"),
+        ("- m", "case 1: expected model, transport, requests, slo, got 'm'"),
+        ("- {modle: m}", "case 1: no key 'modle', did you mean 'model'?"),
+        ("- {model: 3}", "model must be a model's name, got 3"),
+        ("- {model: m, transport: rest}", "transport must be one of http, binary, grpc, got 'rest'"),
+        ("- {model: m}", "requests must be a file, or a list of files and requests"),
+        ("- {model: m, requests: []}", "requests must be a file, or a list of files and requests"),
+        ("- {model: m, requests: missing.json}", "missing.json"),
+        ("- {model: m, requests: [{inputs: 3}]}", "case 1 is no V2 request: inputs"),
+        ("- {model: m, requests: r.json, slo: 3}", "an SLO is p99=50ms"),
+        ("- &a {model: m, requests: r.json}\n- *a", "case 2: there is a m/http already"),
+    ],
+)  # fmt: skip
+def test_wrong_cases_say_what_is_meant(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(Path("docs/comparison/request.json").read_bytes())
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises((ValueError, OSError)) as caught:
+        read(file)
+    assert problem in str(caught.value)
 
 
 def test_time_left_is_easy_to_read() -> None:

@@ -40,6 +40,7 @@ def servers(root: int) -> list[psutil.Process]:
 @pytest.mark.long
 def test_a_start_and_a_load_and_their_report(demo_models: Path, tmp_path: Path) -> None:
     arguments = (*TWINS, *SHORT, "--starts", "1", "--cases", "identity/http", "--parts", "start,load")
+    arguments += ("--kept",)
     done = subprocess.run(
         command(tmp_path, *arguments),
         cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
@@ -55,6 +56,8 @@ def test_a_start_and_a_load_and_their_report(demo_models: Path, tmp_path: Path) 
         assert 0 < start.load < start.ready <= start.first
     assert [run.failed for run in results.runs] == [0] * len(results.runs)
     assert sum(run.wrong for run in results.runs) == 0
+    assert {start.round for start in results.starts} == {-1}  # with another one beside it none counts
+    assert {run.others_cpu > 0 for run in results.of("load")} == {True, False}
     titles = [section.title for section in build.report(results).sections]
     assert titles == ["Start", "Latency and throughput: identity over HTTP", "Cost"]
     page = (tmp_path / "report.html").read_text()
@@ -132,18 +135,18 @@ def test_a_server_that_is_killed_is_in_the_report(demo_models: Path, tmp_path: P
     assert {run.round for run in results.of("load", side="kserve-tuned")} == {0, 1}
 
 
-def test_an_interrupted_run_stops_its_server(demo_models: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_stops_its_servers(demo_models: Path, tmp_path: Path) -> None:
     running = subprocess.Popen(
-        command(tmp_path, *TWINS, *SHORT, "--parts", "load"),
+        command(tmp_path, *TWINS, *SHORT, "--parts", "load", "--cases", "identity/http", "--kept"),
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     assert running.stdout is not None
     try:
         for line in running.stdout:
-            if "kserve-tuned, load" in line:
+            if "again, load" in line:
                 break
         started = servers(running.pid)
-        assert started
+        assert len(started) == 2
         os.kill(running.pid, signal.SIGTERM)
         text = running.communicate(timeout=60)[0]
     finally:

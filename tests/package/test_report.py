@@ -10,9 +10,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from loadtests.compare.report.document import Mark, Plot, Report, Section, Series, Table, Verdict
+from loadtests.compare.report.drawing import COLOURS, NAMES
 from loadtests.compare.report.html import html
 from loadtests.compare.report.markdown import markdown
 from loadtests.compare.report.plots import svg
+from loadtests.compare.report.templates import FOLDER
 from tests.package.reports import EVIL, SIDES, Page, curves, sample
 
 
@@ -77,7 +79,15 @@ def test_both_formats_hold_everything(page: Page) -> None:
         for text in [section.title, *section.intro.split("\n\n"), *tables, *plots, *answers]:
             assert text in shown
             assert text in plain
-    for text in ("It costs memory", "9 MiB | 24 MiB", "612 MiB", "Nodes: one | machine", EVIL):
+    for text in (
+        "It costs memory",
+        "cost",
+        "Somebody claims it.",
+        "9 MiB | 24 MiB",
+        "612 MiB",
+        "Nodes: one | machine",
+        EVIL,
+    ):
         assert text in shown
         assert text in plain
     for word in ("better", "worse", "no difference shown", "not shown"):
@@ -96,7 +106,44 @@ def test_markdown_keeps_text_text_and_rows_whole() -> None:
     assert sample().commands[0][1].strip() in rendered.texts
     assert "<" not in re.sub(r"```.*?```", "", text, flags=re.S)
     assert tags.count("table") == 4
-    assert tags.count("td") == 4 * 4 + 2 * 9 + 3 + 3 * 2
+    assert tags.count("td") == 4 * 4 + 2 * 9 + 4 + 3 * 2
+
+
+def test_a_report_begins_with_what_to_choose_and_what_is_absent(written: str) -> None:
+    words = ["Choose tandem", "Not settled", "Nodes: one", "A side said", "Which one starts first"]
+    for text in (written, markdown(sample())):
+        places = [text.index(word) for word in words]
+        assert places == sorted(places)
+
+
+def luminance(colour: str) -> float:
+    """Of WCAG 2.2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_plots_have_contrast_in_the_light_and_in_the_dark(dark: bool) -> None:
+    """WCAG 2.2 asks 3:1 of graphics (1.4.11) and 4.5:1 of text (1.4.3)."""
+    drawn = svg(curves("Latency", log_x=True, log_y=True)) + "".join(f"#{c[1:]}" for c in COLOURS)
+    colours = {name: colour for colour, name in NAMES.items()}
+    assert not set(re.findall(r"(?<![,(] )#[0-9a-f]{6}", drawn)) - set(COLOURS)  # each has its name
+    if dark:
+        block = re.findall(r"prefers-color-scheme: dark\) \{\s*:root \{(.*?)\}", css(), re.S)
+        colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", " ".join(block)))
+    ground = luminance(colours["paper"])
+
+    def contrast(name: str) -> float:
+        bright, dim = sorted((luminance(colours[name]), ground), reverse=True)
+        return (bright + 0.05) / (dim + 0.05)
+
+    assert min(contrast(f"side-{place}") for place in range(1, len(COLOURS) + 1)) >= 3
+    assert min(contrast("plot-ink"), contrast("plot-grey")) >= 4.5
+
+
+def css() -> str:
+    return (FOLDER / "page.css").read_text()
 
 
 def test_numbers_stand_at_the_right(page: Page) -> None:

@@ -108,7 +108,7 @@ def test_plots_stand_beside_each_other_where_there_is_room(tab: Any) -> None:
 
 def test_the_contents_lead_to_the_sections(tab: Any) -> None:
     links = tab.query_selector_all("nav a")
-    assert len(links) == 3 + 4
+    assert len(links) == 3 + 3
     for link in links:
         link.click()
         heading = tab.query_selector(f"{link.get_attribute('href')} h2")
@@ -117,11 +117,22 @@ def test_the_contents_lead_to_the_sections(tab: Any) -> None:
         assert 0 <= box["top"] < tab.viewport_size["height"]
 
 
-def test_plots_stay_on_light_ground_in_the_dark(tab: Any) -> None:
+def test_plots_are_readable_in_the_dark_and_on_paper(tab: Any) -> None:
     ground = "node => getComputedStyle(node).backgroundColor"
+    word = "node => getComputedStyle(node).fill"
+    line = "nodes => nodes.map(node => getComputedStyle(node).stroke)"
+
+    def shown() -> tuple[str, str, str]:
+        strokes = tab.eval_on_selector_all("#part-2 svg path", line)
+        (first,) = {one for one in strokes if one in ("rgb(11, 110, 153)", "rgb(79, 179, 232)")}
+        return tab.eval_on_selector("figure", ground), tab.eval_on_selector("svg text", word), first
+
+    light = shown()
+    assert light == ("rgb(255, 255, 255)", "rgb(38, 48, 61)", "rgb(11, 110, 153)")
     tab.emulate_media(color_scheme="dark")
     try:
-        assert tab.eval_on_selector("figure", ground) == "rgb(255, 255, 255)"
-        assert tab.eval_on_selector("body", ground) != "rgb(255, 255, 255)"
+        assert shown() == ("rgb(29, 35, 41)", "rgb(228, 231, 234)", "rgb(79, 179, 232)")
+        tab.emulate_media(media="print")
+        assert shown() == light
     finally:
-        tab.emulate_media(color_scheme="light")
+        tab.emulate_media(color_scheme="light", media="screen")

@@ -1,4 +1,4 @@
-"""Latency against throughput: open loops at the same rates for all sides, up to saturation."""
+"""Capacity, then latency against throughput: open loops at the same rates for all, up to saturation."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from loadtests.arrivals import constant
 from loadtests.client.target import Target
 from loadtests.compare.cases import Case
 from loadtests.compare.load import Load
+from loadtests.compare.parts.prepare import capacity
 from loadtests.compare.session import Session, cost
 from loadtests.servers import Server
 
@@ -20,6 +21,7 @@ _UNKNOWN = 1000.0  # answers per second
 def measure(session: Session, target: Target, server: Server | None, number: int) -> None:
     """All cases of one round on one side."""
     for case in session.options.cases:
+        session.run(capacity(session, case, number), target, server)
         rates = rates_of(session, case)
         for at, rate in enumerate(rates):
             load = _load(session, case, number, rate)
@@ -30,7 +32,8 @@ def measure(session: Session, target: Target, server: Server | None, number: int
                 if run.due_us
                 else 0
             )
-            if run.achieved < _KEPT_UP * rate or slow > _FAR_OUT * slo.seconds:
+            came = len(run.latency_us) / load.seconds
+            if run.achieved < _KEPT_UP * came or slow > _FAR_OUT * slo.seconds:
                 session.steps.done(sum(cost(_load(session, case, number, r)) for r in rates[at + 1 :]))
                 break
 
@@ -63,4 +66,5 @@ def expected(session: Session) -> float:
     options = session.options
     rates = {case: rates_of(session, case) for case in options.cases}
     one = sum(cost(_load(session, case, 0, rate)) for case in options.cases for rate in rates[case])
-    return options.rounds * len(session.sides) * one
+    loops = sum(cost(capacity(session, case, 0)) for case in options.cases)
+    return options.rounds * len(session.sides) * (loops + one)

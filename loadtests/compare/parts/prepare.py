@@ -11,6 +11,7 @@ from loadtests.servers import Server
 
 CLOSED = 32  # connections of the closed loop
 _TRIES = 3
+_LEAST_S = 1.5  # all rates follow from it
 
 
 def measure(session: Session) -> None:
@@ -28,7 +29,7 @@ def measure(session: Session) -> None:
 def _look(session: Session, target: Target, server: Server | None) -> None:
     session.checks.look(target)
     for case in session.loaded_cases:
-        _capacity(session, capacity(session, case), target, server)
+        _capacity(session, capacity(session, case, -1, _LEAST_S), target, server)
 
 
 def _capacity(session: Session, load: Load, target: Target, server: Server | None) -> None:
@@ -42,16 +43,16 @@ def _capacity(session: Session, load: Load, target: Target, server: Server | Non
     raise SideDied
 
 
-def capacity(session: Session, case: Case) -> Load:
-    """A closed loop."""
+def capacity(session: Session, case: Case, number: int, least: float = 0) -> Load:
+    """A closed loop, of so many seconds at least."""
     options = session.options
     return Load(
-        "capacity", case, -1, options.seconds, connections=CLOSED, warm_up=options.warm_up,
-        processes=options.processes,
+        "capacity", case, number, max(options.seconds, least), connections=CLOSED,
+        warm_up=options.warm_up, processes=options.processes,
     )  # fmt: skip
 
 
 def expected(session: Session) -> float:
     """Seconds."""
-    runs = sum(cost(capacity(session, case)) for case in session.loaded_cases)
+    runs = sum(cost(capacity(session, case, -1, _LEAST_S)) for case in session.loaded_cases)
     return len(session.sides) * runs + session.start_cost

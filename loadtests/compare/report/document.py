@@ -1,5 +1,6 @@
 """A report before it is written down: plain words, figures and plots, the same for every format."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,6 +22,8 @@ class Verdict:
     evidence: str = ""
     against: str = ""  # which side, where there are several questions alike
     brief: str = ""  # the figures alone
+    topic: str = ""  # what it is about, for the lines that a report begins with
+    ratio: float = math.nan  # the first side's figure by the other's
 
     @property
     def asked(self) -> str:
@@ -118,10 +121,12 @@ class Report:
     subtitle: str = ""
     warnings: list[str] = field(default_factory=list)  # what a reader must know first
     sections: list[Section] = field(default_factory=list)
-    claims: list[list[Cell]] = field(default_factory=list)  # claim, measured here, command
+    claims: list[list[Cell]] = field(default_factory=list)  # claim, its kind, measured here, command
     conditions: list[Table] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # what one machine doesn't show
     commands: list[tuple[str, str]] = field(default_factory=list)  # what it does, the command
+    choose: list[str] = field(default_factory=list)  # what to choose when; comes first
+    claimed: str = ""  # what says all that is in `claims`
 
     @property
     def peers(self) -> list[str]:

@@ -11,10 +11,13 @@ from matplotlib.transforms import ScaledTranslation
 
 from loadtests.compare.report.document import Plot
 
-# Told apart on white with each of the three kinds of colour blindness.
+# Told apart on white, and the page's on black, with each of the three kinds of colour blindness.
 COLOURS = ("#0b6e99", "#d1603d", "#2b2d42", "#8a15d8", "#4c2307", "#996363")
 GLYPHS = "●■▲◆▼✚"  # the markers, as text
-PAPER, INK, GREY = "#ffffff", "#26303d", "#66717e"
+PAPER, INK, GREY, GRID = "#ffffff", "#26303d", "#66717e", "#e4e7eb"
+# The page has others for the dark, by these names.
+NAMES = {PAPER: "paper", INK: "plot-ink", GREY: "plot-grey", GRID: "plot-grid"}
+NAMES |= {colour: f"side-{place}" for place, colour in enumerate(COLOURS, 1)}
 _MARKERS = "os^DvP"
 _CROWD = 30  # of more points than these, about ten are marked
 _ENDLESS = 1e30  # nothing that is measured comes near

@@ -6,7 +6,7 @@ from itertools import count
 from markupsafe import Markup, escape
 
 from loadtests.compare.report.document import Plot, Report, Table
-from loadtests.compare.report.drawing import COLOURS, GLYPHS
+from loadtests.compare.report.drawing import COLOURS, GLYPHS, NAMES
 from loadtests.compare.report.plots import svg
 from loadtests.compare.report.templates import environment, written
 
@@ -38,5 +38,5 @@ def _numeric(cells: list[str]) -> bool:
 
 
 _PAGE = environment(escape)
-_PAGE.filters["styles"] = _styles
+_PAGE.filters.update(styles=_styles, variable=lambda colour: f"var(--{NAMES[colour]}, {colour})")
 _PAGE.globals.update(colours=COLOURS, glyphs=GLYPHS)

@@ -14,7 +14,17 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from loadtests.compare.report.document import Mark, Plot, printable
-from loadtests.compare.report.drawing import GREY, INK, draw, errors, infinite, placed
+from loadtests.compare.report.drawing import (
+    GREY,
+    GRID,
+    INK,
+    NAMES,
+    PAPER,
+    draw,
+    errors,
+    infinite,
+    placed,
+)
 from loadtests.compare.report.vector import inline
 
 _WIDTH, _HEIGHT = 440, 262  # CSS pixels: the letters, of 14, still have more than 9 on a phone
@@ -26,7 +36,7 @@ _STYLE = {
     "axes.titlesize": 14, "legend.fontsize": 14, "axes.facecolor": "none", "figure.facecolor": "none",
     "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
     "xtick.color": GREY, "xtick.labelcolor": INK, "ytick.color": GREY, "ytick.labelcolor": INK,
-    "ytick.major.size": 0, "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#e4e7eb",
+    "ytick.major.size": 0, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID,
     "axes.xmargin": 0.04, "axes.ymargin": 0.08,
     "lines.linewidth": 2, "lines.markersize": 7, "hatch.linewidth": 1.5,
     "legend.frameon": False, "legend.borderpad": 0, "legend.borderaxespad": 0,
@@ -36,7 +46,7 @@ _STEPS = {12: (1, 2, 3, 5), 150: (1, 2, 5), 3000: (1, 3), np.inf: (1,)}
 _LINE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 _WORD: dict[str, Any] = {
     "color": GREY, "textcoords": "offset points", "zorder": 6,
-    "bbox": {"facecolor": "#ffffffcc", "edgecolor": "none", "pad": 1},
+    "bbox": {"facecolor": f"{PAPER}cc", "edgecolor": "none", "pad": 1},
 }  # fmt: skip
 
 
@@ -51,7 +61,7 @@ def svg(plot: Plot, prefix: str = "plot-") -> str:
     label = ", ".join(
         part for part in (plot.y, plot.x, *(series.name for series in plot.series)) if part
     )
-    return inline(text.getvalue(), prefix, printable(f"{plot.title}: {label}"))
+    return inline(text.getvalue(), prefix, printable(f"{plot.title}: {label}"), NAMES)
 
 
 def _figure(plot: Plot) -> Figure:

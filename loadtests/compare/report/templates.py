@@ -17,7 +17,7 @@ _TONES: dict[Tone, tuple[Markup, str]] = {
     "same": (Markup("="), "no difference shown"),
     "unknown": (Markup("?"), "not shown"),
 }
-_CLAIMS = ("claim", "measured here", "command")
+_CLAIMS = ("claim", "of what kind", "measured here", "command")
 
 
 def environment(escaped: Callable[[str], str]) -> Environment:
@@ -43,9 +43,8 @@ def written(template: str, by: Environment, report: Report, **more: Any) -> str:
     """The report by that template."""
     contents = {f"part-{at}": part.title for at, part in enumerate(report.sections, 1)}
     ends = {
-        "claims": (report.claims, "The article’s claims"),  # noqa: RUF001
+        "claims": (report.claims, "What comparison articles claim"),
         "conditions": (report.conditions, "Conditions"),
-        "absent": (report.absent, "What is absent"),
         "commands": (report.commands, "Commands"),
     }
     contents |= {end: title for end, (there, title) in ends.items() if there}

@@ -6,11 +6,11 @@ from statistics import median
 
 import numpy as np
 
+from loadtests.compare.cases import title
 from loadtests.compare.figures import quantile
 from loadtests.compare.judge import Judge, ms, named, per_second, seconds
 from loadtests.compare.report.document import Mark, Plot, Section, Series, Table
 from loadtests.compare.results import Results, Run
-from loadtests.compare.sections.load import title
 
 _BIN_S = 0.5
 _STRETCH_S = 0.25
@@ -45,6 +45,7 @@ def section(results: Results, calm: float, spike: float, judge: Judge) -> Sectio
                     {run.round: figure(run) for run in runs if run.side == first},
                     {run.round: figure(run) for run in runs if run.side == other},
                     write,
+                    topic="burst",
                 )
             )
     rows, series = [], []

@@ -3,12 +3,12 @@
 import math
 from statistics import median
 
+from loadtests.compare.cases import title
 from loadtests.compare.figures import cpu_per_1000, moderate, reach, rounds_of
 from loadtests.compare.judge import Judge, mib, named, per_second
 from loadtests.compare.options import Prices, Slo
 from loadtests.compare.report.document import Section, Table
 from loadtests.compare.results import Results, Run
-from loadtests.compare.sections.load import title
 
 
 def section(
@@ -20,11 +20,10 @@ def section(
         return None
     made = Section(
         "Cost",
-        "CPU is of all processes of a server, at the same moderate rate on all sides. A million "
-        "requests at "
-        f"the SLO takes a machine of {cores} cores as long as the highest rate inside the SLO makes "
-        "it; its "
-        f"price is ${prices.core:g} per core and ${prices.gib:g} per GiB used, an hour.",
+        "CPU and memory are of all processes of a server, CPU at the same moderate rate on all sides. "
+        f"A million requests at the SLO takes a machine of {cores} cores as long as the highest "
+        f"rate inside the SLO makes it; its price is ${prices.core:g} per core and "
+        f"${prices.gib:g} per GiB used, an hour.",
     )
     first = results.sides[0]
     rows = []
@@ -38,6 +37,7 @@ def section(
                     _cpu(results, case, first, rate),
                     _cpu(results, case, other, rate),
                     lambda value: f"{value:.2f} s",
+                    topic="cpu",
                 )
             )
         for side in results.sides:
@@ -59,6 +59,10 @@ def section(
                     str(math.ceil(1000 / median(rates))) if median(rates) else "-",
                 ]
             )
+    for other in results.sides[1:]:
+        ours, theirs = (_largest(results, side) for side in (first, other))
+        question = "Memory of the whole server under load?"
+        made.verdicts.append(judge.verdict(question, (first, other), ours, theirs, mib, topic="memory"))
     head = ["", "", "CPU per 1,000", "memory", "rate at the SLO", "per million requests"]
     made.tables.append(Table([*head, "such machines for 1,000/s"], rows, "Medians of rounds"))
     made.notes.append(
@@ -74,6 +78,15 @@ def per_million(rate: float, cores: int, memory: float, prices: Prices) -> float
         return math.inf
     per_hour = cores * prices.core + memory / 2**30 * prices.gib
     return per_hour / 3600 / rate * 1e6
+
+
+def _largest(results: Results, side: str) -> dict[int, float]:
+    """Bytes of all its processes with all models in it, the most of each round."""
+    found: dict[int, float] = {}
+    for run in results.of("load", side=side):
+        if run.memory is not None:
+            found[run.round] = max(run.memory, found.get(run.round, 0))
+    return found
 
 
 def _cpu(results: Results, case: str, side: str, rate: float) -> dict[int, float]:

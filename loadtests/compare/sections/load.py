@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 from statistics import median
 
-from loadtests.compare.cases import CASES
+from loadtests.compare.cases import title
 from loadtests.compare.figures import (
     QUANTILES,
     capacity,
     good,
     moderate,
+    often,
     pooled,
     quantile,
     reach,
@@ -28,13 +29,6 @@ def sections(results: Results, slos: dict[str, Slo], judge: Judge) -> list[Secti
     return [_section(results, case, slos[case], judge) for case in cases]
 
 
-def title(case: str) -> str:
-    """A case in words."""
-    known = CASES.get(case)
-    model, _, transport = case.partition("/")
-    return known.title if known else f"{model} over {transport.upper() or 'HTTP'}"
-
-
 def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
     made = Section(
         f"Latency and throughput: {title(case)}",
@@ -43,6 +37,9 @@ def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
         f"latency counts from when a request was due. The SLO is {slo}.",
     )
     first = results.sides[0]
+    if any(run.round >= 0 for run in results.of("capacity", case)):
+        for other in results.sides[1:]:
+            made.verdicts.append(_closed(results, case, (first, other), judge))
     for other in results.sides[1:]:
         made.verdicts.append(_reached(results, case, slo, (first, other), judge))
     rate = moderate(results, case)
@@ -56,6 +53,7 @@ def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
                     _at(results, case, other, rate, share),
                     ms,
                     caution=_caution(results, case, rate, (first, other)),
+                    topic="wait",
                 )
             )
     marks = [Mark(f"SLO, p{slo.quantile * 100:g}", slo.seconds * 1000)]
@@ -76,26 +74,49 @@ def _section(results: Results, case: str, slo: Slo, judge: Judge) -> Section:
     return made
 
 
+def _closed(results: Results, case: str, sides: tuple[str, str], judge: Judge) -> Verdict:
+    """As fast as it answers; the preparation, before the first round, is another run."""
+    found = {
+        side: {run.round: run for run in results.of("capacity", case, side) if run.round >= 0}
+        for side in sides
+    }
+    spoilt = {side: {n for n, run in found[side].items() if saturated(run)} for side in sides}
+    rates = {side: {n: run.achieved for n, run in found[side].items()} for side in sides}
+    question = f"{title(case)}: answers per second, as fast as it can?"
+    return _highest(question, sides, rates, spoilt, judge)
+
+
+def _highest(
+    question: str,
+    sides: tuple[str, str],
+    rates: dict[str, dict[int, float]],
+    spoilt: dict[str, set[int]],  # rounds in which the client was saturated first
+    judge: Judge,
+) -> Verdict:
+    """What the client couldn't reach is at least what it reached: that can only speak for a side."""
+    limited = [side for side in sides if often(len(spoilt[side]), len(rates[side]))]
+    if not limited:
+        out = spoilt[sides[0]] | spoilt[sides[1]]
+        rates = {side: {n: v for n, v in rates[side].items() if n not in out} for side in sides}
+    ours, theirs = (rates[side] for side in sides)
+    made = judge.verdict(question, sides, ours, theirs, per_second, lower_is_better=False, topic="rate")
+    if not limited or (made.tone, limited) in (("better", [sides[0]]), ("worse", [sides[1]])):
+        return made
+    names = " and ".join(named(side) for side in limited)
+    answer = f"Not answered ({made.brief}): the client was saturated before {names} was."
+    return replace(made, answer=answer, tone="unknown")
+
+
 def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judge: Judge) -> Verdict:
     found = {}
     for side in sides:
         rounds = rounds_of(results.of("load", case, side))
         found[side] = {number: reach(runs, slo) for number, runs in rounds.items()}
-    ours, theirs = ({number: one.rate for number, one in found[side].items()} for side in sides)
-    made = judge.verdict(
-        f"{title(case)}: highest rate with {slo}?",
-        sides,
-        ours,
-        theirs,
-        per_second,
-        lower_is_better=False,
-    )
-    limited = [side for side in sides if any(one.client for one in found[side].values())]
-    # What the client couldn't reach is at least what it reached: that can only speak for a side.
-    if limited and (made.tone, limited) not in (("better", [sides[0]]), ("worse", [sides[1]])):
-        names = " and ".join(named(side) for side in limited)
-        answer = f"Not answered ({made.brief}): the client was saturated before {names} was."
-        return replace(made, answer=answer, tone="unknown")
+    rates = {side: {number: one.rate for number, one in found[side].items()} for side in sides}
+    spoilt = {side: {n for n, one in found[side].items() if one.client} for side in sides}
+    made = _highest(f"{title(case)}: highest rate with {slo}?", sides, rates, spoilt, judge)
+    if made.tone == "unknown":
+        return made
     more = [named(side) for side in sides if any(one.least for one in found[side].values())]
     if more:
         words = f"{' and '.join(more)} met it as far as was measured, and may do more."
@@ -104,16 +125,20 @@ def _reached(results: Results, case: str, slo: Slo, sides: tuple[str, str], judg
 
 
 def _at(results: Results, case: str, side: str, rate: float, share: float) -> dict[int, float]:
+    """By round, without those in which the client was saturated."""
     return {
         run.round: quantile(run.latencies, share)
         for run in results.of("load", case, side)
-        if run.rate == rate
+        if run.rate == rate and not saturated(run)
     }
 
 
 def _caution(results: Results, case: str, rate: float, sides: tuple[str, str]) -> str:
-    some = [run for run in results.of("load", case) if run.rate == rate and run.side in sides]
-    return "the client was saturated" if any(saturated(run) for run in some) else ""
+    for side in sides:
+        some = [run for run in results.of("load", case, side) if run.rate == rate]
+        if often(sum(map(saturated, some)), len(some)):
+            return "the client was saturated"
+    return ""
 
 
 def _by_rate(results: Results, case: str, side: str) -> dict[float, list[Run]]:

@@ -23,7 +23,7 @@ def section(results: Results, judge: Judge) -> Section | None:
         "whole "
         "server does, the row with one model.",
     )
-    first, most = results.sides[0], counts[-1]
+    first, least, most = results.sides[0], counts[0], counts[-1]
     for other in results.sides[1:]:
         both = (first, other)
         slopes = [_slopes([run for run in runs if run.side == side]) for side in both]
@@ -34,8 +34,14 @@ def section(results: Results, judge: Judge) -> Section | None:
                 slopes[0],
                 slopes[1],
                 mib,
+                topic="models",
             )
         )
+        ours, theirs = (
+            _whole([r for r in runs if r.side == side and r.count == least]) for side in both
+        )
+        which = f"Memory of the whole server with {least} model{'s' if least > 1 else ''}?"
+        made.verdicts.append(judge.verdict(which, both, ours, theirs, mib, topic="memory"))
         waits = [
             {
                 run.round: quantile(run.latencies, 0.99)
@@ -44,7 +50,8 @@ def section(results: Results, judge: Judge) -> Section | None:
             }
             for side in both
         ]
-        made.verdicts.append(judge.verdict(f"p99 with {most} models?", both, waits[0], waits[1], ms))
+        question = f"p99 with {most} models?"
+        made.verdicts.append(judge.verdict(question, both, waits[0], waits[1], ms, topic="models"))
     rows, memory, latency = [], [], []
     for place, side in enumerate(results.sides):
         some = {count: [r for r in runs if r.side == side and r.count == count] for count in counts}
@@ -71,6 +78,11 @@ def section(results: Results, judge: Judge) -> Section | None:
 def _memory(runs: list[Run]) -> float:
     found = [run.memory for run in runs if run.memory is not None]
     return median(found) if found else math.nan
+
+
+def _whole(runs: list[Run]) -> dict[int, float]:
+    """Bytes, by round."""
+    return {run.round: run.memory for run in runs if run.memory is not None}
 
 
 def _slopes(runs: list[Run]) -> dict[int, float]:

@@ -6,18 +6,32 @@ from loadtests.compare.judge import mib, named
 from loadtests.compare.report.document import Table
 from loadtests.compare.results import Results
 
-ABSENT = [
-    "KServe's gateway (Istio, Envoy or Knative's) and queue-proxy: one or two more hops for every "
-    "request, "
-    "and Knative's concurrency limits.",
-    "Kubernetes' services and Ray's pods on several nodes: here HAProxy, Router and client share one "
-    "machine.",
+_KSERVE = [
+    "KServe's other servers: here it is its own model server, in Python, around the same model classes "
+    "as Tandem's; people also put Triton, vLLM or MLServer behind KServe.",
+    "A gateway: KServe's (Istio, Envoy or Knative's) and its queue-proxy are one or two more hops for "
+    "every request, with Knative's concurrency limits.",
+]
+_MACHINE = [
+    "More than one machine: client and servers share {cores} cores, and the busier server leaves less "
+    "to the client; no network, no Kubernetes services, no Ray pods on other nodes.",
     "Provisioning: nodes, images, model downloads, autoscalers.",
-    "A network: all of it is loopback.",
-    "Cores of their own: client and server share this machine's, and the busier server leaves less to "
-    "the client.",
     "GPUs.",
 ]
+_ELSEWHERE = (
+    "What is behind the addresses: replicas, cores, gateways and networks were not looked at, and are "
+    "in the figures of whoever has them."
+)
+
+
+def absent(results: Results) -> list[str]:
+    """What a reader may not conclude from this run, the weightiest first."""
+    kinds = {side["kind"] for side in results.about["sides"]}
+    one, *others = _MACHINE
+    found = [one.format(cores=results.about["machine"]["cores"])] if kinds - {"running"} else []
+    found += _KSERVE if any(kind.startswith("kserve") for kind in kinds) else []
+    found += [_ELSEWHERE] if "running" in kinds else []
+    return found + (others if kinds - {"running"} else [])
 
 
 def tables(results: Results) -> list[Table]:
@@ -37,7 +51,7 @@ def tables(results: Results) -> list[Table]:
             "Client",
             f"{about['client']['processes']} process(es), Python {about['client']['python']}, uvloop",
         ],
-        ["Rounds", f"{options['rounds']}, sides in changing order, one running at a time"],
+        ["Rounds", f"{options['rounds']}, sides in changing order, {_up(results)}"],
         [
             "Steps",
             f"{options['steps']} rates, {options['seconds']:g} s each after {options['warm_up']:g} s",
@@ -69,6 +83,15 @@ def tables(results: Results) -> list[Table]:
         Table([""], [[line] for line in results.checks], "Found equal before measuring"),
     ]
     return [table for table in made if table.rows]
+
+
+def _up(results: Results) -> str:
+    """Which servers were there at a time: one that waits takes something as well."""
+    if not results.about["options"].get("kept"):
+        return "one running at a time"
+    taken = [run.others_cpu for run in results.runs if run.part in ("load", "capacity")]
+    cores = f"{max(taken, default=0):.2f}"
+    return f"one asked at a time; those that were not asked stayed up, and took {cores} cores at most"
 
 
 def _short(value: Any) -> str:

@@ -30,6 +30,7 @@ def section(results: Results, judge: Judge) -> Section | None:
                 _firsts(results, sides[0]),
                 _firsts(results, other),
                 seconds,
+                topic="start",
             )
         )
     rows, series = [], []

@@ -39,6 +39,7 @@ def section(results: Results, judge: Judge) -> Section | None:
                     {run.round: figure(run) for run in runs if run.side == first},
                     {run.round: figure(run) for run in runs if run.side == other},
                     write,
+                    topic="switch",
                 )
             )
     series, rows = [], []
