@@ -58,7 +58,10 @@ class Batching(Config):
 
 
 class ModelConfig(Config):
-    """What a model is: the part that inline and remote placement share."""
+    """What a model is: the part that inline and remote placement share.
+
+    `trusted`: its TorchScript file may do whatever its process may; without it that is refused.
+    """
 
     name: str | None = None
     model_format: ModelFormat
@@ -71,6 +74,7 @@ class ModelConfig(Config):
     batching: Batching | None = None
     concurrency: int = Field(default=1, ge=1)
     warm_up: bool = True
+    trusted: bool = False
 
     @field_validator("name")
     @classmethod
@@ -103,6 +107,10 @@ class ModelConfig(Config):
             raise ValueError(f"`class` belongs to modelFormat python, not {self.model_format}")
         elif not self.storage_uri:
             raise ValueError(f"modelFormat {self.model_format} needs storageUri")
+        if self.trusted and self.model_format != "torch":
+            raise ValueError(
+                f"`trusted` belongs to modelFormat torch (TorchScript), not {self.model_format}"
+            )
         if self.model_format == "torch" and not (self.inputs and self.outputs):
             raise ValueError("modelFormat torch needs inputs and outputs: the file doesn't name them")
         if not self.storage_uri and isinstance(self.versions, list) and len(self.versions) != 1:
