@@ -183,7 +183,8 @@ MODULES = {
         nn.Sequential(
             nn.Conv2d(3, 8, 3, padding="same"), nn.BatchNorm2d(8), nn.SiLU(), nn.MaxPool2d(2),
             nn.Upsample(scale_factor=2, mode="bilinear"), nn.ConvTranspose2d(8, 4, 2),
-            nn.GroupNorm(2, 4), nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(4, 2),
+            nn.GroupNorm(2, 4), nn.Hardswish(), nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(), nn.Dropout(), nn.Linear(4, 2),
         ),
         (torch.ones(2, 3, 16, 16),),
     ),

@@ -105,9 +105,7 @@ def test_torchscript_where_it_is_trusted_only(tmp_path):
 
 def test_one_tensor_and_dicts(tmp_path):
     x = {"pixels": np.ones((2, 64), dtype=np.float32)}
-    one = runtime(
-        scripted(tmp_path, Shapes("one")), outputs=DECLARED["outputs"][:1], trusted=True
-    )
+    one = runtime(scripted(tmp_path, Shapes("one")), outputs=DECLARED["outputs"][:1], trusted=True)
     one.load()
     assert one.predict(x, {})["probabilities"].tolist() == [[2.0] * 64] * 2
     several = runtime(scripted(tmp_path, Shapes("dict")), trusted=True)
