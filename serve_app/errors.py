@@ -7,14 +7,16 @@ A class of one's own below a kind is treated as that kind everywhere (`kind_of`)
 
 from functools import cached_property
 
+from serve_app.redact import redacted
+
 
 class TandemError(Exception):
     """Base of all kinds. `str(error)` is safe to show to a client."""
 
     @cached_property  # not a property: a class below may set its own
     def message(self) -> str:
-        """The same, also of a class below that has a constructor of its own."""
-        return str(self)
+        """The same, also of a class below that has a constructor of its own; without credentials."""
+        return redacted(str(self))
 
 
 class InvalidArgument(TandemError):

@@ -65,7 +65,7 @@ class ModelConfig(Config):
 
     name: str | None = None
     model_format: ModelFormat
-    storage_uri: str | None = None
+    storage_uri: str | None = Field(default=None, repr=False)  # it may hold credentials
     class_path: str | None = Field(default=None, alias="class")
     versions: Literal["all", "latest"] | list[str] = "all"
     inputs: list[TensorConfig] = []
