@@ -13,7 +13,7 @@ _HIDDEN = "***"
 _RULES = (
     # https://user:password@host; a password may have an @ or a / that should have been escaped.
     (re.compile(r"(?<=://)(?:[^\s/@'\"]{0,200}:[^\s'\"<>]{0,500}|[^\s/'\"]{0,500})@"), f"{_HIDDEN}@"),
-    (re.compile(r"(?<![^\s/'\"=(])[^\s/'\":@]{1,100}:[^\s/'\"@]{1,500}@"), f"{_HIDDEN}@"),
+    (re.compile(r"(?<![^\s/'\"=(])[\w.%+~-]{1,100}:[^\s/'\"@<>;]{1,200}@"), f"{_HIDDEN}@"),
     # A signed address, and a token after a #.
     (re.compile(r"(://[^\s'\"?#]{0,500}[?#])[^\s'\"]+"), rf"\1{_HIDDEN}"),
     (

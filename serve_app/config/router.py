@@ -77,6 +77,7 @@ class RouterUserConfig(Config):
 
     `generation`: a number that whoever changes it counts up; each Router says which one it serves.
     `strictReadiness`: the server is ready only while all models are, as Triton has it.
+    `exceptionTexts`: clients are told what a model's exceptions say, not their kind alone.
     """
 
     generation: int = Field(default=0, ge=0)
@@ -86,6 +87,7 @@ class RouterUserConfig(Config):
     logging: Logging = Logging()
     cors: Cors | None = None
     strict_readiness: bool = False
+    exception_texts: bool = False
     discovery_interval: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")

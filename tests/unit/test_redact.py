@@ -1,4 +1,4 @@
-"""Credentials in addresses and texts: gone from what is said, and what is left still says what it was."""
+"""Credentials in addresses and texts: gone from what is said, and the rest is what it was."""
 
 import logging
 
