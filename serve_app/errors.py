@@ -5,8 +5,11 @@ Messages are written for the caller: they name the field, what was expected and 
 A class of one's own below a kind is treated as that kind everywhere (`kind_of`).
 """
 
+import contextlib
 import json
 from functools import cached_property
+
+from serve_app.redact import redacted
 
 
 class TandemError(Exception):
@@ -14,8 +17,8 @@ class TandemError(Exception):
 
     @cached_property  # not a property: a class below may set its own
     def message(self) -> str:
-        """The same, also of a class below that has a constructor of its own."""
-        return str(self)
+        """The same, also of a class below that has a constructor of its own; without credentials."""
+        return redacted(str(self))
 
 
 class InvalidArgument(TandemError):
@@ -67,7 +70,18 @@ class DeadlineExceeded(TandemError):
 
 
 class ModelFailed(TandemError):
-    """The model's own code raised, or it answered something that isn't what it declared."""
+    """The model's own code raised, or it answered something that isn't what it declared.
+
+    `said`: the words of what was raised. They may hold anything, and are the log's; clients see them
+    where the configuration says so (`exceptionTexts`).
+    """
+
+    said = ""
+
+    @property
+    def whole(self) -> str:
+        """The message and those words."""
+        return f"{self}: {self.said}" if self.said else str(self)
 
 
 class ConfigError(TandemError):
@@ -91,7 +105,23 @@ def shown(value: object) -> str:
 
 def plain(error: TandemError) -> TandemError:
     """The error as its kind: a user's own class may not exist, or not unpickle, in another process."""
-    return error if KINDS.get(type(error).__name__) is type(error) else kind_of(error)(str(error))
+    return error if KINDS.get(type(error).__name__) is type(error) else copied(error)
+
+
+def copied(error: TandemError) -> TandemError:
+    """Another one of the same kind, which says the same."""
+    made = kind_of(error)(str(error))
+    if isinstance(made, ModelFailed):
+        made.said = getattr(error, "said", "")
+    return made
+
+
+def raised(what: str, error: BaseException) -> ModelFailed:
+    """`what`, with the kind of a user's exception; its words, if it has some to give, apart."""
+    found = ModelFailed(f"{what} {type(error).__name__}")
+    with contextlib.suppress(Exception):
+        found.said = str(error)
+    return found
 
 
 def kind_of(error: TandemError) -> type[TandemError]:

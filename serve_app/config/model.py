@@ -73,7 +73,10 @@ class Batching(Config):
 
 
 class ModelConfig(Config):
-    """What a model is: the part that inline and remote placement share."""
+    """What a model is: the part that inline and remote placement share.
+
+    `trusted`: its TorchScript file may do whatever its process may; without it that is refused.
+    """
 
     name: str | None = None
     """The model's name in URLs. A model with an application of its own needs none: it has the
@@ -81,7 +84,7 @@ class ModelConfig(Config):
     """
     model_format: ModelFormat
     """What runs the model."""
-    storage_uri: str | None = None
+    storage_uri: str | None = Field(default=None, repr=False)  # it may hold credentials
     """The folder of the model: a path, or `file:///…`; for vllm also `hf://`, `s3://`, `gs://`. A
     relative path starts at the variable TANDEM_MODEL_ROOT, or else at the working directory. Required,
     but for python.
@@ -108,6 +111,10 @@ class ModelConfig(Config):
     """
     warm_up: bool = True
     """Whether the inputs' examples run once before the first request."""
+    trusted: bool = False
+    """For modelFormat torch: whether a TorchScript file may be loaded. It may do whatever its process
+    may.
+    """
 
     @field_validator("name")
     @classmethod
@@ -156,6 +163,8 @@ class ModelConfig(Config):
             yield (), f"modelFormat {kind} needs storageUri"
         if kind == "torch" and not (self.inputs and self.outputs):
             yield (), "modelFormat torch needs inputs and outputs: the file doesn't name them"
+        if self.trusted and kind != "torch":
+            yield ("trusted",), f"`trusted` belongs to modelFormat torch (TorchScript), not {kind}"
         if not self.storage_uri and isinstance(self.versions, list) and len(self.versions) != 1:
             yield ("versions",), "without storageUri there is one version, the class itself"
         for side, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):

@@ -95,6 +95,7 @@ class RouterUserConfig(Config):
 
     `generation`: a number that whoever changes it counts up; each Router says which one it serves.
     `strictReadiness`: the server is ready only while all models are, as Triton has it.
+    `exceptionTexts`: clients are told what a model's exceptions say, not their kind alone.
     """
 
     generation: int = Field(default=0, ge=0)
@@ -113,6 +114,8 @@ class RouterUserConfig(Config):
     """Which web pages may read answers; without it, none of another origin."""
     strict_readiness: bool = False
     """Whether the server counts as ready only while all of its models are."""
+    exception_texts: bool = False
+    """Whether clients are told what a model's exception says, and not only its type."""
     discovery_interval: float = Field(default=1.0, gt=0)
     """Seconds between two looks at which applications there are."""
 

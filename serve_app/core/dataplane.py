@@ -25,8 +25,9 @@ from serve_app.errors import (
     shown,
 )
 from serve_app.protocol.rest_codec import tensors_from
-from serve_app.protocol.tensors import InferRequest, InferResponse
+from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 
+Pieces = AsyncGenerator[tuple[Arrays, bool], None]
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
 
 
@@ -34,14 +35,15 @@ class DataPlane:
     """Answers V2 for the models of `directory`. Everything happens on one event loop.
 
     `timeout`: seconds that an answer, or a stream's first piece, may take; `strict`: whether the server
-    is ready only while all of its models are.
+    is ready only while all of its models are; `exception_texts`: whether clients are told what a model's
+    exceptions say.
     """
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = Observers(*observers)
         self.directory = Directory(self.observers)
         self.tried = False  # every model that is configured, once
-        self.strict = False
+        self.strict = self.exception_texts = False
         self.timeout = 60.0
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
@@ -113,7 +115,7 @@ class DataPlane:
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:
-                raise _identified(error, request) from error
+                raise self._identified(error, request) from error
             tensors = tensors_from(outputs, wanted(request, outputs))
             call.response = InferResponse(version.model, version.number, request.id, tensors)
             return call.response
@@ -139,7 +141,7 @@ class DataPlane:
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:
-                raise _identified(error, request) from error
+                raise self._identified(error, request) from error
             tensors = tensors_from(found, list(found))
             call.response = InferResponse(version.model, version.number, request.id, tensors)
             return call.response
@@ -155,15 +157,21 @@ class DataPlane:
             call.deadline = call.began + self.timeout
             async with aclosing(version.stream(request)) as pieces:
                 try:
-                    with self._deadlines.within(self.timeout):
+                    piece = await self._first(pieces, version.model)
+                    while piece is not None:
+                        arrays, final = piece
+                        tensors = tensors_from(arrays, wanted(request, arrays))
+                        yield InferResponse(version.model, version.number, request.id, tensors, final)
                         piece = await anext(pieces, None)
-                except TimeoutError:
-                    raise _late(version.model, self.timeout) from None
-                while piece is not None:
-                    arrays, final = piece
-                    tensors = tensors_from(arrays, wanted(request, arrays))
-                    yield InferResponse(version.model, version.number, request.id, tensors, final)
-                    piece = await anext(pieces, None)
+                except ModelFailed as error:
+                    raise self._identified(error, request) from error
+
+    async def _first(self, pieces: Pieces, model: str) -> tuple[Arrays, bool] | None:
+        try:
+            with self._deadlines.within(self.timeout):
+                return await anext(pieces, None)
+        except TimeoutError:
+            raise _late(model, self.timeout) from None
 
     @asynccontextmanager
     async def relay(
@@ -174,8 +182,11 @@ class DataPlane:
             if version.target.relays is None:
                 raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
             began = time.monotonic()
-            async with version.target.relays.relay(path, body, asked, self.timeout) as answer:
-                yield answer
+            try:
+                async with version.target.relays.relay(path, body, asked, self.timeout) as answer:
+                    yield answer
+            except ModelFailed as error:
+                raise self._identified(error, call.request) from error
             version.executed(1, 1, 0.0, time.monotonic() - began)
 
     def _seconds(self, request: InferRequest) -> float:
@@ -186,10 +197,10 @@ class DataPlane:
             raise InvalidArgument(f"parameters.timeout must be microseconds, got {shown(asked)}")
         return min(self.timeout, asked / 1e6) if asked else self.timeout
 
+    def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
+        text = error.whole if self.exception_texts else str(error)
+        return ModelFailed(f"{text} (request id {request.id})")
+
 
 def _late(model: str, seconds: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"model '{model}' gave no answer within {seconds:g} s")
-
-
-def _identified(error: ModelFailed, request: InferRequest) -> ModelFailed:
-    return ModelFailed(f"{error} (request id {request.id})")

@@ -7,6 +7,7 @@ from serve_app.core.model_config import model_config
 from serve_app.core.version import State, Version
 from serve_app.protocol.metadata import Compute, Duration
 from serve_app.protocol.tensors import TensorSpec
+from serve_app.redact import redacted
 
 
 def metadata(directory: Directory, name: str, version: str) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
 
 
 def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:
-    return {"name": name, "version": version, "state": state, "reason": reason}
+    return {"name": name, "version": version, "state": state, "reason": redacted(reason)}
 
 
 def _tensor(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, Any]:

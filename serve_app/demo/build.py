@@ -1,5 +1,5 @@
-"""Builds the demo models: two digit classifiers trained on scikit-learn's digits (TorchScript and
-torch.export), the second one again as ONNX, and a sentence embedder from a package."""
+"""Builds the demo models: two digit classifiers trained on scikit-learn's digits (torch.export), the
+second one again as ONNX, and a sentence embedder from a package."""
 
 import importlib.util
 import shutil
@@ -55,12 +55,10 @@ def _digits(root: Path, version: str, hidden: int) -> None:
     folder = root / "digits" / version
     folder.mkdir(parents=True)
     example = (test_x[:2],)
-    if version == "1":
-        torch.jit.trace(network, example).save(str(folder / "model.pt"))
-    else:
-        batch = torch.export.Dim("batch")
-        program = torch.export.export(network, example, dynamic_shapes=({0: batch},))
-        torch.export.save(program, str(folder / "model.pt2"))
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, example, dynamic_shapes=({0: batch},))
+    torch.export.save(program, str(folder / "model.pt2"))
+    if version == "2":
         _onnx(network, root / "digits-onnx" / "1")
     need("safetensors.torch", "transformers").save_file(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()},

@@ -3,7 +3,7 @@
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.errors import ModelFailed, Overloaded, TandemError, Unavailable, kind_of
+from serve_app.errors import Overloaded, TandemError, Unavailable, copied, raised
 
 
 def translated(model: str, error: Exception) -> TandemError:
@@ -16,8 +16,8 @@ def translated(model: str, error: Exception) -> TandemError:
         return Unavailable(f"a replica of model '{model}' died: {_first_line(error)}")
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, TandemError):
-        return kind_of(cause)(str(cause))
-    return ModelFailed(f"model '{model}' failed: {type(cause).__name__}: {_first_line(cause)}")
+        return copied(cause)
+    return raised(f"model '{model}' failed:", cause)
 
 
 def _first_line(error: BaseException) -> str:

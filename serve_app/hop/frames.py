@@ -53,10 +53,14 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
 
 def pack_error(error: TandemError) -> list[Buffer]:
     """An error, in the place of outputs."""
-    return pack({"kind": kind_of(error).__name__, "message": str(error)}, {})
+    about = {"kind": kind_of(error).__name__, "message": str(error), "said": getattr(error, "said", "")}
+    return pack(about, {})
 
 
 def unpack_error(data: bytes) -> TandemError:
     """What `pack_error` was given."""
     about, _ = unpack(data)
-    return KINDS.get(about["kind"], ModelFailed)(about["message"])
+    error = KINDS.get(about["kind"], ModelFailed)(about["message"])
+    if isinstance(error, ModelFailed):
+        error.said = about.get("said", "")
+    return error

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from serve_app.redact import redacted
+
 REPLICA = "ModelReplica"
 TOKENIZER = "Tokenizer"
 _PYDANTIC = "For further information visit"
@@ -84,4 +86,4 @@ def cause(message: str) -> str:
     # What goes on below an error's first line is indented.
     start = max((at for at, line in enumerate(lines) if not line[0].isspace()), default=-1)
     text = " ".join(line.strip() for line in lines[start:])
-    return text.removeprefix("serve_app.errors.").removeprefix("ConfigError: ")
+    return redacted(text.removeprefix("serve_app.errors.").removeprefix("ConfigError: "))

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from serve_app.config import meant
 from serve_app.errors import ConfigError
+from serve_app.redact import redacted
 
 # Relative storageUris start here; the working directory of the Serve replica when unset.
 ROOT_VARIABLE = "TANDEM_MODEL_ROOT"
@@ -17,6 +18,13 @@ ROOT_VARIABLE = "TANDEM_MODEL_ROOT"
 
 def local_folder(uri: str) -> Path:
     """The folder that `uri` names, which exists. ConfigError says what was looked for, and where."""
+    try:
+        return _found(uri)
+    except ConfigError as error:  # Serve shows it as it is: with everything that `uri` holds
+        raise ConfigError(redacted(str(error))) from None
+
+
+def _found(uri: str) -> Path:
     path = local_path(uri)
     if path is None:
         return SCHEMES[uri.partition("://")[0]](uri)

@@ -18,6 +18,7 @@ from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.runtimes.loading import LOADING
+from serve_app.runtimes.pt2_operators import fill_memory, may_call, may_say
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -29,16 +30,10 @@ _FILES = re.compile(
 )
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _PAYLOAD = re.compile(r"(weight|tensor)_\d+")
-_TARGET = re.compile(
-    r"torch\.ops\.(aten|prims|quantized_decomposed)\.[a-z]\w*(\.[a-zA-Z]\w*)?"
-    r"|torch\.ops\.aten\.(_[a-z]\w*|__(and|or|xor|lshift|rshift)__)\.[a-zA-Z]\w*"
-    r"|torch\.ops\.higher_order\.(cond|while_loop|scan|wrap_with_set_grad_enabled|wrap_with_autocast)"
-    r"|_operator\.(eq|ne|le|ge|lt|gt|neg|pos|mul|add|sub|floordiv|mod|pow|truediv|and_|or_|lshift|rshift"
-    r"|getitem)|math\.trunc|torch\.sym_(not|int|float|ite|max|min|sqrt)"
-)
 _PLAIN = re.compile(r"[\w.+:/ -]*")  # names and versions: no call, string or line can be written in it
 _TREE = re.compile(r'[\w.+: ,"\\{}\[\]-]*')
-_PROSE = ("as_string", "as_strings")  # only ever quoted
+_CALLED = ("target", "as_operator")
+_PROSE = ("as_string", "as_strings")  # only ever quoted, or given to an operator
 _SYMBOL = re.compile(r"[a-z]{1,6}\d+")
 _QUOTED = re.compile(r"[a-z]{1,6}\d+|[\d.e+-]+")
 _FUNCTIONS = {
@@ -62,9 +57,11 @@ def load_program(path: Path) -> Any:
 
     with LOADING, _weights_only():
         try:
-            return torch.export.load(str(path))
+            program = torch.export.load(str(path))
         except pickle.UnpicklingError as error:
             raise ConfigError(f"{path} holds a pickle of more than tensors: {error}") from None
+    fill_memory(program)
+    return program
 
 
 def check(path: Path) -> None:
@@ -89,28 +86,39 @@ def check(path: Path) -> None:
     for key, entry in entries:
         if entry.get("use_pickle") or not _PAYLOAD.fullmatch(str(entry.get("path_name"))):
             raise ConfigError(f"{path} holds '{key}' as a pickle, which is not loaded")
-    for place, text in _texts(graph, ""):
-        if not _harmless(place, text):
+    for place, argument, text in _texts(graph, "", None):
+        if place in _CALLED and not may_call(text):
+            raise ConfigError(
+                f"{path} calls {text[:80]!r}, which isn't among the operators that only compute: it "
+                "might run code, or touch files: not loaded"
+            )
+        if not _harmless(place, argument, text):
             raise ConfigError(f"{path}: the graph's {place} {text[:80]!r} might run code: not loaded")
 
 
-def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every string in the graph with the key it stands under; keys stand under `key`."""
+def _texts(value: Any, place: str, argument: str | None) -> Iterator[tuple[str, str | None, str]]:
+    """Every string in the graph: the key it stands under (`key` for keys), the operator's argument that
+    it belongs to (None where it is no operator's), and the string.
+    """
     if isinstance(value, str):
-        yield place, value
+        yield place, argument, value
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item, place)
+            yield from _texts(item, place, argument)
     elif isinstance(value, dict):
+        if place == "inputs" and "target" not in value and "arg" in value:  # of a node
+            argument = str(value.get("name"))
         for key, item in value.items():
-            yield "key", key
+            yield "key", argument, key
             if key != "metadata":  # stack traces and the like: read, never evaluated
-                yield from _texts(item, key)
+                yield from _texts(item, key, argument)
 
 
-def _harmless(place: str, text: str) -> bool:
-    if place in ("target", "as_operator"):
-        return bool(_TARGET.fullmatch(text))
+def _harmless(place: str, argument: str | None, text: str) -> bool:
+    if place in _CALLED:
+        return may_call(text)
+    if place in _PROSE and argument is not None:
+        return may_say(argument, text)
     if place == "expr_str":
         return _is_arithmetic(text)
     if place == "guards_code":

@@ -1,7 +1,8 @@
 """PyTorch models: torch.export programs (`model.pt2`) and TorchScript (`model.pt`).
 
 Neither is ever unpickled: a .pt2 archive that would need it is refused (see `safe_pt2.py`), and
-TorchScript has a loader of its own. Inputs go in by position in the declared order; a tuple comes
+TorchScript has a loader of its own; its code is a program that nobody can check, so it is loaded where
+the configuration says `trusted` only. Inputs go in by position in the declared order; a tuple comes
 back as the declared outputs, a dict by its own names.
 """
 
@@ -28,6 +29,7 @@ class TorchRuntime:
         self._spec = declared(config)
         self._folder = folder
         self._gpu = gpu
+        self._trusted = config.trusted
         self._options = TorchOptions.model_validate(config.options)
         self._torch: Any = None
         self._module: Any = None
@@ -40,6 +42,12 @@ class TorchRuntime:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
         path = only_file(self._folder, "model.pt2", "model.pt")
+        if path.suffix == ".pt" and not self._trusted:
+            raise ConfigError(
+                f"{path} is not loaded: TorchScript is a program that can read and write any file of "
+                "its process. Save the model with torch.export as model.pt2, which is checked; or set "
+                "`trusted: true` for this model, where you trust whoever can write that file"
+            )
         try:
             if path.suffix == ".pt2":
                 from serve_app.runtimes.safe_pt2 import load_program

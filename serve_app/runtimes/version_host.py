@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from serve_app.errors import ModelFailed, TandemError, plain
+from serve_app.errors import ModelFailed, TandemError, plain, raised
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, is_async
@@ -48,7 +48,7 @@ class VersionHost:
             raise ModelFailed(f"model '{self.model}' cancelled its own prediction") from None
         except Exception as error:
             log.exception("model %s version %s raised", self.model, self.version)
-            raise ModelFailed(f"model '{self.model}' raised {type(error).__name__}: {error}") from None
+            raise raised(f"model '{self.model}' raised", error) from None
         return self._checked(outputs)
 
     def _checked(self, outputs: object) -> Arrays:
@@ -64,7 +64,7 @@ class VersionHost:
             try:
                 array = as_v2_array(np.asarray(value))
             except Exception as error:  # ragged lists, tensors on a GPU, text that isn't Unicode
-                raise ModelFailed(f"output '{name}' can't be made an array: {error}") from None
+                raise raised(f"output '{name}' can't be made an array:", error) from None
             datatype = v2_datatype(array)
             spec = specs.get(name)
             if datatype is None or (datatype == "BYTES" and not holds_bytes(array)):

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from serve_app.config import (
     Config,
+    ModelConfig,
     RemoteModel,
     ReplicaUserConfig,
     RouterArgs,
@@ -66,6 +67,7 @@ def _check_applications(data: dict[str, Any], report: Report) -> None:
             user, where = _user_config(app, place, "Router", RouterUserConfig, report)
             for at, one in enumerate(user.models if user else ()):
                 _class(one.class_path, (*where, "models", at, "class"), report)
+                _trusted(one, (*where, "models", at), report)
             _deployments(app, place, ("Router",), report)
             if args and user:
                 router = (args, user, where)
@@ -93,6 +95,18 @@ def _class(path: str | None, place: Place, report: Report) -> None:
         report.extend(ray_values.import_path(path, place))
 
 
+def _trusted(model: ModelConfig, place: Place, report: Report) -> None:
+    """What that means, where it is said."""
+    if model.trusted:
+        report.add(
+            (*place, "trusted"),
+            "a TorchScript file (model.pt) is loaded unchecked",
+            "whoever can write it can read and write what the process can: files, tokens, requests",
+            "torch.export.save(...) as model.pt2, which is checked",
+            severity="note",
+        )
+
+
 def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], report: Report) -> None:
     if app.get("route_prefix", "/") is not None:
         report.add((*place, "route_prefix"), "a model's application takes route_prefix: null")
@@ -100,6 +114,7 @@ def _model(app: dict[str, Any], place: Place, remote: dict[str, RemoteModel], re
     if config is None:
         return
     _class(config.class_path, (*place, "args", "class"), report)
+    _trusted(config, (*place, "args"), report)
     names = (REPLICA, TOKENIZER) if config.model_format == "transformers" else (REPLICA,)
     _deployments(app, place, names, report)
     _user_config(app, place, REPLICA, ReplicaUserConfig, report)

@@ -2,7 +2,14 @@ import asyncio
 
 import pytest
 
-from serve_app.errors import DeadlineExceeded, InvalidArgument, ModelFailed, NotFound, Unavailable
+from serve_app.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    ModelFailed,
+    NotFound,
+    Unavailable,
+    raised,
+)
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.planes import UNDECLARED, Echo, Raises, call, heard, plane, served, tensor
@@ -82,10 +89,14 @@ async def test_no_answer_in_time(extra):
             await p.infer(call(tensor(ROW), parameters=timeout))
 
 
-async def test_the_models_failure_carries_the_request_id():
+@pytest.mark.parametrize("extra", [{}, {"max_batch_size": 4}])
+async def test_the_models_failure_has_its_kind_and_the_request_id_and_its_words_where_that_is_set(extra):
     p = plane()
-    served(p, backend=Raises(ModelFailed("model 'm' raised ValueError: no")))
-    with pytest.raises(ModelFailed, match=r"raised ValueError: no \(request id abc\)"):
+    served(p, backend=Raises(raised("model 'm' raised", ValueError("the password"))), **extra)
+    with pytest.raises(ModelFailed, match=r"^model 'm' raised ValueError \(request id abc\)$"):
+        await p.infer(call(tensor(ROW), id="abc"))
+    p.exception_texts = True
+    with pytest.raises(ModelFailed, match=r"raised ValueError: the password \(request id abc\)$"):
         await p.infer(call(tensor(ROW), id="abc"))
 
 

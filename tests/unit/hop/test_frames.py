@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from serve_app.errors import (
     ModelFailed,
     NotFound,
     Unavailable,
+    copied,
+    plain,
+    raised,
 )
 from serve_app.hop import frames
 from serve_app.protocol.wire import LARGE
@@ -82,6 +86,18 @@ def test_a_users_own_class_arrives_as_its_kind():
 
     found = frames.unpack_error(b"".join(frames.pack_error(BadImage("too dark"))))
     assert (type(found), str(found)) == (InvalidArgument, "too dark")
+
+
+def test_the_words_of_a_model_s_exception_come_along():
+    class Mine(ModelFailed):
+        pass
+
+    for error in (raised("model 'm' raised", KeyError("k")), Mine("model 'm' raised KeyError")):
+        error.said = "'k'"
+        found = frames.unpack_error(b"".join(frames.pack_error(error)))
+        assert (str(found), found.said) == ("model 'm' raised KeyError", "'k'")
+        found = plain(pickle.loads(pickle.dumps(copied(error))))
+        assert (str(found), found.said) == ("model 'm' raised KeyError", "'k'")
 
 
 def test_an_unknown_kind_is_the_models_fault():

@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from serve_app.config import Limits
-from serve_app.errors import ModelFailed, Overloaded
+from serve_app.errors import Overloaded, raised
 from serve_app.ingress.rest import RestApp
 from tests.unit.ingress.connections import Client
 from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
@@ -13,7 +13,7 @@ def the_plane():
     made = plane()
     served(made)
     served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
-    served(made, "bad", backend=Raises(ModelFailed("model 'bad' raised ValueError: no")))
+    served(made, "bad", backend=Raises(raised("model 'bad' raised", ValueError("no"))))
     served(made, "full", backend=Raises(Overloaded("the replicas are full")))
     served(made, "buggy", backend=Raises(RuntimeError("a secret")))
     made.directory.expect("new", "")

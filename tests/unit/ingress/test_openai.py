@@ -189,7 +189,7 @@ async def test_an_error_that_comes_later_is_passed_on(http: Any, the_plane: Any)
     [
         (BackPressureError(1, 2), 503, "full"),
         (DeploymentUnavailableError(None), 503, "no replica that can answer"),
-        (RuntimeError("broken"), 500, "RuntimeError: broken"),
+        (RuntimeError("broken"), 500, "model 'm' failed: RuntimeError (request id "),
     ],
 )
 async def test_serves_errors(http: Any, engine: Any, error: Any, status: int, said: str) -> None:

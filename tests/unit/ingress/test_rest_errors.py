@@ -84,7 +84,7 @@ async def test_bodies_that_are_not_json(http):
 
 async def test_the_models_failure(http):
     message = error(await http.post("/v2/models/bad/infer", json=BODY), 500)
-    assert message == "model 'bad' raised ValueError: no (request id abc)"
+    assert message == "model 'bad' raised ValueError (request id abc)"
 
 
 async def test_overload_says_when_to_come_back(http):

@@ -68,3 +68,20 @@ def test_other_uris_are_refused(root, uri, message):
 def test_a_link_to_a_model_is_followed(root):
     (root / "link").symlink_to(root / "models" / "a b")
     assert local_folder("link") == root / "models" / "a b"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:hunter2@host/m",
+        "https://bucket.example/m?X-Amz-Signature=hunter2",
+        "file://user:hunter2@host/m",
+        "file:///m?token=hunter2",
+        "https:/user:hunter2@host/m",
+        "s3://hunter2@bucket/m",
+    ],
+)
+def test_credentials_are_never_repeated(root, uri):
+    with pytest.raises(ConfigError, match="storageUri") as refused:
+        local_folder(uri)
+    assert "hunter2" not in str(refused.value)

@@ -16,6 +16,7 @@ from serve_app.config import ModelConfig, parse
 from serve_app.runtimes import safe_pt2
 from serve_app.runtimes.base import create
 
+NO_PROGRAM = SimpleNamespace(graph_module=torch.nn.Module())
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 DECLARED = [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
 
@@ -66,7 +67,7 @@ def test_nothing_is_unpickled_in_either_of_two_loads(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv(FORCE, raising=False)
     overlap = Overlap(lambda: os.environ.get(FORCE))
     monkeypatch.setattr(safe_pt2, "check", lambda path: None)
-    monkeypatch.setattr(torch.export, "load", lambda path: overlap.step())
+    monkeypatch.setattr(torch.export, "load", lambda path: overlap.step() or NO_PROGRAM)
     overlap.run(lambda: safe_pt2.load_program(Path("model.pt2")))
     assert overlap.seen == ["1", "1"]
     assert FORCE not in os.environ
@@ -76,7 +77,7 @@ def test_what_was_set_before_is_set_after(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv(FORCE, "0")
     overlap = Overlap(lambda: os.environ[FORCE])
     monkeypatch.setattr(safe_pt2, "check", lambda path: None)
-    monkeypatch.setattr(torch.export, "load", lambda path: overlap.step())
+    monkeypatch.setattr(torch.export, "load", lambda path: overlap.step() or NO_PROGRAM)
     overlap.run(lambda: safe_pt2.load_program(Path("model.pt2")))
     assert overlap.seen == ["1", "1"]
     assert os.environ[FORCE] == "0"
@@ -113,6 +114,7 @@ def test_filters_of_warnings_are_as_they_were(monkeypatch: pytest.MonkeyPatch, t
     """TorchScript's loader says that it is deprecated, which is the file's affair and nobody else's."""
     (tmp_path / "model.pt").touch()
     data = {"modelFormat": "torch", "storageUri": "x", "inputs": DECLARED, "outputs": DECLARED}
+    data["trusted"] = True
     overlap = Overlap(lambda: None)
 
     def load(path: str, **_: Any) -> Any:

@@ -222,7 +222,7 @@ def test_only_known_operators_are_called(changed, flag, target):
     def add(graph):
         graph["graph_module"]["graph"]["nodes"][0]["target"] = target
 
-    refused(changed({GRAPH: edited(add)}), flag, "target .* might run code")
+    refused(changed({GRAPH: edited(add)}), flag, "isn't among the operators that only compute")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def by_hand(folder, pixels: np.ndarray) -> np.ndarray:
     return odds / odds.sum(-1, keepdims=True)
 
 
-@pytest.mark.parametrize("version", ["1", "2"])  # TorchScript and torch.export
+@pytest.mark.parametrize("version", ["1", "2"])
 def test_digits_against_plain_numpy(demo_models, version):
     folder = demo_models / "digits" / version
     _, pixels, _, labels = digits_split()
@@ -75,22 +77,44 @@ class Shapes(torch.nn.Module):
 
 
 def scripted(folder, module):
-    torch.jit.trace(module, torch.zeros(2, 64), strict=False).save(str(folder / "model.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(module, torch.zeros(2, 64), strict=False).save(str(folder / "model.pt"))
     return folder
+
+
+def test_torchscript_where_it_is_trusted_only(tmp_path):
+    """It can do whatever its process can: this one reads a file, as it would write one."""
+
+    class Reads(torch.nn.Module):
+        def forward(self, x: torch.Tensor):
+            return torch.from_file(name, size=4, dtype=torch.uint8) + x[:, :4].to(torch.uint8)
+
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"abcd")
+    name = str(secret)
+    scripted(tmp_path, Reads())
+    with pytest.raises(ConfigError, match=r"model.pt is not loaded: .* set `trusted: true`"):
+        runtime(tmp_path).load()
+    declared = [{"name": "probabilities", "datatype": "UINT8", "shape": [-1, 4]}]
+    model = runtime(tmp_path, trusted=True, outputs=declared)
+    model.load()
+    got = model.predict({"pixels": np.zeros((1, 64), dtype=np.float32)}, {})
+    assert got["probabilities"].tobytes() == b"abcd"
 
 
 def test_one_tensor_and_dicts(tmp_path):
     x = {"pixels": np.ones((2, 64), dtype=np.float32)}
-    one = runtime(scripted(tmp_path, Shapes("one")), outputs=DECLARED["outputs"][:1])
+    one = runtime(scripted(tmp_path, Shapes("one")), outputs=DECLARED["outputs"][:1], trusted=True)
     one.load()
     assert one.predict(x, {})["probabilities"].tolist() == [[2.0] * 64] * 2
-    several = runtime(scripted(tmp_path, Shapes("dict")))
+    several = runtime(scripted(tmp_path, Shapes("dict")), trusted=True)
     several.load()
     assert {name: float(a[0, 0]) for name, a in several.predict(x, {}).items()} == {"a": 2, "b": 2}
 
 
 def test_more_outputs_declared_than_returned(tmp_path):
-    model = runtime(scripted(tmp_path, Shapes("one")))
+    model = runtime(scripted(tmp_path, Shapes("one")), trusted=True)
     model.load()
     with pytest.raises(ValueError, match="returned 1 tensors, declared are probabilities, label"):
         model.predict({"pixels": np.ones((2, 64), dtype=np.float32)}, {})
@@ -100,7 +124,7 @@ def test_more_outputs_declared_than_returned(tmp_path):
 def test_files_that_are_no_models(tmp_path, name):
     (tmp_path / name).write_bytes(b"not a model")
     with pytest.raises(ConfigError, match=str(tmp_path / name)):
-        runtime(tmp_path).load()
+        runtime(tmp_path, trusted=True).load()
     (tmp_path / name).unlink()
     with pytest.raises(ConfigError, match=r"exactly one of model.pt2, model.pt, found none"):
         runtime(tmp_path).load()
@@ -109,7 +133,7 @@ def test_files_that_are_no_models(tmp_path, name):
 def test_a_pickled_module_is_not_torchscript(tmp_path):
     torch.save({"weight": torch.ones(1)}, tmp_path / "model.pt")
     with pytest.raises(ConfigError, match="PyTorch can't load it"):
-        runtime(tmp_path).load()
+        runtime(tmp_path, trusted=True).load()
 
 
 @pytest.mark.parametrize("side", ["inputs", "outputs"])

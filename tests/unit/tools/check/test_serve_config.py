@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.tools.check import load_checked
+from serve_app.tools.check import load_checked, verdict
 from tests.unit.tools.check.configs import GOOD, ROOT, changed, line_of
 
 
@@ -165,3 +165,22 @@ def test_applications_of_one_model_have_versions_of_their_own(check):
 )
 def test_versions_of_one_model_in_several_applications(check, config, message):
     assert message in "\n".join(check(config))
+
+
+def test_what_trusted_means_is_said(tmp_path):
+    text = changed("              modelFormat: onnx\n", "              modelFormat: torch\n")
+    more = "outputs: [{name: y, datatype: FP32, shape: [-1]}]\n              trusted: true\n"
+    text = text.replace("          routing:\n", f"              {more}          routing:\n")
+    path = tmp_path / "serve.yaml"
+    path.write_text(text)
+    (note,) = verdict.check(path, None)
+    assert (note.severity, note.line) == ("note", line_of(text, "trusted: true"))
+    assert note.place.endswith("models[0].trusted")
+    assert "TorchScript" in note.what
+    assert "read and write" in note.why
+
+
+def test_trusted_is_torchs_alone(check):
+    kind = "              modelFormat: onnx\n"
+    (found,) = check(changed(kind, f"{kind}              trusted: true\n"))
+    assert "`trusted` belongs to modelFormat torch (TorchScript), not onnx" in found
