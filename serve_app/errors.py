@@ -68,6 +68,8 @@ class DeadlineExceeded(TandemError):
 class ModelFailed(TandemError):
     """The model's own code raised, or it answered something that isn't what it declared."""
 
+    logged = False  # whether the log of this process has it, with what it came from
+
 
 class ConfigError(TandemError):
     """The configuration contradicts itself or names something that doesn't exist."""

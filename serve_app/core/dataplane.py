@@ -191,4 +191,6 @@ def _late(model: str, seconds: float) -> DeadlineExceeded:
 
 
 def _identified(error: ModelFailed, request: InferRequest) -> ModelFailed:
-    return ModelFailed(f"{error} (request id {request.id})")
+    found = ModelFailed(f"{error} (request id {request.id})")
+    found.logged = error.logged
+    return found
