@@ -73,10 +73,12 @@ class ModelFailed(TandemError):
     """The model's own code raised, or it answered something that isn't what it declared.
 
     `said`: the words of what was raised. They may hold anything, and are the log's; clients see them
-    where the configuration says so (`exceptionTexts`).
+    where the configuration says so (`exceptionTexts`). `logged`: whether the log of this process has
+    it, with what it came from.
     """
 
     said = ""
+    logged = False
 
     @property
     def whole(self) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 import numpy as np
 
+from serve_app.core.asking import ASKING
 from serve_app.core.lanes import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
 from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
 from serve_app.protocol.tensors import Arrays, Parameters
@@ -131,7 +132,7 @@ class Batcher:
         if self._closed:
             raise Unavailable("the model is being removed")
         loop = asyncio.get_running_loop()
-        item = Item(inputs, rows, loop.create_future(), time.monotonic())
+        item = Item(inputs, rows, loop.create_future(), time.monotonic(), ASKING.get())
         key = key_of(inputs, parameters)
         lane = self._lanes.get(key)
         if lane is None:
@@ -242,6 +243,7 @@ class Batcher:
     async def _compute(self, batch: Batch, started: float) -> None:
         """One execution; to each of its requests its own rows."""
         items = batch.items
+        ASKING.set([id for item in items for id in item.asking])
         inputs = items[0].inputs
         if len(items) > 1:
             inputs = {name: np.concatenate([item.inputs[name] for item in items]) for name in inputs}

@@ -199,7 +199,9 @@ class DataPlane:
 
     def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
         text = error.whole if self.exception_texts else str(error)
-        return ModelFailed(f"{text} (request id {request.id})")
+        found = ModelFailed(f"{text} (request id {request.id})")
+        found.said, found.logged = "" if self.exception_texts else error.said, error.logged
+        return found
 
 
 def _late(model: str, seconds: float) -> DeadlineExceeded:

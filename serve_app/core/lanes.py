@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from serve_app.errors import InvalidArgument, ModelFailed
@@ -15,6 +15,7 @@ class Item:
     rows: int
     future: asyncio.Future[Arrays]
     arrived: float
+    asking: Sequence[str] = ()  # ids
     batch: "Batch | None" = None
 
 

@@ -5,14 +5,18 @@ with pipeline.bracket(call) as version:
 """
 
 import asyncio
+import logging
 import time
 from types import TracebackType
 
+from serve_app.core.asking import ASKING, on_requests
 from serve_app.core.call import Call, new_id
 from serve_app.core.directory import Directory, Model
 from serve_app.core.observer import Observers
 from serve_app.core.version import Version
-from serve_app.errors import TandemError, kind_of
+from serve_app.errors import ModelFailed, TandemError, kind_of
+
+log = logging.getLogger("tandem")
 
 CANCELLED = "Cancelled"
 
@@ -38,6 +42,11 @@ class Pipeline:
     def finish(self, call: Call, error: BaseException | None) -> None:
         """Count it, and tell the observers."""
         call.status = _status(error)
+        if isinstance(error, ModelFailed) and not error.logged:
+            number = call.version.number if call.version else ""
+            log.error(
+                "model '%s' version %s failed on %s: %s", call.model, number, on_requests(), error.whole
+            )
         if call.version is not None:
             counters = call.version.counters
             outcome = counters.success if error is None else counters.fail
@@ -62,6 +71,8 @@ class Bracket:
         request = call.request
         request.id = request.id or call.request_id or new_id()
         call.began = time.monotonic()
+        name = call.request_id
+        ASKING.set((request.id if not name or name == request.id else f"{request.id} ({name})",))
         try:
             pipeline.observers.begun(call)
             model = pipeline.directory.model(request.model)

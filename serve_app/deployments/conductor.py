@@ -18,7 +18,7 @@ from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
 from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, tried
 from serve_app.runtimes.freeze_gc import freeze_gc
-from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.host import ModelHost, origin
 
 log = logging.getLogger("tandem")
 
@@ -147,7 +147,7 @@ class Conductor:
             reason = str(error)
             if not isinstance(error, ConfigError):
                 reason = f"model '{name}': {type(error).__name__}: {error}"
-            log.error("%s", reason)
+            log.error("%s", reason, exc_info=origin(error))
             actual.failed[name] = generation
             known = self._plane.directory.models.get(name)
             if known is not None and name not in self._hosts:

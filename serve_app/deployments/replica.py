@@ -1,13 +1,16 @@
 """ModelReplica: one runtime with its weights on its share of the machine."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
+from serve_app.core.asking import ASKING
 from serve_app.hop.batch_app import BatchApp
 from serve_app.internals.serve_context import application, has_gpu
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.logs import log_loaded
+from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.freeze_gc import freeze_gc
@@ -18,11 +21,12 @@ class ModelReplica:
     """Takes whole batches. Its application's name is the model's name."""
 
     async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._config = named(parse(RemoteModel, config), application())
-        self._batching = self._config.batching
-        self._host = ModelHost(self._config, gpu=has_gpu())
-        log_loaded(self._host.name, await asyncio.to_thread(self._host.load))
-        freeze_gc()
+        with heard():
+            self._config = named(parse(RemoteModel, config), application())
+            self._batching = self._config.batching
+            self._host = ModelHost(self._config, gpu=has_gpu())
+            log_loaded(self._host.name, await asyncio.to_thread(self._host.load))
+            freeze_gc()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take what may change without a restart."""
@@ -33,7 +37,12 @@ class ModelReplica:
         """Versions, signatures and batching, for the Router."""
         return self._host.describe(self._batching, self._config.in_flight)
 
-    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
+    async def predict(
+        self, version: str, inputs: Arrays, parameters: Parameters, asking: Sequence[str] = ()
+    ) -> Arrays:
+        """One batch, for the requests of these ids; on the fast path the context has them."""
+        if asking:
+            ASKING.set(asking)
         return await self._host.predict(version, inputs, parameters)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:

@@ -24,6 +24,7 @@ from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
+from serve_app.observability.output import heard
 from serve_app.releases.applications import remote_apps
 
 log = logging.getLogger("tandem")
@@ -36,6 +37,10 @@ class Router(GrpcIngress):
     """The one application with a route."""
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
+        with heard():
+            await self._begin()
+
+    async def _begin(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.paths = Paths()
         self._metrics = RayMetrics(self.paths)

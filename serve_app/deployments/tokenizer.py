@@ -1,18 +1,21 @@
 """Tokenizer: CPU text processing before a ModelReplica, scaled apart from it."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, named, parse
+from serve_app.core.asking import ASKING
 from serve_app.core.paths import Paths
 from serve_app.errors import NotFound
 from serve_app.hop.batch_app import BatchApp
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
 from serve_app.internals.serve_replica import ServeReplica
+from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.storage import local_folder
@@ -26,12 +29,13 @@ class Tokenizer:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
-        self._config = named(parse(RemoteModel, config), application())
-        # Serve gives HTTP servers to an application's first deployment alone: no fast path from here,
-        # and nothing to count.
-        self._replica = RemoteApplication(self._config.name or "", replica, Paths())
-        self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
-        self._encoders = await asyncio.to_thread(self._load)
+        with heard():
+            self._config = named(parse(RemoteModel, config), application())
+            # Serve gives HTTP servers to an application's first deployment alone: no fast path from
+            # here, and nothing to count.
+            self._replica = RemoteApplication(self._config.name or "", replica, Paths())
+            self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
+            self._encoders = await asyncio.to_thread(self._load)
 
     def _load(self) -> dict[str, TextEncoder]:
         folder = local_folder(self._config.storage_uri or "")
@@ -42,8 +46,12 @@ class Tokenizer:
         """The ModelReplica's word."""
         return await self._replica.describe()
 
-    async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """Tokenize off the event loop, then one hop."""
+    async def predict(
+        self, version: str, inputs: Arrays, parameters: Parameters, asking: Sequence[str] = ()
+    ) -> Arrays:
+        """Tokenize off the event loop, then one hop; `asking` as ModelReplica has it."""
+        if asking:
+            ASKING.set(asking)
         encoder = self._encoders.get(version)
         if encoder is None:
             raise NotFound(f"model '{self._config.name}' has no version '{version}'")

@@ -1,9 +1,11 @@
 """A remote model's replica answers batches in its own HTTP server, before Serve wraps the request."""
 
+import logging
 from typing import Any, Protocol
 
+from serve_app.core.asking import ASKING, on_requests
 from serve_app.core.deadlines import Departures
-from serve_app.errors import TandemError
+from serve_app.errors import TandemError, raised
 from serve_app.hop import frames
 from serve_app.hop.calls import ANSWERED, FAILED, PATH
 from serve_app.hop.served import LEFT, Served
@@ -11,6 +13,8 @@ from serve_app.http.asgi import Disconnected, Receive, Scope, Send, collect, res
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.protocol.wire import Buffer
+
+log = logging.getLogger("tandem")
 
 _MOST_BYTES = 2**31 - 1  # as of Serve's gRPC messages (RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH)
 
@@ -46,5 +50,13 @@ class BatchApp(Served):
 
     async def _run(self, body: bytes) -> list[Buffer]:
         about, inputs = frames.unpack(body)
-        outputs = await self._model.predict(about["version"], inputs, about["parameters"])
+        ASKING.set(about["asking"])
+        version = about["version"]
+        try:
+            outputs = await self._model.predict(version, inputs, about["parameters"])
+        except TandemError:
+            raise
+        except Exception as error:  # not the model, which has its own words: what is around it
+            log.exception("the replica of version %s failed on %s", version, on_requests())
+            raise raised("a replica failed:", error) from None
         return frames.pack({}, outputs)

@@ -13,12 +13,13 @@ def translated(model: str, error: Exception) -> TandemError:
     if isinstance(error, DeploymentUnavailableError):
         return Unavailable(f"model '{model}' has no replica that can answer")
     if isinstance(error, RayActorError):
-        return Unavailable(f"a replica of model '{model}' died: {_first_line(error)}")
+        return Unavailable(f"a replica of model '{model}' died: {first_line(error)}")
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, TandemError):
         return copied(cause)
     return raised(f"model '{model}' failed:", cause)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Of its message: Ray's have a whole traceback."""
     return str(error).strip().partition("\n")[0]

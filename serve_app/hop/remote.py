@@ -1,19 +1,23 @@
 """A model application behind a Serve handle, as the target of its versions."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.core.asking import ASKING, on_requests
 from serve_app.core.paths import Paths
 from serve_app.core.target import Target
 from serve_app.hop import frames
 from serve_app.hop.calls import FAILED, Calls
-from serve_app.hop.failures import translated
+from serve_app.hop.failures import first_line, translated
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+
+log = logging.getLogger("tandem")
 
 
 class RemoteApplication:
@@ -33,7 +37,9 @@ class RemoteApplication:
         """One batch, one hop; sent once more when its replica died (inference has no effects)."""
         try:
             outputs = await self._predict(version, inputs, parameters)
-        except (RayActorError, ConnectionError):
+        except (RayActorError, ConnectionError) as error:
+            text = "a replica of model '%s' ended with %s in hand, which goes to another: %s"
+            log.warning(text, self._name, on_requests(), first_line(error))
             try:
                 outputs = await self._predict_by_handle(version, inputs, parameters)
             except RayActorError as error:
@@ -49,7 +55,7 @@ class RemoteApplication:
             return await self._predict_by_handle(version, inputs, parameters)
         for array in inputs.values():
             array.flags.writeable = False  # a batch: nobody changes it any more
-        about = {"version": version, "parameters": parameters}
+        about = {"version": version, "parameters": parameters, "asking": list(ASKING.get())}
         answer = await self._calls.ask(replica, frames.pack(about, inputs))
         if answer is None:
             return await self._predict_by_handle(version, inputs, parameters)
@@ -63,7 +69,7 @@ class RemoteApplication:
         self._paths.serve("batches")
         self._by_handle += 1
         try:
-            return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
+            return await self._call("predict", version, inputs, parameters, list(ASKING.get()))  # type: ignore[no-any-return]
         finally:
             self._by_handle -= 1
 

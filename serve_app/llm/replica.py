@@ -30,6 +30,7 @@ from serve_app.llm.metrics import EngineMetrics
 from serve_app.llm.process import engine_class
 from serve_app.llm.warm_up import warm_up
 from serve_app.observability.logs import log_loaded
+from serve_app.observability.output import heard
 from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
@@ -45,6 +46,10 @@ class EngineReplica(Server):
     """One engine. Its application's name is the model's name."""
 
     async def __init__(self, llm_config: LLMConfig, config: dict[str, Any]) -> None:  # type: ignore[misc]
+        with heard():
+            await self._begin(config)
+
+    async def _begin(self, config: dict[str, Any]) -> None:
         self._config = named(parse(RemoteModel, config), application())
         self._version = source(self._config.storage_uri or "", self._config.versions)[1]
         began, started = time.time(), time.monotonic()

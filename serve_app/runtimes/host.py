@@ -18,7 +18,7 @@ from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import create
-from serve_app.runtimes.version_host import VersionHost
+from serve_app.runtimes.version_host import VersionHost, described
 
 log = logging.getLogger("tandem")
 
@@ -71,10 +71,10 @@ class ModelHost:
                 done.append(Loaded(version, began, loaded - started, warm - loaded))
             except TandemError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from error
-            # Nobody cancels a thread: that comes out of the model's own code.
-            except (Exception, asyncio.CancelledError) as error:
+            # Nobody cancels a thread, or ends it: that comes out of the model's own code.
+            except (Exception, asyncio.CancelledError, SystemExit) as error:
                 raise ConfigError(
-                    f"model '{self.name}' version {version}: {type(error).__name__}: {error}"
+                    f"model '{self.name}' version {version}: {described(error)}"
                 ) from error
         return done
 
@@ -114,6 +114,14 @@ class ModelHost:
         for host in self._versions.values():
             host.close()
         self._versions.clear()
+
+
+def origin(error: BaseException) -> BaseException | None:
+    """What an error of ours came from, where that is somebody else's and its traceback worth showing."""
+    found: BaseException | None = error
+    while isinstance(found, TandemError):
+        found = found.__cause__
+    return found
 
 
 def example_arrays(specs: list[TensorSpec]) -> Arrays:

@@ -7,6 +7,7 @@ storageUri) and `close()`, and may declare `inputs` and `outputs` as lists of Te
 
 import importlib
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class PythonRuntime:
             raise ConfigError(f"options don't fit {self._config.class_path}: {error}") from error
         if hasattr(self._model, "load"):
             self._model.load(self._folder)
+        # A user's dictConfig turns off every logger that is there already, unless it is told not to.
+        logging.getLogger("tandem").disabled = False
         if not callable(getattr(self._model, "predict", None)):
             raise ConfigError(f"{self._config.class_path} has no predict(inputs, parameters)")
 

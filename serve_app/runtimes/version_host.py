@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
+from serve_app.core.asking import ASKING, on_requests
 from serve_app.errors import ModelFailed, TandemError, plain, raised
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
@@ -32,24 +35,43 @@ class VersionHost:
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """Run one batch; ModelFailed when the model's code raises or breaks its declaration."""
         try:
+            run = self._runtime.predict
             if self.uncancellable:
-                outputs = await self._runtime.predict(inputs, parameters)
+                outputs = await run(inputs, parameters)
             else:
-                loop = asyncio.get_running_loop()
-                run = self._runtime.predict
-                outputs = await loop.run_in_executor(self._pool, run, inputs, parameters)
+                loop, asking = asyncio.get_running_loop(), ASKING.get()
+                outputs = await loop.run_in_executor(
+                    self._pool, _called, run, inputs, parameters, asking
+                )
         except TandemError as error:
-            raise plain(error) from None
-        except asyncio.CancelledError:
+            found = plain(error)
+            if isinstance(found, ModelFailed):
+                self._log(found, error)
+            raise found from None
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             # Nobody cancelled us: it came out of the model's own code.
-            raise ModelFailed(f"model '{self.model}' cancelled its own prediction") from None
-        except Exception as error:
-            log.exception("model %s version %s raised", self.model, self.version)
-            raise raised(f"model '{self.model}' raised", error) from None
-        return self._checked(outputs)
+            found = ModelFailed(f"model '{self.model}' cancelled its own prediction")
+            self._log(found, error)
+            raise found from None
+        except (Exception, SystemExit) as error:  # the latter would end this process
+            cause = error.error if isinstance(error, _Raised) else error
+            found = raised(f"model '{self.model}' raised", cause)
+            self._log(found, cause)
+            raise found from None
+        try:
+            return self._checked(outputs)
+        except ModelFailed as error:
+            self._log(error, None)
+            raise
+
+    def _log(self, found: ModelFailed, cause: BaseException | None) -> None:
+        """What the model's code did, and on whose request: here, where its traceback is."""
+        text = "model '%s' version %s failed on %s: %s"
+        log.error(text, self.model, self.version, on_requests(), found.whole, exc_info=cause)
+        found.logged = True
 
     def _checked(self, outputs: object) -> Arrays:
         specs = self._outputs
@@ -84,4 +106,33 @@ class VersionHost:
 
     def close(self) -> None:
         """Give its memory back; no verb follows."""
-        self._runtime.close()
+        try:
+            self._runtime.close()
+        except Exception:  # a user's close: the other versions' come after it
+            log.exception("model '%s' version %s couldn't be closed", self.model, self.version)
+
+
+def _called(run: Any, inputs: Arrays, parameters: Parameters, asking: Sequence[str]) -> Any:
+    """The model's answer, in a thread whose log lines say who asks."""
+    ASKING.set(asking)
+    try:
+        return run(inputs, parameters)
+    except (StopIteration, SystemExit, KeyboardInterrupt) as error:
+        # No future takes the first, and the others would end this process.
+        raise _Raised(error) from None
+
+
+class _Raised(Exception):
+    """Carries what can't leave a thread by itself."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def described(error: BaseException) -> str:
+    """Kind and message of a user's exception, which may have no message to give."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
