@@ -43,12 +43,19 @@ def statistics(directory: Directory, name: str, version: str) -> list[dict[str, 
 
 
 def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
-    """Every model version and its state; sources that have none yet as version ''."""
+    """Every model version and its state; sources that have none yet as version ''.
+
+    What is ready has a reason where a change that was to replace it was refused; versions that the
+    change was to bring have rows, too.
+    """
     rows = []
     for model in directory.models.values():
         for one in model.versions.values():
             state = "READY" if one.state is State.READY else "UNAVAILABLE"
-            rows.append(_row(model.name, one.number, state, one.reason))
+            reason = one.reason or _refused(model.why_old(one))
+            rows.append(_row(model.name, one.number, state, reason))
+        for number, reason in model.missing().items():
+            rows.append(_row(model.name, number, "UNAVAILABLE", _refused(reason)))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
     return [row for row in rows if row["state"] == "READY" or not only_ready]
@@ -56,6 +63,10 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
 
 def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:
     return {"name": name, "version": version, "state": state, "reason": reason}
+
+
+def _refused(reason: str) -> str:
+    return f"a change was refused: {reason}" if reason else ""
 
 
 def _tensor(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Router(GrpcIngress):
             if not self._configured:
                 raise
             log.error("the new user_config is refused, the old one stays: %s", error)
+            self._conductor.refuse(str(error))
             return
         self._conductor.configure(config)
         if not self._configured:
