@@ -52,21 +52,24 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
     for model in directory.models.values():
         for one in model.versions.values():
             state = "READY" if one.state is State.READY else "UNAVAILABLE"
-            reason = one.reason or _refused(model.why_old(one))
+            reason = one.reason or refused(model.why_old(one))
             rows.append(_row(model.name, one.number, state, reason))
         for number, reason in model.missing().items():
-            rows.append(_row(model.name, number, "UNAVAILABLE", _refused(reason)))
+            rows.append(_row(model.name, number, "UNAVAILABLE", refused(reason)))
+        if reason := model.no_default():
+            rows.append(_row(model.name, str(model.default_version), "UNAVAILABLE", reason))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
     return [row for row in rows if row["state"] == "READY" or not only_ready]
 
 
+def refused(reason: str) -> str:
+    """What is said of that which goes on although it was to be changed."""
+    return f"a change was refused: {reason}" if reason else ""
+
+
 def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:
     return {"name": name, "version": version, "state": state, "reason": reason}
-
-
-def _refused(reason: str) -> str:
-    return f"a change was refused: {reason}" if reason else ""
 
 
 def _tensor(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -116,6 +116,14 @@ class Model:
         """Sources of which nothing is loaded, and why."""
         return self._waiting
 
+    def no_default(self) -> str:
+        """Why requests that name no version are refused though there are versions; else ''."""
+        default = self.default_version
+        if default is None or not self.versions or default in self.versions:
+            return ""
+        known = ", ".join(self.versions)
+        return f"the configured default version '{default}' isn't loaded; it has {known}"
+
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""
         if not self.versions:
@@ -190,7 +198,11 @@ class Directory:
 
     def refusals(self) -> dict[str, str]:
         """Model by model, why its last change isn't served; '' where it is."""
-        return {name: model.refused.reason for name, model in self.models.items()}
+        return {
+            # While something of it starts, the default version may come yet.
+            name: model.refused.reason or ("" if model.waiting else model.no_default())
+            for name, model in self.models.items()
+        }
 
     @property
     def ready(self) -> bool:

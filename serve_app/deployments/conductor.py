@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from serve_app.config import InlineModel, RouterUserConfig
+from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
@@ -37,9 +38,11 @@ class Conductor:
         self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
+        plane.progress = self.progress
         self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._hosts: dict[str, ModelHost] = {}
+        self._loaded: dict[str, int] = {}  # at which generation
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
@@ -82,6 +85,16 @@ class Conductor:
             self._changed.clear()
             await self._changed.wait()
 
+    def progress(self) -> Progress:
+        """How far it is with what it wants."""
+        desired, actual = self._desired, self._actual
+        return Progress(
+            max(actual.generation, 0),
+            actual.generation == desired.generation and not actual.describing,
+            self._loaded,
+            {name: app.stamp for name, app in actual.described.items() if app},
+        )
+
     @property
     def generation(self) -> int:
         """How many configurations there were, up to the one that is served."""
@@ -112,6 +125,7 @@ class Conductor:
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
                 actual.failed.pop(name, None)
+                self._loaded.pop(name, None)
                 self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
             case steps.Adopt(generation):
                 actual.generation, self.config = generation, self._wanted
@@ -179,6 +193,7 @@ class Conductor:
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
         self._actual.inline[config.name] = config
+        self._loaded[config.name] = self._desired.generation
         old, self._hosts[config.name] = self._hosts.get(config.name), host
         model = self._plane.directory.expect(config.name, INLINE)
         model.refused.accept(INLINE)

@@ -223,3 +223,20 @@ async def test_a_model_that_fails_again_says_the_last_reason(it, gate):
     Slow.failing["a"] = OSError("second")
     await it.serve(slow(by=3))
     assert "second" in it.plane.directory.refusals()["a"]
+
+
+async def test_how_far_a_router_is(it, gate):
+    await it.serve(double("a"), double("b"))
+    await it.follow(app())
+    it.configure(slow("a"), double("b"))
+    await settled()
+    under_way = it.plane.changes()
+    assert (under_way["settled"], under_way["generation"]) == (False, 1)
+    gate.set()
+    await soon(it.conductor.adopted())
+    done = it.plane.changes()
+    assert (done["settled"], done["generation"]) == (True, 2)
+    assert done["loaded"] == {"a": 2, "b": 1}  # what didn't change wasn't loaded again
+    assert done["applications"] == {"m": 1.0}
+    await it.serve(double("b"))
+    assert it.plane.changes()["loaded"] == {"b": 1}
