@@ -1,13 +1,14 @@
 """The V2 verbs over a directory of models. No Ray, no HTTP, no gRPC."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from serve_app import __version__
 from serve_app.core import describe
 from serve_app.core.call import Call
+from serve_app.core.changes import Progress, changes
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
@@ -42,6 +43,8 @@ class DataPlane:
     def __init__(self, *observers: Observer) -> None:
         self.observers = Observers(*observers)
         self.directory = Directory(self.observers)
+        self.router = ""  # its name, among several
+        self.progress: Callable[[], Progress] = Progress
         self.tried = False  # every model that is configured, once
         self.strict = self.exception_texts = False
         self.timeout = 60.0
@@ -68,6 +71,15 @@ class DataPlane:
         except Unavailable:
             return False
 
+    def why(self, name: str, version: str = "") -> str:
+        """Why this model can't answer, or what it answers isn't what was wanted; else ''."""
+        model = self.directory.model(name)
+        try:
+            picked = model.pick(version)
+        except Unavailable as error:
+            return str(error)
+        return picked.reason or describe.refused(model.why_old(picked))
+
     def model_metadata(self, name: str, version: str = "") -> dict[str, Any]:
         """`GET /v2/models/{name}`."""
         return describe.metadata(self.directory, name, version)
@@ -90,6 +102,10 @@ class DataPlane:
     def repository_index(self, only_ready: bool = False) -> list[dict[str, str]]:
         """Every model version and its state."""
         return describe.index(self.directory, only_ready)
+
+    def changes(self) -> dict[str, Any]:
+        """What became of the last configuration, on this Router."""
+        return changes(self.router, self.directory, self.progress())
 
     def refused(self, call: Call, error: TandemError) -> None:
         """Count and log a request that couldn't even be decoded."""

@@ -44,15 +44,29 @@ def statistics(directory: Directory, name: str, version: str) -> list[dict[str, 
 
 
 def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
-    """Every model version and its state; sources that have none yet as version ''."""
+    """Every model version and its state; sources that have none yet as version ''.
+
+    What is ready has a reason where a change that was to replace it was refused; versions that the
+    change was to bring have rows, too.
+    """
     rows = []
     for model in directory.models.values():
         for one in model.versions.values():
             state = "READY" if one.state is State.READY else "UNAVAILABLE"
-            rows.append(_row(model.name, one.number, state, one.reason))
+            reason = one.reason or refused(model.why_old(one))
+            rows.append(_row(model.name, one.number, state, reason))
+        for number, reason in model.missing().items():
+            rows.append(_row(model.name, number, "UNAVAILABLE", refused(reason)))
+        if reason := model.no_default():
+            rows.append(_row(model.name, str(model.default_version), "UNAVAILABLE", reason))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
     return [row for row in rows if row["state"] == "READY" or not only_ready]
+
+
+def refused(reason: str) -> str:
+    """What is said of that which goes on although it was to be changed."""
+    return f"a change was refused: {reason}" if reason else ""
 
 
 def _row(name: str, version: str, state: str, reason: str) -> dict[str, str]:

@@ -4,18 +4,22 @@ from collections.abc import Mapping
 
 from serve_app.config import did_you_mean
 from serve_app.core.observer import Observers
+from serve_app.core.refusals import Refusals
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
 from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
 from serve_app.routing.versions import choose
 
+INLINE = ""  # the source of inline models; applications' are their names
+
 
 class Model:
     """One name.
 
     Its versions come from sources: an application each, or the Router's own configuration. A source
-    is known before its versions are, and `reason` is then why nothing of it answers yet.
+    is known before its versions are, and `reason` is then why nothing of it answers yet. A source
+    whose last change was refused is in `refused`; what it had before goes on.
     """
 
     def __init__(self, name: str, observers: Observers) -> None:
@@ -25,6 +29,7 @@ class Model:
         self.pending = 0
         self.versions: Mapping[str, Version] = {}  # oldest first
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
+        self.refused = Refusals()
         self._observers = observers
         self._waiting: dict[str, str] = {}  # sources that have no version yet, and why
         self._sources: dict[str, list[Version]] = {}
@@ -74,6 +79,7 @@ class Model:
         """A source is gone. Its versions, to be drained; with `refuse`, what waits is refused."""
         removed = self._sources.pop(source, [])
         self._waiting.pop(source, None)
+        self.refused.accept(source)
         if refuse:
             for version in removed:
                 version.close()
@@ -110,6 +116,28 @@ class Model:
         """Sources of which nothing is loaded, and why."""
         return self._waiting
 
+    def no_default(self) -> str:
+        """Why requests that name no version are refused though there are versions; else ''."""
+        default = self.default_version
+        if default is None or not self.versions or default in self.versions:
+            return ""
+        known = ", ".join(self.versions)
+        return f"the configured default version '{default}' isn't loaded; it has {known}"
+
+    def missing(self) -> dict[str, str]:
+        """Versions that a refused change was to bring beside those that are there, and why."""
+        if not self.versions:
+            return {}
+        refused = self.refused.versions()
+        return {number: reason for number, reason in refused.items() if number not in self.versions}
+
+    def why_old(self, version: Version) -> str:
+        """Why the change that was to replace a version was refused; '' where there is none."""
+        for source, versions in self._sources.items():
+            if version in versions:
+                return self.refused.of(source)
+        return ""
+
     @property
     def ready(self) -> bool:
         """Whether the default version can answer."""
@@ -124,12 +152,14 @@ class Model:
         """The version for a request that names `asked`, '' for none.
 
         The configured default, else the newest that is ready. Unavailable while nothing is loaded,
-        NotFound for a version that isn't there.
+        NotFound for a version that isn't there; one that was refused is Unavailable.
         """
         if self._newest is None:
             raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
         if not asked and self.default_version is None:
             return self._newest
+        if asked and asked not in self.versions and (reason := self.missing().get(asked)):
+            raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
 
     def admit(self, version: Version) -> None:
@@ -163,7 +193,16 @@ class Directory:
 
     def __init__(self, observers: Observers) -> None:
         self.models: dict[str, Model] = {}
+        self.refused = ""  # why the last configuration of inline models and routes isn't served
         self._observers = observers
+
+    def refusals(self) -> dict[str, str]:
+        """Model by model, why its last change isn't served; '' where it is."""
+        return {
+            # While something of it starts, the default version may come yet.
+            name: model.refused.reason or ("" if model.waiting else model.no_default())
+            for name, model in self.models.items()
+        }
 
     @property
     def ready(self) -> bool:

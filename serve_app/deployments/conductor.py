@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from serve_app.config import InlineModel, RouterUserConfig
+from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
-from serve_app.core.directory import Model
+from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
 from serve_app.core.version import Version
 from serve_app.errors import ConfigError, Unavailable
@@ -16,13 +17,12 @@ from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, tried
+from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, refusals, tried
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost, origin
 
 log = logging.getLogger("tandem")
 
-INLINE = ""  # the source of inline models; applications' are their names
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
@@ -38,19 +38,30 @@ class Conductor:
         self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
+        plane.progress = self.progress
         self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._hosts: dict[str, ModelHost] = {}
+        self._loaded: dict[str, int] = {}  # at which generation
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
+        self._plane.directory.refused = ""
         self._wanted = config
         inline = {model.name: model for model in config.models}
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
+
+    def refuse(self, reason: str) -> None:
+        """A configuration can't be had at all: what there was goes on, and says why."""
+        directory = self._plane.directory
+        directory.refused = reason
+        for model in directory.models.values():
+            if INLINE in model.sources:
+                model.refused.refuse(INLINE, reason)
 
     def follow(self, applications: Mapping[str, RemoteApp]) -> None:
         """Want the models of these applications, which are all that there are."""
@@ -59,6 +70,7 @@ class Conductor:
         self._followed = True
         actual.now = time.monotonic()
         actual.down_since = down_since(actual.down_since, applications, actual.now)
+        actual.refused = refusals(actual.refused, applications)
         self.turn()
 
     async def adopted(self) -> None:
@@ -73,6 +85,16 @@ class Conductor:
             self._changed.clear()
             await self._changed.wait()
 
+    def progress(self) -> Progress:
+        """How far it is with what it wants."""
+        desired, actual = self._desired, self._actual
+        return Progress(
+            max(actual.generation, 0),
+            actual.generation == desired.generation and not actual.describing,
+            self._loaded,
+            {name: app.stamp for name, app in actual.described.items() if app},
+        )
+
     @property
     def generation(self) -> int:
         """How many configurations there were, up to the one that is served."""
@@ -86,6 +108,7 @@ class Conductor:
         }
         for step in reconcile(self._desired, actual):
             self._take(step)
+        self._note_refusals()
         if self._followed and not self._plane.tried:  # once is enough
             self._plane.tried = tried(self._desired, actual)
         self._changed.set()
@@ -102,12 +125,17 @@ class Conductor:
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
                 actual.failed.pop(name, None)
+                self._loaded.pop(name, None)
                 self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
             case steps.Adopt(generation):
                 actual.generation, self.config = generation, self._wanted
                 self._on_adopted(self.config)
                 for one in directory.models.values():
                     self._settled(one)
+                    if actual.failed.get(one.name) != generation:
+                        one.refused.accept(INLINE)
+                if directory.refused:  # another one, that came meanwhile
+                    self.refuse(directory.refused)
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)
@@ -150,8 +178,10 @@ class Conductor:
             log.error("%s", reason, exc_info=origin(error))
             actual.failed[name] = generation
             known = self._plane.directory.models.get(name)
-            if known is not None and name not in self._hosts:
-                known.unavailable(INLINE, reason)
+            if known is not None:
+                known.refused.refuse(INLINE, reason, host.wanted)
+                if name not in self._hosts:
+                    known.unavailable(INLINE, reason)
             self._retire((), host)
         else:
             if self._desired.inline.get(name) == config:
@@ -163,8 +193,10 @@ class Conductor:
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
         self._actual.inline[config.name] = config
+        self._loaded[config.name] = self._desired.generation
         old, self._hosts[config.name] = self._hosts.get(config.name), host
         model = self._plane.directory.expect(config.name, INLINE)
+        model.refused.accept(INLINE)
         self._settled(model)
         slots = config.concurrency
         about = host.describe(config.batching, slots)
@@ -191,6 +223,16 @@ class Conductor:
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
         self.turn()
+
+    def _note_refusals(self) -> None:
+        for app in self._desired.applications.values():
+            model = self._plane.directory.models.get(app.model)
+            if model is None or app.name not in model.sources:
+                continue
+            if reason := self._actual.refused.get(app.name):
+                model.refused.refuse(app.name, reason)
+            else:
+                model.refused.accept(app.name)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""

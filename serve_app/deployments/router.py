@@ -19,7 +19,7 @@ from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
-from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests
+from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests, replica
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
@@ -45,6 +45,8 @@ class Router(GrpcIngress):
         self.paths = Paths()
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
+        self.plane.router = replica()
+        self._metrics.directory = self.plane.directory
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt)
         self.limits = self._conductor.config.limits
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
@@ -80,6 +82,7 @@ class Router(GrpcIngress):
             if not self._configured:
                 raise
             log.error("the new user_config is refused, the old one stays: %s", error)
+            self._conductor.refuse(str(error))
             return
         self._conductor.configure(config)
         if not self._configured:

@@ -36,6 +36,7 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
         "/v2/models": _get("Server", "The names of all models"),
         "/v2/models/stats": _get("Server", "Counters of every model version"),
         "/v2/repository/index": {"post": _index()},
+        "/v2/repository/changes": _get("Server", "What became of the last configuration, on one Router"),
         "/v1/models": _get("Server", "The names of all models, and OpenAI's list of them"),
     }
     for name, model in plane.directory.models.items():

@@ -95,6 +95,7 @@ class RestApp:
             "/v2/models": ("GET", self._list),
             "/v2/models/stats": ("GET", self._all_stats),
             "/v2/repository/index": ("POST", self._index),
+            "/v2/repository/changes": ("GET", self._changes),
             "/v1/models": ("GET", self._v1.listed),
             "/openai/v1/models": ("GET", self._openai_list),
         }
@@ -207,7 +208,10 @@ class RestApp:
     async def _about(self, send: Send, name: str, version: str, verb: str | None) -> int:
         if verb == "ready":
             ready = self.plane.model_ready(name, version)
-            return await send_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
+            about: dict[str, object] = {"name": name, "ready": ready}
+            if reason := self.plane.why(name, version):
+                about["reason"] = reason
+            return await send_json(send, about, 200 if ready else 503)
         if verb == "config":
             return await send_json(send, self.plane.model_config(name, version))
         if verb == "stats":
@@ -222,7 +226,10 @@ class RestApp:
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> int:
         ready = self.plane.ready
-        return await send_json(send, {"ready": ready}, 200 if ready else 503)
+        about: dict[str, object] = {"ready": ready}
+        if refused := self.plane.directory.refused:
+            about["refused"] = refused
+        return await send_json(send, about, 200 if ready else 503)
 
     async def _server(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await send_json(send, self.plane.server_metadata())
@@ -241,6 +248,9 @@ class RestApp:
 
     async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await send_json(send, {"model_stats": self.plane.statistics()})
+
+    async def _changes(self, scope: Scope, receive: Receive, send: Send) -> int:
+        return await send_json(send, self.plane.changes())
 
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> int:
         body = await read_body(receive, dict(scope["headers"]), self.limits())

@@ -13,6 +13,11 @@ def application() -> str:
     return str(serve.get_replica_context().app_name)
 
 
+def replica() -> str:
+    """This replica's name."""
+    return str(serve.get_replica_context().replica_id.unique_id)
+
+
 def in_replica() -> bool:
     """Whether this process is a replica, and not a proxy."""
     try:

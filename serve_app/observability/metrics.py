@@ -12,6 +12,7 @@ from typing import Any
 from ray.serve import metrics
 
 from serve_app.core.call import Call
+from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
@@ -25,7 +26,7 @@ _FLUSH_S = 1.0
 class RayMetrics:
     """Implements `serve_app.core.observer.Observer`; to be made inside a Serve replica.
 
-    `paths` are counted elsewhere, and exported here.
+    `paths` are counted elsewhere, and exported here, as are the refusals that `directory` knows.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -34,6 +35,16 @@ class RayMetrics:
             "router_generation", description="The configuration that this Router serves."
         )
         self._serves = 0
+        self._refused = metrics.Gauge(
+            "router_config_refused",
+            description="1 while the last user_config is refused and the one before goes on, else 0.",
+        )
+        self._changes = Gauge(
+            "refused_changes",
+            "1 while the last change of a model is refused, else 0.",
+            ("model_name",),
+        )
+        self.directory: Directory | None = None
         self._requests = metrics.Counter(
             "request_count", description="Inference requests finished.", tag_keys=_TAGS
         )
@@ -100,6 +111,10 @@ class RayMetrics:
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
         self._generation.set(self._serves)
+        if self.directory is not None:
+            self._refused.set(int(bool(self.directory.refused)))
+            for name, reason in self.directory.refusals().items():
+                self._changes.set(int(bool(reason)), name)
         next(self._next).flush()
 
 

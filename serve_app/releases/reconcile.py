@@ -33,7 +33,8 @@ class Actual:
     `described`, as they were when they were last asked what they are, None where they have to be asked
     again; `describing`, those being asked;
     `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all replicas of
-    one were gone; `now`, the time on that clock.
+    one were gone; `now`, the time on that clock. `refused` are the applications whose last deployment
+    failed, and why.
     """
 
     generation: int = -1
@@ -47,6 +48,7 @@ class Actual:
     ready: Set[str] = frozenset()
     down_since: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +185,18 @@ def down_since(
 ) -> dict[str, float]:
     """Since when each application that is down now has been."""
     return {name: before.get(name, now) for name, app in applications.items() if app.down}
+
+
+def refusals(before: Mapping[str, str], applications: Mapping[str, RemoteApp]) -> dict[str, str]:
+    """Why the last deployment of each application failed, until a later one is accepted."""
+    return {
+        name: reason
+        for name, app in applications.items()
+        if (reason := _refusal(app) or ("" if app.settled else before.get(name, "")))
+    }
+
+
+def _refusal(app: RemoteApp) -> str:
+    if app.status != "DEPLOY_FAILED":
+        return ""
+    return f"its application is {app.status}: {app.message}"

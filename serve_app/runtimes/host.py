@@ -39,6 +39,7 @@ class ModelHost:
     def __init__(self, config: ModelConfig, gpu: bool = False) -> None:
         self.config = config
         self.name = config.name or ""
+        self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
@@ -52,6 +53,7 @@ class ModelHost:
             folders = version_folders(local_folder(config.storage_uri), config.versions)
         else:
             folders = {config.versions[0] if isinstance(config.versions, list) else "1": None}
+        self.wanted = tuple(folders)
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
             try:

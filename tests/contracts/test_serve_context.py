@@ -3,6 +3,7 @@
 import inspect
 
 from ray.runtime_context import RuntimeContext
+from ray.serve._private.common import ReplicaID
 from ray.serve.context import ReplicaContext, _set_request_context
 
 from serve_app.internals.serve_context import deployment, in_replica
@@ -28,6 +29,7 @@ def test_the_adapter_of_a_request_can_be_set(live):
 
 def test_names_of_a_replica_s_context():
     assert {"replica_id", "_deployment_config"} <= set(ReplicaContext.__dataclass_fields__)
+    assert "unique_id" in ReplicaID.__dataclass_fields__
     assert isinstance(ReplicaContext.app_name, property)
 
 

@@ -162,3 +162,81 @@ async def test_a_replaced_model_answers_what_it_has_before_it_is_closed(it, monk
     model.leave(version)
     await unwanted(it)
     assert closed == [2]
+
+
+def reasons(it) -> list[tuple[str, str, str]]:
+    """Of the index: version, state, reason."""
+    return [(row["version"], row["state"], row["reason"]) for row in it.plane.repository_index()]
+
+
+async def test_a_version_that_cannot_load_is_said_beside_the_one_that_serves(it, gate):
+    await it.serve(double())
+    Slow.failing["a"] = OSError("the disk is gone")
+    gate.set()
+    await it.serve({**slow(), "versions": ["3"]})
+    (one, three) = reasons(it)
+    assert one[:2] == ("1", "READY")
+    assert three[:2] == ("3", "UNAVAILABLE")
+    assert "model 'a' version 3: OSError: the disk is gone" in one[2]
+    assert one[2] == three[2]
+    assert await it.answer() == 2
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        await it.answer(version="3")
+
+
+@pytest.mark.parametrize("by", [2, 5])  # what it was, and another one
+async def test_a_refusal_goes_when_a_later_change_is_accepted(it, gate, by):
+    await it.serve(double())
+    await it.serve({**failing(), "versions": ["3"]})
+    assert it.plane.directory.refusals()["a"]
+    await it.serve(double(by=by))
+    assert reasons(it) == [("1", "READY", "")]
+    assert it.plane.directory.refusals() == {"a": ""}
+
+
+async def test_a_configuration_that_is_refused_whole_is_said_at_every_inline_model(it):
+    await it.serve(double("a"), double("b"))
+    await it.follow(app())
+    it.conductor.refuse("user_config.limitz: unknown key")
+    refused = "a change was refused: user_config.limitz: unknown key"
+    assert reasons(it) == [("1", "READY", refused), ("1", "READY", refused), ("1", "READY", "")]
+    assert it.plane.directory.refused == "user_config.limitz: unknown key"
+    await it.serve(double("a"), double("b"))
+    assert [row[2] for row in reasons(it)] == ["", "", ""]
+    assert it.plane.directory.refused == ""
+
+
+async def test_a_configuration_refused_while_another_is_loaded_stays_refused(it, gate):
+    it.configure(slow())
+    await settled()
+    it.conductor.refuse("user_config: wrong")
+    gate.set()
+    await soon(it.conductor.adopted())
+    assert it.plane.directory.refusals() == {"a": "user_config: wrong"}
+
+
+async def test_a_model_that_fails_again_says_the_last_reason(it, gate):
+    await it.serve(double())
+    Slow.failing["a"] = OSError("first")
+    gate.set()
+    await it.serve(slow())
+    Slow.failing["a"] = OSError("second")
+    await it.serve(slow(by=3))
+    assert "second" in it.plane.directory.refusals()["a"]
+
+
+async def test_how_far_a_router_is(it, gate):
+    await it.serve(double("a"), double("b"))
+    await it.follow(app())
+    it.configure(slow("a"), double("b"))
+    await settled()
+    under_way = it.plane.changes()
+    assert (under_way["settled"], under_way["generation"]) == (False, 1)
+    gate.set()
+    await soon(it.conductor.adopted())
+    done = it.plane.changes()
+    assert (done["settled"], done["generation"]) == (True, 2)
+    assert done["loaded"] == {"a": 2, "b": 1}  # what didn't change wasn't loaded again
+    assert done["applications"] == {"m": 1.0}
+    await it.serve(double("b"))
+    assert it.plane.changes()["loaded"] == {"b": 1}

@@ -188,3 +188,18 @@ async def test_what_waits_for_an_application_isnt_lost_when_an_inline_model_take
     await it.serve(double())
     Held.go.set()
     assert await soon(asyncio.gather(*waiting)) == [11, 11, 11]
+
+
+async def test_an_application_that_fails_to_change_goes_on_and_says_why(it):
+    await it.follow(app())
+    await it.follow(app(stamp=2.0, status="DEPLOY_FAILED", message="no such file"))
+    assert await it.answer("m") == 11
+    (row,) = it.plane.repository_index()
+    assert (row["state"], row["reason"]) == (
+        "READY",
+        "a change was refused: its application is DEPLOY_FAILED: no such file",
+    )
+    await it.follow(app(stamp=3.0, status="DEPLOYING"))  # until it is known that it is better
+    assert it.plane.directory.refusals()["m"]
+    await it.follow(app(stamp=3.0))
+    assert it.plane.directory.refusals() == {"m": ""}

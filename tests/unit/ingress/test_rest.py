@@ -20,7 +20,11 @@ from tests.unit.planes import heard, plane, served
         ("/v2/health/ready", 200, {"ready": True}),
         ("/v2/models/m/ready", 200, {"name": "m", "ready": True}),
         ("/v2/models/m/versions/1/ready", 200, {"name": "m", "ready": True}),
-        ("/v2/models/new/ready", 503, {"name": "new", "ready": False}),
+        (
+            "/v2/models/new/ready",
+            503,
+            {"name": "new", "ready": False, "reason": "model 'new' is not ready: loading"},
+        ),
         ("/v1/models/m", 200, {"name": "m", "ready": True}),
         ("/v1/models/new", 503, {"name": "new", "ready": False}),
         ("/v2/models", 200, {"models": ["m", "echo", "bad", "full", "buggy", "new"]}),
@@ -61,6 +65,42 @@ async def test_strict_readiness_is_that_of_every_model(http, the_plane):
     assert (await http.get("/v2/health/ready")).status_code == 503
     the_plane.strict = False
     assert (await http.get("/v2/health/ready")).status_code == 200
+
+
+async def test_a_refused_change_stands_in_the_ready_answers_and_the_index(http, the_plane):
+    model = the_plane.directory.model("m")
+    model.refused.refuse("", "no such file", ["3"])
+    the_plane.directory.refused = "user_config.limitz: unknown key"
+    refused = "a change was refused: no such file"
+    answer = await http.get("/v2/models/m/ready")
+    assert (answer.status_code, answer.json()) == (200, {"name": "m", "ready": True, "reason": refused})
+    answer = await http.get("/v2/models/m/versions/3/ready")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert "no such file" in answer.json()["reason"]
+    answer = await http.get("/v2/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "refused": "user_config.limitz: unknown key"}
+    rows = [row for row in (await http.post("/v2/repository/index")).json() if row["name"] == "m"]
+    assert [(row["version"], row["state"], row["reason"]) for row in rows] == [
+        ("1", "READY", refused), ("2", "READY", refused), ("3", "UNAVAILABLE", refused),
+    ]  # fmt: skip
+    changes = (await http.get("/v2/repository/changes")).json()
+    assert changes["refused"] == "user_config.limitz: unknown key"
+    assert (changes["models"]["m"], changes["models"]["echo"]) == ("no such file", "")
+    assert changes["settled"] is True
+
+
+async def test_a_default_version_that_is_not_there_is_said(http, the_plane):
+    the_plane.directory.model("m").default_version = "7"
+    reason = "the configured default version '7' isn't loaded; it has 1, 2"
+    rows = [row for row in (await http.post("/v2/repository/index")).json() if row["name"] == "m"]
+    assert ("7", "UNAVAILABLE", reason) in [
+        (row["version"], row["state"], row["reason"]) for row in rows
+    ]
+    answer = await http.get("/v2/models/m/ready")
+    assert answer.status_code == 503
+    assert reason in answer.json()["reason"]
+    assert (await http.get("/v2/repository/changes")).json()["models"]["m"] == reason
 
 
 async def test_what_can_be_read(http):

@@ -72,3 +72,19 @@ async def test_the_ways_that_requests_take_and_the_configuration_served(handed: 
     found = {(tags["transport"], tags["path"]): count for tags, count in handed["request_path"]}
     assert found == {("http", "fast"): 2, ("http", "serve"): 1, ("batches", "serve"): 1}
     assert handed["router_generation"] == [({}, 7)]
+
+
+async def test_refused_changes_are_there_by_model_and_gone_when_accepted(handed: Handed) -> None:
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    made.directory = plane.directory
+    model = plane.directory.expect("m", "")
+    plane.directory.expect("n", "")
+    model.refused.refuse("", "no such file")
+    made._flush()
+    model.refused.accept("")
+    plane.directory.refused = "user_config.limitz: unknown key"
+    made._flush()
+    seen = [(tags["model_name"], value) for tags, value in handed["refused_changes"]]
+    assert seen == [("m", 1), ("n", 0), ("m", 0), ("n", 0)]
+    assert [value for _, value in handed["router_config_refused"]] == [0, 1]

@@ -20,6 +20,7 @@ from serve_app.releases.reconcile import (
     Unload,
     down_since,
     reconcile,
+    refusals,
 )
 
 
@@ -181,3 +182,24 @@ def test_since_when_they_are_down():
     applications = {"m": DOWN, "n": app("n")}
     assert down_since({}, applications, 5.0) == {"m": 5.0}
     assert down_since({"m": 3.0, "n": 4.0}, applications, 5.0) == {"m": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "refused"),
+    [
+        ("", app(), ""),
+        ("", FAILED, "its application is DEPLOY_FAILED: no such file"),
+        # What serves goes on, and isn't what was wanted.
+        ("", dataclasses.replace(FAILED, running=1), "its application is DEPLOY_FAILED: no such file"),
+        ("before", FAILED, "its application is DEPLOY_FAILED: no such file"),
+        ("before", app(status="DEPLOYING"), "before"),  # nobody knows yet
+        ("before", app(), ""),
+        ("", DOWN, ""),  # it died, and nothing was refused
+    ],
+)
+def test_what_was_refused(before, now, refused):
+    assert refusals({"m": before} if before else {}, {"m": now}) == ({"m": refused} if refused else {})
+
+
+def test_what_is_gone_was_not_refused():
+    assert refusals({"m": "before"}, {}) == {}

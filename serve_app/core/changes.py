@@ -1,0 +1,38 @@
+"""How far a Router is with what it is to serve, and what was refused of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve_app.core.directory import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One Router's.
+
+    `generation` counts the configurations that it took; `settled` says that it has tried the models of
+    the last one; `loaded`, at which generation each inline model was loaded; `applications`, those that
+    it has asked what they are, each with the time of the deployment that it asked about.
+    """
+
+    generation: int = 0
+    settled: bool = True
+    loaded: Mapping[str, int] = field(default_factory=dict)
+    applications: Mapping[str, float] = field(default_factory=dict)
+
+
+def changes(router: str, directory: Directory, progress: Progress) -> dict[str, Any]:
+    """`GET /v2/repository/changes` of the Router of that name.
+
+    `refused` is of a whole configuration, `models` name by name.
+    """
+    return {
+        "router": router,
+        "generation": progress.generation,
+        "settled": progress.settled,
+        "refused": directory.refused,
+        "models": directory.refusals(),
+        "loaded": dict(progress.loaded),
+        "applications": dict(progress.applications),
+    }
