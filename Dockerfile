@@ -21,7 +21,9 @@ ARG VARIANT=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY configs/locks/gpu.txt configs/locks/llm-gpu.txt configs/locks/
 RUN case "$VARIANT" in \
-      cpu) pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0 ;; \
+      cpu) pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0 \
+        && { ! pip show torch | grep -q "^Requires:.*cuda" || \
+          { echo "no CPU build of PyTorch: TORCH_INDEX names an index that has one; or VARIANT=gpu" >&2; exit 1; }; } ;; \
       gpu) pip install --no-deps --require-hashes --requirement configs/locks/gpu.txt ;; \
       llm-gpu) pip install --no-deps --require-hashes --requirement configs/locks/llm-gpu.txt ;; \
       *) echo "VARIANT is cpu, gpu or llm-gpu, got '$VARIANT'" >&2; exit 1 ;; \

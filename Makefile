@@ -10,6 +10,7 @@ pip = $(1)/bin/python -m pip --disable-pip-version-check install --quiet
 PIP := $(call pip,$(VENV))
 # The repository's own files of these patterns, not those that a user put beside them.
 own = $(or $(shell git ls-files $(foreach one,$(1),':(glob)$(one)') 2>/dev/null),$(wildcard $(1)))
+, := ,
 # Without the program $(1) the benchmark goes on, with a Python client that takes more of the cores.
 want = command -v $(1) >/dev/null || echo "no $(1), so Python sends the load: Debian's $(2) has it"
 
@@ -129,23 +130,24 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
 	@$(PYTHON) -m venv $(VENV)
 
-# PyTorch's CPU build comes from PyTorch's own index where that answers, else from wherever pip
-# looks. Without its dependencies, so that no CUDA package can follow; the lock holds the rest.
-define install-torch
-	@echo "installing PyTorch $(TORCH) (CPU) into $(1)"
-	@$(pip) --no-deps --timeout 5 --retries 0 --index-url https://download.pytorch.org/whl/cpu \
-		torch==$(TORCH) 2>/dev/null || $(pip) --no-deps torch==$(TORCH)
+# PyTorch's CPU build: TORCH_INDEX=URL says from where (empty: from wherever pip looks), else it's searched for.
+install-torch = $(1)/bin/python $(LOCKS)/pytorch.py $(TORCH) $(if $(filter-out undefined,$(origin TORCH_INDEX)),'$(TORCH_INDEX)')
+
+# What an environment is for can be imported, or it isn't ready, and is made anew by the next try.
+define can-import
+	@$(1)/bin/python -c 'import $(2)' || { rm -f $(1)/.torch $(1)/.done; echo "$(1) can't import $(2): see the last line \
+	above. Where it is PyTorch, TORCH_INDEX names another index of it (docs/setup.md); \"rm -r $(1)\" begins anew"; exit 1; }
 endef
 
 $(VENV)/.torch: $(VENV)/bin/python
-	$(call install-torch,$(VENV))
+	@$(call install-torch,$(VENV))
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
 	@echo "installing the serving packages"
 	@$(PIP) --no-deps -r $(LOCKS)/serve.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -c 'import torch' || { echo "this PyTorch can't be imported: a CPU build is needed"; exit 1; }
+	$(call can-import,$(VENV),torch)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
@@ -155,10 +157,11 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 
 .venv-llm/.serve: $(LOCKS)/llm-cpu.txt pyproject.toml
 	@$(PYTHON) -m venv .venv-llm
-	$(call install-torch,.venv-llm)
+	@$(call install-torch,.venv-llm)
 	@echo "installing vLLM for the CPU, and the serving packages"
 	@$(call pip,.venv-llm) --no-deps -r $(LOCKS)/llm-cpu.txt
 	@$(call pip,.venv-llm) --no-deps --no-build-isolation --editable .
+	$(call can-import,.venv-llm,torch$(,) vllm)
 	@touch $@
 
 .venv-llm-gpu/.serve: $(LOCKS)/llm-gpu.txt pyproject.toml
@@ -166,6 +169,7 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@$(PYTHON) -m venv .venv-llm-gpu
 	@$(call pip,.venv-llm-gpu) --no-deps -r $(LOCKS)/llm-gpu.txt
 	@$(call pip,.venv-llm-gpu) --no-deps --no-build-isolation --editable .
+	$(call can-import,.venv-llm-gpu,torch$(,) vllm)
 	@touch $@
 
 # KServe's client pins what we don't: an environment of its own.
@@ -173,6 +177,7 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@echo "installing KServe"
 	@$(PYTHON) -m venv .venv-kserve
 	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve.txt
+	$(call can-import,.venv-kserve,kserve)
 	@touch $@
 
 # Clients of other servers that pin what we don't. perf_analyzer's wheel is for a newer C library than some
@@ -183,6 +188,8 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@$(call pip,.venv-clients) --no-deps -r $(LOCKS)/clients.txt
 	@$(call pip,.venv-clients) --no-deps --only-binary=:all: --platform manylinux_2_38_x86_64 \
 		--upgrade --target .venv-clients/perf_analyzer perf-analyzer==2.60.0
+	$(call can-import,.venv-clients,pytriton.client)
+	$(call can-import,.venv-clients,mlserver)
 	@touch $@
 
 # A gigabyte, for the long tests of LLMs.
@@ -190,18 +197,21 @@ $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt
 	@echo "installing aiperf"
 	@$(PYTHON) -m venv .venv-aiperf
 	@$(call pip,.venv-aiperf) --no-deps -r $(LOCKS)/aiperf.txt
+	$(call can-import,.venv-aiperf,aiperf)
 	@touch $@
 
 # The servers that run beside Tandem in tests, benchmark and comparison: each with what Tandem's runtimes need.
 .venv-kserve/.bench: .venv-kserve/.done $(LOCKS)/kserve-bench.txt
-	$(call install-torch,.venv-kserve)
+	@$(call install-torch,.venv-kserve)
 	@echo "installing what the models need beside KServe"
 	@$(call pip,.venv-kserve) --no-deps -r $(LOCKS)/kserve-bench.txt
+	$(call can-import,.venv-kserve,torch$(,) kserve)
 	@touch $@
 
 .venv-mlserver/.bench: $(LOCKS)/mlserver.txt
 	@$(PYTHON) -m venv .venv-mlserver
-	$(call install-torch,.venv-mlserver)
+	@$(call install-torch,.venv-mlserver)
 	@echo "installing MLServer, for the benchmark"
 	@$(call pip,.venv-mlserver) --no-deps -r $(LOCKS)/mlserver.txt
+	$(call can-import,.venv-mlserver,torch$(,) mlserver)
 	@touch $@

@@ -90,7 +90,10 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     assert all("--require-hashes" in install for install in twin)
     version = re.search(r"^TORCH := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert version
-    assert f'${{TORCH_INDEX:+--index-url "$TORCH_INDEX"}} torch=={version[1]} ;;' in torch
+    assert f'${{TORCH_INDEX:+--index-url "$TORCH_INDEX"}} torch=={version[1]} ' in torch
+    assert (
+        'pip show torch | grep -q "^Requires:.*cuda"' in torch
+    )  # PyPI's, which can't be imported alone
     arguments = dict(rest.split("=", 1) for keyword, rest in instructions if keyword == "ARG")
     assert arguments["VARIANT"] == "cpu"
     assert arguments["TORCH_INDEX"] == "https://download.pytorch.org/whl/cpu"
