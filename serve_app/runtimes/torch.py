@@ -17,7 +17,7 @@ from serve_app.protocol.datatypes import BF16
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.base import FILES, declared, need
 from serve_app.runtimes.loading import LOADING
 
 
@@ -39,7 +39,7 @@ class TorchRuntime:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
-        path = only_file(self._folder, "model.pt2", "model.pt")
+        path = only_file(self._folder, *FILES["torch"])
         try:
             if path.suffix == ".pt2":
                 from serve_app.runtimes.safe_pt2 import load_program

@@ -6,6 +6,7 @@ The environment is set before anything of Ray is imported: Ray reads most of it 
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         os.environ.update(environment(scratch, http["host"], mode))
         from serve_app.tools.check import load_checked
 
-        config = load_checked(path)
+        config = load_checked(path, tell=lambda text: print(text, file=sys.stderr, flush=True))
         config["http_options"] = {**(config.get("http_options") or {}), **http}
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         for name, port in (("HTTP_PORT", http["port"]), ("GRPC_PORT", grpc["port"])):
