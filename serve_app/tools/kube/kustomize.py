@@ -91,6 +91,24 @@ def _patches(folder: Path) -> list[Patch]:
     ]
 
 
+def parts(folder: Path, seen: frozenset[Path] = frozenset()) -> set[Path]:
+    """The files and folders that a kustomization is made of, as far as it can be read."""
+    found = {folder}
+    with contextlib.suppress(ConfigError, OSError, ValueError, yaml.YAMLError):
+        data = _kustomization(folder)
+        entries = [*(data.get("resources") or []), *(data.get("components") or [])]
+        for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
+            given = data.get(key) or []
+            entries += [one.get("path") if isinstance(one, dict) else one for one in given]
+        for entry in entries:
+            one = Path(os.path.normpath(folder / str(entry)))
+            if one.is_dir() and one not in seen:
+                found |= parts(one, seen | {folder})
+            elif one.is_file():
+                found.add(one)
+    return found
+
+
 def _by_program(folder: Path, unknown: str) -> list[Document]:
     for command in _PROGRAMS:
         if shutil.which(command[0]):
