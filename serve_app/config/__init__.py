@@ -1,6 +1,6 @@
 """Everything a user can configure, typed. Unknown keys are refused with a "did you mean"."""
 
-from serve_app.config.base import Config, did_you_mean, join, keys_at, meant, parse, problems
+from serve_app.config.base import APART, Config, did_you_mean, join, keys_at, meant, parse, problems
 from serve_app.config.model import (
     Batching,
     Datatype,
@@ -8,6 +8,7 @@ from serve_app.config.model import (
     ModelConfig,
     ModelFormat,
     TensorConfig,
+    servable,
 )
 from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOptions
 from serve_app.config.remote import (
@@ -24,9 +25,10 @@ from serve_app.config.remote import (
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Cors", "Datatype",
+    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Cors", "Datatype",
     "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions",
     "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing",
     "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean",
     "join", "keys_at", "meant", "named", "parse", "problems",
+    "servable",
 ]  # fmt: skip

@@ -26,7 +26,9 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 Place = tuple[str | int, ...]
-_WHOLE_SENTENCES = ("value_error", "model_type", "unknown_option", "contradiction")
+_WHOLE_SENTENCES = ("value_error", "unknown_option", "contradiction")
+# In the context of a validation: each value is right by itself, whether or not they fit together.
+APART = "apart"
 
 
 def parse(kind: type[C], data: object, where: str = "") -> C:
@@ -61,6 +63,8 @@ def problems(error: ValidationError, kind: type[BaseModel]) -> list[tuple[Place,
             text = f"unknown key{did_you_mean(str(place[-1]), keys_at(kind, place[:-1]))}"
         elif item["type"] == "missing":
             text = "required, but not there"
+        elif item["type"] == "model_type":
+            text = f"expected a mapping, got {_short(item['input'])}"
         else:
             text = item["msg"].removeprefix("Value error, ")
             if item["type"] not in _WHOLE_SENTENCES:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from serve_app.config.base import Config, Place, refuse
+from serve_app.config.base import APART, Config, Place, refuse
 from serve_app.config.options import check_options
 
 Datatype = Literal[
@@ -147,8 +147,9 @@ class ModelConfig(Config):
         return options
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "ModelConfig":
-        refuse("model", self.contradictions())
+    def _fits_together(self, info: ValidationInfo) -> "ModelConfig":
+        if not (info.context or {}).get(APART):
+            refuse("model", self.contradictions())
         return self
 
     def contradictions(self) -> Iterator[tuple[Place, str]]:

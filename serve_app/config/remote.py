@@ -146,7 +146,7 @@ class RemoteModel(ModelConfig):
             yield (
                 ("replicas",),
                 f"placement remote with replicas {self.replicas}: nothing could ever answer; "
-                "set replicas to 1 or more, or autoscaling with minReplicas 0",
+                "set replicas to 1 or more (with minReplicas 0 a model scales to zero)",
             )
         if self.replicas is not None and self.autoscaling:
             yield ("replicas",), "set replicas or autoscaling, not both"

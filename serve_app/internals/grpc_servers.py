@@ -5,11 +5,14 @@ every Ray worker at its start and narrows them.
 """
 
 import inspect
+import os
 from typing import Any
 
 from grpc import _server
 from grpc.aio import _server as aio_server
 
+# Where the service's own gRPC port is to be heard, when that is another loopback address.
+GRPC_ADDRESS = "TANDEM_GRPC_ADDRESS"
 _WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
 
 
@@ -41,9 +44,11 @@ def _own_ports(kind: Any) -> None:
 
 def _narrow(kind: Any) -> None:
     original = kind.add_insecure_port
+    public = os.environ.get(GRPC_ADDRESS, "")
 
     def add_insecure_port(self: Any, address: str) -> int:
         host, _, port = address.rpartition(":")
-        return int(original(self, f"127.0.0.1:{port}" if host in _WILDCARDS else address))
+        here = public if port == public.rpartition(":")[2] else f"127.0.0.1:{port}"
+        return int(original(self, here if host in _WILDCARDS else address))
 
     kind.add_insecure_port = add_insecure_port

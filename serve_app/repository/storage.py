@@ -90,11 +90,13 @@ def _absent(folder: Path) -> str:
         there = there.parent
     if not there.is_dir():
         return f"{there} is no folder"
-    missing = folder.relative_to(there).parts[0]
+    missing, *rest = folder.relative_to(there).parts
     try:
         better = meant(missing, (one.name for one in there.iterdir() if one.is_dir()))
     except OSError:
         better = ""
-    hint = f"; did you mean {there / better}?" if better else f"; {there} has no '{missing}'"
+    meant_one = there / better / Path(*rest)
+    close = meant_one if meant_one.is_dir() else there / better
+    hint = f"; did you mean {close}?" if better else f"; {there} has no '{missing}'"
     demo = " (the demo models: make models)" if ".models" in folder.parts else ""
     return f"no folder at {folder}{hint}{demo}"

@@ -73,7 +73,7 @@ def only_file(folder: Path, *names: str) -> Path:
     if len(present) != 1:
         raise ConfigError(
             f"{folder}: expected exactly one of {', '.join(names)}, "
-            f"found {' and '.join(path.name for path in present) or _instead(folder, names)}"
+            f"found {', '.join(path.name for path in present) or _instead(folder, names)}"
         )
     return _inside(folder, present[0])
 

@@ -44,6 +44,14 @@ RUNTIMES = {
 }
 
 
+# modelFormat: what lies in a version's folder, one of these. A transformers' is more than one file.
+FILES = {
+    "torch": ("model.pt2", "model.pt"),
+    "onnx": ("model.onnx",),
+    "transformers": ("config.json",),
+}
+
+
 def create(config: ModelConfig, folder: Path | None, **extra: Any) -> Runtime:
     """The runtime for a model version that lies in `folder`."""
     module, name = RUNTIMES[config.model_format]

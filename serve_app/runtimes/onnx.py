@@ -13,7 +13,7 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.versions import only_file
 from serve_app.runtimes import onnx_values as values
-from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.base import FILES, declared, need
 
 log = logging.getLogger("tandem")
 
@@ -32,7 +32,7 @@ class OnnxRuntime:
         """Read `model.onnx` with the providers that this replica may use."""
         ort = need("onnxruntime", "onnx")
         assert self._folder is not None  # the configuration requires storageUri
-        path = only_file(self._folder, "model.onnx")
+        path = only_file(self._folder, *FILES["onnx"])
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = self._options.threads
         providers = ["CPUExecutionProvider"]

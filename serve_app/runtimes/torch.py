@@ -18,7 +18,7 @@ from serve_app.protocol.datatypes import BF16
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import declared, need
+from serve_app.runtimes.base import FILES, declared, need
 from serve_app.runtimes.loading import LOADING
 
 
@@ -41,7 +41,7 @@ class TorchRuntime:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
-        path = only_file(self._folder, "model.pt2", "model.pt")
+        path = only_file(self._folder, *FILES["torch"])
         if path.suffix == ".pt" and not self._trusted:
             raise ConfigError(
                 f"{path} is not loaded: TorchScript is a program that can read and write any file of "

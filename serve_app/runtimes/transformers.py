@@ -24,6 +24,20 @@ _CPU_TOKENS = 256
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
+def trained_for(task: str, about: Any) -> str:
+    """Why a network of this `config.json` can't do the task; '' where nothing speaks against it."""
+    known = about.get("architectures") if isinstance(about, dict) else None
+    names = [str(one) for one in known] if isinstance(known, list) else []
+    if task != "text-classification" or not names:
+        return ""
+    if any(name.endswith("ForSequenceClassification") for name in names):
+        return ""
+    return (
+        f"the network is a {', '.join(names)}, which has no weights for {task}: what it would answer is "
+        "random (a …ForSequenceClassification has some; for vectors: task embedding)"
+    )
+
+
 class TextEncoder:
     """Texts to padded token arrays, INT64 [texts, longest]."""
 
@@ -97,8 +111,9 @@ class TransformersRuntime:
         auto = library.AutoModel if embedding else library.AutoModelForSequenceClassification
         try:
             with LOADING:
-                self._network = auto.from_pretrained(
+                self._network, loaded = auto.from_pretrained(
                     str(self._folder),
+                    output_loading_info=True,
                     local_files_only=True,
                     trust_remote_code=False,
                     use_safetensors=True,
@@ -106,6 +121,13 @@ class TransformersRuntime:
                 )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
+        if missing := [] if embedding else sorted(loaded["missing_keys"]):
+            about = {"architectures": self._network.config.architectures}
+            reason = trained_for(self._options.task, about)
+            raise ConfigError(
+                f"{self._folder}: no weights for {', '.join(missing[:3])}; "
+                + (reason or "they would be random")
+            )
         self._network = self._network.to(self._device).eval()
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
         self._threads = 1 if self._gpu else torch.get_num_threads()

@@ -21,7 +21,7 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.host import ModelHost
 from serve_app.tools.check import load_checked
-from serve_app.tools.check.serve_config import MODEL_PATH
+from serve_app.tools.check.paths import MODEL_PATH, is_path
 
 
 class Worker:
@@ -53,7 +53,7 @@ def outputs_of(config: dict[str, Any], lines: list[str], rows: int, workers: int
 
 def _application(path: Path, name: str) -> dict[str, Any]:
     applications = load_checked(path)["applications"]
-    models = {app["name"]: app for app in applications if app.get("import_path") == MODEL_PATH}
+    models = {app["name"]: app for app in applications if is_path(app.get("import_path"), MODEL_PATH)}
     if name not in models:
         raise ConfigError(f"{path}: no model application '{name}'{did_you_mean(name, models)}")
     return {**models[name]["args"], "name": name}

@@ -1,5 +1,7 @@
 """`tandem check`: everything that can be known to be wrong with a configuration before it runs."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,25 @@ from serve_app.tools.kube.documents import read
 __all__ = ["load_checked"]
 
 
-def load_checked(path: Path) -> dict[str, Any]:
-    """Read and check a Serve config file. ConfigError lists all that is wrong, line by line."""
+def load_checked(path: Path, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Read and check a Serve config file. ConfigError lists all that is wrong, line by line.
+
+    What the config names and this machine lacks, a folder or a class, is told: one model that can't be
+    loaded doesn't keep the others from being served.
+    """
     documents = read(path)
     if len(documents) != 1:
         what = "expected a mapping with `applications`" if not documents else "expected one Serve config"
         raise ConfigError(f"{path}: {what}, found {len(documents)}")
     (document,) = documents
+    lacking = replace(document.report, found=[], lines=dict(document.report.lines))
     check_serve_config(document.data, document.report)
     if any(one.severity != "warning" for one in document.report.found):
         raise ConfigError(str(document.report))
+    if tell:
+        check_serve_config(document.data, lacking, here=True)
+        known = set(document.report.found)
+        lacking.found = [one for one in lacking.found if one not in known]
+        for line in filter(None, str(lacking).splitlines()):
+            tell(line)
     return document.data

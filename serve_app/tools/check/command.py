@@ -9,7 +9,8 @@ from pathlib import Path
 from serve_app.errors import ConfigError
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.output import rendered
-from serve_app.tools.check.verdict import CRDS, check
+from serve_app.tools.check.unseen import CRDS, Unseen
+from serve_app.tools.check.verdict import check
 from serve_app.tools.kube.findings import Finding
 
 
@@ -23,11 +24,13 @@ def run(paths: Sequence[Path], crds: Path | None, how: str, strict: bool) -> int
     known = Crds(folder) if folder else None
     findings: list[Finding] = []
     unread: dict[Path, ConfigError] = {}
+    unseen = Unseen()
     for path in dict.fromkeys(paths):
         try:
-            findings += check(path, known)
+            findings += check(path, known, unseen)
         except ConfigError as error:
             unread[path] = error
+    findings += unseen.notes(paths[0])
     findings = list({_same(one): one for one in findings}.values())
     if text := rendered(findings, how):
         encoding = sys.stdout.encoding or "utf-8"

@@ -9,7 +9,7 @@ from serve_app.tools.kube.part import Part
 from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.ray_service import RayService
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = ("127.", "localhost", "::1")
 
 
 def check(document: Document, cluster: RayCluster | None) -> None:
@@ -18,8 +18,9 @@ def check(document: Document, cluster: RayCluster | None) -> None:
         return
     place, config, inner = document.config
     if not isinstance(config, dict):
-        inner.add((), "expected a mapping with `applications`")
-    elif not inner.found:
+        if not inner.found:
+            inner.add((), "expected a mapping with `applications`")
+    else:
         check_serve_config(config, inner)
     document.report.take(inner, place)
     if cluster and isinstance(config, dict):
@@ -31,7 +32,7 @@ def _ports(config: Part, cluster: RayCluster) -> Iterator[Problem]:
     http = config.get("http_options", "port") or 8000
     grpc = config.get("grpc_options", "port") or 9000
     host = config.get("http_options", "host")
-    if host in _LOOPBACK:
+    if str(host).startswith(_LOOPBACK):
         yield Problem(
             (*config.place, "http_options", "host"),
             f"{host}: nothing outside of the pod can reach it",

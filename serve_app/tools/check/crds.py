@@ -76,10 +76,9 @@ class Crds:
         self._not_asked |= schema.not_asked
         yield from schema.check(document.data)
 
-    def not_asked(self) -> str:
-        """What of the CRDs couldn't be looked at since the last time."""
-        found, self._not_asked = self._not_asked, set()
-        return " and ".join(sorted(found))
+    def not_asked(self) -> set[str]:
+        """What of the CRDs couldn't be looked at."""
+        return self._not_asked
 
     @functools.cache  # noqa: B019
     def _held(self, group: str, kind: str, version: str) -> "Schema":

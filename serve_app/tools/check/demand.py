@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from serve_app.config import RemoteModel, TokenizerConfig
-from serve_app.tools.check.serve_config import MODEL_PATH, ROUTER_PATH, is_path
+from serve_app.tools.check.paths import MODEL_PATH, ROUTER_PATH, nearest
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.part import Part
@@ -45,9 +45,9 @@ def _label(app: Part, name: str) -> str:
 
 def _own(app: Part) -> Iterator[tuple[str, tuple[int, Sizes]]]:
     """What `build_model` makes of its arguments, and what the Router is by itself."""
-    if is_path(app.get("import_path"), ROUTER_PATH):
+    if nearest(app.get("import_path")) == ROUTER_PATH:
         yield "Router", (1, {"num_cpus": 1.0})
-    if not is_path(app.get("import_path"), MODEL_PATH):
+    if nearest(app.get("import_path")) != MODEL_PATH:
         return
     try:
         model = RemoteModel.model_validate({**app.mapping("args"), "name": app.get("name")})

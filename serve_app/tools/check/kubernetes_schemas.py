@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serve_app.config import meant
 from serve_app.tools.check.json_schema import Validator, violations
 from serve_app.tools.check.metadata import LABELS, METADATA, nameless
 from serve_app.tools.check.once import misspelt
@@ -43,7 +44,13 @@ def check(document: Document) -> Iterator[Problem]:
     """What the API server would say of it."""
     name = _kinds().get((document.group, document.version, document.kind))
     if name is None:
-        yield Problem(("kind",), f"Kubernetes has no {document.kind} in {document.data['apiVersion']}")
+        said = document.data["apiVersion"]
+        near = [k for g, v, k in _kinds() if (g, v) == (document.group, document.version)]
+        kind = meant(document.kind, near) if document.kind not in near else ""
+        others = versions_of(document.kind)
+        hint = f"; did you mean {kind}?" if kind else f"; it is in {', '.join(others)}" if others else ""
+        at = ("apiVersion",) if others else ("kind",)
+        yield Problem(at, f"Kubernetes has no {document.kind} in {said}{hint}", fix=kind)
         return
     structure = Structure(_definitions())
     settled = structure.settle(_definitions()[name], document.data)
@@ -52,6 +59,11 @@ def check(document: Document) -> Iterator[Problem]:
     if document.group in _NAMED and not document.kind.endswith(_NOT_KEPT):
         yield from nameless(settled)
         yield from violations(_NAMES, settled)
+
+
+def versions_of(kind: str) -> list[str]:
+    """Where Kubernetes itself has such a kind, as an `apiVersion`."""
+    return sorted(f"{group}/{version}".lstrip("/") for group, version, one in _kinds() if one == kind)
 
 
 @functools.cache

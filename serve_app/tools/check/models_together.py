@@ -1,74 +1,87 @@
 """What must fit together across the models of one Serve config."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from serve_app.config import RemoteModel, RouterArgs, RouterUserConfig, did_you_mean
-from serve_app.tools.kube.findings import Place, Problem, Report
-
-Router = tuple[RouterArgs, RouterUserConfig, Place]  # and where its user_config is
-Remote = Mapping[str, RemoteModel]  # by the application's name
+from serve_app.config import RemoteModel, did_you_mean
+from serve_app.tools.check.applications import Applications, Placed
+from serve_app.tools.check.sources import versions_of
+from serve_app.tools.kube.findings import Problem
 
 
-def check_models(data: dict[str, Any], router: Router, remote: Remote, report: Report) -> None:
+def check_models(apps: Applications) -> Iterator[Problem]:
     """Inline and remote models against each other and the Router's limits and routes."""
-    places: dict[str, Place] = {
-        str(app.get("name")): ("applications", index) for index, app in enumerate(data["applications"])
-    }
-    report.extend(_names(router, remote, places))
-    report.extend(_batches(data, router, remote, places))
-    report.extend(_versions(remote, places))
+    yield from _names(apps)
+    yield from _routes(apps)
+    yield from _batches(apps)
+    yield from _versions(apps)
 
 
-def _names(router: Router, remote: Remote, places: Mapping[str, Place]) -> Iterator[Problem]:
-    _, user, where = router
-    inline = {model.name for model in user.models}
-    for name, config in remote.items():
-        if _model(name, config) in inline:
-            key = ("args", "model") if config.model else ("name",)
+def _names(apps: Applications) -> Iterator[Problem]:
+    inline = {one.name for one in apps.models if not one.application}
+    for one in apps.models:
+        if one.application and one.name in inline:
+            above = one.place[:-1]  # of `args`
+            said = isinstance(one.config, RemoteModel) and one.config.model
+            place = (*one.place, "model") if said else (*above, "name")
+            yield Problem(place, f"'{one.name}' is also an inline model of the Router")
+
+
+def _routes(apps: Applications) -> Iterator[Problem]:
+    """`routing`: of models that there are, to versions that they have."""
+    if apps.router is None:
+        return
+    user, where = apps.router
+    known = sorted({one.name for one in apps.models})
+    for name, route in user.routing.items():
+        of_it = [one for one in apps.models if one.name == name]
+        if not of_it and apps.whole:
+            what = f"no model '{name}'{did_you_mean(name, known)}"
+            yield Problem((*where, "routing", name), what)
+        found = [
+            None if one.changed & {"versions", "storageUri"} else versions_of(one.config, apps.here)
+            for one in of_it
+        ]
+        versions = sorted({v for some in found if some for v in some}, key=_number)
+        version = route.default_version
+        if of_it and version and None not in found and apps.whole and version not in versions:
             yield Problem(
-                (*places[name], *key), f"'{_model(name, config)}' is also an inline model of the Router"
-            )
-    known = sorted(inline | {_model(name, config) for name, config in remote.items()})
-    for name in user.routing:
-        if name not in known:
-            yield Problem((*where, "routing", name), f"no model '{name}'{did_you_mean(name, known)}")
-
-
-def _batches(
-    data: dict[str, Any], router: Router, remote: Remote, places: Mapping[str, Place]
-) -> Iterator[Problem]:
-    args, user, where = router
-    limit = args.max_ongoing_requests
-    for app in data["applications"]:
-        for deployment in app.get("deployments") or []:
-            if deployment.get("name") == "Router":
-                limit = deployment.get("max_ongoing_requests", limit)
-    found = [((*where, "models", i, "batching"), one.batching) for i, one in enumerate(user.models)]
-    found += [((*places[name], "args", "batching"), one.batching) for name, one in remote.items()]
-    for place, batching in found:
-        if batching and batching.max_batch_size > limit:
-            yield Problem(
-                (*place, "maxBatchSize"),
-                f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests {limit}: "
-                "such a batch would never fill",
+                (*where, "routing", name, "defaultVersion"),
+                f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
+                "requests that name no version get a 404",
             )
 
 
-def _versions(remote: Remote, places: Mapping[str, Place]) -> Iterator[Problem]:
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0
+
+
+def _batches(apps: Applications) -> Iterator[Problem]:
+    for one in apps.models if apps.limit is not None else ():
+        batching = one.config.batching
+        if batching and batching.max_batch_size > (apps.limit or 0):
+            yield Problem(
+                (*one.place, "batching", "maxBatchSize"),
+                f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests "
+                f"{apps.limit}: such a batch would never fill",
+            )
+
+
+def _versions(apps: Applications) -> Iterator[Problem]:
     """Applications of one model: each says which versions it has, and no two have the same."""
-    by_model: dict[str, list[str]] = {}
-    for name, config in remote.items():
-        by_model.setdefault(_model(name, config), []).append(name)
-    for model, names in by_model.items():
+    by_model: dict[str, list[Placed]] = {}
+    for one in apps.models:
+        if one.application:
+            by_model.setdefault(one.name, []).append(one)
+    for model, some in by_model.items():
         owners: dict[str, str] = {}
-        for name in names if len(names) > 1 else ():
-            config, place = remote[name], places[name]
+        for one in some if len(some) > 1 else ():
+            config = one.config
             versions = config.versions if config.storage_uri or config.versions != "all" else ["1"]
             if not isinstance(versions, list):
                 yield Problem(
-                    (*place, "args"),
-                    f"model '{model}' has several applications: {', '.join(names)}",
+                    one.place,
+                    f"model '{model}' has several applications: "
+                    + ", ".join(each.application for each in some),
                     "which of them has a version would depend on which started last",
                     'list the versions of each, as in versions: ["2"]',
                 )
@@ -76,12 +89,8 @@ def _versions(remote: Remote, places: Mapping[str, Place]) -> Iterator[Problem]:
             for version in versions:
                 if owner := owners.get(version):
                     yield Problem(
-                        (*place, "args", "versions"),
+                        (*one.place, "versions"),
                         f"version {version} of model '{model}' is also in application '{owner}'",
                         "which of them answers would depend on which started last",
                     )
-                owners.setdefault(version, name)
-
-
-def _model(name: str, config: RemoteModel) -> str:
-    return config.model or name
+                owners.setdefault(version, one.application)

@@ -46,6 +46,8 @@ def import_path(path: Any, place: Place, where: Where) -> Iterator[Problem]:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     if ":" in name or not all((*module.split("."), name)):
         return  # said by whoever looks at its form
+    if module.partition(".")[0] in ("ray", "serve_app"):
+        return  # looked up by `ray_values`
     found = _origin(module, where)
     if isinstance(found, Problem):
         if where.complete:

@@ -3,7 +3,7 @@
 import copy
 import functools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -22,18 +22,11 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from serve_app.config import did_you_mean, keys_at, problems
+from serve_app.config import problems
 from serve_app.tools.check.ray_values import built, import_path, runtime_env
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.findings import Place, Problem
 
-# Mappings whose keys are the user's own or another schema's.
-_FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
-# What Serve has called differently before.
-_RENAMED = {
-    "max_concurrent_queries": "max_ongoing_requests",
-    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
-}
 _INSIDE: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
     ServeDeploySchema: ("applications", ServeApplicationSchema),
     ServeApplicationSchema: ("deployments", DeploymentSchema),
@@ -53,27 +46,28 @@ def is_serve_config(data: dict[str, Any]) -> bool:
     return not data or any(get_close_matches(str(key), known, 1, cutoff=0.85) for key in data)
 
 
-def check(data: dict[str, Any]) -> Iterator[Problem]:
-    """What Ray drops, refuses or stumbles over."""
-    yield from unknown_keys(data, ServeDeploySchema)
-    found = list(_schema(ServeDeploySchema, _without_imports(data), ()))
-    yield from found
-    if found:
-        return  # what follows reads what the schema says is there
+def schema(data: dict[str, Any]) -> list[Problem]:
+    """What Serve's schema refuses."""
+    return list(_schema(ServeDeploySchema, _without_imports(data), ()))
+
+
+def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem]:
+    """What Ray stumbles over later, in a config that `sound` has left. `broken`: where it was."""
     yield from _ports(data)
-    functions = (data.get("grpc_options") or {}).get("grpc_servicer_functions") or []
+    functions = get(data, "grpc_options", "grpc_servicer_functions") or []
     for index, path in enumerate(functions):
         yield from import_path(path, ("grpc_options", "grpc_servicer_functions", index))
-    for index, app in enumerate(data["applications"]):
+    for index, app in enumerate(data.get("applications") or []):
         place: Place = ("applications", index)
-        yield from import_path(app["import_path"], (*place, "import_path"))
+        yield from import_path(app.get("import_path"), (*place, "import_path"))
         yield from _route(app.get("route_prefix"), (*place, "route_prefix"))
         env = app.get("runtime_env") or {}
-        broken = list(runtime_env(env, (*place, "runtime_env")))
-        yield from broken
+        wrong = list(runtime_env(env, (*place, "runtime_env")))
+        yield from wrong
         yield from _policy(app.get("autoscaling_policy"), (*place, "autoscaling_policy"))
         for at, one in enumerate(app.get("deployments") or []):
-            yield from _deployment(one, (*place, "deployments", at), {} if broken else env)
+            if (here := (*place, "deployments", at)) not in broken:
+                yield from _deployment(one, here, {} if wrong else env)
 
 
 def _route(route: str | None, place: Place) -> Iterator[Problem]:
@@ -96,27 +90,12 @@ def _ports(data: dict[str, Any]) -> Iterator[Problem]:
         port = int(options.get("port", default))
         if not 0 < port < 65536:
             yield Problem((key, "port"), f"{port} is no port: 1 to 65535", "no proxy can listen on it")
+            continue
         if key == "http_options" or options.get("grpc_servicer_functions"):
             used[key] = port
     if len(used) > len(set(used.values())):
-        yield Problem(("grpc_options", "port"), f"{port} is HTTP's too", "one of the two can't listen")
-
-
-def unknown_keys(value: Any, kind: type[BaseModel], place: Place = ()) -> Iterator[Problem]:
-    """Keys that Serve drops without a word."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_keys(item, kind, (*place, index))
-    if not isinstance(value, dict) or (place and place[-1] in _FREE):
-        return
-    known = keys_at(kind, place)
-    for key, inner in value.items() if known else ():
-        if key in known:
-            yield from unknown_keys(inner, kind, (*place, key))
-        else:
-            renamed = _RENAMED.get(key, "")
-            hint = f"; it is {renamed} now" if renamed in known else did_you_mean(str(key), known)
-            yield Problem((*place, key), f"unknown key{hint}", "Serve drops it without a word")
+        said = "grpc_options" if get(data, "grpc_options", "port") else "http_options"
+        yield Problem((said, "port"), f"{port} is for HTTP and gRPC both", "one of the two can't listen")
 
 
 def _schema(kind: type[BaseModel], value: Any, place: Place) -> Iterator[Problem]:

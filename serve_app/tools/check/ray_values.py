@@ -3,7 +3,9 @@
 Nothing of the user's is imported: an import path into a module of theirs is theirs to know.
 """
 
+import functools
 import importlib
+import pkgutil
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
@@ -12,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from ray import __version__ as ray_version
 from ray.runtime_env import RuntimeEnv, RuntimeEnvConfig
 
-from serve_app.config import did_you_mean, problems
+from serve_app.config import did_you_mean, meant, problems
+from serve_app.tools.check.paths import nearest
 from serve_app.tools.kube.findings import Place, Problem
 
 _FIELDS = {*RuntimeEnv.known_fields, "nsight", "rocprof_sys"}
@@ -93,14 +96,32 @@ def import_path(path: Any, place: Place) -> Iterator[Problem]:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     if ":" in name or not all((*module.split("."), name)):
         yield Problem(place, f"'{path}' is no import path: module:name")
-    elif module.partition(".")[0] in _READ_BY_US:
+    elif (top := module.partition(".")[0]) not in _READ_BY_US:
+        if ours := nearest(path):
+            what = f"no module '{top}' of Tandem; did you mean {ours}?"
+            yield Problem(place, what, severity="error" if top not in _installed() else "warning")
+    else:
+        names: list[str] = []
         try:
-            there = hasattr(importlib.import_module(module), name)
+            names = dir(importlib.import_module(module))
+            there = name in names or hasattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:
             there = not module.startswith(str(error.name))  # else it lacks a module of others
         except Exception:  # it is there, and can't run here
             there = True
         if not there:  # a pod's Ray may be another than this one
-            ours = module.startswith("serve_app")
-            text = f"no '{path}' in {'this Tandem' if ours else f'Ray {ray_version}'}"
-            yield Problem(place, text, severity="error" if ours else "warning")
+            ours = nearest(path) or _meant(module, name, names)
+            text = f"no '{path}' in {'this Tandem' if top == 'serve_app' else f'Ray {ray_version}'}"
+            text += f"; did you mean {ours}?" if ours else ""
+            yield Problem(place, text, severity="error" if top == "serve_app" else "warning")
+
+
+def _meant(module: str, name: str, names: list[str]) -> str:
+    close = meant(name, [one for one in names if not one.startswith("_")])
+    return f"{module}:{close}" if close else ""
+
+
+@functools.cache
+def _installed() -> frozenset[str]:
+    """Modules that are there, so that a name near ours may be one of theirs."""
+    return frozenset(one.name for one in pkgutil.iter_modules())

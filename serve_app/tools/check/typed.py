@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from serve_app.config import Config, keys_at, meant, problems
+from serve_app.config import APART, Config, keys_at, meant, problems
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.findings import Place, Report
 
@@ -22,9 +22,16 @@ _CHOICES = ("literal_error", "enum")
 _FILLERS: tuple[Any, ...] = ("x", 1, [], {}, "python", "embedding", "FP32")
 
 
-def read(kind: type[C], data: Any, place: Place, report: Report) -> C | None:
-    """What could be read of it, None where nothing could; the report hears of the rest."""
-    left, touched, said = copy.deepcopy(data), set[str](), set[Place]()
+def read(
+    kind: type[C], data: Any, place: Place, report: Report, changed: set[str] | None = None
+) -> C | None:
+    """What could be read of it, None where nothing could; the report hears of the rest.
+
+    `changed` gets the names of keys that aren't as they were written any more.
+    """
+    left, said = copy.deepcopy(data), set[Place]()
+    touched = set[str]() if changed is None else changed
+    renamed: dict[Place, Place] = {}
     for _ in range(_ROUNDS):
         try:
             return kind.model_validate(left)
@@ -33,8 +40,14 @@ def read(kind: type[C], data: Any, place: Place, report: Report) -> C | None:
                 if inner not in said and not _follows(inner, text, touched):
                     report.add((*place, *inner), text)
                 said.add(inner)
-            # Not all(), which stops at the first.
-            if not any([_mended(kind, left, item, touched) for item in error.errors(include_url=False)]):
+            if {item["type"] for item in error.errors()} == {"contradiction"}:
+                return kind.model_validate(left, context={APART: True})
+            done = [
+                _mended(kind, left, item, touched, renamed) for item in error.errors(include_url=False)
+            ]
+            for right, written in renamed.items():
+                report.same((*place, *right), (*place, *written))
+            if not any(done):
                 return None
     return None
 
@@ -44,13 +57,18 @@ def _follows(place: Place, text: str, touched: set[str]) -> bool:
     return bool(touched & {*re.findall(r"\w+", text), *map(str, place[-1:])})
 
 
-def _mended(kind: type[Config], data: Any, item: Any, touched: set[str]) -> bool:
+def _mended(
+    kind: type[Config], data: Any, item: Any, touched: set[str], renamed: dict[Place, Place]
+) -> bool:
     """Whether something could be done about it. Names of keys that were taken out are `touched`."""
     place: Place = item["loc"]
-    if item["type"] == "missing" and isinstance(around := get(data, *place[:-1]), dict):
+    if item["type"] == "missing":
+        around = get(data, *place[:-1])
+        if around is None and isinstance(above := get(data, *place[:-2]), dict):
+            around = above[place[-2]] = {}
         touched.add(str(place[-1]))
-        return _filled(kind, data, around, place)
-    if item["type"] in (*_UNKNOWN, *_CHOICES) and _renamed(kind, data, item):
+        return isinstance(around, dict) and _filled(kind, data, around, place)
+    if item["type"] in (*_UNKNOWN, *_CHOICES) and _renamed(kind, data, item, renamed):
         return True
     # The nearest key of a mapping around it: an entry can't leave a list without moving the others.
     for end in range(len(place), 0, -1):
@@ -75,7 +93,7 @@ def _filled(kind: type[Config], data: Any, around: dict[Any, Any], place: Place)
     return False
 
 
-def _renamed(kind: type[Config], data: Any, item: Any) -> bool:
+def _renamed(kind: type[Config], data: Any, item: Any, renamed: dict[Place, Place]) -> bool:
     """Whether a key, or a word out of a few, is now the one that it nearly was."""
     *above, key = item["loc"]
     around = get(data, *above)
@@ -86,6 +104,7 @@ def _renamed(kind: type[Config], data: Any, item: Any) -> bool:
         around[key] = better or around[key]
     elif (better := meant(str(key), keys_at(kind, above))) and better not in around:
         around[better] = around.pop(key)
+        renamed[*above, better] = item["loc"]
     else:
         better = ""
     return bool(better)

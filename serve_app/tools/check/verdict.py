@@ -20,29 +20,32 @@ from serve_app.tools.check import (
 )
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.serve_config import check_serve_config
+from serve_app.tools.check.unseen import Unseen
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Finding, Problem, Report, Severity
 from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.sources import documents
 
-CRDS = "TANDEM_CRDS"
 _SERVE = (
     "applications", "http_options", "grpc_options", "proxy_location", "logging_config", "tracing_config",
     "controller_options", "target_capacity", "import_path",
 )  # fmt: skip
 
 
-def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
-    """What is wrong with a file, a folder's build, or `-`, the standard input."""
+def check(path: Path, crds: Crds | None, unseen: Unseen | None = None) -> Iterator[Finding]:
+    """What is wrong with a file, a folder's build, or `-`, the standard input.
+
+    What couldn't be looked at is put into `unseen`, or said at the end without one.
+    """
     skipped: dict[Path, str] = {}
+    own = Unseen() if unseen is None else unseen
     found = list(documents(path, skipped))
-    unknown: set[str] = set()
     if not found and not skipped:
         yield Finding(
             str(path), 1, "", "(top)", "nothing to check", "kubectl says the same", "", "error"
         )
     for one in found:
-        _ask(one.report, _one, one, crds, path.is_dir(), unknown)
+        _ask(one.report, _one, one, crds, path.is_dir(), own)
     whole = Report(str(path))
     _ask(whole, fit_together.check, found)
     for one in found:
@@ -53,36 +56,30 @@ def check(path: Path, crds: Crds | None) -> Iterator[Finding]:
         at, what = (int(line), what) if line.isdecimal() else (1, f"{line}:{what}")
         what = f"skipped: {what.strip()}"
         yield Finding(str(file), at, "", "(top)", what, "it was not checked", "", "note")
-    if not_asked := crds.not_asked() if crds else "":
-        fix = "pip install 'tandem-serve[check]'"
-        yield Finding(str(path), 1, "", "(top)", f"not looked at: {not_asked} of CRDs", "", fix, "note")
-    if unknown:
-        extra = "; Kubernetes' own: pip install 'tandem-serve[check]'"
-        yield Finding(
-            str(path), 1, "", "(top)", f"not held against a schema: {', '.join(sorted(unknown))}",
-            "the API server knows more than the rules here",
-            f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})"
-            + ("" if kubernetes_schemas.installed() else extra),
-            "note",
-        )  # fmt: skip
+    if crds:
+        own.parts(crds)
+    if unseen is None:
+        yield from own.notes(path)
 
 
-def _one(one: Document, crds: Crds | None, in_folder: bool, unknown: set[str]) -> Iterator[Problem]:
-    """What is wrong with one document. Its kind is put into `unknown` where it has no schema."""
+def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> Iterator[Problem]:
+    """What is wrong with one document."""
     report = one.report
     if not one.kind:
         if not _wants_to_serve(one.data):
             yield _nothing_known("note" if in_folder else "error")
         else:
-            _ask(report, check_serve_config, one.data, report)
+            _ask(report, check_serve_config, one.data, report, True)
         return
+    if crds is None or not crds.find(one.group, one.kind):
+        _ask(report, kinds.check, one)
+        one = kinds.as_meant(one)
     if kubernetes_schemas.is_builtin(one) and kubernetes_schemas.installed():
         _ask(report, kubernetes_schemas.check, one)
     elif crds is not None and crds.find(one.group, one.kind):
         _ask(report, crds.check, one)
     else:
-        unknown.add(f"{one.data['apiVersion']} {one.kind}")
-    _ask(report, kinds.check, one)
+        unseen.kind(one)
     _ask(report, kserve.check, one)
     before = list(report.found)
     cluster = RayCluster.of(one.data)

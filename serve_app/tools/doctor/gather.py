@@ -3,28 +3,16 @@
 import contextlib
 import importlib.metadata
 import json
-import os
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 from serve_app.errors import ConfigError
-from serve_app.tools.dashboard import Dashboard
+from serve_app.tools.dashboard import Dashboard, token
 from serve_app.tools.doctor.causes import Json, Snapshot
 from serve_app.tools.kube.kubectl import Kubectl
 from serve_app.tools.kube.pods import Pod
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def token() -> str:
-    """Ray's, from where Ray's own clients take it; '' where there is none."""
-    if value := os.environ.get("RAY_AUTH_TOKEN"):
-        return value
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    with contextlib.suppress(OSError):
-        return file.read_text().strip()
-    return ""
 
 
 def from_ray(address: str) -> Snapshot:

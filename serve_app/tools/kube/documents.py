@@ -80,7 +80,8 @@ def read(path: Path, text: str | None = None, reader: Any = yaml_text.Kubernetes
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not valid UTF-8: {error}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}{_said(error)}") from None
+        line, what = _said(error)
+        raise ConfigError(f"{path}:{line}: {what}") from None
     documents: list[Document] = []
     for node, value in zip(nodes, values, strict=True):
         if value is not None:
@@ -88,11 +89,11 @@ def read(path: Path, text: str | None = None, reader: Any = yaml_text.Kubernetes
     return documents
 
 
-def _said(error: yaml.YAMLError) -> str:
-    """`:LINE: not valid YAML: …` in one line."""
+def _said(error: yaml.YAMLError) -> tuple[int, str]:
+    """The line, and `not valid YAML: …` in one line."""
     at = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    return f"{f':{at.line + 1}' if at else ''}: not valid YAML: {what}"
+    return (at.line + 1 if at else 1), f"not valid YAML: {what}"
 
 
 def _of_kubernetes(value: Any) -> bool:
@@ -105,7 +106,7 @@ def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
         raise ConfigError(f"{file}:{node.start_mark.line + 1}: expected a mapping, got {_name(value)}")
     kind, some = str(value.get("kind")), value.get("items")
     if kind.endswith("List") and (isinstance(some, list) or (kind == "List" and some is None)):
-        at = _node(node, ("items",)) if some else None
+        at = node_at(node, ("items",)) if some else None
         own = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
         for inner, item in zip(at.value if at else [], some or [], strict=True):
             # Those of a typed list needn't say what they are.
@@ -145,23 +146,36 @@ def note_lines(node: yaml.Node, place: Place, report: Report, before: int = 0) -
 
 
 def _config(file: str, node: yaml.Node, value: dict[str, Any]) -> tuple[Place, Any, Report] | None:
+    place = ("spec", CONFIG)
+    return config_in(file, node_at(node, place), get(value, *place))
+
+
+def config_in(
+    file: str, at: yaml.Node | None, text: Any, before: int = 0
+) -> tuple[Place, Any, Report] | None:
     """A Serve config in a block of text: its lines are lines of the file around it."""
     place: Place = ("spec", CONFIG)
-    text, at = get(value, *place), _node(node, place)
     if not isinstance(text, str):
         return None
     inner = Report(file)
+    block = at is not None and getattr(at, "style", None) == "|"
+    start = (at.start_mark.line + 1 if at is not None and block else 0) + before
     try:
         content = _alone(yaml_text.nodes(text))
         data = _alone(yaml_text.values(text))
     except yaml.YAMLError as error:
-        inner.add((), f"not valid YAML: {error}")
+        line, what = _said(error)
+        if block:
+            inner.lines[()] = start + line
+        inner.add((), what)
         return place, None, inner
     except ValueError:
         inner.add((), "several documents: the operator reads the first alone")
         return place, None, inner
-    if content is not None and at is not None and getattr(at, "style", None) == "|":
-        note_lines(content, (), inner, at.start_mark.line + 1)
+    if content is not None and block:
+        note_lines(content, (), inner, start)
+    elif at is not None:
+        inner.lines[()] = at.start_mark.line + 1 + before
     return place, data, inner
 
 
@@ -171,8 +185,12 @@ def _alone(documents: list[Any]) -> Any:
     return found
 
 
-def _node(node: yaml.Node, place: Place) -> yaml.Node | None:
+def node_at(node: yaml.Node | None, place: Place) -> yaml.Node | None:
+    """The node at a place below another one."""
     for step in place:
+        if isinstance(node, yaml.SequenceNode):
+            node = node.value[step] if isinstance(step, int) and step < len(node.value) else None
+            continue
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         found = [inner for key, inner in pairs if key.value == step]
         if not found:

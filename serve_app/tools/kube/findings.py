@@ -38,6 +38,8 @@ class Finding:
         mark = "" if self.severity == "error" else f"{self.severity}: "
         where = f"{self.subject}: {self.place}" if self.subject else self.place
         lines = [f"{self.file}:{self.line}: {mark}{where}: {self.what}"]
+        if self.severity == "note":
+            return "; ".join(filter(None, (*lines, self.fix or self.why)))
         lines += [f"    why: {self.why}"] if self.why else []
         lines += [f"    fix: {self.fix}"] if self.fix else []
         return "\n".join(lines)
@@ -50,6 +52,7 @@ class Report:
     file: str
     subject: str = ""
     lines: dict[Place, int] = field(default_factory=dict)
+    files: dict[Place, str] = field(default_factory=dict)  # of parts that come from another one
     found: list[Problem] = field(default_factory=list)
 
     def add(
@@ -63,8 +66,16 @@ class Report:
     def take(self, inner: "Report", prefix: Place) -> None:
         """What was found in a document inside this one."""
         self.lines.update({(*prefix, *place): line for place, line in inner.lines.items()})
+        if inner.file != self.file:
+            self.files[prefix] = inner.file
         for one in inner.found:
             self.add((*prefix, *one.place), one.what, one.why, one.fix, one.severity)
+
+    def same(self, place: Place, as_one: Place) -> None:
+        """`place`, and what is below it, stands where `as_one` does."""
+        for known, line in list(self.lines.items()):
+            if known[: len(as_one)] == as_one:
+                self.lines[*place, *known[len(as_one) :]] = line
 
     def line(self, place: Place) -> int:
         """The line of a place, or of the nearest one around it that is in the file."""
@@ -72,14 +83,44 @@ class Report:
             place = place[:-1]
         return self.lines.get(place, 1)
 
+    def file_of(self, place: Place) -> str:
+        """The file of a place: a patch may have brought it."""
+        while place and place not in self.files:
+            place = place[:-1]
+        return self.files.get(place, self.file)
+
+    def forget(self, place: Place) -> None:
+        """What stood there, and below."""
+        self.lines = {at: line for at, line in self.lines.items() if at[: len(place)] != place}
+        self.files = {at: file for at, file in self.files.items() if at[: len(place)] != place}
+
+    def removed(self, place: Place) -> None:
+        """It is gone, and what came after it in a list is one further up."""
+        self.forget(place)
+        self.moved(place, -1)
+
+    def moved(self, place: Place, by: int) -> None:
+        """From this entry of a list on, all have another number; nothing for a key of a mapping."""
+
+        def now(at: Place) -> Place:
+            end = len(place) - 1
+            step = at[end] if len(at) > end and at[:end] == place[:end] else None
+            if not isinstance(step, int) or not isinstance(place[end], int) or step < int(place[end]):
+                return at
+            return (*at[:end], step + by, *at[end + 1 :])
+
+        if place:
+            self.lines = {now(at): line for at, line in self.lines.items()}
+            self.files = {now(at): file for at, file in self.files.items()}
+
     def findings(self) -> Iterator[Finding]:
         """In the order of the file, each once."""
         seen = set()
-        for one in sorted(self.found, key=lambda one: self.line(one.place)):
+        for one in sorted(self.found, key=self._order):
             if (one.place, one.what) not in seen:
                 seen.add((one.place, one.what))
                 yield Finding(
-                    self.file,
+                    self.file_of(one.place),
                     self.line(one.place),
                     self.subject,
                     join("", one.place),
@@ -88,6 +129,10 @@ class Report:
                     one.fix,
                     one.severity,
                 )
+
+    def _order(self, one: Problem) -> tuple[bool, str, int]:
+        file = self.file_of(one.place)
+        return file != self.file, file, self.line(one.place)
 
     def __str__(self) -> str:
         """A line for each."""

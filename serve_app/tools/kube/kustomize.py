@@ -4,20 +4,19 @@ The fields that Tandem's own overlays use, and no more: of anything else kustomi
 makes of it, if it is there.
 """
 
-import copy
-import json
+import contextlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonpatch
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.kube.documents import Document, get, read
-from serve_app.tools.kube.yaml_text import Kustomize, values
+from serve_app.tools.kube.documents import Document, node_at, read
+from serve_app.tools.kube.patches import NotOurs, Patch, standing
+from serve_app.tools.kube.yaml_text import Kustomize, nodes, values
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KNOWN = ("apiVersion", "kind", "resources", "components", "namespace", "images", "patches")
@@ -25,16 +24,15 @@ _CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClas
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 
 
-class _NotOurs(Exception):
-    """What kustomize itself has to build."""
-
-
 def build(folder: Path) -> list[Document]:
     """The documents of a kustomization. ConfigError when it can't be built."""
     try:
         return _build(folder)
-    except _NotOurs as what:
-        return _by_program(folder, str(what))
+    except NotOurs as what:
+        built = _by_program(folder, str(what))
+        with contextlib.suppress(Exception):  # lines are all that it's for
+            standing(built, _build(folder, nearly=True))
+        return built
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         # A field of another type than kustomize's.
         raise ConfigError(f"{folder}: not as kustomize reads it: {error}") from None
@@ -44,18 +42,23 @@ def build(folder: Path) -> list[Document]:
         raise ConfigError(f"{folder}: not valid YAML: {error}") from None
 
 
-def _build(folder: Path) -> list[Document]:
+def _build(folder: Path, nearly: bool = False) -> list[Document]:
+    """With `nearly` what isn't known here is left out."""
     data = _kustomization(folder)
-    if unknown := [key for key in data if key not in _KNOWN]:
-        raise _NotOurs(", ".join(map(str, unknown)))
+    if unknown := [key for key in data if key not in _KNOWN and not nearly]:
+        raise NotOurs(", ".join(map(str, unknown)))
     if not isinstance(data.get("namespace"), str | None):
         raise TypeError(f"namespace is {data['namespace']!r}, not text")
-    documents = [one for entry in data.get("resources") or [] for one in _resource(folder, entry)]
-    for entry in data.get("components") or []:
-        for patch in _kustomization(folder / entry).get("patches") or []:
-            _patch(folder / entry, patch, documents)
-    for patch in data.get("patches") or []:
-        _patch(folder, patch, documents)
+    documents = [
+        one for entry in data.get("resources") or [] for one in _resource(folder, entry, nearly)
+    ]
+    for place in (*(folder / entry for entry in data.get("components") or []), folder):
+        for patch in _patches(place):
+            try:
+                patch.apply(documents, place)
+            except NotOurs:
+                if not nearly:
+                    raise
     for one in documents:
         if (namespace := data.get("namespace")) and one.kind not in _CLUSTER_WIDE:
             one.data.setdefault("metadata", {})["namespace"] = namespace
@@ -64,16 +67,46 @@ def _build(folder: Path) -> list[Document]:
     return documents
 
 
-def _value(text: str) -> Any:
-    return next(iter(values(text)), None)
+def _file(folder: Path) -> Path:
+    for name in NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"{folder}: no kustomization.yaml there")
 
 
 def _kustomization(folder: Path) -> dict[str, Any]:
-    for name in NAMES:
-        if (folder / name).is_file():
-            data = _value((folder / name).read_text(encoding="utf-8"))
-            return data if isinstance(data, dict) else {}
-    raise ConfigError(f"{folder}: no kustomization.yaml there")
+    data = next(iter(values(_file(folder).read_text(encoding="utf-8"))), None)
+    return data if isinstance(data, dict) else {}
+
+
+def _patches(folder: Path) -> list[Patch]:
+    file, data = _file(folder), _kustomization(folder)
+    top = next(iter(nodes(file.read_text(encoding="utf-8"))), None)
+    return [
+        Patch.read(
+            folder, file, {"path": given} if isinstance(given, str) else given, node_at(top, (key, at))
+        )
+        for key in ("patchesStrategicMerge", "patchesJson6902", "patches")  # two of before
+        for at, given in enumerate(data.get(key) or [])
+    ]
+
+
+def parts(folder: Path, seen: frozenset[Path] = frozenset()) -> set[Path]:
+    """The files and folders that a kustomization is made of, as far as it can be read."""
+    found = {folder}
+    with contextlib.suppress(ConfigError, OSError, ValueError, yaml.YAMLError):
+        data = _kustomization(folder)
+        entries = [*(data.get("resources") or []), *(data.get("components") or [])]
+        for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
+            given = data.get(key) or []
+            entries += [one.get("path") if isinstance(one, dict) else one for one in given]
+        for entry in entries:
+            one = Path(os.path.normpath(folder / str(entry)))
+            if one.is_dir() and one not in seen:
+                found |= parts(one, seen | {folder})
+            elif one.is_file():
+                found.add(one)
+    return found
 
 
 def _by_program(folder: Path, unknown: str) -> list[Document]:
@@ -88,12 +121,12 @@ def _by_program(folder: Path, unknown: str) -> list[Document]:
     raise ConfigError(f"{folder}: {unknown}: install kustomize or kubectl to check this")
 
 
-def _resource(folder: Path, entry: str) -> list[Document]:
+def _resource(folder: Path, entry: str, nearly: bool) -> list[Document]:
     if "://" in entry:
         raise ConfigError(f"{folder}: {entry} is not on this machine")
     path = Path(os.path.normpath(folder / entry))
     if path.is_dir():
-        return build(path)
+        return _build(path, nearly=True) if nearly else build(path)
     documents = read(path, reader=Kustomize)
     for one in documents:
         one.data = _apart(one.data)
@@ -105,41 +138,6 @@ def _apart(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _apart(inner) for key, inner in value.items()}
     return [_apart(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _patch(folder: Path, patch: dict[str, Any], documents: list[Document]) -> None:
-    text = (folder / patch["path"]).read_text(encoding="utf-8") if "path" in patch else patch["patch"]
-    operations = _value(text)
-    target = patch.get("target") or {}
-    found = [one for one in documents if _matches(one, target)]
-    if not found:
-        raise ConfigError(f"{folder}: a patch's target {target} is not there")
-    for one in found:
-        if isinstance(operations, dict) and operations.get("$patch") == "delete":
-            documents.remove(one)
-            continue
-        if not isinstance(operations, list):
-            raise _NotOurs("a patch that isn't a list of operations (JSON 6902)")
-        for operation in operations:
-            _apply(one.data, operation, f"{folder}: patch of {target}")
-        if one.config and (text := get(one.data, *one.config[0])) is not None:
-            (again,) = read(Path(one.report.file), json.dumps(one.data))
-            one.config = again.config and (*again.config[:2], type(one.report)(one.report.file))
-
-
-def _matches(one: Document, target: dict[str, Any]) -> bool:
-    wanted = {"kind": one.kind, "name": one.name, "group": one.group}
-    return all(wanted[key] == value for key, value in target.items() if key in wanted)
-
-
-def _apply(data: Any, operation: Any, where: str) -> None:
-    """One operation of JSON 6902, of which a target gets values of its own."""
-    try:
-        jsonpatch.JsonPatch(copy.deepcopy([operation])).apply(data, in_place=True)
-    except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPatchTestFailed) as error:
-        raise ConfigError(f"{where}: {error}") from None
-    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPointerException):
-        raise ConfigError(f"{where}: {operation['path']} is not there") from None
 
 
 def _images(data: Any, image: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, read
-from serve_app.tools.kube.kustomize import NAMES, build
+from serve_app.tools.kube.kustomize import NAMES, build, parts
 
 ENDS = (".yaml", ".yml", ".json")
 
@@ -56,13 +56,14 @@ def files(folder: Path) -> list[Path]:
 def last_change(path: Path) -> float:
     """When the file, or anything that a kustomization is made of, was last written, as `time.time()`.
 
-    0 while it can't be read, as between an editor's two steps.
+    0 while it can't be read, as between an editor's two steps. A file that is no YAML has changed too.
     """
     try:
-        whole = path.is_dir() or path.name in NAMES
-        found = {path, *(Path(one.report.file) for one in documents(path))} if whole else {path}
-        folders = {file.parent if file.is_file() else file for file in found} if whole else set()
+        if not path.is_dir() and path.name not in NAMES:
+            return path.stat().st_mtime
+        found = {path, *parts(path if path.is_dir() else path.parent)}
+        folders = {one if one.is_dir() else one.parent for one in found}
         found |= {file for folder in folders for file in folder.iterdir() if file.suffix in ENDS}
-        return max(file.stat().st_mtime for file in found)
-    except (OSError, ConfigError):
+        return max(one.stat().st_mtime for one in found)
+    except OSError:
         return 0

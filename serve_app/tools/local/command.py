@@ -62,15 +62,24 @@ def _launch(containers: str | None) -> Launch:
 
 
 def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> int:
-    seen, said = last_change(path), ""
+    seen, said, trouble = last_change(path), "", ""
     while front.alive:
-        if (now := last_change(path)) > seen:
+        now = last_change(path)
+        if now and now != seen:  # 0 between an editor's two steps
             seen = now
             try:
                 _tell(operator.apply(_checked(path)))
             except ConfigError as error:
-                _say(f"{error}; what was applied before stays")
-        _tell(operator.tick())
+                _say(
+                    f"{error}\nnot applied: what was applied before goes on; waiting for the next change"
+                )
+        try:
+            _tell(operator.tick())
+            trouble = ""
+        except (ConfigError, OSError) as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                _say(f"{trouble}; trying again")
         found = status(operator.active, operator.pending, front.endpoints())
         if (text := line(found)) != said:
             said = text
@@ -84,9 +93,15 @@ def _loop(path: Path, operator: Operator, front: Front, state: Path | None) -> i
 
 
 def _checked(path: Path) -> Manifest:
-    if wrong := [one for one in check(path, None) if one.severity == "error"]:
-        raise ConfigError("\n".join(map(str, wrong)))
-    return load(path)
+    """What is there now; ConfigError whatever is wrong with it, so that a watcher goes on."""
+    try:
+        if wrong := [one for one in check(path, None) if one.severity == "error"]:
+            raise ConfigError("\n".join(map(str, wrong)))
+        return load(path)
+    except ConfigError:
+        raise
+    except Exception as error:  # a part of a type that nobody expected
+        raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _write(state: Path, found: dict[str, Any]) -> None:

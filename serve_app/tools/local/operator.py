@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from serve_app.tools.dashboard import new_token
+from serve_app.tools.dashboard import own_token
 from serve_app.tools.local.cluster import Cluster
 from serve_app.tools.local.front import Front
 from serve_app.tools.local.launch import Launch
@@ -16,7 +16,7 @@ class Operator:
     """Keeps one RayService as its manifest says. `tick` it about once a second."""
 
     def __init__(self, manifest: Manifest, folder: Path, launch: Launch, front: Front) -> None:
-        self.token = new_token()
+        self.token = own_token()
         self._wanted = manifest
         self._folder, self._launch, self._front = folder, launch, front
         self.active: Cluster | None = None

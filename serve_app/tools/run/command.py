@@ -5,13 +5,14 @@ The environment is set before anything of Ray is imported: Ray reads most of it 
 
 import os
 import shutil
-import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from serve_app.addresses import all_free, authority, numeric
 from serve_app.errors import ConfigError
 from serve_app.tools.run.environment import environment, python_path
 from serve_app.tools.run.serving import serve
@@ -23,14 +24,14 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
     http, grpc = _addresses(path, host, http_port, grpc_port)
     scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
-        os.environ.update(environment(scratch, http["host"], mode), PYTHONPATH=python_path())
+        address = authority(http["host"], int(grpc["port"]))
+        os.environ.update(environment(scratch, address, mode), PYTHONPATH=python_path())
         from serve_app.tools.check import load_checked
 
-        config = load_checked(path)
+        config = load_checked(path, tell=lambda text: print(text, file=sys.stderr, flush=True))
         config["http_options"] = {**(config.get("http_options") or {}), **http}
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
-        for name, port in (("HTTP_PORT", http["port"]), ("GRPC_PORT", grpc["port"])):
-            _must_be_free(http["host"], port, name)
+        all_free(http["host"], http_port=http["port"], grpc_port=grpc["port"])
         with everything_stopped():
             return serve(config, path)
     finally:
@@ -49,16 +50,8 @@ def _addresses(
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     options: dict[str, Any] = written if isinstance(written, dict) else {}
     http, grpc = options.get("http_options") or {}, options.get("grpc_options") or {}
+    where = numeric(str(host or http.get("host") or "127.0.0.1"))
     return (
-        {"host": host or http.get("host") or "127.0.0.1", "port": http_port or http.get("port") or 8000},
+        {"host": where, "port": http_port or http.get("port") or 8000},
         {"port": grpc_port or grpc.get("port") or 9000},
     )
-
-
-def _must_be_free(host: str, port: int, name: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(f"{host}:{port} can't be used ({error.strerror}); set {name}") from None

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+from serve_app.addresses import is_loopback
+from serve_app.internals.grpc_servers import GRPC_ADDRESS
 from serve_app.internals.haproxy import haproxy_wrapper
 from serve_app.ports import own_block
 from serve_app.tools.shared_machine import haproxy_threads, places
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
 HIGH_THROUGHPUT = {
@@ -28,8 +28,12 @@ HIGH_THROUGHPUT = {
 }
 
 
-def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
-    """What Ray is told: ports that collide with nobody, loopback, and the high-throughput mode."""
+def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
+    """What Ray is told: ports that collide with nobody, loopback, and the high-throughput mode.
+
+    `grpc` is where gRPC is to be heard, as `host:port`.
+    """
+    local = is_loopback(grpc.rpartition(":")[0].strip("[]"))
     own = own_block()
     variables = {
         "RAY_AUTH_MODE": "token",
@@ -49,12 +53,13 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         # told and another to act; Serve's 30 s would outlast every stop.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
     }
-    if host in LOOPBACK:
+    if local:
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the node's address is 127.0.0.1
+        variables[GRPC_ADDRESS] = grpc
     if mode == "high-throughput":
         variables |= HIGH_THROUGHPUT | {
             "RAY_SERVE_HAPROXY_NBTHREAD": haproxy_threads(),
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=host in LOOPBACK)),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_wrapper(scratch, narrow=local)),
         }
     variables |= places(own, own, scratch)
     # What the user set for Ray on purpose stays.

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from serve_app.addresses import authority, is_loopback
 from serve_app.internals.ray_start import FENCE
-from serve_app.tools.run.environment import LOOPBACK
 from serve_app.tools.stopping import stop_on_signals
 
 _START_TIMEOUT_S = 300
@@ -25,7 +25,7 @@ def serve(config: dict[str, Any], path: Path) -> int:
     from serve_app.internals.serve_config import deploy
 
     http, grpc = config["http_options"], config["grpc_options"]
-    local = http["host"] in LOOPBACK
+    local = is_loopback(http["host"])
     context = ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 4),  # a laptop's cores are shared, not reserved
@@ -45,7 +45,8 @@ def serve(config: dict[str, Any], path: Path) -> int:
     if problem := _wait(ray_serve.status):
         print(problem, file=sys.stderr, flush=True)
         return 1
-    _announce(f"http://{http['host']}:{http['port']}", f"{http['host']}:{grpc['port']}", dashboard, path)
+    url = f"http://{authority(http['host'], http['port'])}"
+    _announce(url, authority(http["host"], grpc["port"]), dashboard, path)
     while ray.is_initialized() and any(node["Alive"] for node in ray.nodes()):
         time.sleep(1)
     print("Ray has stopped", file=sys.stderr)

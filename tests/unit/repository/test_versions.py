@@ -87,7 +87,7 @@ def test_a_folder_that_was_meant_to_be_a_version_is_named(tmp_path, name, number
 def test_beside_versions_only_those_asked_for_are_named(model):
     (model / "v3").mkdir()
     assert list(version_folders(model, "all")) == ["2", "9", "10"]
-    with pytest.raises(ConfigError, match="versions: 3 asked for, .*; v3 is no version.*rename v3 to 3"):
+    with pytest.raises(ConfigError, match=r"3 asked for, .*; v3 is no version.*rename v3 to 3"):
         version_folders(model, ["3"])
 
 

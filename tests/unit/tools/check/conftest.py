@@ -1,9 +1,22 @@
 """The mistakes in a Serve config."""
 
+from pathlib import Path
+
 import pytest
 
 from serve_app.errors import ConfigError
 from serve_app.tools.check import load_checked
+
+
+@pytest.fixture(autouse=True)
+def mine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's package `mine`, which has whatever is asked of it."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "mine").mkdir()
+    for name in ("__init__", "app", "models", "policies", "routers"):
+        (folder / "mine" / f"{name}.py").write_text("def __getattr__(name): ...\n")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
 
 
 @pytest.fixture

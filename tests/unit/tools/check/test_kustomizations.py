@@ -1,5 +1,7 @@
 """Kustomizations are built, and what cannot be built says why."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.tools.check.verdict import check
+from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.kustomize import build
+from tests.unit.tools.check.configs import ROOT
 
 
 def write(folder: Path, **files: Any) -> Path:
@@ -36,7 +40,8 @@ def test_kustomizations_are_built(tmp_path: Path) -> None:
     (one,) = build(top)
     assert one.data["data"] == {"x": "2", "y": "3", "image": "im:9"}
     assert one.data["metadata"]["namespace"] == "ns"
-    assert one.report.line(("data", "x")) == 6  # of the base's file
+    assert one.report.line(("data", "image")) == 7  # of the base's file
+    assert one.report.file_of(("data", "x")) == str(top / "kustomization.yaml")
     assert list(check(top, None)) == []
 
 
@@ -99,7 +104,7 @@ def test_kustomizations_that_cannot_be_built(
         build(tmp_path / "k")
 
 
-PLACED = {"metadata": {"name": "a"}, "data": {"x": "2"}, "apiVersion": "v1", "kind": "ConfigMap"}
+PLACED = {"metadata": {"name": "a"}, "data": {"x": ["2"]}, "apiVersion": "v1", "kind": "ConfigMap"}
 
 
 @pytest.mark.parametrize(
@@ -132,3 +137,127 @@ def test_dates_in_patches_are_text(tmp_path: Path) -> None:
     )
     (one,) = build(tmp_path)
     assert one.data["data"]["x"] == "2026-01-01"
+
+
+SERVICE = """\
+apiVersion: ray.io/v1
+kind: RayService
+metadata: {name: a}
+spec:
+  serveConfigV2: |
+    applications: []
+  rayClusterConfig:
+    headGroupSpec: {rayStartParams: {}}
+    workerGroupSpecs:
+      - {groupName: one, replicas: 1}
+      - {groupName: two, replicas: 1}
+"""
+CONFIG = """\
+applications:
+  - name: tandem
+    import_path: serve_app.app:build_ruoter
+    route_prefix: /
+"""
+
+
+def block(text: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in text.splitlines())
+
+
+OPERATION = f"""\
+# A comment moves the lines.
+- op: replace
+  path: /spec/serveConfigV2
+  value: |
+{block(CONFIG, 4)}"""
+MERGED = f"""\
+apiVersion: ray.io/v1
+kind: RayService
+metadata: {{name: a}}
+spec:
+  serveConfigV2: |
+{block(CONFIG, 4)}"""
+
+
+WITH = "commonAnnotations: {a: b}\nnamePrefix: x-\n"  # of which only kustomize knows
+
+
+@pytest.mark.parametrize("text", [OPERATION, MERGED])
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("more", ["", WITH])
+def test_a_mistake_that_a_patch_brings_stands_in_the_patch(
+    tmp_path: Path, text: str, inline: bool, more: str
+) -> None:
+    if more and shutil.which("kubectl") is None:
+        pytest.skip("no kubectl")
+    target = "- target: {kind: RayService}\n    "
+    given = f"patch: |\n{block(text, 6)}" if inline else "path: patch.yaml\n"
+    write(
+        tmp_path, service=SERVICE, patch=text,
+        kustomization=f"{more}resources: [service.yaml]\npatches:\n  {target}{given}",
+    )  # fmt: skip
+    (one,) = [
+        one for one in check(tmp_path, None) if "did you mean serve_app.app:build_router?" in one.what
+    ]
+    file = Path(one.file)
+    assert file.name == ("kustomization.yaml" if inline else "patch.yaml")
+    assert "build_ruoter" in file.read_text().splitlines()[one.line - 1]
+
+
+def test_places_move_with_the_entries_of_a_list(tmp_path: Path) -> None:
+    operations = """\
+- {op: add, path: /spec/rayClusterConfig/workerGroupSpecs/0, value: {groupName: new}}
+- {op: add, path: /spec/rayClusterConfig/workerGroupSpecs/-, value: {groupName: last}}
+- {op: remove, path: /spec/rayClusterConfig/workerGroupSpecs/1}
+- {op: add, path: /spec/rayClusterConfig/headGroupSpec/serviceType, value: NodePort}
+"""
+    write(
+        tmp_path, service=SERVICE, patch=operations,
+        kustomization="resources: [service.yaml]\npatches: [{target: {name: a}, path: patch.yaml}]\n",
+    )  # fmt: skip
+    (one,) = build(tmp_path)
+    groups = one.data["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert [group["groupName"] for group in groups] == ["new", "two", "last"]
+    around = ("spec", "rayClusterConfig", "workerGroupSpecs")
+    places = [(*around, index, "groupName") for index in range(3)]
+    assert [(Path(one.report.file_of(at)).name, one.report.line(at)) for at in places] == [
+        ("patch.yaml", 1), ("service.yaml", 11), ("patch.yaml", 2),
+    ]  # fmt: skip
+    head = ("spec", "rayClusterConfig", "headGroupSpec")
+    assert one.report.file_of((*head, "serviceType")).endswith("patch.yaml")
+    assert one.report.file_of((*head, "rayStartParams")).endswith("service.yaml")
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl")
+@pytest.mark.parametrize("overlay", ["dev", "ha", "gpu", "incremental"])
+def test_builds_are_as_kubectls(overlay: str) -> None:
+    folder = ROOT / "configs/k8s/overlays" / overlay
+    command = ["kubectl", "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = {(one.kind, one.name): one.data for one in read(Path("-"), done.stdout)}
+    assert {(one.kind, one.name): one.data for one in build(folder)} == theirs
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl")
+def test_a_part_of_a_custom_resource_is_merged_as_kubectl_does(tmp_path: Path) -> None:
+    """https://kubernetes.io/docs/tasks/manage-kubernetes-objects/kustomization: lists are replaced."""
+    patch = """\
+apiVersion: ray.io/v1
+kind: RayService
+metadata: {name: a, labels: {x: 'y'}}
+spec:
+  serveConfigV2: null
+  rayClusterConfig:
+    rayVersion: 2.60.0
+    headGroupSpec: {serviceType: NodePort}
+    workerGroupSpecs: [{groupName: only}]
+"""
+    write(
+        tmp_path, service=SERVICE, patch=patch,
+        kustomization="resources: [service.yaml]\npatches: [{path: patch.yaml}]\n",
+    )  # fmt: skip
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    (ours,), (theirs,) = build(tmp_path), read(Path("-"), done.stdout)
+    assert ours.data == theirs.data

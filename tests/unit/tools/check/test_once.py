@@ -49,12 +49,17 @@ def test_a_mapping_where_a_list_should_be(tmp_path: Path) -> None:
         ("apiVersion: rayio/v1\nkind: RayService", 1, "that of ray.io is another"),
         ("apiVersion: serving.kserve.io/v1beta1\nkind: InferenceServices", 2, "InferenceService?"),
         ("apiVersion: serving.kubeflow.org/v1beta1\nkind: InferenceService", 1, "serving.kserve.io"),
+        ("apiVersion: app/v1\nkind: Deployment", 1, "did you mean apps/v1?"),
+        ("apiVersion: apps/v1\nkind: Deploymnet", 2, "did you mean Deployment?"),
+        ("apiVersion: v1\nkind: Deployment", 1, "it is in apps/v1"),
     ],
 )
 def test_a_kind_that_is_nearly_one(tmp_path: Path, head: str, at: int, says: str) -> None:
     (tmp_path / "a.yaml").write_text(f"{head}\nmetadata: {{name: a}}\nspec: {{}}\n")
-    found = [one for one in check(tmp_path / "a.yaml", None) if says in one.what]
-    assert [(one.line, one.severity) for one in found] == [(at, "warning")]
+    found = [
+        one for one in check(tmp_path / "a.yaml", None) if says in one.what and one.severity != "note"
+    ]
+    assert [(one.line, one.severity) for one in found] == [(at, "error")]
 
 
 @pytest.mark.parametrize("kind", ["RayCronJob", "LLMInferenceService", "LocalModelNode"])

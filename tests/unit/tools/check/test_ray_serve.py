@@ -166,7 +166,7 @@ def test_what_ray_ignores_or_warns_of_is_a_warning(tmp_path: Path) -> None:
     [
         ("replicaCount: 3\nannotations: {}\nimage: {tag: x}\n", ["error"]),
         ("name: test\nsteps: []\n", ["error"]),
-        ("applicatons: []\n", ["error", "error"]),
+        ("applicatons: []\n", ["error"]),
         ("import_path: a:b\n", ["error", "error"]),
         ("applications: []\n", []),
     ],
@@ -195,16 +195,19 @@ def test_what_is_no_serve_config_is_not_run(check) -> None:
         ("mine.app:app", "serve_app.none.app", "applications[0].import_path", "this Tandem"),
         ("applications:", "http_options: {port: 80000}\napplications:", "http_options.port", "no port"),
         ("applications:", "http_options: {port: 9000}\n"
-         "grpc_options: {grpc_servicer_functions: [m.f]}\napplications:", "grpc_options.port", "HTTP's"),
+         "grpc_options: {grpc_servicer_functions: [m.f]}\napplications:", "http_options.port",
+         "gRPC both"),
         ("applications:", "grpc_options: {grpc_servicer_functions: [serve_app.ingress.grpc.add]}\n"
          "applications:", "grpc_options.grpc_servicer_functions[0]", "this Tandem"),
     ],
 )  # fmt: skip
 def test_what_only_the_deploy_finds(tmp_path: Path, old: str, new: str, place: str, says: str) -> None:
     (tmp_path / "a.yaml").write_text(config().replace(old, new))
-    (found,) = verdict(tmp_path / "a.yaml", None)
+    (found, *more) = verdict(tmp_path / "a.yaml", None)
     assert (found.place, found.severity) == (place, "error")
     assert says in found.what
+    # What is nearly the Router is looked at as if it were.
+    assert [one.what[:18] for one in more] == (["no deployment 'd' "] if "routr" in new else [])
 
 
 @pytest.mark.parametrize("route", ["/", "/a/b", "null"])
@@ -216,7 +219,11 @@ def test_prefixes_that_are_right(tmp_path: Path, route: str) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("serve_app.demo.identity:Idntity", "no 'serve_app.demo.identity:Idntity' in this Tandem"),
+        (
+            "serve_app.demo.identity:Idntity",
+            "no 'serve_app.demo.identity:Idntity' in this Tandem; did you "
+            "mean serve_app.demo.identity:Identity?",
+        ),
         ("serve_app.demo.identity", "'serve_app.demo.identity' is no import path: module:Class"),
         ("mine.models:Any", ""),
     ],
@@ -237,4 +244,5 @@ def test_classes_of_python_models(tmp_path: Path, path: str, says: str) -> None:
     (tmp_path / "a.yaml").write_text(text + remote)
     found = [(one.place, one.what) for one in verdict(tmp_path / "a.yaml", None)]
     places = ("applications[0].deployments[0].user_config.models[0].class", "applications[1].args.class")
-    assert found == ([(place, says) for place in places] if says else [])
+    assert [place for place, _ in found] == (list(places) if says else [])
+    assert all(what.startswith(says) for _, what in found)

@@ -51,7 +51,7 @@ def test_our_own_configs_pass(path):
          "batching.maxBatch: unknown key; did you"),
         ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0",
          "user_config.batching.maxBatchSize"),
-        ('"2"', "2", "defaultVersion: 2", "routing.two.defaultVersion"),
+        ('"2"', "true", "defaultVersion: true", "routing.two.defaultVersion"),
         # options, by modelFormat
         ("{task: embedding}", "{task: embedding, maxLenght: 8}", "maxLenght",
          "args.options.maxLenght: unknown key; did you mean maxLength?"),
@@ -100,7 +100,7 @@ def test_our_own_configs_pass(path):
          "              placement: remote\n              modelFormat: onnx", "placement",
          "application of its own"),
         ("      modelFormat: transformers", "      replicas: 0\n      modelFormat: transformers",
-         "args:\n      replicas", "nothing could ever answer"),
+         "replicas: 0", "nothing could ever answer"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_found_with_its_line(check, old, new, mark, message):
@@ -111,18 +111,39 @@ def test_a_mistake_is_found_with_its_line(check, old, new, mark, message):
 
 
 def test_two_routed_applications(check):
-    text = GOOD + "  - name: three\n    route_prefix: /three\n    import_path: other:app\n"
+    text = GOOD + "  - name: three\n    route_prefix: /three\n    import_path: mine.app:app\n"
+    assert check(text) == [
+        f"{line_of(text, '/three')}: applications[2].route_prefix: exactly one application may have a "
+        "route, and 'tandem' has one"
+    ]
+
+
+def test_the_router_without_a_route(check):
+    (found,) = check(changed("route_prefix: /\n", "route_prefix: null\n"))
+    assert "applications[0].route_prefix: the Router is the one application with a route" in found
+
+
+def test_no_router(check):
+    text = GOOD.replace(GOOD[GOOD.index("  - name: tandem") : GOOD.index("  - name: two")], "")
     (found,) = check(text)
     assert found.startswith(
-        f"{line_of(text, 'applications:')}: applications: exactly one application may have a route"
+        f"{line_of(text, 'applications:')}: applications: no application has a route"
     )
-    assert "this file has 2" in found
 
 
-def test_no_routed_application(check):
-    assert any(
-        "this file has 0" in line for line in check(changed("route_prefix: /\n", "route_prefix: null\n"))
+def test_a_model_whose_route_was_forgotten(check):
+    """Serve's default is `/`, and its own sentence ("duplicate applications") names no line."""
+    text = changed("    route_prefix: null\n", "")
+    (found,) = check(text)
+    assert found.startswith(f"{line_of(text, '- name: two')}: applications[1].route_prefix: `route_pre")
+
+
+def test_names_that_are_there_already(check):
+    text = changed("  - name: two\n", "  - name: tandem\n").replace(
+        "            two:\n", "            tandem:\n"
     )
+    (found,) = check(text)
+    assert "applications[1].name: another application 'tandem' came before" in found
 
 
 SECOND = """\
@@ -152,6 +173,10 @@ def test_applications_of_one_model_have_versions_of_their_own(check):
         (
             LISTED + SECOND.replace('["2"]', '["1", "2"]'),
             "applications[2].args.versions: version 1 of model 'two' is also in application 'two'",
+        ),
+        (
+            LISTED + SECOND.replace('["2"]', "[1]"),
+            "version 1 of model 'two' is also in application 'two'",
         ),
         (LISTED + SECOND.replace('["2"]', '["x"]'), "a version is a positive integer, not 'x'"),
         (LISTED + SECOND.replace('["2"]', '["2", "2"]'), "a version is listed twice: 2, 2"),

@@ -1,0 +1,97 @@
+"""Where a model comes from: its storageUri, what lies there, its class."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from serve_app.config import BUCKETS, ModelConfig
+from serve_app.errors import ConfigError
+from serve_app.repository.storage import local_folder, local_path
+from serve_app.repository.versions import misnamed, only_file, version_folders
+from serve_app.runtimes.base import FILES
+from serve_app.runtimes.transformers import trained_for
+from serve_app.tools.check import own_class
+from serve_app.tools.check.modules import Where
+from serve_app.tools.kube.findings import Place, Problem
+
+_WHY = "the model can't be loaded"
+_HUB = "hf"
+
+
+def check(config: ModelConfig, place: Place) -> Iterator[Problem]:
+    """What is wrong wherever it runs."""
+    if config.storage_uri and not _fetched_by_ray(config):
+        try:
+            local_path(config.storage_uri)
+        except ConfigError as error:
+            yield Problem((*place, "storageUri"), str(error).partition(": ")[2] or str(error), _WHY)
+
+
+def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Problem]:
+    """What this machine lacks of it."""
+    if config.class_path and ":" in config.class_path:
+        yield from own_class.check(config.class_path, config.options, place, where)
+    try:
+        folder = _folder(config)
+    except ConfigError as error:
+        said = str(error).removeprefix(f"storageUri '{config.storage_uri}': ")
+        if not any(check(config, place)):
+            yield Problem((*place, "storageUri"), said, _WHY)
+        return
+    if folder is None:
+        return
+    try:
+        versions = version_folders(folder, config.versions)
+    except ConfigError as error:
+        asked = isinstance(config.versions, list)
+        said = str(error).removeprefix("versions: ")
+        yield Problem((*place, "versions" if asked else "storageUri"), said, _WHY)
+        return
+    for name, number in misnamed(folder).items() if config.versions == "all" else ():
+        what = f"{folder / name} is not loaded: a version's folder is a positive integer"
+        fix = f"rename {name} to {number}"
+        yield Problem((*place, "storageUri"), what, fix=fix, severity="warning")
+    for version in versions.values():
+        yield from _files(config, version, place)
+
+
+def versions_of(config: ModelConfig, here: bool) -> list[str] | None:
+    """The versions that it has, None where that isn't known."""
+    if isinstance(config.versions, list):
+        return config.versions
+    if not config.storage_uri or _fetched_by_ray(config):
+        return ["1"]
+    try:
+        folder = _folder(config) if here else None
+        return list(version_folders(folder, config.versions)) if folder else None
+    except ConfigError:
+        return None
+
+
+def _folder(config: ModelConfig) -> Path | None:
+    """None where it has to be fetched first, or where there is none."""
+    if not config.storage_uri or _fetched_by_ray(config):
+        return None
+    return local_folder(config.storage_uri) if local_path(config.storage_uri) else None
+
+
+def _fetched_by_ray(config: ModelConfig) -> bool:
+    scheme, there, _ = (config.storage_uri or "").partition("://")
+    return config.model_format == "vllm" and bool(there) and scheme in (_HUB, *BUCKETS)
+
+
+def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:
+    try:
+        if names := FILES.get(config.model_format):
+            only_file(folder, *names)
+    except ConfigError as error:
+        yield Problem((*place, "storageUri"), str(error), _WHY)
+        return
+    if config.model_format == "transformers":
+        try:
+            about = json.loads((folder / "config.json").read_bytes())
+        except (OSError, ValueError) as error:
+            yield Problem((*place, "storageUri"), f"{folder / 'config.json'}: {error}", _WHY)
+            return
+        if reason := trained_for(str(config.options.get("task")), about):
+            yield Problem((*place, "options", "task"), f"{folder}: {reason}", _WHY)
