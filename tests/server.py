@@ -40,8 +40,8 @@ class Server(Program):
     """`with Server(config) as server:` serves `config` on free ports until the block ends.
 
     Attributes: `url`, `http_port`, `grpc` (host:port), `grpc_port`, `dashboard` (URL for
-    `serve deploy -a`), `metrics_url`, `log` (path), `pid`; after the end, `exit_code` and `leftovers`, the
-    processes that outlived it and had to be killed.
+    `serve deploy -a`), `metrics_url`, `log` (path), `pid`; after the end, `exit_code` and
+    `leftovers`, the processes that outlived it and had to be killed.
     """
 
     def __init__(

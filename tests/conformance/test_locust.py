@@ -19,16 +19,12 @@ def locust(
 ) -> tuple[str, list[dict[str, str]]]:
     """What locust printed, and its statistics, the last row being the sum."""
     prefix = folder / "locust"
+    ports = {"HTTP_PORT": str(server.http_port), "GRPC_PORT": str(server.grpc_port)}
     command = ["-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"]
     done = subprocess.run(
         [sys.executable, *command, "--csv", str(prefix), *arguments],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "HTTP_PORT": str(server.http_port),
-            "GRPC_PORT": str(server.grpc_port),
-            "MODEL": model,
-        },
+        env={**os.environ, **ports, "MODEL": model},
         capture_output=True,
         text=True,
         timeout=120,
