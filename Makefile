@@ -21,7 +21,14 @@ LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: run models llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
+## help: this list
+help:
+	@echo "make TARGET [VARIABLE=value ...]"
+	@awk '/^## / { name = $$2; text = $$0; sub(/^## /, "", text); \
+		if (name ~ /:$$/) { sub(/^[^:]*: */, "", text); printf "  %-10s %s\n", substr(name, 1, length(name) - 1), text } \
+		else printf "  %-10s %s\n", "", text }' Makefile
+
+.PHONY: help run models llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: $(if $(LLM),llm,models)
@@ -86,9 +93,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## load: 30 s of mixed traffic against a running server (HTTP_PORT, GRPC_PORT)
+## load: 30 s of mixed traffic against a running server (HTTP_PORT, GRPC_PORT). MODEL: of that model's
+## example alone, whichever it is
 load: $(VENV)/.test
-	@HTTP_PORT=$(or $(HTTP_PORT),8000) GRPC_PORT=$(or $(GRPC_PORT),9000) \
+	@HTTP_PORT=$(or $(HTTP_PORT),8000) GRPC_PORT=$(or $(GRPC_PORT),9000) MODEL=$(MODEL) \
 		$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary \
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
@@ -123,6 +131,7 @@ protos: $(VENV)/.test
 		-e 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' \
 		-e "s/'\([a-z]*_pb2\)', _globals/'serve_app.protocol.\1', _globals/" inference_pb2.py health_pb2.py
 
+## clean: all that make has set up and built
 clean:
 	rm -rf $(VENV) .venv-llm .venv-llm-gpu .venv-kserve .venv-clients .venv-aiperf .venv-mlserver .models build *.egg-info
 

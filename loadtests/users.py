@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from locust import User, constant
 
-from loadtests import payloads
+from loadtests import own_model, payloads
+from loadtests.own_model import MODEL
 from loadtests.payloads import Sample, WrongAnswer
 from serve_app.protocol.tensors import InferResponse
 
@@ -38,9 +39,14 @@ def ask_sentences(user: "ModelUser") -> None:
     user.infer(payloads.sentences())
 
 
+def ask_own(user: "ModelUser") -> None:
+    """One request to the model that MODEL names."""
+    user.infer(own_model.sample(user.http_url, MODEL))
+
+
 # A text costs about fifty times as much as a digit: fewer of them, or little else gets a turn.
 DECLARED = {ask_digits: 4, ask_digits_onnx: 4, ask_sentences: 1}
-EVERY = {ask_identity: 4, **DECLARED}
+EVERY = {ask_own: 1} if MODEL else {ask_identity: 4, **DECLARED}
 
 
 class ModelUser(User):  # type: ignore[misc]
@@ -52,6 +58,11 @@ class ModelUser(User):  # type: ignore[misc]
 
     abstract = True
     wait_time = constant(0)
+
+    @property
+    def http_url(self) -> str:
+        """Of the server, also for a user of gRPC."""
+        return self.host or f"http://{HOST}:{HTTP_PORT}"
 
     def infer(self, sample: Sample) -> None:
         """One request, in its turn."""

@@ -5,7 +5,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ MODES = ("high-throughput", "default")
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 45
 _READY = "Ctrl-C stops everything"
+_METRICS = re.compile(r"^  metrics for Prometheus  (\S+)$", re.MULTILINE)
 _DEPLOY = re.compile(r"^ .*serve deploy -a (\S+) ", re.MULTILINE)
 
 
@@ -40,8 +40,8 @@ class Server(Program):
     """`with Server(config) as server:` serves `config` on free ports until the block ends.
 
     Attributes: `url`, `http_port`, `grpc` (host:port), `grpc_port`, `dashboard` (URL for
-    `serve deploy -a`), `log` (path), `pid`; after the end, `exit_code` and `leftovers`, the
-    processes that outlived it and had to be killed.
+    `serve deploy -a`), `metrics_url`, `log` (path), `pid`; after the end, `exit_code` and
+    `leftovers`, the processes that outlived it and had to be killed.
     """
 
     def __init__(
@@ -57,9 +57,8 @@ class Server(Program):
         self.http_port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc = f"127.0.0.1:{self.grpc_port}"
-        self.dashboard = ""
+        self.dashboard = self.metrics_url = ""
         self.leftovers: list[str] = []
-        self._metrics = ""
         ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
         command = [sys.executable, "-m", "serve_app", "run", str(self.config), "--mode", mode]
         log = log or Path(tempfile.mkdtemp(prefix="tandem-test-")) / "server.log"
@@ -71,6 +70,8 @@ class Server(Program):
             self.wait(lambda: _READY in self.text(), START_TIMEOUT_S, "the server isn't ready")
             found = _DEPLOY.search(self.text())
             self.dashboard = found[1] if found else ""
+            found = _METRICS.search(self.text())
+            self.metrics_url = found[1] if found else ""
         except BaseException:
             self.stop()
             raise
@@ -85,14 +86,10 @@ class Server(Program):
         return self.leftovers
 
     def metrics(self) -> str:
-        """Ray's metrics page, found among everything that listens; '' while there is none."""
-        ports = {port for _, port, _ in self.listening()} if not self._metrics else ()
-        urls = [self._metrics] if self._metrics else [f"http://127.0.0.1:{n}/metrics" for n in ports]
-        with ThreadPoolExecutor(len(urls) or 1) as pool:  # most of them aren't HTTP, and say nothing
-            for url, page in zip(urls, pool.map(_page, urls), strict=True):
-                if "ray_request_count" in page:
-                    self._metrics = url
-                    return page
+        """Ray's metrics page, at the address that was printed; '' while it has none of ours."""
+        with contextlib.suppress(httpx.HTTPError):
+            page = httpx.get(self.metrics_url, timeout=5, trust_env=False).text
+            return page if "ray_request_count" in page else ""
         return ""
 
     def listening(self) -> list[tuple[str, int, str]]:
@@ -113,9 +110,3 @@ class Server(Program):
     def http(self, **options: object) -> httpx.Client:
         """A client of its own connections, bound to this server."""
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
-
-
-def _page(url: str) -> str:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=5, trust_env=False).text
-    return ""

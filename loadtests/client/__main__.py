@@ -1,5 +1,12 @@
-"""One client process. Standard input: a Job, then when to begin. Output: `ready`, then an .npz."""
+"""One client process of a measurement; `make bench`, `make compare` and the proofs start it.
 
+Standard input: a job as a line of JSON (loadtests.client.job.Job), then a line with the time at which
+to count from (as time.monotonic() of this machine). Standard output: `ready` when all connections are
+open, then an .npz with an entry for each request: when it was due, sent and done, and whether it failed.
+To put load on a server by hand: make load, or make load MODEL=name.
+"""
+
+import argparse
 import asyncio
 import io
 import sys
@@ -60,7 +67,13 @@ def _senders(job: Job) -> list[Any]:
 
 
 def main() -> None:
-    job = Job.load(sys.stdin.buffer.readline())
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m loadtests.client", None, __doc__, formatter_class=form)
+    parser.parse_args()
+    try:
+        job = Job.load(sys.stdin.buffer.readline())
+    except (ValueError, TypeError, KeyError) as error:
+        raise SystemExit(f"standard input has no job ({error}); see --help") from None
 
     def started() -> float:
         print("ready", flush=True)

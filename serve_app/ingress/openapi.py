@@ -6,46 +6,33 @@ from serve_app import __version__
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.version import Version
 from serve_app.errors import TandemError
+from serve_app.ingress import openapi_llm
+from serve_app.ingress.openapi_parts import JSON, OBJECT, error_schemas, events, flags, get, post
 from serve_app.protocol import schemas
-from serve_app.protocol.generation import INPUTS
 from serve_app.protocol.metadata import example_inputs
 
 _ANY_INPUT = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
-_STATUSES = {
-    400: "The request is wrong, and the error says where",
-    404: "No such model or version (any more)",
-    405: "The URL is there for another method",
-    413: "The body is larger than the limit",
-    415: "A Content-Encoding other than gzip and deflate",
-    500: "The model's own code failed",
-    501: "Not implemented",
-    503: "Not ready, or too many requests wait",
-    504: "No answer within the time limit",
-}
-_LOOKS = (404, 405, 500, 503)  # of what reads no body
-_OBJECT: dict[str, Any] = {"type": "object"}
-_TEXT: dict[str, Any] = {"type": "string"}
 
 
 def openapi(plane: DataPlane) -> dict[str, Any]:
     """The OpenAPI document of what is served right now."""
     paths: dict[str, Any] = {
-        "/v2/health/live": _get("Server", "Is the server alive?", _flags("live")),
-        "/v2/health/ready": _get("Server", "Can the server take requests?", _flags("ready")),
-        "/v2": _get("Server", "Name, version, extensions"),
-        "/v2/models": _get("Server", "The names of all models"),
-        "/v2/models/stats": _get("Server", "Counters of every model version"),
+        "/v2/health/live": get("Server", "Is the server alive?", flags("live")),
+        "/v2/health/ready": get("Server", "Can the server take requests?", flags("ready")),
+        "/v2": get("Server", "Name, version, extensions"),
+        "/v2/models": get("Server", "The names of all models"),
+        "/v2/models/stats": get("Server", "Counters of every model version"),
         "/v2/repository/index": {"post": _index()},
-        "/v2/repository/changes": _get("Server", "What became of the last configuration, on one Router"),
-        "/v1/models": _get("Server", "The names of all models, and OpenAI's list of them"),
+        "/v2/repository/changes": get("Server", "What became of the last configuration, on one Router"),
+        "/v1/models": get("Server", "The names of all models, and OpenAI's list of them"),
     }
     for name, model in plane.directory.models.items():
         base = f"/v2/models/{name}"
-        paths[base] = _get(name, "Inputs, outputs, versions")
-        paths[f"{base}/ready"] = _get(name, "Can it answer?", _flags("ready"))
-        paths[f"{base}/config"] = _get(name, "Triton model configuration")
-        paths[f"{base}/stats"] = _get(name, "Counters")
-        paths[f"/v1/models/{name}"] = _get(name, "V1: can it answer?", _flags("ready"))
+        paths[base] = get(name, "Inputs, outputs, versions")
+        paths[f"{base}/ready"] = get(name, "Can it answer?", flags("ready"))
+        paths[f"{base}/config"] = get(name, "Triton model configuration")
+        paths[f"{base}/stats"] = get(name, "Counters")
+        paths[f"/v1/models/{name}"] = get(name, "V1: can it answer?", flags("ready"))
         for version in ("", *model.versions):
             try:
                 picked = model.pick(version)
@@ -53,10 +40,14 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
                 picked = None
             route = f"{base}/versions/{version}" if version else base
             paths[f"{route}/infer"] = {"post": _inference(name, picked)}
-            if picked and picked.about.engine:
-                paths[f"{route}/generate"] = {"post": _generation(name)}
-            elif picked and not version and schemas.has_rows(picked.signature.inputs):
+            if picked is None:
+                continue
+            if schemas.has_values(picked.signature.inputs):
+                paths[f"{route}/generate"] = {"post": _generation(name, picked)}
+                paths[f"{route}/generate_stream"] = {"post": _generation(name, picked, True)}
+            if not picked.about.engine and not version and schemas.has_rows(picked.signature.inputs):
                 paths[f"/v1/models/{name}:predict"] = {"post": _prediction(name, picked)}
+    paths |= openapi_llm.routes(plane.directory.engines())
     return {
         "openapi": "3.0.3",
         "info": {
@@ -65,11 +56,7 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
             "description": "Models behind the Open Inference Protocol (V2).",
         },
         "paths": paths,
-        "components": {
-            "schemas": {
-                "Error": {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
-            }
-        },
+        "components": {"schemas": error_schemas()},
     }
 
 
@@ -90,69 +77,33 @@ def _inference(tag: str, version: Version | None) -> dict[str, Any]:
         "nested lists, too, and binary tensors may follow the JSON (Inference-Header-Content-Length)."
     )
     answer = {
-        "application/json": {"schema": schemas.response(outputs)},
+        JSON: {"schema": schemas.response(outputs)},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     }
-    return _post(tag, "Inference", body, answer) | {"description": about}
+    return post(tag, "Inference", body, answer) | {"description": about}
 
 
 def _prediction(tag: str, version: Version) -> dict[str, Any]:
     inputs = version.signature.inputs
     body = {"schema": schemas.rows(inputs), "example": {"instances": schemas.example_rows(inputs)}}
-    answer = {**_OBJECT, "required": ["predictions"], "properties": {"predictions": {}}}
-    return _post(tag, "V1: prediction", body, {"application/json": {"schema": answer}})
+    answer = {**OBJECT, "required": ["predictions"], "properties": {"predictions": {}}}
+    return post(tag, "V1: prediction", body, {JSON: {"schema": answer}})
 
 
-def _generation(tag: str) -> dict[str, Any]:
-    text = schemas.element("BYTES", shortest=1)
-    schema = {
-        **_OBJECT,
-        "required": ["text_input"],
-        "properties": {"text_input": text},
-        "additionalProperties": False,  # what else goes is the engine's to say
-    }
-    body = {"schema": schema, "example": {"text_input": (INPUTS[0].example or ["A"])[0]}}
-    return _post(tag, "A text in, a text out", body, {"application/json": {"schema": _OBJECT}})
+def _generation(tag: str, version: Version, streamed: bool = False) -> dict[str, Any]:
+    inputs = version.signature.inputs
+    schema = schemas.values(inputs, version.about.engine is not None)
+    body = {"schema": schema, "example": schemas.example_values(inputs)}
+    if streamed:
+        return post(tag, "Inputs by name, the answer by server-sent events", body, events())
+    answer = {**OBJECT, "required": ["model_name", "model_version"]}
+    return post(tag, "Inputs by name, outputs by name", body, {JSON: {"schema": answer}})
 
 
 def _index() -> dict[str, Any]:
     ready = {"ready": {"type": "boolean", "nullable": True}}
-    body = {"schema": {**_OBJECT, "properties": ready}, "example": {"ready": True}}
-    answer = {"application/json": {"schema": {"type": "array", "items": _OBJECT}}}
-    made = _post("Server", "Every model version and its state", body, answer)
+    body = {"schema": {**OBJECT, "properties": ready}, "example": {"ready": True}}
+    answer = {JSON: {"schema": {"type": "array", "items": OBJECT}}}
+    made = post("Server", "Every model version and its state", body, answer)
     made["requestBody"]["required"] = False
     return made
-
-
-def _flags(name: str) -> dict[str, Any]:
-    return {**_OBJECT, "required": [name], "properties": {name: {"type": "boolean"}}}
-
-
-def _get(tag: str, summary: str, schema: dict[str, Any] = _OBJECT) -> dict[str, Any]:
-    answers: dict[str, Any] = {"200": _answer("OK", {"application/json": {"schema": schema}})}
-    answers |= _errors(*_LOOKS)
-    if "ready" in schema.get("properties", {}):
-        either = {"anyOf": [schema, _ERROR]}
-        answers["503"] = _answer("Not ready", {"application/json": {"schema": either}})
-    return {"get": {"tags": [tag], "summary": summary, "responses": answers}}
-
-
-def _post(tag: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "tags": [tag],
-        "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": body}},
-        "responses": {"200": _answer("OK", answer), **_errors(*_STATUSES)},
-    }
-
-
-_ERROR = {"$ref": "#/components/schemas/Error"}
-
-
-def _errors(*statuses: int) -> dict[str, Any]:
-    content = {"application/json": {"schema": _ERROR}}
-    return {str(status): _answer(_STATUSES[status], content) for status in statuses}
-
-
-def _answer(text: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": content}

@@ -219,7 +219,12 @@ class RestApp:
         return await send_json(send, self.plane.model_metadata(name, version))
 
     async def _alive(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, {"status": "alive"})  # as KServe's V1 clients ask for it
+        """As KServe's V1 clients ask for it; a browser is shown what there is."""
+        accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+        if b"text/html" not in accept:
+            return await send_json(send, {"status": "alive"})
+        await respond(send, 302, [], [(b"location", b"/docs"), (b"vary", b"accept")])
+        return 302
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await send_json(send, {"live": True})

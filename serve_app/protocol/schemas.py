@@ -131,6 +131,43 @@ def example_rows(inputs: list[TensorSpec]) -> list[Any]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
 
 
+def has_values(inputs: list[TensorSpec]) -> bool:
+    """Whether the generate extension can ask for this, by name."""
+    return bool(inputs) and not {"id", "parameters"} & {spec.name for spec in _required(inputs)}
+
+
+def values(inputs: list[TensorSpec], engine: bool = False) -> Schema:
+    """A body of generate: a value or a flat list for each required input; an engine's is one text."""
+    required = _required(inputs)
+    # Rows of several inputs may have to agree.
+    sizes = _OPEN_SIZES if len(required) == 1 and not engine else (1,)
+    return {
+        "type": "object",
+        "required": [spec.name for spec in required],
+        "properties": {spec.name: _value(spec, sizes, int(engine)) for spec in required},
+        "additionalProperties": False,  # what else goes is the model's to say
+    }
+
+
+def example_values(inputs: list[TensorSpec]) -> Schema:
+    """A body of generate that can be sent as it is."""
+    found: Schema = {}
+    for spec, example in zip(_required(inputs), example_inputs(inputs), strict=True):
+        data = np.array(example["data"], dtype=object).ravel().tolist()
+        found[spec.name] = data[0] if len(data) == 1 else data
+    return found
+
+
+def _value(spec: TensorSpec, sizes: tuple[int, ...], shortest: int) -> Schema:
+    item = element(spec.datatype, shortest)
+    fixed, is_open = math.prod(size for size in spec.shape if size >= 0), -1 in spec.shape
+    counts = [fixed * size for size in sizes] if is_open else [fixed]
+    lists: list[Schema] = [
+        {"type": "array", "items": item, "minItems": count, "maxItems": count} for count in counts
+    ]
+    return _one_of([item, *lists] if 1 in counts else lists)
+
+
 def _required(inputs: list[TensorSpec]) -> list[TensorSpec]:
     return [spec for spec in inputs if not spec.optional]
 

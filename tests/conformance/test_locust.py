@@ -18,15 +18,16 @@ pytestmark = [
 
 
 def locust(
-    server: Server, folder: Path, *arguments: str, code: int = 0
+    server: Server, folder: Path, *arguments: str, code: int = 0, model: str = ""
 ) -> tuple[str, list[dict[str, str]]]:
     """What locust printed, and its statistics, the last row being the sum."""
     prefix = folder / "locust"
+    ports = {"HTTP_PORT": str(server.http_port), "GRPC_PORT": str(server.grpc_port)}
     command = ["-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"]
     done = subprocess.run(
         [sys.executable, *command, "--csv", str(prefix), *arguments],
         cwd=ROOT,
-        env={**os.environ, "HTTP_PORT": str(server.http_port), "GRPC_PORT": str(server.grpc_port)},
+        env={**os.environ, **ports, "MODEL": model},
         capture_output=True,
         text=True,
         timeout=120,
@@ -45,6 +46,19 @@ def test_every_transport_without_a_failure(server: Server, tmp_path: Path) -> No
     assert {row["Type"] for row in rows[:-1]} == {"JSON", "binary", "gRPC", "V1"}
     assert {row["Name"] for row in rows[:-1]} >= {"identity", "digits", "digits-onnx"}
     assert rows[-1]["Failure Count"] == "0"
+
+
+def test_one_s_own_model_with_its_example(server: Server, tmp_path: Path) -> None:
+    options = "--users", "3", "--spawn-rate", "3", "--run-time", "2s"
+    _, rows = locust(server, tmp_path, *options, model="sentences")
+    found = {(row["Type"], row["Name"]) for row in rows[:-1]}
+    assert found == {(kind, "sentences") for kind in ("JSON", "binary", "gRPC")}
+    assert rows[-1]["Failure Count"] == "0"
+
+
+def test_one_s_own_model_that_isn_t_there(server: Server, tmp_path: Path) -> None:
+    text, _ = locust(server, tmp_path, "--run-time", "2s", code=1, model="sentence")
+    assert "serves no model 'sentence'; its models: " in text
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

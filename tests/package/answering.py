@@ -28,6 +28,9 @@ def serving(answers: Answering, tls: ssl.SSLContext | None = None) -> Iterator[s
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def do_GET(self) -> None:
+            answers(self, b"")
+
         def do_POST(self) -> None:
             answers(self, self.rfile.read(int(self.headers["content-length"])))
 

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 ENV = {
     **HIGH_THROUGHPUT,
     "RAY_worker_niceness": "0",
+    "RAY_LOG_TO_STDERR": "1",  # as Ray's documentation has it for collectors of pods' output
+    "RAY_BACKEND_LOG_LEVEL": "warning",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "60",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "10",
 }

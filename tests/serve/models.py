@@ -1,6 +1,7 @@
 """Models whose behaviour a test can watch from outside."""
 
 import asyncio
+import logging
 import os
 import time
 from pathlib import Path
@@ -74,6 +75,19 @@ class Fussy:
         if (inputs["x"] < 0).any():
             raise ValueError("a negative number")
         return {"x": inputs["x"]}
+
+
+class Loud:
+    """Says what it was asked to, in every way that there is, and fails."""
+
+    def __init__(self) -> None:
+        print("loud is here")
+
+    def predict(self, inputs, parameters):
+        word = parameters["word"]
+        print(f"printed {word}")
+        logging.getLogger(__name__).info("logged %s", word)
+        raise ValueError(f"raised {word}")
 
 
 class BadImage(InvalidArgument):

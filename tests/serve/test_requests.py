@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import httpx
+import psutil
 import pytest
 
 from serve_app.protocol.inference_pb2 import ModelInferRequest
@@ -32,12 +33,14 @@ def config(folder: Path) -> Path:
             python("Slow", options=slow, batching=BATCHED),
             python("Fussy", options=fussy, batching=BATCHED),
             python("Picky"),
+            python("Loud"),
             limits={"timeout": 900},  # so that no deadline passes for a cancellation
         ),
         remote("remote-waits", "Waits", options={"log": far}),
         remote("remote-slow", "Slow", options=slow, batching=BATCHED),
         remote("remote-fussy", "Fussy", options=fussy, batching=BATCHED),
         remote("remote-picky", "Picky"),
+        remote("remote-loud", "Loud"),
         remote("mortal", "Pid"),
         remote("echo", "", **{"class": "serve_app.demo.identity:Identity"}),
     )
@@ -66,6 +69,37 @@ def test_a_users_own_class_of_error_is_the_callers_fault(live, place):
     text = "tensor 'x': an image of 1x2 is too small"
     assert (answer.status_code, answer.json()) == (400, {"error": text})
     assert (failed.value.code(), failed.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+@EITHER
+def test_what_user_code_writes_and_raises_is_in_the_terminal_and_in_the_replicas_log(live, place):
+    server, _ = live
+    model = f"{place}loud"
+    word = f"a word for {model}"
+    with server.http() as client:
+        body = {**column(1), "id": "r1", "parameters": {"word": word}}
+        answer = client.post(f"/v2/models/{model}/infer", json=body, headers={"x-request-id": "abc"})
+    assert (answer.status_code, f"ValueError: raised {word}" in answer.text) == (500, True)
+    failed = f"model '{model}' version 1 failed on request r1 (abc): model '{model}' raised ValueError"
+    said = [f"printed {word}", f"logged {word}", failed, f"ValueError: raised {word}", "in predict"]
+    owner = "remote-loud_ModelReplica" if place else "tandem_Router"
+    for file in replica_logs(server, owner):
+        kept = file.read_text()  # at once: the answer came after it
+        assert [text for text in said if text not in kept] == []
+        assert "loud is here" in kept
+    # Ray carries it to the terminal ten times a second.
+    until(lambda: all(text in server.text() for text in said), f"{said} in the terminal")
+
+
+def replica_logs(server, owner: str) -> list[Path]:
+    """Serve's files that processes of this server have open, of the replicas of one deployment."""
+    found = set()
+    for process in server.family():
+        with contextlib.suppress(psutil.Error):
+            found |= {Path(file.path) for file in process.open_files()}
+    logs = [path for path in found if path.name.startswith(f"replica_{owner}_")]
+    assert logs, found
+    return logs
 
 
 @EITHER

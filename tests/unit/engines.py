@@ -51,6 +51,9 @@ class Talker:
         elif body.get("stream"):
             stream = StreamingResponse(self._events(body), media_type="text/event-stream")
             await stream(scope, receive, send)
+        elif "messages" in body:
+            said = {"role": "assistant", "content": f"{body['messages'][-1]['content']}!"}
+            await JSONResponse({"choices": [{"index": 0, "message": said}]})(scope, receive, send)
         else:
             prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
             texts = [prompt for prompt in prompts for _ in range(body.get("n", 1))]

@@ -40,6 +40,7 @@ def run(
             front = Front(folder, host, *ports)
             front.start()
             _say("HTTP {0}:{1}, gRPC {0}:{2}, dashboard 127.0.0.1:{3}".format(host, *ports))
+            _say(f"what the nodes write, as `kubectl logs` has it: {folder}/*.log")
             operator = Operator(manifest, folder, _launch(containers), front)
             try:
                 return _loop(path, operator, front, state)

@@ -45,8 +45,8 @@ def serve(config: dict[str, Any], path: Path) -> int:
     if problem := _wait(ray_serve.status):
         print(problem, file=sys.stderr, flush=True)
         return 1
-    url = f"http://{authority(http['host'], http['port'])}"
-    _announce(url, authority(http["host"], grpc["port"]), dashboard, path)
+    url, metrics = f"http://{authority(http['host'], http['port'])}", _metrics(ray.nodes())
+    _announce(url, authority(http["host"], grpc["port"]), dashboard, path, metrics)
     while ray.is_initialized() and any(node["Alive"] for node in ray.nodes()):
         time.sleep(1)
     print("Ray has stopped", file=sys.stderr)
@@ -74,7 +74,7 @@ def _wait(status: Callable[[], Any]) -> str:
     return ""
 
 
-def _announce(url: str, grpc: str, dashboard: str, path: Path) -> None:
+def _announce(url: str, grpc: str, dashboard: str, path: Path, metrics: str) -> None:
     """What is served, and a line to try."""
     deadline = time.monotonic() + 15
     while True:  # the Router learns of a model within a second or two after Serve does
@@ -82,7 +82,8 @@ def _announce(url: str, grpc: str, dashboard: str, path: Path) -> None:
         if all(row["state"] == "READY" for row in index) or time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {grpc}\n")
+    print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {grpc}")
+    print(f"  metrics for Prometheus  {metrics}\n")
     for row in index:
         state = row["state"] + (f": {row['reason']}" if row["reason"] else "")
         print(f"  {row['name']:<20} version {row['version'] or '-':<4} {state}")
@@ -93,6 +94,11 @@ def _announce(url: str, grpc: str, dashboard: str, path: Path) -> None:
             break
     deploy = f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} serve deploy -a {dashboard} {path}"
     print(f"\n  Changed {path}? Apply it with: {deploy}\n  Ctrl-C stops everything.\n", flush=True)
+
+
+def _metrics(nodes: list[dict[str, Any]]) -> str:
+    """Where Ray's agent on this machine, which is all of the cluster, exports them."""
+    return f"http://{nodes[0]['NodeManagerAddress']}:{nodes[0]['MetricsExportPort']}/metrics"
 
 
 def _get(url: str, body: bytes | None = None) -> Any:

@@ -56,8 +56,19 @@ async def test_a_slash_behind_verbs(http):
     assert (await http.get(INFER + "/")).headers["allow"] == "POST"
 
 
-async def test_the_root_is_alive_for_kserves_v1_clients(http):
-    assert (await http.get("/")).json() == {"status": "alive"}
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json"])
+async def test_the_root_is_alive_for_kserves_v1_clients(http, accept):
+    headers = {"accept": accept} if accept else {}
+    assert (await http.get("/", headers=headers)).json() == {"status": "alive"}
+
+
+async def test_a_browser_is_led_to_the_page(http):
+    """With what Firefox and Chrome send."""
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    answer = await http.get("/", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+    assert answer.headers["vary"] == "accept"
+    assert "text/html" in (await http.get(answer.headers["location"])).headers["content-type"]
 
 
 @pytest.mark.parametrize("path", [INFER, "/v1/models/m:predict", "/v1/completions"])
