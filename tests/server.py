@@ -21,7 +21,9 @@ MODES = ("high-throughput", "default")
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 45
 _READY = "Ctrl-C stops everything"
-_DEPLOY = re.compile(r"^ .*serve deploy -a (\S+) ", re.MULTILINE)
+_DASHBOARD = re.compile(r"^  Ray +(http\S+) ", re.MULTILINE)
+_UNDER_WAY = "Still on the way"
+_SETTLED = "no application is under way any more"
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ class Server(Program):
     def __enter__(self) -> "Server":
         try:
             self.start()
-            self.wait(lambda: _READY in self.text(), START_TIMEOUT_S, "the server isn't ready")
-            found = _DEPLOY.search(self.text())
+            self.wait(self._ready, START_TIMEOUT_S, "the server isn't ready")
+            found = _DASHBOARD.search(self.text())
             self.dashboard = found[1] if found else ""
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _ready(self) -> bool:
+        text = self.text()
+        return _READY in text and (_UNDER_WAY not in text or _SETTLED in text)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -32,7 +32,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         for name, port in (("HTTP_PORT", http["port"]), ("GRPC_PORT", grpc["port"])):
             _must_be_free(http["host"], port, name)
         with everything_stopped():
-            return serve(config, path)
+            return serve(config, path, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
