@@ -21,7 +21,9 @@ START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 45
 _READY = "Ctrl-C stops everything"
 _METRICS = re.compile(r"^  metrics for Prometheus  (\S+)$", re.MULTILINE)
-_DEPLOY = re.compile(r"^ .*serve deploy -a (\S+) ", re.MULTILINE)
+_DASHBOARD = re.compile(r"^  Ray +(http\S+) ", re.MULTILINE)
+_UNDER_WAY = "Still on the way"
+_SETTLED = "no application is under way any more"
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Server(Program):
     def __enter__(self) -> "Server":
         try:
             self.start()
-            self.wait(lambda: _READY in self.text(), START_TIMEOUT_S, "the server isn't ready")
-            found = _DEPLOY.search(self.text())
+            self.wait(self._ready, START_TIMEOUT_S, "the server isn't ready")
+            found = _DASHBOARD.search(self.text())
             self.dashboard = found[1] if found else ""
             found = _METRICS.search(self.text())
             self.metrics_url = found[1] if found else ""
@@ -76,6 +78,10 @@ class Server(Program):
             self.stop()
             raise
         return self
+
+    def _ready(self) -> bool:
+        text = self.text()
+        return _READY in text and (_UNDER_WAY not in text or _SETTLED in text)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -17,7 +17,7 @@ from loadtests.answers import get
 from loadtests.client.target import Target, TargetError
 from loadtests.servers import COMMANDS, ROOT, Server
 
-_DEPLOY = re.compile(r"serve deploy -a (http://[\w.:]+) ")
+_DASHBOARD = re.compile(r"^  Ray +(http://[\w.:]+) ", re.MULTILINE)
 _TIMEOUT_S = 60
 
 
@@ -80,9 +80,9 @@ class Side:
 
 def _deploy(server: Server, config: dict[str, Any]) -> None:
     """What `serve deploy` sends, without the second of CPU that starting the command takes."""
-    found = _DEPLOY.search(server.text())
+    found = _DASHBOARD.search(server.text())
     if not found:
-        raise SwitchFailed("its log names no address for serve deploy")
+        raise SwitchFailed("its log names no dashboard")
     token = os.environ.get("RAY_AUTH_TOKEN") or _token_file().read_text().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     body = orjson.dumps(config)

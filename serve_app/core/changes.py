@@ -25,8 +25,11 @@ class Progress:
 def changes(router: str, directory: Directory, progress: Progress) -> dict[str, Any]:
     """`GET /v2/repository/changes` of the Router of that name.
 
-    `refused` is of a whole configuration, `models` name by name.
+    `refused` is of a whole configuration; `models`, why the last change of each isn't served, '' where
+    it is; `applications`, those that were asked what they are, when those were deployed, and the same.
     """
+    models = directory.models.values()
+    of = {source: model.refused.of(source) for model in models for source in model.sources}
     return {
         "router": router,
         "generation": progress.generation,
@@ -34,5 +37,8 @@ def changes(router: str, directory: Directory, progress: Progress) -> dict[str, 
         "refused": directory.refused,
         "models": directory.refusals(),
         "loaded": dict(progress.loaded),
-        "applications": dict(progress.applications),
+        "applications": {
+            name: {"deployed": stamp, "refused": of.get(name, "")}
+            for name, stamp in progress.applications.items()
+        },
     }

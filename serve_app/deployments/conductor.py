@@ -43,6 +43,7 @@ class Conductor:
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._hosts: dict[str, ModelHost] = {}
         self._loaded: dict[str, int] = {}  # at which generation
+        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
@@ -160,6 +161,7 @@ class Conductor:
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
+                self._told.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
@@ -219,6 +221,7 @@ class Conductor:
             return  # forgotten meanwhile
         self._only(app)
         actual.described[app.name] = app if app.settled else None
+        self._told[app.name] = about.refused
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
@@ -229,7 +232,7 @@ class Conductor:
             model = self._plane.directory.models.get(app.model)
             if model is None or app.name not in model.sources:
                 continue
-            if reason := self._actual.refused.get(app.name):
+            if reason := self._actual.refused.get(app.name) or self._told.get(app.name):
                 model.refused.refuse(app.name, reason)
             else:
                 model.refused.accept(app.name)

@@ -1,11 +1,13 @@
 """ModelReplica: one runtime with its weights on its share of the machine."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
+from serve_app.errors import ConfigError
 from serve_app.hop.batch_app import BatchApp
 from serve_app.internals.serve_context import application, has_gpu
 from serve_app.internals.serve_replica import ServeReplica
@@ -16,6 +18,8 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
 
+log = logging.getLogger("tandem")
+
 
 class ModelReplica:
     """Takes whole batches. Its application's name is the model's name."""
@@ -24,18 +28,33 @@ class ModelReplica:
         with heard():
             self._config = named(parse(RemoteModel, config), application())
             self._batching = self._config.batching
+            self._configured, self._refused = False, ""
             self._host = ModelHost(self._config, gpu=has_gpu())
             log_loaded(self._host.name, await asyncio.to_thread(self._host.load))
             freeze_gc()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
-        """Take what may change without a restart."""
-        changes = parse(ReplicaUserConfig, user_config or {})
+        """Take what may change without a restart.
+
+        A wrong one stops a replica that starts; a running one keeps what it has, because Serve
+        would kill it if this raised.
+        """
+        try:
+            changes = parse(ReplicaUserConfig, user_config or {}, "user_config")
+        except ConfigError as error:
+            if not self._configured:
+                raise
+            self._refused = str(error)
+            log.error("the new user_config is refused, the old one stays: %s", error)
+            return
+        self._configured, self._refused = True, ""
         self._batching = changes.batching or self._config.batching
 
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
-        return self._host.describe(self._batching, self._config.in_flight)
+        about = self._host.describe(self._batching, self._config.in_flight)
+        about.refused = self._refused
+        return about
 
     async def predict(
         self, version: str, inputs: Arrays, parameters: Parameters, asking: Sequence[str] = ()

@@ -19,7 +19,7 @@ from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
-from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests, replica
+from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests, replica_id
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
@@ -45,7 +45,7 @@ class Router(GrpcIngress):
         self.paths = Paths()
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
-        self.plane.router = replica()
+        self.plane.router = replica_id()
         self._metrics.directory = self.plane.directory
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt)
         self.limits = self._conductor.config.limits

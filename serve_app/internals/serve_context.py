@@ -13,8 +13,8 @@ def application() -> str:
     return str(serve.get_replica_context().app_name)
 
 
-def replica() -> str:
-    """This replica's name."""
+def replica_id() -> str:
+    """The name of this replica, as Serve's status has it."""
     return str(serve.get_replica_context().replica_id.unique_id)
 
 

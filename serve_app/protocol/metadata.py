@@ -39,7 +39,10 @@ class EngineDescription:
 
 @dataclass(slots=True)
 class ModelDescription:
-    """A model that is loaded: `versions` by name, oldest first."""
+    """A model that is loaded: `versions` by name, oldest first.
+
+    `refused` says why its last `user_config` doesn't hold, and the one before does.
+    """
 
     name: str
     platform: str
@@ -48,6 +51,7 @@ class ModelDescription:
     max_latency: float = 0  # milliseconds
     in_flight: int = 1  # batches that one replica may hold
     engine: EngineDescription | None = None
+    refused: str = ""
 
 
 @dataclass(slots=True)

@@ -152,10 +152,10 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
     known = actual.described.get(app.name)
     since = actual.down_since.get(app.name, actual.now)
     if app.failed or (app.down and actual.now - since > DOWN_GRACE_S):
-        yield Refuse(app, f"its application is {app.status}: {app.message}")
+        yield Refuse(app, _says(app))
         return
     if known is None and app.name not in actual.ready:
-        yield Expect(app, f"its application is {app.status}")
+        yield Expect(app, _says(app))
     if app == known or app.name in actual.describing:
         return
     if not app.settled and (app.name in actual.ready or not app.running):
@@ -197,6 +197,8 @@ def refusals(before: Mapping[str, str], applications: Mapping[str, RemoteApp]) -
 
 
 def _refusal(app: RemoteApp) -> str:
-    if app.status != "DEPLOY_FAILED":
-        return ""
-    return f"its application is {app.status}: {app.message}"
+    return _says(app) if app.status == "DEPLOY_FAILED" else ""
+
+
+def _says(app: RemoteApp) -> str:
+    return f"its application is {app.status}" + (f": {app.message}" if app.message else "")

@@ -1,4 +1,4 @@
-"""The command `tandem`. Deploying is `serve deploy`'s or kubectl's."""
+"""The command `tandem`."""
 
 import argparse
 import sys
@@ -41,6 +41,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--grpc-port", type=int, default=None)
     run.add_argument("--mode", choices=["high-throughput", "default"], default="high-throughput")
 
+    deploy = commands.add_parser("deploy", help="a changed config to what runs, and what became of it")
+    deploy.add_argument("config", type=Path, help="a Serve config")
+    deploy.add_argument(
+        "--address",
+        "-a",
+        help="of Ray's dashboard; default: RAY_DASHBOARD_ADDRESS, RAY_ADDRESS, the last `tandem run`",
+    )
+    deploy.add_argument(
+        "--http", default="", metavar="URL", help="of the service, where Serve doesn't know"
+    )
+    deploy.add_argument("--timeout", type=float, default=300, help="seconds to wait for it (300)")
+    deploy.add_argument("--json", action="store_true")
+
     local = commands.add_parser("local", help="run a RayService manifest here, as KubeRay would")
     local.add_argument("manifest", type=Path)
     local.add_argument("--host", default="127.0.0.1", help="of the services (default 127.0.0.1)")
@@ -53,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="why a service isn't ready, and what to do next")
     doctor.add_argument("name", nargs="?", help="a RayService, asked for with kubectl")
     doctor.add_argument("--namespace", "-n", default="tandem", help="of the RayService (default tandem)")
-    doctor.add_argument(
-        "--address", default="http://127.0.0.1:8265", help="of Ray's dashboard, without NAME"
-    )
+    doctor.add_argument("--address", help="of Ray's dashboard, without NAME; default as for deploy")
     doctor.add_argument("--json", action="store_true")
 
     offline = commands.add_parser("offline", help="many texts through a model, without a service")
@@ -98,6 +109,12 @@ def _run(options: argparse.Namespace) -> int:
     return run(options.config, options.host, options.http_port, options.grpc_port, options.mode)
 
 
+def _deploy(options: argparse.Namespace) -> int:
+    from serve_app.tools.deploy.command import run
+
+    return run(options.config, options.address, options.http, options.timeout, options.json)
+
+
 def _local(options: argparse.Namespace) -> int:
     from serve_app.tools.local.command import run
 
@@ -122,6 +139,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "models": _models,
     "run": _run,
+    "deploy": _deploy,
     "local": _local,
     "doctor": _doctor,
     "offline": _offline,

@@ -6,25 +6,27 @@ import os
 import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 _APPLICATIONS = "/api/serve/applications/"
+_TIMEOUT_S, _DEPLOY_TIMEOUT_S = 30, 120  # the first deployment starts Serve
 # Without proxies: an environment that names one means it for other machines.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def token_file() -> Path:
+def token_file(env: Mapping[str, str] = os.environ) -> Path:
     """Where Ray's own clients look for a token, without a variable that has it."""
-    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    return Path(env.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
-def token() -> str:
+def token(env: Mapping[str, str] = os.environ) -> str:
     """Ray's, from where Ray's own clients take it; '' where there is none."""
-    if value := os.environ.get("RAY_AUTH_TOKEN"):
+    if value := env.get("RAY_AUTH_TOKEN"):
         return value
     with contextlib.suppress(OSError):
-        return token_file().read_text().strip()
+        return token_file(env).read_text().strip()
     return ""
 
 
@@ -51,7 +53,7 @@ class Dashboard:
     """At a URL, with Ray's token. OSError while nobody answers there; HTTPError (one, too) says 401."""
 
     def __init__(self, url: str, token: str = "") -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def serve(self) -> dict[str, Any]:
@@ -71,15 +73,17 @@ class Dashboard:
     def deploy(self, config: dict[str, Any]) -> None:
         """Hand it over; Refused when Serve finds it wrong."""
         try:
-            self._send("PUT", _APPLICATIONS, json.dumps(config).encode())
+            self._send("PUT", _APPLICATIONS, json.dumps(config).encode(), _DEPLOY_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             with error:
                 raise Refused(error.read(4000).decode(errors="replace")) from None
 
-    def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def _send(
+        self, method: str, path: str, body: bytes | None = None, timeout: float = _TIMEOUT_S
+    ) -> bytes:
         headers = {**self._headers, "Content-Type": "application/json"}
-        request = urllib.request.Request(self._url + path, body, headers, method=method)  # noqa: S310
-        with _opener.open(request, timeout=30) as answer:
+        request = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310
+        with _opener.open(request, timeout=timeout) as answer:
             content: bytes = answer.read()
             return content
 

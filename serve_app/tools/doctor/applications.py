@@ -6,21 +6,16 @@ from typing import Any
 
 from serve_app.tools.doctor.causes import Cause, Snapshot, last
 from serve_app.tools.kube.ray_service import RayService
+from serve_app.tools.serve_says import no_room, slow
 
-_WAITS = re.compile(
-    r"more than (\d+)s to be scheduled.*?Resources required for each replica: (\{.*?\}), "
-    r"total resources available: (\{.*?\})",
-    re.DOTALL,
-)
-_SLOW = re.compile(r"more than (\d+)s to initialize")
 _OUT_OF_MEMORY = re.compile(r"OutOfMemory|OOM|out of memory|exit code 137|SIGKILL", re.IGNORECASE)
 
 
 def look(snapshot: Snapshot) -> Iterator[Cause]:
-    """Through every application, then the models that the Router knows."""
+    """Through every application."""
     if not snapshot.ray and not snapshot.service:
         return
-    applications = _applications(snapshot)
+    applications = applications_of(snapshot)
     if not applications:
         yield Cause(
             10,
@@ -31,10 +26,10 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
     for name, app in applications.items():
         if app.get("status") != "RUNNING":
             yield from _application(snapshot, name, app)
-    yield from _models(snapshot.ray, applications)
 
 
-def _applications(snapshot: Snapshot) -> Mapping[str, Any]:
+def applications_of(snapshot: Snapshot) -> Mapping[str, Any]:
+    """By name, by whoever was asked."""
     if snapshot.ray.get("serve"):
         found: Mapping[str, Any] = snapshot.ray["serve"].get("applications") or {}
         return found
@@ -67,20 +62,20 @@ def _application(snapshot: Snapshot, name: str, app: Mapping[str, Any]) -> Itera
 
 def _deployment(snapshot: Snapshot, app: str, name: str, message: str) -> Iterator[Cause]:
     who = f"deployment {name} of application '{app}'"
-    if match := _WAITS.search(message):
-        seconds, asked, there = match.groups()
+    if room := no_room(message):
         yield Cause(
             60,
             f"{who} finds no room",
-            f"a replica asks for {asked}\nfree in the cluster: {there}\nfor more than {seconds} s",
+            f"a replica asks for {room.asked}\nfree in the cluster: {room.free}\n"
+            f"for more than {room.seconds} s",
             "no node has that free, or none has it at all",
             "smaller replicas (`resources`), fewer of them, or more nodes (`maxReplicas` of a group)",
         )
-    elif match := _SLOW.search(message):
+    elif seconds := slow(message):
         yield Cause(
             30,
             f"{who} takes long to start",
-            f"more than {match[1]} s so far",
+            f"more than {seconds} s so far",
             "a model that is large or far away loads slowly; its requests wait or get a 503",
             "wait, or look at its replica's log: the lines `loaded` have the seconds",
         )
@@ -95,21 +90,3 @@ def _deployment(snapshot: Snapshot, app: str, name: str, message: str) -> Iterat
             if memory
             else "mend it, and deploy again",
         )
-
-
-def _models(ray: Mapping[str, Any], applications: Mapping[str, Any]) -> Iterator[Cause]:
-    for row in ray.get("index") or []:
-        app = applications.get(row["name"])
-        if row.get("state") != "READY" and (app is None or app.get("status") == "RUNNING"):
-            yield Cause(
-                50,
-                f"model '{row['name']}' isn't ready",
-                str(row.get("reason") or ""),
-                "the service answers for the others",
-            )
-    if http := ray.get("http"):
-        yield Cause(
-            45, "HTTP doesn't answer as Tandem does", str(http),
-            "another program has the port, or the proxies have no Router",
-            "ss -ltnp | grep PORT tells who listens",
-        )  # fmt: skip

@@ -9,13 +9,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cause:
-    """One reason. `depth` orders them: what lies deeper explains what lies above it."""
+    """One reason. `depth` orders them: what lies deeper explains what lies above it.
+
+    `serves`: requests are answered all the same, only not by what was last asked for.
+    """
 
     depth: int
     what: str
     evidence: str = ""
     why: str = ""
     next: str = ""
+    serves: bool = False
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -31,7 +35,9 @@ class Snapshot:
 
     name: str
     namespace: str = ""  # '' for a Ray that is asked directly
-    ray: Json = field(default_factory=dict)  # `serve`, `version`, `index`, `http` of the dashboard
+    ray: Json = field(
+        default_factory=dict
+    )  # `serve`, `mismatch`; of the Routers `index`, `changes`, `http`
     service: Json = field(default_factory=dict)  # the RayService
     clusters: list[Json] = field(default_factory=list)  # its RayClusters
     pods: list[Mapping[str, Any]] = field(default_factory=list)

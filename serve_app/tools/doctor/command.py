@@ -9,7 +9,7 @@ from serve_app.tools.doctor.gather import from_kubernetes, from_ray
 from serve_app.tools.doctor.pods import notes
 
 
-def run(name: str | None, namespace: str, address: str, as_json: bool) -> int:
+def run(name: str | None, namespace: str, address: str | None, as_json: bool) -> int:
     """0 when it is ready, 1 when not, with the causes; ConfigError when it can't be asked."""
     snapshot = from_kubernetes(name, namespace) if name else from_ray(address)
     causes = diagnose(snapshot)
@@ -25,7 +25,8 @@ def text(snapshot: Snapshot, causes: list[Cause]) -> str:
     if not causes:
         return f"{snapshot.name} is ready"
     root, *others = causes
-    lines = [f"{snapshot.name} isn't ready: {root}"]
+    what = "serves, but not what was last asked for" if root.serves else "isn't ready"
+    lines = [f"{snapshot.name} {what}: {root}"]
     if others:
         lines += ["", "also, and perhaps because of it:", *(f"- {one}" for one in others)]
     if said := notes(snapshot):

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from serve_app.tools.doctor import applications, pods, service
+from serve_app.tools.doctor import applications, models, pods, service
 from serve_app.tools.doctor.causes import Cause, Snapshot
 
 
 def diagnose(snapshot: Snapshot) -> list[Cause]:
     """All that is wrong, the root first. Empty: it is ready."""
     found: list[Cause] = []
-    for look in (pods.look, service.look, applications.look):
+    for look in (pods.look, service.look, applications.look, models.look):
         found += _new(look(snapshot), found)
     return sorted(found, key=lambda cause: -cause.depth)
 

@@ -2,35 +2,18 @@
 
 import contextlib
 import importlib.metadata
-import json
 import urllib.error
-import urllib.request
 
-from serve_app.errors import ConfigError
-from serve_app.tools.dashboard import Dashboard, token
+from serve_app.tools import clusters, routers
+from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.doctor.causes import Json, Snapshot
 from serve_app.tools.kube.kubectl import Kubectl
 from serve_app.tools.kube.pods import Pod
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-
-def from_ray(address: str) -> Snapshot:
-    """A Ray whose dashboard is at `address`. ConfigError says why it can't be asked."""
-    dashboard = Dashboard(address, token())
-    try:
-        serve = dashboard.serve()
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise ConfigError(
-                f"{address} refuses the token: set RAY_AUTH_TOKEN (KubeRay's is in the secret of the "
-                "cluster's name, key auth_token)"
-            ) from None
-        raise ConfigError(f"{address} answers {error.code}: is that Ray's dashboard?") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"no dashboard at {address} ({error}): --address, or is Ray running?"
-        ) from None
+def from_ray(address: str | None) -> Snapshot:
+    """A Ray whose dashboard is at `address`, else as `clusters.find`. ConfigError: it can't be asked."""
+    dashboard, serve = clusters.ask(clusters.find(address))
     return Snapshot("Serve", ray={"serve": serve, **_version(dashboard), **_models(serve)})
 
 
@@ -44,18 +27,14 @@ def _version(dashboard: Dashboard) -> Json:
 
 
 def _models(serve: Json) -> Json:
-    """What the Router says at the port that Serve names, if it says anything."""
-    options = serve.get("http_options") or {}
-    host = options.get("host") or "127.0.0.1"
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{options.get('port', 8000)}"  # noqa: S104
+    """What the Routers say at the port that Serve names, if they say anything."""
+    url = routers.url_of(serve)
     if not serve.get("applications"):
         return {}
     try:
-        with _opener.open(f"{url}/v2", timeout=10) as answer:
-            if json.load(answer).get("name") != "tandem":
-                return {"http": f"{url}/v2 is another server's"}
-        with _opener.open(f"{url}/v2/repository/index", b"{}", timeout=10) as answer:
-            return {"index": json.load(answer)}
+        if routers.get(f"{url}/v2").get("name") != "tandem":
+            return {"http": f"{url}/v2 is another server's"}
+        return {"index": routers.index(url), "changes": routers.changes(url, serve)}
     except urllib.error.HTTPError as error:
         return {"http": f"{url}/v2 answers {error.code}"}
     except (OSError, ValueError, AttributeError) as error:
@@ -66,8 +45,8 @@ def from_kubernetes(name: str, namespace: str) -> Snapshot:
     """A RayService, with its clusters, pods and their events. ConfigError says why it can't be asked."""
     kubectl = Kubectl(namespace)
     service = kubectl.get("rayservices.ray.io", name)
-    clusters = [one for one in kubectl.list("rayclusters.ray.io") if _of(one, name)]
-    names = {one["metadata"]["name"] for one in clusters}
+    owned = [one for one in kubectl.list("rayclusters.ray.io") if _of(one, name)]
+    names = {one["metadata"]["name"] for one in owned}
     found = map(Pod, kubectl.list("pods"))
     pods = [pod for pod in found if pod.labels.get("ray.io/cluster") in names]
     known = {name, *names, *(pod.name for pod in pods)}
@@ -78,7 +57,7 @@ def from_kubernetes(name: str, namespace: str) -> Snapshot:
         or "exceeded quota" in str(one.get("message"))
     ]
     logs = {pod.name: kubectl.last_log(pod.name) for pod in pods if pod.died}
-    return Snapshot(name, namespace, {}, service, clusters, [pod.data for pod in pods], events, logs)
+    return Snapshot(name, namespace, {}, service, owned, [pod.data for pod in pods], events, logs)
 
 
 def _of(cluster: Json, service: str) -> bool:

@@ -33,7 +33,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         all_free(http["host"], http_port=http["port"], grpc_port=grpc["port"])
         with everything_stopped():
-            return serve(config, path)
+            return serve(config, path, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -1,28 +1,35 @@
 """Ray and Serve with one config, and what is said of it."""
 
+import contextlib
 import json
 import logging
 import os
+import shlex
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from serve_app.addresses import authority, is_loopback
+from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
+from serve_app.tools import clusters, routers
+from serve_app.tools.dashboard import Dashboard, Refused
+from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
+from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import stop_on_signals
 
-_START_TIMEOUT_S = 300
 
+def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
+    """Start Ray and Serve with the config that stands at `path`, and stay while they do; then 1.
 
-def serve(config: dict[str, Any], path: Path) -> int:
-    """Start Ray and Serve with the config that stands at `path`, and stay while they do; then 1."""
+    In `scratch` others find out how to speak to it.
+    """
     import ray
     from ray import serve as ray_serve
 
-    from serve_app.internals.serve_config import deploy
+    from serve_app.internals.ray_auth import credentials
 
     http, grpc = config["http_options"], config["grpc_options"]
     local = is_loopback(http["host"])
@@ -40,60 +47,106 @@ def serve(config: dict[str, Any], path: Path) -> int:
         http_options=http,
         grpc_options=grpc,
     )
-    dashboard = f"http://{context.dashboard_url}"
-    deploy(dashboard, config)
-    if problem := _wait(ray_serve.status):
-        print(problem, file=sys.stderr, flush=True)
+    token = credentials().decode().removeprefix("Bearer ")
+    dashboard = Dashboard(f"http://{context.dashboard_url}", token)
+    _deploy(dashboard, config)
+    clusters.note(scratch, dashboard.url, token, path)
+    startup, began = Startup(_router(config)), time.monotonic()
+    if not _started(dashboard, startup, began):
         return 1
-    url, metrics = f"http://{authority(http['host'], http['port'])}", _metrics(ray.nodes())
-    _announce(url, authority(http["host"], grpc["port"]), dashboard, path, metrics)
+    url, grpc_at = (
+        f"http://{authority(http['host'], http['port'])}",
+        authority(http["host"], grpc["port"]),
+    )
+    _announce(_Places(url, grpc_at, dashboard.url, _metrics(ray.nodes())), path, startup.waiting)
     while ray.is_initialized() and any(node["Alive"] for node in ray.nodes()):
         time.sleep(1)
-    print("Ray has stopped", file=sys.stderr)
+        if startup.waiting and time.monotonic() - began > PATIENCE_S:
+            _look(dashboard, startup, began)
+            if not startup.waiting:
+                _say("no application is under way any more")
+    _say("Ray has stopped")
     return 1
 
 
-def _wait(status: Callable[[], Any]) -> str:
-    """Wait until nothing is deploying; what keeps the Router from serving, or ''."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
+def _deploy(dashboard: Dashboard, config: dict[str, Any]) -> None:
+    try:
+        dashboard.deploy(config)
+    except Refused as error:
+        raise ConfigError(f"Serve refuses the config: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"Ray's dashboard at {dashboard.url} doesn't answer: {error}") from None
+
+
+def _router(config: dict[str, Any]) -> str:
+    return next((name for name, one in named(config) if router_of(one) is not None), "")
+
+
+def _started(dashboard: Dashboard, startup: Startup, began: float) -> bool:
+    """Wait until there is something to announce; False when there won't be."""
     while True:
-        apps = status().applications
-        states = {name: app.status.value for name, app in apps.items()}
-        if states and not any(state in ("DEPLOYING", "NOT_STARTED") for state in states.values()):
-            break
-        if time.monotonic() > deadline:
-            return f"still not running after {_START_TIMEOUT_S} s: {states}"
+        apps = _look(dashboard, startup, began)
+        if startup.lost(apps):
+            return False
+        if startup.serves(apps, time.monotonic() - began):
+            return True
         time.sleep(0.3)
-    for name, app in apps.items():
-        if app.status.value != "RUNNING":
-            reasons = [app.message, *(d.message for d in app.deployments.values())]
-            text = f"application '{name}' is {app.status.value}: " + "\n".join(filter(None, reasons))
-            if "Router" in app.deployments or not app.deployments:
-                return text
-            print(text, file=sys.stderr, flush=True)
-    return ""
 
 
-def _announce(url: str, grpc: str, dashboard: str, path: Path, metrics: str) -> None:
+def _look(dashboard: Dashboard, startup: Startup, began: float) -> Apps:
+    try:
+        apps = dashboard.applications()
+    except (OSError, ValueError):  # busy; whether it lives is asked elsewhere
+        return {}
+    for line in startup.look(apps, time.monotonic() - began):
+        _say(line)
+    return apps
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class _Places(NamedTuple):
+    """Where it can be reached: `grpc` is host:port, the others are URLs."""
+
+    url: str
+    grpc: str
+    dashboard: str
+    metrics: str
+
+
+def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
     """What is served, and a line to try."""
+    url = places.url
     deadline = time.monotonic() + 15
     while True:  # the Router learns of a model within a second or two after Serve does
-        index = _get(f"{url}/v2/repository/index", b"{}")
-        if all(row["state"] == "READY" for row in index) or time.monotonic() > deadline:
+        index: list[dict[str, str]] = []
+        with contextlib.suppress(OSError, ValueError):  # the proxy comes a moment later than the Router
+            index = routers.index(url)
+        settled = index and all(row["state"] == "READY" or row["name"] in waiting for row in index)
+        if settled or time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {grpc}")
-    print(f"  metrics for Prometheus  {metrics}\n")
+    print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {places.grpc}")
+    print(f"  Ray   {places.dashboard}  (its dashboard)\n  metrics for Prometheus  {places.metrics}\n")
     for row in index:
         state = row["state"] + (f": {row['reason']}" if row["reason"] else "")
         print(f"  {row['name']:<20} version {row['version'] or '-':<4} {state}")
-    for route, verbs in _get(f"{url}/openapi.json")["paths"].items():
+    with contextlib.suppress(OSError, ValueError):
+        _print_example(url)
+    if waiting:
+        print(f"\n  Still on the way: {', '.join(waiting)}; the others are served meanwhile.")
+    print(f"\n  Changed {path}? Apply it with: {_command(path)}")
+    print("  Ctrl-C stops everything.\n", flush=True)
+
+
+def _print_example(url: str) -> None:
+    for route, verbs in routers.get(f"{url}/openapi.json")["paths"].items():
         if route.endswith("/infer") and "/versions/" not in route and "post" in verbs:
             body = verbs["post"]["requestBody"]["content"]["application/json"]["example"]
             print(f"\n  curl -s {url}{route} -d '{json.dumps(body, separators=(',', ':'))}'")
             break
-    deploy = f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} serve deploy -a {dashboard} {path}"
-    print(f"\n  Changed {path}? Apply it with: {deploy}\n  Ctrl-C stops everything.\n", flush=True)
 
 
 def _metrics(nodes: list[dict[str, Any]]) -> str:
@@ -101,8 +154,12 @@ def _metrics(nodes: list[dict[str, Any]]) -> str:
     return f"http://{nodes[0]['NodeManagerAddress']}:{nodes[0]['MetricsExportPort']}/metrics"
 
 
-def _get(url: str, body: bytes | None = None) -> Any:
-    # Without proxies: an environment that names one means it for other machines.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, body, timeout=10) as answer:
-        return json.load(answer)
+def _command(path: Path) -> str:
+    """Works in any shell, in any folder."""
+    return shlex.join([*_tandem(), "deploy", str(path.resolve())])
+
+
+def _tandem() -> list[str]:
+    """This very program; its environment may not be on another shell's PATH."""
+    own = Path(sys.executable).with_name("tandem")
+    return [str(own)] if own.exists() else [sys.executable, "-m", "serve_app"]

@@ -42,6 +42,7 @@ class Asked:
         self.versions: dict[str, tuple[str, ...]] = {}
         self.held: dict[str, asyncio.Future] = {}
         self.backends: dict[str, Backend] = {}
+        self.refused: dict[str, str] = {}
 
     def hold(self, name: str) -> asyncio.Future:
         """Let the next questions wait for the future."""
@@ -55,6 +56,7 @@ class Asked:
         versions = self.versions.get(one.name, ("1",))
         backend = self.backends.get(one.name) or Backend()
         about = description(one.model, versions=versions, max_batch_size=1)
+        about.refused = self.refused.get(one.name, "")
         return about, targets(backend, versions)
 
 

@@ -237,6 +237,6 @@ async def test_how_far_a_router_is(it, gate):
     done = it.plane.changes()
     assert (done["settled"], done["generation"]) == (True, 2)
     assert done["loaded"] == {"a": 2, "b": 1}  # what didn't change wasn't loaded again
-    assert done["applications"] == {"m": 1.0}
+    assert done["applications"] == {"m": {"deployed": 1.0, "refused": ""}}
     await it.serve(double("b"))
     assert it.plane.changes()["loaded"] == {"b": 1}

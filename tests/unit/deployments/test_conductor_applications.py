@@ -203,3 +203,14 @@ async def test_an_application_that_fails_to_change_goes_on_and_says_why(it):
     assert it.plane.directory.refusals()["m"]
     await it.follow(app(stamp=3.0))
     assert it.plane.directory.refusals() == {"m": ""}
+
+
+async def test_a_replica_that_refuses_its_user_config_is_heard_until_it_takes_one(it):
+    it.asked.refused["m"] = "user_config.batchin: unknown key"
+    await it.follow(app())
+    await it.follow(app(running=2))  # a look that asks nobody
+    assert it.plane.directory.refusals() == {"m": "user_config.batchin: unknown key"}
+    assert it.plane.changes()["applications"]["m"]["refused"] == "user_config.batchin: unknown key"
+    it.asked.refused.clear()
+    await it.follow(app(stamp=2.0))
+    assert it.plane.directory.refusals() == {"m": ""}

@@ -72,6 +72,7 @@ def known(one: RemoteApp | None = None, ready: bool = True, **more) -> Actual:
 
 
 BUILT = app(status="DEPLOYING", running=0)
+NO_ROOM = app(status="DEPLOYING", running=0, message="no GPU")
 FAILED = app(status="DEPLOY_FAILED", running=0, message="no such file")
 DOWN = app(status="UNHEALTHY", running=0, message="they died")
 
@@ -83,6 +84,7 @@ DOWN = app(status="UNHEALTHY", running=0, message="they died")
         (app(), Actual(1), [Expect(app(), "its application is RUNNING"), Describe(app())]),
         (app(ingress=""), Actual(1), []),
         (BUILT, Actual(1), [Expect(BUILT, "its application is DEPLOYING")]),
+        (NO_ROOM, Actual(1), [Expect(NO_ROOM, "its application is DEPLOYING: no GPU")]),
         (
             app(status="DEPLOYING"),
             Actual(1),

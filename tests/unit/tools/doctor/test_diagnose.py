@@ -203,3 +203,58 @@ def test_models_that_the_router_knows() -> None:
     assert "two versions of Ray" in cause.what
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": {"applications": {}}}))
     assert cause.what == "Serve has no application"
+
+
+def told(**changes: Any) -> Json:
+    """What a Ray says of which every application runs, and its Routers of the last change."""
+    rows = [
+        {"name": "m", "version": "1", "state": "READY", "reason": ""},
+        {"name": "m", "version": "3", "state": "UNAVAILABLE", "reason": "a change was refused: no file"},
+    ]
+    running = {"tandem": {"status": "RUNNING"}}
+    return {"serve": {"applications": running}, "index": rows, "changes": changes}
+
+
+def of_router(refused: str = "", **models: str) -> Json:
+    return {"refused": refused, "models": {"m": "", "n": "", **models}}
+
+
+def test_a_refused_change_of_a_model_that_serves() -> None:
+    (cause,) = causes = diagnose(Snapshot("Serve", ray=told(a=of_router(m="no file"))))
+    assert cause.what == "a change of model 'm' is refused"
+    assert cause.evidence == "no file"
+    said = text(Snapshot("Serve"), causes)
+    assert said.startswith("Serve serves, but not what was last asked for: a change of model 'm'")
+    assert "tandem deploy" in cause.next
+
+
+def test_a_change_that_one_of_two_routers_refuses() -> None:
+    (cause,) = diagnose(Snapshot("Serve", ray=told(a=of_router(), b=of_router(m="no file"))))
+    assert cause.evidence == "no file\non 1 of 2 Routers"
+
+
+def test_a_refused_user_config_is_one_cause_and_not_one_of_every_model() -> None:
+    whole = "user_config.limitz: unknown key"
+    (cause,) = diagnose(Snapshot("Serve", ray=told(a=of_router(whole, m=whole, n=whole))))
+    assert (cause.what, cause.evidence) == ("the Router's user_config is refused", whole)
+
+
+def test_a_model_that_never_loaded_isnt_ready_and_not_also_refused() -> None:
+    ray = told(a=of_router(n="no file"))
+    ray["index"] = [{"name": "n", "version": "", "state": "UNAVAILABLE", "reason": "no file"}]
+    (cause,) = causes = diagnose(Snapshot("Serve", ray=ray))
+    assert cause.what == "model 'n' isn't ready"
+    assert text(Snapshot("Serve"), causes).startswith("Serve isn't ready: model 'n'")
+
+
+def test_an_application_that_failed_to_change_is_one_cause() -> None:
+    ray = told(a=of_router(m="its application is DEPLOY_FAILED: no file"))
+    ray["serve"]["applications"]["m"] = {"status": "DEPLOY_FAILED", "message": "no file"}
+    (cause,) = diagnose(Snapshot("Serve", ray=ray))
+    assert cause.what == "application 'm' is DEPLOY_FAILED"
+
+
+def test_nothing_was_refused() -> None:
+    ray = told(a=of_router(), b=of_router())
+    ray["index"] = ray["index"][:1]
+    assert diagnose(Snapshot("Serve", ray=ray)) == []

@@ -1,0 +1,1 @@
+"""`tandem deploy`: a changed config to what runs, and what became of each model."""

@@ -1,0 +1,56 @@
+"""Causes in what the Routers say: models that can't answer, and changes that were refused."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serve_app.tools.doctor.applications import applications_of
+from serve_app.tools.doctor.causes import Cause, Snapshot
+
+_NEXT = "mend it, and `tandem deploy FILE`, which says what became of each model"
+
+
+def look(snapshot: Snapshot) -> Iterator[Cause]:
+    """Through the repository's index, and what became of the last change on each Router."""
+    ray, applications = snapshot.ray, applications_of(snapshot)
+    # What is wrong with an application itself is said there.
+    ill = {name for name, app in applications.items() if app.get("status") != "RUNNING"}
+    rows: list[Mapping[str, str]] = [row for row in ray.get("index") or [] if row["name"] not in ill]
+    ready = {row["name"] for row in rows if row.get("state") == "READY"}
+    told: Mapping[str, Mapping[str, Any]] = ray.get("changes") or {}
+    refused = _by_model(told)
+    if whole := next((one["refused"] for one in told.values() if one["refused"]), ""):
+        yield Cause(
+            49, "the Router's user_config is refused", whole,
+            "inline models, routes and limits are those of the configuration before", _NEXT, serves=True,
+        )  # fmt: skip
+    for name, reasons in refused.items():
+        if name in ready and reasons[0] != whole:
+            few = f"\non {len(reasons)} of {len(told)} Routers" if len(reasons) < len(told) else ""
+            yield Cause(
+                48, f"a change of model '{name}' is refused", reasons[0] + few,
+                "what was there before goes on", _NEXT, serves=True,
+            )  # fmt: skip
+    for row in rows:
+        if row.get("state") != "READY" and not (row["name"] in refused and row["name"] in ready):
+            yield Cause(
+                50,
+                f"model '{row['name']}' isn't ready",
+                str(row.get("reason") or ""),
+                "the service answers for the others",
+            )
+    if http := ray.get("http"):
+        yield Cause(
+            45, "HTTP doesn't answer as Tandem does", str(http),
+            "another program has the port, or the proxies have no Router",
+            "ss -ltnp | grep PORT tells who listens",
+        )  # fmt: skip
+
+
+def _by_model(told: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The reasons of all Routers, of the models that have some."""
+    found: dict[str, list[str]] = {}
+    for one in told.values():
+        for name, reason in one["models"].items():
+            if reason:
+                found.setdefault(name, []).append(reason)
+    return found

@@ -1,0 +1,51 @@
+"""What the Routers of a service say of themselves, over the HTTP port that Serve names."""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+# Without proxies: an environment that names one means it for other machines.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_ASKED = 8  # times as often as there are Routers, at most: each connection may meet any of them
+
+
+def url_of(serve: Mapping[str, Any]) -> str:
+    """Where Serve's HTTP port is, by what the dashboard says of Serve."""
+    options = serve.get("http_options") or {}
+    host = options.get("host") or "127.0.0.1"
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{options.get('port') or 8000}"  # noqa: S104
+
+
+def get(url: str, body: bytes | None = None) -> Any:
+    """JSON; OSError or ValueError where there is none. A POST where there is a body."""
+    with _opener.open(url, body, timeout=10) as answer:
+        return json.load(answer)
+
+
+def index(url: str) -> list[dict[str, str]]:
+    """The repository's index, by one of them."""
+    rows: list[dict[str, str]] = get(f"{url}/v2/repository/index", b"{}")
+    return rows
+
+
+def changes(url: str, serve: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each of them says of the last change, by its name; OSError or ValueError as `get`."""
+    wanted = len(running(serve))
+    found: dict[str, dict[str, Any]] = {}
+    for _ in range(_ASKED * max(wanted, 1)):
+        one = get(f"{url}/v2/repository/changes")
+        found[one["router"]] = one
+        if len(found) >= wanted:
+            break
+    return found
+
+
+def running(serve: Mapping[str, Any]) -> set[str]:
+    """The names of the Routers that run, by what the dashboard says of Serve."""
+    return {
+        replica["replica_id"]
+        for app in (serve.get("applications") or {}).values()
+        for replica in ((app.get("deployments") or {}).get("Router") or {}).get("replicas") or []
+        if replica.get("state") == "RUNNING"
+    }
