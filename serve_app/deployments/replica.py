@@ -1,11 +1,13 @@
 """ModelReplica: one runtime with its weights on its share of the machine."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
+from serve_app.errors import ConfigError
 from serve_app.hop.batch_app import BatchApp
 from serve_app.internals.serve_context import application, has_gpu
 from serve_app.internals.serve_replica import ServeReplica
@@ -15,6 +17,8 @@ from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
+
+log = logging.getLogger("tandem")
 
 
 class ModelReplica:
@@ -30,7 +34,11 @@ class ModelReplica:
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take what may change without a restart."""
-        changes = parse(ReplicaUserConfig, user_config or {})
+        try:
+            changes = parse(ReplicaUserConfig, user_config or {})
+        except ConfigError as error:
+            log.error("the new user_config is refused: %s", error)
+            raise
         self._batching = changes.batching or self._config.batching
 
     async def describe(self) -> ModelDescription:
