@@ -53,6 +53,10 @@ class _Output:
                 stream.log = log
             else:
                 setattr(sys, name, Tee(stream, name, log))
+        for handler in SERVE.handlers:
+            stream = getattr(handler, "stream", None)
+            if isinstance(handler, logging.StreamHandler) and isinstance(stream, Tee):
+                handler.setStream(stream.stream)  # Serve writes to both by itself
         terminal = sys.stderr.stream  # type: ignore[union-attr]  # a Tee by now
         everywhere = Everywhere(terminal, log)
         # Not a handler of the root logger: with one there, a user's basicConfig would do nothing.

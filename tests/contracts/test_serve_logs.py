@@ -97,20 +97,16 @@ def test_whatever_user_code_writes_is_in_the_terminal_and_in_the_log(tmp_path, m
     assert "by debug" not in shown + kept
 
 
-def test_also_after_serve_has_configured_its_log_anew(tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+def test_also_after_serve_has_configured_its_log_anew(tmp_path, mode):
     """As it does when a deploy changes `logging_config`."""
-    shown, kept = ran(
-        tmp_path,
-        "high-throughput",
-        AS_SERVE,
-        OURS,
-        "\nconfigure(log_level='DEBUG', encoding='JSON')",
-        USER,
-    )
+    anew = "\nconfigure(log_level='DEBUG', encoding='JSON')\n"
+    shown, kept = ran(tmp_path, mode, AS_SERVE, OURS, anew, USER)
     for text in [*HEARD, "by debug"]:
         assert text in shown, text
         assert text in kept, text
-    assert shown.count("by print") == 1
+    for text in ("by print", "by serve", "by tandem", "by info"):
+        assert (shown.count(text), kept.count(text)) == (1, 1), text
     assert '"message": "by info"' in kept
     assert '"message": "by info"' in shown
 

@@ -63,6 +63,7 @@ class Handle:
 
     def __init__(self, **replicas: tuple[str, int] | None) -> None:
         self.metrics, self.taken, self.go = Metrics(), 0, asyncio.Event()
+        self.arguments: tuple[Any, ...] = ()
         self.go.set()
         self._router = SimpleNamespace(
             _asyncio_router=SimpleNamespace(
@@ -79,6 +80,7 @@ class Handle:
 
     def _remote(self, *args: Any) -> asyncio.Task:
         self.taken += 1
+        self.arguments = args
         return asyncio.ensure_future(self._answer())
 
     async def _answer(self) -> dict:

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from serve_app.core.asking import ASKING
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, ModelFailed, TooLarge
 from serve_app.hop import batch_app
@@ -114,3 +115,33 @@ async def test_a_batch_beyond_all_limits_is_refused(backend, replica, monkeypatc
     with pytest.raises(TooLarge):
         await backend.predict("1", X, {})
     assert replica.ongoing == 0
+
+
+async def test_the_replica_knows_whose_requests_a_batch_has(backend, handle, model, monkeypatch):
+    asked = []
+
+    async def predict(version, inputs, parameters):
+        asked.append(list(ASKING.get()))
+        return {"y": inputs["x"]}
+
+    monkeypatch.setattr(model, "predict", predict)
+    ASKING.set(["r1", "r2"])
+    await backend.predict("1", X, {})
+    handle.now()  # no replica: by the handle
+    await backend.predict("1", X, {})
+    assert asked == [["r1", "r2"]]
+    assert handle.arguments[-1] == ["r1", "r2"]
+
+
+async def test_what_is_around_a_model_fails_as_a_model_does(replica, monkeypatch, caplog):
+    """A tokenizer, say: it is logged there, and the replica goes on being asked."""
+    async with Server(around(replica, Raises(OverflowError("too long")))) as server:
+        handle = Handle(one=server.address)
+        backend = RemoteApplication("m", handle, Paths())
+        ASKING.set(["r1"])
+        for _ in range(2):
+            with pytest.raises(ModelFailed, match="a replica failed: OverflowError: too long"):
+                await backend.predict("1", X, {})
+    assert handle.taken == 0
+    assert "the replica of version 1 failed on request r1" in caplog.text
+    assert "Traceback" in caplog.text
