@@ -41,6 +41,8 @@ class Setup:
 class Server(Program):
     """`with Server(config) as server:` serves `config` on free ports until the block ends.
 
+    Without `settled` the block begins when something is served, though others never come.
+
     Attributes: `url`, `http_port`, `grpc` (host:port), `grpc_port`, `dashboard` (URL for
     `serve deploy -a`), `metrics_url`, `log` (path), `pid`; after the end, `exit_code` and
     `leftovers`, the processes that outlived it and had to be killed.
@@ -54,8 +56,9 @@ class Server(Program):
         log: Path | None = None,
         env: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        settled: bool = True,
     ) -> None:
-        self.config, self.mode = Path(config), mode
+        self.config, self.mode, self._settled = Path(config), mode, settled
         self.http_port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc = f"127.0.0.1:{self.grpc_port}"
@@ -81,7 +84,8 @@ class Server(Program):
 
     def _ready(self) -> bool:
         text = self.text()
-        return _READY in text and (_UNDER_WAY not in text or _SETTLED in text)
+        done = not self._settled or _UNDER_WAY not in text or _SETTLED in text
+        return _READY in text and done
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -126,9 +126,7 @@ class Model:
 
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""
-        if not self.versions:
-            return {}
-        refused = self.refused.versions()
+        refused = self.refused.versions(self._sources)
         return {number: reason for number, reason in refused.items() if number not in self.versions}
 
     def why_old(self, version: Version) -> str:

@@ -1,6 +1,6 @@
 """Changes of one model that were refused: what was there goes on, and why it does stands here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -35,8 +35,11 @@ class Refusals:
         refusal = self._by_source.get(source)
         return refusal.reason if refusal else ""
 
-    def versions(self) -> Mapping[str, str]:
-        """The versions that refused changes were to bring, and why they aren't there."""
+    def versions(self, sources: Container[str]) -> Mapping[str, str]:
+        """The versions that refused changes of these were to bring, and why they aren't there."""
         return {
-            number: refusal.reason for refusal in self._by_source.values() for number in refusal.versions
+            number: refusal.reason
+            for source, refusal in self._by_source.items()
+            if source in sources
+            for number in refusal.versions
         }

@@ -233,7 +233,7 @@ class Conductor:
             if model is None or app.name not in model.sources:
                 continue
             if reason := self._actual.refused.get(app.name) or self._told.get(app.name):
-                model.refused.refuse(app.name, reason)
+                model.refused.refuse(app.name, reason, app.versions)
             else:
                 model.refused.accept(app.name)
 

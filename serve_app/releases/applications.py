@@ -28,6 +28,7 @@ class RemoteApp:
     running: int
     stamp: float
     model: str
+    versions: tuple[str, ...] = ()  # those that it lists
 
     @property
     def settled(self) -> bool:
@@ -62,15 +63,19 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
             message=cause(replica["message"] if replica and replica["message"] else app["message"]),
             running=states.count("RUNNING"),
             stamp=app["last_deployed_time_s"],
-            model=_model(app) or name,
+            model=str(_arguments(app).get("model") or name),
+            versions=_versions(_arguments(app).get("versions")),
         )
     return apps
 
 
-def _model(application: Mapping[str, Any]) -> str:
-    """What its arguments say; '' without a word, or where Serve doesn't give them."""
-    arguments = (application.get("deployed_app_config") or {}).get("args") or {}
-    return str(arguments.get("model") or "")
+def _arguments(application: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those that it was deployed with; {} where Serve doesn't give them."""
+    return (application.get("deployed_app_config") or {}).get("args") or {}
+
+
+def _versions(listed: object) -> tuple[str, ...]:
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()
 
 
 def _text(value: object) -> str:

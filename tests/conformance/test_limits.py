@@ -149,7 +149,9 @@ def test_model_that_is_not_ready(http: httpx.Client, channel: grpc.Channel) -> N
     assert "unloadable" in error_of(http.post(f"{path}/infer", json=infer_json(x())), 503)
     for answer in (http.get(f"{path}/ready"), http.get("/v1/models/unloadable")):
         assert answer.status_code == 503
-        assert answer.json() == {"name": "unloadable", "ready": False}
+        about = answer.json()
+        assert (about["name"], about["ready"]) == ("unloadable", False)
+    assert http.get(f"{path}/ready").json()["reason"]
     for about in (path, f"{path}/config"):
         assert "unloadable" in error_of(http.get(about), 503)
     [row] = [row for row in http.post("/v2/repository/index").json() if row["name"] == "unloadable"]

@@ -125,6 +125,15 @@ def test_a_service_on_kubernetes(kubectl: Any) -> None:
     assert "next: kubectl -n tandem logs tandem-abc-worker --previous" in done.stdout
     assert "of x " not in done.stdout
     answers["get pods -o json"] = listed()
+    changes = {"router": "a", "refused": "", "models": {"m": "version 3: no such file", "n": ""}}
+    proxied = "/api/v1/namespaces/elsewhere/services/tandem-serve-svc:8000/proxy/v2/repository/changes"
+    told = {**answers, f"get --raw {proxied}": [0, changes, ""]}
+    done = doctor("tandem", "-n", "elsewhere", **kubectl(told))
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        "tandem serves, but not what was last asked for: a change of model 'm'"
+    )
+    assert "version 3: no such file" in done.stdout
     done = doctor("tandem", "-n", "elsewhere", **kubectl(answers))
     assert (done.returncode, done.stdout) == (0, "tandem is ready\n")
 

@@ -47,6 +47,21 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         assert alive == []
 
 
+@pytest.mark.long
+def test_what_never_comes_is_named_with_the_reason_and_the_others_serve(tmp_path, start_server):
+    greedy = [remote(name, "Pid", resources={"num_gpus": 1}) for name in ("greedy", "greedier")]
+    config = write(tmp_path / "greedy.yaml", router(python("Pid")), remote("one", "Pid"), *greedy)
+    server = start_server(config, env=ENV, settled=False)
+    for name in ("greedy", "greedier"):
+        said = f"application '{name}' is still DEPLOYING: no room for ModelReplica: a replica asks for"
+        assert said in server.text()
+    assert '"GPU": 1.0' in server.text()
+    with server.http() as client:
+        assert pid_of(client, "one")
+        assert pid_of(client, "pid")
+        assert server.alive
+
+
 def run_refused(*arguments: str) -> str:
     """`tandem run` that must end by itself, with 2: what it printed on standard error."""
     command = [sys.executable, "-m", "serve_app", "run", *arguments]

@@ -21,7 +21,7 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
             10,
             "Serve has no application",
             why="nothing was deployed, or the config was refused",
-            next="serve deploy -a http://DASHBOARD:8265 CONFIG, after `tandem check CONFIG`",
+            next="tandem deploy CONFIG",
         )
     for name, app in applications.items():
         if app.get("status") != "RUNNING":

@@ -57,7 +57,9 @@ def from_kubernetes(name: str, namespace: str) -> Snapshot:
         or "exceeded quota" in str(one.get("message"))
     ]
     logs = {pod.name: kubectl.last_log(pod.name) for pod in pods if pod.died}
-    return Snapshot(name, namespace, {}, service, owned, [pod.data for pod in pods], events, logs)
+    one = kubectl.through(f"{name}-serve-svc:8000", "/v2/repository/changes")
+    ray = {"changes": {one["router"]: one}} if isinstance(one, dict) and "router" in one else {}
+    return Snapshot(name, namespace, ray, service, owned, [pod.data for pod in pods], events, logs)
 
 
 def _of(cluster: Json, service: str) -> bool:

@@ -24,7 +24,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
             "inline models, routes and limits are those of the configuration before", _NEXT, serves=True,
         )  # fmt: skip
     for name, reasons in refused.items():
-        if name in ready and reasons[0] != whole:
+        # On Kubernetes there is no index, and an application that is ill has no other word for it.
+        if (name in ready or (not rows and name not in ill)) and reasons[0] != whole:
             few = f"\non {len(reasons)} of {len(told)} Routers" if len(reasons) < len(told) else ""
             yield Cause(
                 48, f"a change of model '{name}' is refused", reasons[0] + few,

@@ -34,6 +34,15 @@ class Kubectl:
         done = self._run("logs", pod, "--previous", "--tail=40")
         return done.stdout if done.returncode == 0 else ""
 
+    def through(self, service: str, path: str) -> Any:
+        """JSON from a service (`name:port`) by way of the API server; None where that can't be had."""
+        way = f"/api/v1/namespaces/{self._namespace}/services/{service}/proxy{path}"
+        done = self._run("get", "--raw", way)
+        try:
+            return json.loads(done.stdout) if done.returncode == 0 else None
+        except ValueError:
+            return None
+
     def _json(self, *what: str) -> Any:
         done = self._run("get", *what, "-o", "json")
         if done.returncode:

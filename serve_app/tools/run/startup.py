@@ -26,6 +26,7 @@ class Startup:
 
     def look(self, apps: Apps, seconds: float) -> list[str]:
         """What is new to say, so many seconds after the deployment."""
+        apps = {name: app for name, app in apps.items() if app["status"] != "DELETING"}
         self.waiting = {name: why(app) for name, app in apps.items() if app["status"] in UNDER_WAY}
         lines = []
         for name, app in apps.items():

@@ -61,3 +61,9 @@ def test_a_model_that_never_loaded_has_one_row(directory):
     directory.expect("m", INLINE, "no such file").refused.refuse(INLINE, "no such file", ["1", "2"])
     assert rows(directory) == [("m", "", "UNAVAILABLE", "no such file")]
     assert directory.refusals() == {"m": "no such file"}
+
+
+def test_an_application_that_never_came_has_one_row_beside_another_of_its_model(directory):
+    of(directory.expect("m", "m"), "m", "1")
+    directory.expect("m", "m-next", "no room").refused.refuse("m-next", "no room", ["2"])
+    assert [row[1:3] for row in rows(directory)] == [("1", "READY"), ("", "UNAVAILABLE")]

@@ -192,13 +192,14 @@ async def test_what_waits_for_an_application_isnt_lost_when_an_inline_model_take
 
 async def test_an_application_that_fails_to_change_goes_on_and_says_why(it):
     await it.follow(app())
-    await it.follow(app(stamp=2.0, status="DEPLOY_FAILED", message="no such file"))
+    refused = {"status": "DEPLOY_FAILED", "message": "no such file", "versions": ("2",)}
+    await it.follow(app(stamp=2.0, **refused))
     assert await it.answer("m") == 11
-    (row,) = it.plane.repository_index()
-    assert (row["state"], row["reason"]) == (
-        "READY",
-        "a change was refused: its application is DEPLOY_FAILED: no such file",
-    )
+    reason = "a change was refused: its application is DEPLOY_FAILED: no such file"
+    rows = [(row["version"], row["state"], row["reason"]) for row in it.plane.repository_index()]
+    assert rows == [("1", "READY", reason), ("2", "UNAVAILABLE", reason)]
+    with pytest.raises(Unavailable, match=r"version 2 was refused: .*no such file"):
+        await it.answer("m", "2")
     await it.follow(app(stamp=3.0, status="DEPLOYING"))  # until it is known that it is better
     assert it.plane.directory.refusals()["m"]
     await it.follow(app(stamp=3.0))

@@ -80,9 +80,10 @@ def test_a_model():
 def test_an_application_says_of_which_model_its_versions_are():
     about = app(deployment("ModelReplica", RUNNING))
     about["deployed_app_config"] = ServeApplicationSchema(
-        name="m-next", import_path="serve_app.app:build_model", args={"model": "m", "versions": ["2"]}
+        name="m-next", import_path="serve_app.app:build_model", args={"model": "m", "versions": ["2", 3]}
     )
-    assert found(**{"m-next": about})["m-next"].model == "m"
+    read = found(**{"m-next": about})["m-next"]
+    assert (read.model, read.versions) == ("m", ("2", "3"))
 
 
 def test_a_model_behind_its_tokenizer():

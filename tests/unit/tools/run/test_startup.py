@@ -98,3 +98,10 @@ def test_a_model_that_failed_is_said_and_the_others_serve() -> None:
     assert startup.look(apps, 3) == ["application 'm' is DEPLOY_FAILED: no such file"]
     assert startup.look(apps, 4) == []
     assert startup.serves(apps, 4)
+
+
+def test_what_a_later_config_removes_is_not_waited_for() -> None:
+    startup = Startup("tandem")
+    startup.look({"tandem": router(), "m": app("DEPLOYING", ROOM % 1)}, 31)
+    assert startup.look({"tandem": router(), "m": app("DELETING", ROOM % 1)}, 40) == []
+    assert startup.waiting == {}
