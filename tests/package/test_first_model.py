@@ -11,9 +11,8 @@ from serve_app.tools.check.verdict import check
 from tests.package.tracked import ROOT, tracked
 from tests.serve.examples import KINDS, PAGE, TRAININGS, exchanges
 
-FILES = {
-    path: path.read_text() for path in tracked("docs/examples/**") if path.suffix in (".py", ".yaml")
-}
+CONFIGS = tracked("docs/examples/*/tandem.yaml")
+FILES = {path: path.read_text() for path in (*CONFIGS, *tracked("docs/examples/*/*.py"))}
 COMMANDS = [
     line
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
