@@ -24,6 +24,9 @@ __all__ = ["add_inference_service", "build_model", "build_router", "middlewares"
 
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
+# New replicas before old ones go, a quarter of them at a time and at least one, as Kubernetes has it;
+# the old ones stay where the new ones can't start.
+NEW_FIRST = 25
 
 
 def build_router(args: dict[str, Any]) -> Application:
@@ -34,6 +37,7 @@ def build_router(args: dict[str, Any]) -> Application:
         name="Router",
         user_config=NOTHING,
         max_ongoing_requests=config.max_ongoing_requests,
+        max_surge_percent=NEW_FIRST,
     )
     return deployment.bind()
 
@@ -63,6 +67,7 @@ def build_model(args: dict[str, Any]) -> Application:
         name=TOKENIZER,
         num_replicas=tokenizer.replicas,
         max_ongoing_requests=256,
+        max_surge_percent=NEW_FIRST,
         ray_actor_options={"num_cpus": tokenizer.num_cpus},
     ).bind(args, replica)
 
@@ -77,11 +82,12 @@ def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
 
 def _scale(config: RemoteModel) -> dict[str, Any]:
     if config.autoscaling is None:
-        return {"num_replicas": config.replicas or 1}
+        return {"max_surge_percent": NEW_FIRST, "num_replicas": config.replicas or 1}
     return {
+        "max_surge_percent": NEW_FIRST,
         "autoscaling_config": AutoscalingConfig(
             min_replicas=config.autoscaling.min_replicas,
             max_replicas=config.autoscaling.max_replicas,
             target_ongoing_requests=config.autoscaling.scale_target,
-        )
+        ),
     }

@@ -11,7 +11,7 @@ from serve_app.core.call import Call
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
-from serve_app.core.pipeline import Pipeline
+from serve_app.core.pipeline import GONE, Pipeline, Renew
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
 from serve_app.core.version import State
@@ -44,6 +44,10 @@ class DataPlane:
         self.timeout = 60.0
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
+
+    def look_for_successors(self, renew: Renew) -> None:
+        """How one is found for a version that is gone."""
+        self._pipeline.renew = renew
 
     @property
     def ready(self) -> bool:
@@ -102,13 +106,19 @@ class DataPlane:
     async def infer(self, call: Call) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
         request = call.request
-        with self._pipeline.bracket(call) as version:
-            check_outputs(request, version.model, version.signature)
-            seconds = self._seconds(request)
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version, seconds = picked, self._seconds(request)
             call.deadline = call.began + seconds
             try:
                 with self._deadlines.within(seconds):
-                    outputs = await version.predict(request)
+                    while True:
+                        check_outputs(request, version.model, version.signature)
+                        try:
+                            outputs = await version.predict(request)
+                            break
+                        except GONE as error:
+                            version = await bracket.again(error)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:

@@ -10,18 +10,19 @@ from serve_app.config import InlineModel, RouterUserConfig
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import Model
 from serve_app.core.target import Target
-from serve_app.core.version import Version
+from serve_app.core.version import State, Version
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, tried
+from serve_app.releases.reconcile import Actual, Desired, coming, down_since, reconcile, tried
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
 
+PAUSE_S = 0.05  # between two looks for what takes the place of what is gone
 INLINE = ""  # the source of inline models; applications' are their names
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
@@ -44,6 +45,8 @@ class Conductor:
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
+        self.look = asyncio.Event()  # wants to know at once how Serve's applications are
+        plane.look_for_successors(self.renew)
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
@@ -52,11 +55,15 @@ class Conductor:
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
 
-    def follow(self, applications: Mapping[str, RemoteApp]) -> None:
-        """Want the models of these applications, which are all that there are."""
+    def follow(self, applications: Mapping[str, RemoteApp], changing: bool = False) -> None:
+        """Want the models of these applications, which are all that there are.
+
+        `changing`: Serve is about to change this Router, which may not have been told yet.
+        """
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
         self._followed = True
+        actual.seen, actual.changing = desired.generation, changing
         actual.now = time.monotonic()
         actual.down_since = down_since(actual.down_since, applications, actual.now)
         self.turn()
@@ -72,6 +79,25 @@ class Conductor:
         while self._actual.describing:
             self._changed.clear()
             await self._changed.wait()
+
+    async def renew(self, gone: Version) -> bool:
+        """Wait a little for what takes the place of a version that is gone; whether there is hope."""
+        self.look.set()
+        if (source := self._place(gone)) is not None:
+            app = self._desired.applications.get(source)
+            if app is not None and app.ingress:
+                if source not in self._actual.describing:
+                    self._take(steps.Describe(app))
+                await self.described()
+        there = gone.state is State.READY and self._place(gone) is not None
+        hopeful = there or coming(gone.model, self._desired, self._actual)
+        if hopeful:
+            await asyncio.sleep(PAUSE_S)
+        return hopeful
+
+    def _place(self, version: Version) -> str | None:
+        model = self._plane.directory.models.get(version.model)
+        return model.source_of(version) if model else None
 
     @property
     def generation(self) -> int:
@@ -102,7 +128,9 @@ class Conductor:
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
                 actual.failed.pop(name, None)
-                self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
+                others = directory.model(name).answering() - {INLINE}
+                removed = directory.remove(name, INLINE, refuse=not others)
+                self._retire(removed, self._hosts.pop(name, None))
             case steps.Adopt(generation):
                 actual.generation, self.config = generation, self._wanted
                 self._on_adopted(self.config)
@@ -132,6 +160,7 @@ class Conductor:
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
+                actual.served.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
@@ -185,8 +214,12 @@ class Conductor:
             self._changed.set()
         if app.name not in actual.expected:
             return  # forgotten meanwhile
+        served = actual.served.get(app.name, frozenset())
+        if not app.settled and app.name in actual.ready and about.replica in served:
+            return  # one of those that go: they serve until others say what there is
         self._only(app)
         actual.described[app.name] = app if app.settled else None
+        actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)

@@ -5,7 +5,7 @@ from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.hop.batch_app import BatchApp
-from serve_app.internals.serve_context import application, has_gpu
+from serve_app.internals.serve_context import application, has_gpu, replica_id
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
@@ -31,7 +31,9 @@ class ModelReplica:
 
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
-        return self._host.describe(self._batching, self._config.in_flight)
+        about = self._host.describe(self._batching, self._config.in_flight)
+        about.replica = replica_id()
+        return about
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         return await self._host.predict(version, inputs, parameters)

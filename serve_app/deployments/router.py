@@ -24,12 +24,13 @@ from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
-from serve_app.releases.applications import remote_apps
+from serve_app.releases.applications import changing, remote_apps
 
 log = logging.getLogger("tandem")
 
 # A Router that starts beside models that run takes no request until it knows them, or for so long.
 FIRST_LOOK_S = 10
+SHORTEST_LOOK_S = 0.1  # from one look at Serve's status to the next, however urgent
 
 
 class Router(GrpcIngress):
@@ -77,6 +78,7 @@ class Router(GrpcIngress):
             log.error("the new user_config is refused, the old one stays: %s", error)
             return
         self._conductor.configure(config)
+        self._conductor.look.set()
         if not self._configured:
             await self._conductor.adopted()
             self._configured = True
@@ -95,16 +97,21 @@ class Router(GrpcIngress):
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
-        own = application()
+        own, conductor = application(), self._conductor
         while True:
             try:
-                apps = remote_apps(await asyncio.to_thread(serve_applications))
+                found = await asyncio.to_thread(serve_applications)
+                apps = remote_apps(found)
                 apps.pop(own, None)
-                self._conductor.follow(apps)
+                conductor.follow(apps, changing(found.get(own)))
                 self._looked.set()
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")
-            await asyncio.sleep(self._conductor.config.discovery_interval)
+            await asyncio.sleep(SHORTEST_LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(conductor.config.discovery_interval - SHORTEST_LOOK_S):
+                    await conductor.look.wait()
+            conductor.look.clear()
 
 
 def _check_batches(models: list[InlineModel]) -> None:

@@ -8,7 +8,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, named, parse
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound
+from serve_app.errors import VersionGone
 from serve_app.hop.batch_app import BatchApp
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
@@ -18,6 +18,8 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.transformers import TEXT, TextEncoder
+
+_LOOK_S = 0.1
 
 
 class Tokenizer:
@@ -32,6 +34,12 @@ class Tokenizer:
         self._replica = RemoteApplication(self._config.name or "", replica, Paths())
         self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
         self._encoders = await asyncio.to_thread(self._load)
+        # One that takes another's place must not come before the models that it works for.
+        while True:
+            about = await self._replica.describe()
+            if self._encoders.keys() <= about.versions.keys():
+                break
+            await asyncio.sleep(_LOOK_S)
 
     def _load(self) -> dict[str, TextEncoder]:
         folder = local_folder(self._config.storage_uri or "")
@@ -46,7 +54,7 @@ class Tokenizer:
         """Tokenize off the event loop, then one hop."""
         encoder = self._encoders.get(version)
         if encoder is None:
-            raise NotFound(f"model '{self._config.name}' has no version '{version}'")
+            raise VersionGone(f"model '{self._config.name}' has no version '{version}'")
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(self._pool, encoder.encode, inputs[TEXT])
         return await self._replica.predict(version, tokens, parameters)

@@ -1,6 +1,7 @@
 """A model application behind a Serve handle, as the target of its versions."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,11 +10,15 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.core.paths import Paths
 from serve_app.core.target import Target
+from serve_app.errors import VersionGone
 from serve_app.hop import frames
 from serve_app.hop.calls import FAILED, Calls
 from serve_app.hop.failures import translated
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+
+# Of replicas by the handle, which knows nothing of versions, so many are asked for one.
+_TRIES = 4
 
 
 class RemoteApplication:
@@ -43,26 +48,33 @@ class RemoteApplication:
         return outputs
 
     async def _predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self._by_handle else self._calls.choose()
-        if replica is None:
-            return await self._predict_by_handle(version, inputs, parameters)
-        for array in inputs.values():
-            array.flags.writeable = False  # a batch: nobody changes it any more
-        about = {"version": version, "parameters": parameters}
-        answer = await self._calls.ask(replica, frames.pack(about, inputs))
-        if answer is None:
-            return await self._predict_by_handle(version, inputs, parameters)
-        self._paths.fast("batches")
-        status, body = answer
-        if status == FAILED:
-            raise frames.unpack_error(body)
-        return frames.unpack(body)[1]
+        while True:
+            # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
+            replica = None if self._by_handle else self._calls.choose(version=version)
+            if replica is None:
+                return await self._predict_by_handle(version, inputs, parameters)
+            for array in inputs.values():
+                array.flags.writeable = False  # a batch: nobody changes it any more
+            about = {"version": version, "parameters": parameters}
+            answer = await self._calls.ask(replica, frames.pack(about, inputs))
+            if answer is None:
+                return await self._predict_by_handle(version, inputs, parameters)
+            self._paths.fast("batches")
+            status, body = answer
+            if status != FAILED:
+                return frames.unpack(body)[1]
+            error = frames.unpack_error(body)
+            if not isinstance(error, VersionGone):
+                raise error
+            replica.lacks.add(version)  # while replicas change, others still have it
 
     async def _predict_by_handle(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         self._paths.serve("batches")
         self._by_handle += 1
         try:
+            for _ in range(_TRIES - 1):
+                with contextlib.suppress(VersionGone):
+                    return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
             return await self._call("predict", version, inputs, parameters)  # type: ignore[no-any-return]
         finally:
             self._by_handle -= 1

@@ -13,6 +13,11 @@ def application() -> str:
     return str(serve.get_replica_context().app_name)
 
 
+def replica_id() -> str:
+    """The name of this replica, as Serve's status has it."""
+    return str(serve.get_replica_context().replica_id.unique_id)
+
+
 def in_replica() -> bool:
     """Whether this process is a replica, and not a proxy."""
     try:

@@ -17,7 +17,7 @@ from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
-from serve_app.internals.serve_context import application
+from serve_app.internals.serve_context import application, replica_id
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.vllm_app import VllmApp
 from serve_app.internals.vllm_arguments import request_parameters
@@ -108,6 +108,7 @@ class EngineReplica(Server):
             },
             in_flight=self._config.in_flight,
             engine=engine,
+            replica=replica_id(),
         )
 
     async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:

@@ -39,7 +39,7 @@ class EngineDescription:
 
 @dataclass(slots=True)
 class ModelDescription:
-    """A model that is loaded: `versions` by name, oldest first."""
+    """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any."""
 
     name: str
     platform: str
@@ -48,6 +48,7 @@ class ModelDescription:
     max_latency: float = 0  # milliseconds
     in_flight: int = 1  # batches that one replica may hold
     engine: EngineDescription | None = None
+    replica: str = ""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
-from serve_app.errors import ConfigError, NotFound, TandemError
+from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import ModelDescription, example_inputs
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
@@ -102,10 +102,10 @@ class ModelHost:
         )
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """One batch on one of them; NotFound when it isn't there."""
+        """One batch on one of them; VersionGone when it isn't there."""
         host = self._versions.get(version)
         if host is None:
-            raise NotFound(f"model '{self.name}' has no version '{version}'")
+            raise VersionGone(f"model '{self.name}' has no version '{version}'")
         return await host.predict(inputs, parameters)
 
     def close(self) -> None:

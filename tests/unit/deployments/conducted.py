@@ -41,6 +41,7 @@ class Asked:
         self.apps: list[RemoteApp] = []
         self.versions: dict[str, tuple[str, ...]] = {}
         self.held: dict[str, asyncio.Future] = {}
+        self.replica = ""  # who answers
         self.backends: dict[str, Backend] = {}
 
     def hold(self, name: str) -> asyncio.Future:
@@ -54,7 +55,7 @@ class Asked:
             await future
         versions = self.versions.get(one.name, ("1",))
         backend = self.backends.get(one.name) or Backend()
-        about = description(one.model, versions=versions, max_batch_size=1)
+        about = description(one.model, versions=versions, max_batch_size=1, replica=self.replica)
         return about, targets(backend, versions)
 
 
