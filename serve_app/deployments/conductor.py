@@ -165,7 +165,11 @@ class Conductor:
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
                     if name in model.sources:
-                        self._retire(directory.remove(model.name, name, refuse=gone), None)
+                        removed = directory.remove(model.name, name, refuse=gone)
+                        if gone and model.answering():
+                            for version in removed:
+                                version.abandon()
+                        self._retire(removed, None)
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from ray.exceptions import RayActorError
+from ray.serve.exceptions import RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.core.paths import Paths
 from serve_app.core.target import Target
-from serve_app.errors import VersionGone
+from serve_app.errors import Gone, VersionGone
 from serve_app.hop import frames
 from serve_app.hop.calls import FAILED, Calls
 from serve_app.hop.failures import translated
@@ -29,10 +30,21 @@ class RemoteApplication:
         self._handle = handle
         self._calls = Calls(handle)
         self._by_handle = 0
+        self._abandoned = False
+        self._responses: set[Any] = set()  # of calls by the handle
 
     def targets(self, versions: Iterable[str]) -> dict[str, Target]:
         """Its versions as the data plane takes them."""
-        return {version: Target(predicts=RemoteVersion(self, version)) for version in versions}
+        return {
+            version: Target(predicts=RemoteVersion(self, version), abandon=self.abandon)
+            for version in versions
+        }
+
+    def abandon(self) -> None:
+        """The application is deleted, and Serve tells those who wait for its replicas nothing."""
+        self._abandoned = True
+        for response in self._responses:
+            response.cancel()
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch, one hop; sent once more when its replica died (inference has no effects)."""
@@ -85,15 +97,21 @@ class RemoteApplication:
 
     async def _call(self, method: str, *args: Any) -> Any:
         response = getattr(self._handle, method).remote(*args)
+        self._responses.add(response)
         try:
             return await response
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RequestCancelledError):
+            task = asyncio.current_task()
+            if self._abandoned and not (task and task.cancelling()):
+                raise Gone(f"the application of model '{self._name}' is deleted") from None
             response.cancel()
             raise
         except RayActorError:
             raise
         except Exception as error:
             raise translated(self._name, error) from None
+        finally:
+            self._responses.discard(response)
 
 
 class RemoteVersion:

@@ -266,6 +266,25 @@ async def test_a_remote_model_that_becomes_inline_waits_for_it(it, gate):
     assert it.plane.directory.model("a").sources == {""}
 
 
+async def test_what_waits_for_a_deleted_applications_replicas_goes_to_the_inline_model(it):
+    class Stuck(Backend):
+        waits = asyncio.Event()
+
+        async def predict(self, version, inputs, parameters):
+            await self.waits.wait()
+            raise Gone("deleted")
+
+    it.asked.backends["a"] = stuck = Stuck()
+    it.asked.abandon = stuck.waits.set
+    await it.follow(app("a"))
+    waiting = asyncio.create_task(it.answer())
+    await settled()
+    it.conductor.follow({}, changing=True)
+    await it.serve(double())
+    it.look()
+    assert await soon(waiting) == 2
+
+
 async def test_a_remote_model_that_becomes_an_inline_one_that_fails(it, gate):
     it.asked.backends["a"] = Lost()
     await it.follow(app("a"))

@@ -153,3 +153,18 @@ async def test_a_deleted_application_is_gone():
     handle.raises = [DeploymentUnavailableError(DeploymentID("ModelReplica", "m"))]
     with pytest.raises(Gone, match="no replica that can answer"):
         await RemoteApplication("m", handle, Paths()).predict("1", X, {})
+
+
+async def test_who_waits_for_replicas_of_a_deleted_application_is_told():
+    handle = Handle()
+    handle.go.clear()
+    backend = RemoteApplication("m", handle, Paths())
+    waiting, leaving = (asyncio.create_task(backend.predict("1", X, {})) for _ in range(2))
+    await until(lambda: handle.taken == 2)
+    leaving.cancel()
+    backend.targets(["1"])["1"].abandon()
+    with pytest.raises(Gone, match="deleted"):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert not backend._responses
