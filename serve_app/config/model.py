@@ -71,6 +71,7 @@ class ModelConfig(Config):
     batching: Batching | None = None
     concurrency: int = Field(default=1, ge=1)
     warm_up: bool = True
+    revision: str | None = None  # means nothing: another one is a change, and loads the model anew
 
     @field_validator("name")
     @classmethod

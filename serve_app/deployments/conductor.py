@@ -29,6 +29,10 @@ Described = tuple[ModelDescription, Mapping[str, Target]]
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
 
 
+# Lets an application's replicas load what changed on disk; why one couldn't, or ''.
+Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
+
+
 class Conductor:
     """What a Router wants, what it has, and the work under way.
 
@@ -36,11 +40,18 @@ class Conductor:
     """
 
     def __init__(
-        self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
+        self,
+        plane: DataPlane,
+        ask: Ask,
+        gpu: bool,
+        on_adopted: Callable[[RouterUserConfig], None],
+        refresh: Refresh | None = None,
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
         self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
+        self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
+        self._deployed = 0.0
         self._hosts: dict[str, ModelHost] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -55,11 +66,17 @@ class Conductor:
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
 
-    def follow(self, applications: Mapping[str, RemoteApp], changing: bool = False) -> None:
+    def follow(
+        self, applications: Mapping[str, RemoteApp], changing: bool = False, deployed: float = 0.0
+    ) -> None:
         """Want the models of these applications, which are all that there are.
 
         `changing`: Serve is about to change this Router, which may not have been told yet.
+        `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
+        if self._deployed and deployed != self._deployed:
+            self._spawn(self._read_again())
+        self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
         self._followed = True
@@ -127,6 +144,7 @@ class Conductor:
             case steps.Unload(name):
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
+                actual.stale.discard(name)
                 actual.failed.pop(name, None)
                 others = directory.model(name).answering() - {INLINE}
                 removed = directory.remove(name, INLINE, refuse=not others)
@@ -161,6 +179,8 @@ class Conductor:
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
                 actual.served.pop(name, None)
+                actual.unread.pop(name, None)
+                self._stamps.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
@@ -170,6 +190,18 @@ class Conductor:
                             for version in removed:
                                 version.abandon()
                         self._retire(removed, None)
+
+    async def _read_again(self) -> None:
+        """Load inline models whose files changed, and those that couldn't be loaded."""
+        actual = self._actual
+        for name, host in list(self._hosts.items()):
+            if await asyncio.to_thread(host.changed):
+                actual.stale.add(name)
+        actual.stale &= self._hosts.keys()
+        if actual.stale or actual.failed:
+            wanted = self._desired
+            self._desired = Desired(wanted.generation + 1, wanted.inline, wanted.applications)
+            self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name
@@ -196,6 +228,7 @@ class Conductor:
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
         self._actual.inline[config.name] = config
+        self._actual.stale.discard(config.name)
         old, self._hosts[config.name] = self._hosts.get(config.name), host
         model = self._plane.directory.expect(config.name, INLINE)
         self._settled(model)
@@ -209,6 +242,8 @@ class Conductor:
         """
         actual = self._actual
         try:
+            if self._refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
+                actual.unread[app.name] = await self._refresh(app)
             about, targets = await self._ask(app)
         except Unavailable as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
@@ -223,6 +258,7 @@ class Conductor:
             return  # one of those that go: they serve until others say what there is
         self._only(app)
         actual.described[app.name] = app if app.settled else None
+        self._stamps[app.name] = app.stamp
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)

@@ -14,7 +14,7 @@ from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
-from serve_app.deployments.remote import asking
+from serve_app.deployments.remote import asking, refresh
 from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
@@ -41,7 +41,7 @@ class Router(GrpcIngress):
         self.paths = Paths()
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
-        self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt)
+        self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
         self.servicer = Servicer(self.plane, lambda: self.limits)
@@ -103,7 +103,8 @@ class Router(GrpcIngress):
                 found = await asyncio.to_thread(serve_applications)
                 apps = remote_apps(found)
                 apps.pop(own, None)
-                conductor.follow(apps, changing(found.get(own)))
+                mine = found.get(own) or {}
+                conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
                 self._looked.set()
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")

@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -15,6 +16,7 @@ from serve_app.internals.serve_context import application
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.transformers import TEXT, TextEncoder
@@ -41,10 +43,26 @@ class Tokenizer:
                 break
             await asyncio.sleep(_LOOK_S)
 
+    async def refresh(self, deployed: float) -> str:
+        """As the ModelReplica's, of the tokenizers' files."""
+        try:
+            if await asyncio.to_thread(self._on_disk) != self._read:
+                self._encoders = await asyncio.to_thread(self._load)
+        except Exception as error:  # whatever it is: the old ones go on
+            return str(error)
+        return ""
+
+    def _folders(self) -> dict[str, Path]:
+        return version_folders(local_folder(self._config.storage_uri or ""), self._config.versions)
+
+    def _on_disk(self) -> dict[str, Stamp]:
+        return stamps_in(self._folders().values())
+
     def _load(self) -> dict[str, TextEncoder]:
-        folder = local_folder(self._config.storage_uri or "")
-        folders = version_folders(folder, self._config.versions)
-        return {version: TextEncoder(self._config, path) for version, path in folders.items()}
+        read = self._on_disk()
+        made = {version: TextEncoder(self._config, path) for version, path in self._folders().items()}
+        self._read = read
+        return made
 
     async def describe(self) -> ModelDescription:
         """The ModelReplica's word."""

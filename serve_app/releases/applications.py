@@ -67,9 +67,9 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
     return apps
 
 
-def changing(application: Mapping[str, Any] | None) -> bool:
+def changing(application: Mapping[str, Any]) -> bool:
     """Whether Serve is about to change the application: what is deployed isn't all there yet."""
-    return application is not None and _text(application["status"]) == "DEPLOYING"
+    return _text(application.get("status")) == "DEPLOYING"
 
 
 def _model(application: Mapping[str, Any]) -> str:

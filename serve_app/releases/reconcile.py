@@ -29,13 +29,16 @@ class Actual:
 
     `generation` is the one served; `inline`, the configurations that are loaded; `known`, inline
     models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
-    loaded; `loading`, the one under way. `expected` are the applications that the directory has;
-    `described`, as they were when they were last asked what they are, None where they have to be asked
-    again; `describing`, those being asked;
-    `served`, the replicas that each had when it was asked; `seen`, the generation at the last look at
-    Serve's status, None before the first, and `changing`, whether Serve was about to change this Router;
-    `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all replicas of
-    one were gone; `now`, the time on that clock.
+    loaded; `loading`, the one under way; `stale`, those whose files aren't what was loaded.
+
+    `expected` are the applications that the directory has; `described`, as they were when they were last
+    asked what they are, None where they have to be asked again; `describing`, those being asked;
+    `served`, the replicas that each had then; `ready`, those with a version that answers; `down_since`,
+    when (monotonic seconds) all replicas of one were gone; `now`, the time on that clock; `unread`, why
+    replicas of one couldn't load what changed on disk, '' where they could.
+
+    `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
+    whether Serve was about to change this Router.
     """
 
     generation: int = -1
@@ -46,6 +49,8 @@ class Actual:
     expected: set[str] = field(default_factory=set)
     described: dict[str, RemoteApp | None] = field(default_factory=dict)
     describing: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)
     served: dict[str, frozenset[str]] = field(default_factory=dict)
     seen: int | None = None
     changing: bool = False
@@ -131,7 +136,8 @@ def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
     if actual.loading:
         return
     for name, model in desired.inline.items():
-        if actual.inline.get(name) != model and actual.failed.get(name) != desired.generation:
+        there = actual.inline.get(name) == model and name not in actual.stale
+        if not there and actual.failed.get(name) != desired.generation:
             yield Load(model)
             return
     if actual.generation != desired.generation:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
@@ -15,9 +16,11 @@ from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import ModelDescription, example_inputs
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import create
+from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost
 
 log = logging.getLogger("tandem")
@@ -41,28 +44,26 @@ class ModelHost:
         self.name = config.name or ""
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
+        self._files: dict[str, Stamp] = {}  # as they were read
+        self._sources: dict[str, Stamp] = {}
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
 
     def load(self) -> list[Loaded]:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
         done = []
         config = self.config
-        folders: Mapping[str, Path | None]
-        if config.storage_uri:
-            folders = version_folders(local_folder(config.storage_uri), config.versions)
-        else:
-            folders = {config.versions[0] if isinstance(config.versions, list) else "1": None}
+        folders = self._folders()
+        self._files = stamps_in(filter(None, folders.values()))
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
             try:
-                extra = {"gpu": self._gpu} if config.model_format != "python" else {}
+                ours = config.model_format != "python"
+                extra: dict[str, Any] = {"gpu": self._gpu} if ours else {"version": version}
                 runtime = create(config, folder, **extra)
                 runtime.load()
                 # A user's class may keep the arrays it returns, and change them; frameworks' are new
                 # each time.
-                host = VersionHost(
-                    self.name, version, runtime, self._pool, config.model_format != "python"
-                )
+                host = VersionHost(self.name, version, runtime, self._pool, ours)
                 self._versions[version] = host
                 loaded = time.monotonic()
                 if config.warm_up and host.signature.inputs:
@@ -76,7 +77,23 @@ class ModelHost:
                 raise ConfigError(
                     f"model '{self.name}' version {version}: {type(error).__name__}: {error}"
                 ) from error
+        self._sources = stamps(config.class_path) if config.class_path else {}
         return done
+
+    def _folders(self) -> Mapping[str, Path | None]:
+        config = self.config
+        if config.storage_uri:
+            return version_folders(local_folder(config.storage_uri), config.versions)
+        return {config.versions[0] if isinstance(config.versions, list) else "1": None}
+
+    def changed(self) -> bool:
+        """Whether what was loaded isn't what lies on disk now, the user's modules included. Blocks."""
+        try:
+            folders = self._folders()
+            files = stamps_in(filter(None, folders.values()))
+        except (ConfigError, OSError):
+            return True  # loading will say what is wrong
+        return folders.keys() != self._versions.keys() or files != self._files or changed(self._sources)
 
     @property
     def versions(self) -> Mapping[str, VersionHost]:

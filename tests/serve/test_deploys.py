@@ -203,6 +203,39 @@ def test_another_version_of_an_inline_model_loses_no_request(live, client):
     assert traffic.answered > 100
 
 
+def test_the_same_config_again_loads_what_changed_on_disk(live, client):
+    server, folder = live
+    for place in ("here", "there"):
+        (folder / place / "1").mkdir(parents=True)
+        (folder / place / "1" / "text").write_text("old")
+    inline = python("Reads", storageUri=str(folder / "here"))
+    far = remote("far", "Reads", storageUri=str(folder / "there"), replicas=2)
+    config = write(
+        folder / "disk.yaml", router(python("Pid"), python("Fussy"), inline), *base()[1:], far
+    )
+
+    def said() -> set[tuple[str, str]]:
+        answers = [
+            (name, client.post(PIDS.format(name), json=NOTHING))
+            for name in ("reads", "far")
+            for _ in "abcd"
+        ]
+        return {(name, answer.json()["outputs"][0]["data"][0]) for name, answer in answers}
+
+    deploy(server, config)
+    ready(client, "pid", "fussy", "one", "two", "reads", "far")
+    assert said() == {("reads", "old 1"), ("far", "old 1")}
+    for place in ("here", "there"):
+        (folder / place / "2").mkdir()
+        (folder / place / "2" / "text").write_text("new")
+    kept = pid_of(client, "pid"), pid_of(client, "one")
+    with Traffic(server, (PIDS.format("reads"), NOTHING), (PIDS.format("far"), NOTHING)) as traffic:
+        deploy(server, config)
+        until(lambda: said() == {("reads", "new 2"), ("far", "new 2")}, "what is new")
+    assert (pid_of(client, "pid"), pid_of(client, "one")) == kept
+    assert traffic.failures == []
+
+
 def test_a_wrong_user_config_changes_nothing(live, client):
     server, folder = live
     router_pid = pid_of(client, "pid")

@@ -1,4 +1,4 @@
-"""A Router's models while their replicas and places change: none of its requests is lost; without Ray."""
+"""A Router's models while replicas and places change: no request is lost; without Ray."""
 
 import asyncio
 import dataclasses
@@ -153,3 +153,27 @@ async def test_replicas_that_run_are_served_whatever_serve_calls_the_application
     fresh = Setup()
     await fresh.follow(failed)
     assert fresh.index() == [("m", "1", "READY")]
+
+
+async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
+    looked, said = [], ["", "model 'm': no such file"]
+
+    async def refresh(one):
+        looked.append(one.stamp)
+        return said.pop(0)
+
+    it.conductor._refresh = refresh
+    await it.follow(app())
+    assert looked == []  # those that run are new to this Router
+    await it.follow(app(status="DEPLOYING", stamp=2.0))
+    it.asked.versions["m"] = ("1", "2")
+    await it.follow(app(stamp=2.0))
+    assert looked == [2.0]
+    assert await it.answer("m") == 12
+    await it.follow(app(stamp=2.0, running=2))
+    await it.follow(app(stamp=3.0, running=2))
+    assert looked == [2.0, 3.0]
+    assert it.conductor._actual.unread == {"m": "model 'm': no such file"}
+    assert await it.answer("m") == 12
+    await it.follow()
+    assert it.conductor._actual.unread == {}
