@@ -210,17 +210,13 @@ def test_the_same_config_again_loads_what_changed_on_disk(live, client):
         (folder / place / "1" / "text").write_text("old")
     inline = python("Reads", storageUri=str(folder / "here"))
     far = remote("far", "Reads", storageUri=str(folder / "there"), replicas=2)
-    config = write(
-        folder / "disk.yaml", router(python("Pid"), python("Fussy"), inline), *base()[1:], far
-    )
+    user = router(python("Pid"), python("Fussy"), inline)
+    config = write(folder / "disk.yaml", user, *base()[1:], far)
 
     def said() -> set[tuple[str, str]]:
-        answers = [
-            (name, client.post(PIDS.format(name), json=NOTHING))
-            for name in ("reads", "far")
-            for _ in "abcd"
-        ]
-        return {(name, answer.json()["outputs"][0]["data"][0]) for name, answer in answers}
+        names = ["reads", "far"] * 4
+        answers = [client.post(PIDS.format(name), json=NOTHING).json() for name in names]
+        return {(answer["model_name"], answer["outputs"][0]["data"][0]) for answer in answers}
 
     deploy(server, config)
     ready(client, "pid", "fussy", "one", "two", "reads", "far")
