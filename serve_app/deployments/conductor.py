@@ -52,6 +52,7 @@ class Conductor:
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
         self._deployed = 0.0
+        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._hosts: dict[str, ModelHost] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -179,7 +180,7 @@ class Conductor:
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
                 actual.served.pop(name, None)
-                actual.unread.pop(name, None)
+                self._told.pop(name, None)
                 self._stamps.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
@@ -242,8 +243,9 @@ class Conductor:
         """
         actual = self._actual
         try:
+            reason = ""
             if self._refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
-                actual.unread[app.name] = await self._refresh(app)
+                reason = await self._refresh(app)
             about, targets = await self._ask(app)
         except Unavailable as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
@@ -259,6 +261,7 @@ class Conductor:
         self._only(app)
         actual.described[app.name] = app if app.settled else None
         self._stamps[app.name] = app.stamp
+        self._told[app.name] = about.refused or reason
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)

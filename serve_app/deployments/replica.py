@@ -33,7 +33,7 @@ class ModelReplica:
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
         about = self._current.host.describe(self._batching, self._config.in_flight)
-        about.replica = replica_id()
+        about.replica, about.refused = replica_id(), self._current.refused
         return about
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:

@@ -39,7 +39,10 @@ class EngineDescription:
 
 @dataclass(slots=True)
 class ModelDescription:
-    """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any."""
+    """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any.
+
+    `refused` says why what it was to become last isn't served, and what it was before is.
+    """
 
     name: str
     platform: str
@@ -48,6 +51,7 @@ class ModelDescription:
     max_latency: float = 0  # milliseconds
     in_flight: int = 1  # batches that one replica may hold
     engine: EngineDescription | None = None
+    refused: str = ""
     replica: str = ""
 
 

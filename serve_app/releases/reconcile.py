@@ -34,8 +34,7 @@ class Actual:
     `expected` are the applications that the directory has; `described`, as they were when they were last
     asked what they are, None where they have to be asked again; `describing`, those being asked;
     `served`, the replicas that each had then; `ready`, those with a version that answers; `down_since`,
-    when (monotonic seconds) all replicas of one were gone; `now`, the time on that clock; `unread`, why
-    replicas of one couldn't load what changed on disk, '' where they could.
+    when (monotonic seconds) all replicas of one were gone; `now`, the time on that clock.
 
     `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
     whether Serve was about to change this Router.
@@ -50,7 +49,6 @@ class Actual:
     described: dict[str, RemoteApp | None] = field(default_factory=dict)
     describing: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
-    unread: dict[str, str] = field(default_factory=dict)
     served: dict[str, frozenset[str]] = field(default_factory=dict)
     seen: int | None = None
     changing: bool = False

@@ -24,24 +24,24 @@ class CurrentHost:
         self.host = ModelHost(config, gpu)
         self._busy: dict[ModelHost, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._deployed, self._reason = 0.0, ""
+        self._deployed, self.refused = 0.0, ""  # why what changed isn't served
         self._turns = asyncio.Lock()
 
     async def refresh(self, deployed: float) -> str:
         """Load what changed, once for the deploy of that time; why that couldn't be, or ''."""
         async with self._turns:
             if deployed > self._deployed:
-                self._deployed, self._reason = deployed, ""
+                self._deployed, self.refused = deployed, ""
                 if await asyncio.to_thread(self.host.changed):
                     await self._replace()
-            return self._reason
+            return self.refused
 
     async def _replace(self) -> None:
         fresh = ModelHost(self._config, self._gpu)
         try:
             self._tell(fresh.name, await asyncio.to_thread(fresh.load))
         except Exception as error:  # whatever it is: the old one goes on
-            self._reason = str(error)
+            self.refused = str(error)
             log.error("what changed on disk isn't served: %s", error)
             self._close(fresh)
             return
