@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
-from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
+from serve_app.config import NEW_FIRST, RemoteModel, RouterArgs, TokenizerConfig, parse
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
@@ -24,9 +24,6 @@ __all__ = ["add_inference_service", "build_model", "build_router", "middlewares"
 
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
-# New replicas before old ones go, a quarter of them at a time and at least one, as Kubernetes has it;
-# the old ones stay where the new ones can't start.
-NEW_FIRST = 25
 
 
 def build_router(args: dict[str, Any]) -> Application:

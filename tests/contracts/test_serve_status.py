@@ -10,7 +10,7 @@ from ray.serve._private.controller import ServeController
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ReplicaState
 
-from serve_app.app import NEW_FIRST
+from serve_app.config import NEW_FIRST
 from serve_app.releases.applications import remote_apps
 from tests.contracts.inside import MODEL
 
