@@ -26,8 +26,8 @@ from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUse
 
 __all__ = [
     "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Autoscaling", "Batching", "Config", "Cors",
-    "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions",
-    "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing",
-    "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean",
-    "join", "keys_at", "named", "parse", "problems",
+    "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat",
+    "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig",
+    "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions",
+    "did_you_mean", "join", "keys_at", "named", "parse", "problems",
 ]  # fmt: skip
