@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from serve_app import __version__
@@ -11,17 +11,19 @@ from serve_app.core.call import Call
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
-from serve_app.core.pipeline import GONE, Pipeline, Renew
+from serve_app.core.pipeline import GONE, Bracket, Pipeline, Renew
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
-from serve_app.core.version import State
+from serve_app.core.version import State, Version
 from serve_app.errors import (
     DeadlineExceeded,
+    Gone,
     InvalidArgument,
     ModelFailed,
     TandemError,
     Unavailable,
     Unsupported,
+    VersionGone,
 )
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import InferRequest, InferResponse
@@ -159,15 +161,23 @@ class DataPlane:
         The time limit is for the first piece: how long an answer takes is its reader's affair.
         """
         request = call.request
-        with self._pipeline.bracket(call) as version:
-            check_outputs(request, version.model, version.signature)
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version = picked
             call.deadline = call.began + self.timeout
-            async with aclosing(version.stream(request)) as pieces:
-                try:
-                    with self._deadlines.within(self.timeout):
-                        piece = await anext(pieces, None)
-                except TimeoutError:
-                    raise _late(version.model, self.timeout) from None
+            try:
+                with self._deadlines.within(self.timeout):
+                    while True:
+                        check_outputs(request, version.model, version.signature)
+                        pieces = version.stream(request)
+                        try:
+                            piece = await anext(pieces, None)
+                            break
+                        except GONE as error:
+                            version = await bracket.again(error)
+            except TimeoutError:
+                raise _late(version.model, self.timeout) from None
+            async with aclosing(pieces):
                 while piece is not None:
                     arrays, final = piece
                     tensors = tensors_from(arrays, wanted(request, arrays))
@@ -179,13 +189,29 @@ class DataPlane:
         self, call: Call, path: str, body: bytes, asked: dict[str, Any]
     ) -> AsyncIterator[Relayed]:
         """Pass a request of another protocol on, and its answer back; an error inside counts as one."""
-        with self._pipeline.bracket(call) as version:
-            if version.target.relays is None:
-                raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
-            began = time.monotonic()
-            async with version.target.relays.relay(path, body, asked, self.timeout) as answer:
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version = picked
+            async with AsyncExitStack() as opened:
+                while True:
+                    if version.target.relays is None:
+                        raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
+                    began = time.monotonic()
+                    relayed = version.target.relays.relay(path, body, asked, self.timeout)
+                    try:
+                        answer = await opened.enter_async_context(relayed)
+                        break
+                    except GONE as error:
+                        version = await self._other(bracket, error, version)
                 yield answer
             version.executed(1, 1, 0.0, time.monotonic() - began)
+
+    async def _other(self, bracket: Bracket, error: Gone | VersionGone, version: Version) -> Version:
+        try:
+            with self._deadlines.within(self.timeout):
+                return await bracket.again(error)
+        except TimeoutError:
+            raise _late(version.model, self.timeout) from None
 
     def _seconds(self, request: InferRequest) -> float:
         asked = request.parameters.get("timeout")

@@ -112,9 +112,10 @@ class Bracket:
     def _move(self, model: Model, version: Version) -> None:
         call, left = self._call, self._admitted
         assert call.version is not None
-        model.admit(version)
+        self._admitted = None
         if left is not None:
-            left.leave(call.version)
+            left.leave(call.version)  # its place among those that wait may be the last one
+        model.admit(version)
         self._admitted, call.version = model, version
 
     def _end(self, error: BaseException | None) -> None:
