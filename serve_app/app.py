@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
-from serve_app.config import RemoteModel, RouterArgs, TokenizerConfig, parse
+from serve_app.config import NEW_FIRST, RemoteModel, RouterArgs, TokenizerConfig, parse
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
 from serve_app.deployments.tokenizer import Tokenizer
@@ -34,6 +34,7 @@ def build_router(args: dict[str, Any]) -> Application:
         name="Router",
         user_config=NOTHING,
         max_ongoing_requests=config.max_ongoing_requests,
+        max_surge_percent=NEW_FIRST,
     )
     return deployment.bind()
 
@@ -63,6 +64,7 @@ def build_model(args: dict[str, Any]) -> Application:
         name=TOKENIZER,
         num_replicas=tokenizer.replicas,
         max_ongoing_requests=256,
+        max_surge_percent=NEW_FIRST,
         ray_actor_options={"num_cpus": tokenizer.num_cpus},
     ).bind(args, replica)
 
@@ -77,11 +79,12 @@ def _build_llm(config: RemoteModel, args: dict[str, Any]) -> Application:
 
 def _scale(config: RemoteModel) -> dict[str, Any]:
     if config.autoscaling is None:
-        return {"num_replicas": config.replicas or 1}
+        return {"max_surge_percent": NEW_FIRST, "num_replicas": config.replicas or 1}
     return {
+        "max_surge_percent": NEW_FIRST,
         "autoscaling_config": AutoscalingConfig(
             min_replicas=config.autoscaling.min_replicas,
             max_replicas=config.autoscaling.max_replicas,
             target_ongoing_requests=config.autoscaling.scale_target,
-        )
+        ),
     }

@@ -33,6 +33,10 @@ class UnknownModel(NotFound):
     """No language model or adapter of the name that a client of OpenAI's protocol gave."""
 
 
+class VersionGone(NotFound):
+    """Who was to answer doesn't have the version any more: choose again."""
+
+
 class UnknownRoute(NotFound):
     """No such URL, whatever models there are."""
 
@@ -59,6 +63,10 @@ class Unsupported(TandemError):
 
 class Unavailable(TandemError):
     """The model exists but can't answer now (loading, failed to load, its replicas are gone)."""
+
+
+class Gone(Unavailable):
+    """All that was to answer is gone: choose again."""
 
 
 class Overloaded(TandemError):
@@ -93,8 +101,9 @@ class ConfigError(TandemError):
 KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
-        InvalidArgument, UnsupportedCoding, NotFound, UnknownModel, UnknownRoute, MethodNotAllowed,
-        TooLarge, Unsupported, Unavailable, Overloaded, DeadlineExceeded, ModelFailed, ConfigError,
+        InvalidArgument, UnsupportedCoding, NotFound, UnknownModel, VersionGone, UnknownRoute,
+        MethodNotAllowed, TooLarge, Unsupported, Unavailable, Gone, Overloaded, DeadlineExceeded,
+        ModelFailed, ConfigError,
     )
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOpti
 from serve_app.config.remote import (
     BUCKETS,
     ENGINE_CONCURRENCY,
+    NEW_FIRST,
     Autoscaling,
     LlmConfig,
     RemoteModel,
@@ -25,10 +26,9 @@ from serve_app.config.remote import (
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "Autoscaling", "Batching", "Config", "Cors", "Datatype",
-    "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat", "OnnxOptions",
-    "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig", "Routing",
-    "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "did_you_mean",
-    "join", "keys_at", "meant", "named", "parse", "problems",
-    "servable",
+    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Autoscaling", "Batching", "Config", "Cors",
+    "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat",
+    "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig",
+    "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions",
+    "did_you_mean", "join", "keys_at", "meant", "named", "parse", "problems", "servable",
 ]  # fmt: skip

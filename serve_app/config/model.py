@@ -115,6 +115,8 @@ class ModelConfig(Config):
     """For modelFormat torch: whether a TorchScript file may be loaded. It may do whatever its process
     may.
     """
+    revision: str | None = None
+    """Any text. It means nothing by itself: another one is a change, and loads the model anew."""
 
     @field_validator("name")
     @classmethod

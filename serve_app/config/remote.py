@@ -11,6 +11,10 @@ from serve_app.config.base import Config, Place
 from serve_app.config.model import Batching, ModelConfig, servable
 from serve_app.errors import ConfigError
 
+# New replicas before old ones go, a quarter of them (in percent) at a time and at least one, as
+# Kubernetes has it; the old ones stay where the new ones can't start.
+NEW_FIRST = 25
+
 
 class Resources(Config):
     """What one replica reserves, in Ray's words."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from serve_app.core.asking import ASKING
 from serve_app.core.lanes import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
-from serve_app.errors import InvalidArgument, ModelFailed, Unavailable
+from serve_app.errors import Gone, InvalidArgument, ModelFailed
 from serve_app.protocol.tensors import Arrays, Parameters
 
 _LONG_S = 0.02  # a hop takes a tenth of it
@@ -130,7 +130,7 @@ class Batcher:
 
     async def _enqueue(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
         if self._closed:
-            raise Unavailable("the model is being removed")
+            raise Gone("the model is being removed")
         loop = asyncio.get_running_loop()
         item = Item(inputs, rows, loop.create_future(), time.monotonic(), ASKING.get())
         key = key_of(inputs, parameters)
@@ -284,5 +284,5 @@ class Batcher:
         """Refuse what waits and what comes; what runs may finish."""
         self._closed = True
         for lane in self._lanes.values():
-            fail(list(lane.items), Unavailable("the model is being removed"))
+            fail(list(lane.items), Gone("the model is being removed"))
         self._lanes.clear()

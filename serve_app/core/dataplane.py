@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from serve_app import __version__
@@ -12,17 +12,19 @@ from serve_app.core.changes import Progress, changes
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
-from serve_app.core.pipeline import Pipeline
+from serve_app.core.pipeline import GONE, Bracket, Pipeline, Renew
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
-from serve_app.core.version import State
+from serve_app.core.version import State, Version
 from serve_app.errors import (
     DeadlineExceeded,
+    Gone,
     InvalidArgument,
     ModelFailed,
     TandemError,
     Unavailable,
     Unsupported,
+    VersionGone,
     shown,
 )
 from serve_app.protocol.rest_codec import tensors_from
@@ -50,6 +52,10 @@ class DataPlane:
         self.timeout = 60.0
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
+
+    def look_for_successors(self, renew: Renew) -> None:
+        """How one is found for a version that is gone."""
+        self._pipeline.renew = renew
 
     @property
     def ready(self) -> bool:
@@ -121,13 +127,19 @@ class DataPlane:
     async def infer(self, call: Call) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
         request = call.request
-        with self._pipeline.bracket(call) as version:
-            check_outputs(request, version.model, version.signature)
-            seconds = self._seconds(request)
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version, seconds = picked, self._seconds(request)
             call.deadline = call.began + seconds
             try:
                 with self._deadlines.within(seconds):
-                    outputs = await version.predict(request)
+                    while True:
+                        check_outputs(request, version.model, version.signature)
+                        try:
+                            outputs = await version.predict(request)
+                            break
+                        except GONE as error:
+                            version = await bracket.again(error)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:
@@ -168,12 +180,26 @@ class DataPlane:
         The time limit is for the first piece: how long an answer takes is its reader's affair.
         """
         request = call.request
-        with self._pipeline.bracket(call) as version:
-            check_outputs(request, version.model, version.signature)
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version = picked
             call.deadline = call.began + self.timeout
-            async with aclosing(version.stream(request)) as pieces:
+            try:
+                with self._deadlines.within(self.timeout):
+                    while True:
+                        check_outputs(request, version.model, version.signature)
+                        pieces = version.stream(request)
+                        try:
+                            piece = await anext(pieces, None)
+                            break
+                        except GONE as error:
+                            version = await bracket.again(error)
+            except TimeoutError:
+                raise _late(version.model, self.timeout) from None
+            except ModelFailed as error:
+                raise self._identified(error, request) from error
+            async with aclosing(pieces):
                 try:
-                    piece = await self._first(pieces, version.model)
                     while piece is not None:
                         arrays, final = piece
                         tensors = tensors_from(arrays, wanted(request, arrays))
@@ -182,28 +208,37 @@ class DataPlane:
                 except ModelFailed as error:
                     raise self._identified(error, request) from error
 
-    async def _first(self, pieces: Pieces, model: str) -> tuple[Arrays, bool] | None:
-        try:
-            with self._deadlines.within(self.timeout):
-                return await anext(pieces, None)
-        except TimeoutError:
-            raise _late(model, self.timeout) from None
-
     @asynccontextmanager
     async def relay(
         self, call: Call, path: str, body: bytes, asked: dict[str, Any]
     ) -> AsyncIterator[Relayed]:
         """Pass a request of another protocol on, and its answer back; an error inside counts as one."""
-        with self._pipeline.bracket(call) as version:
-            if version.target.relays is None:
-                raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
-            began = time.monotonic()
-            try:
-                async with version.target.relays.relay(path, body, asked, self.timeout) as answer:
+        bracket = self._pipeline.bracket(call)
+        with bracket as picked:
+            version = picked
+            async with AsyncExitStack() as opened:
+                try:
+                    while True:
+                        if version.target.relays is None:
+                            raise InvalidArgument(f"model '{version.model}' speaks V2 alone")
+                        began = time.monotonic()
+                        relayed = version.target.relays.relay(path, body, asked, self.timeout)
+                        try:
+                            answer = await opened.enter_async_context(relayed)
+                            break
+                        except GONE as error:
+                            version = await self._other(bracket, error, version)
                     yield answer
-            except ModelFailed as error:
-                raise self._identified(error, call.request) from error
+                except ModelFailed as error:
+                    raise self._identified(error, call.request) from error
             version.executed(1, 1, 0.0, time.monotonic() - began)
+
+    async def _other(self, bracket: Bracket, error: Gone | VersionGone, version: Version) -> Version:
+        try:
+            with self._deadlines.within(self.timeout):
+                return await bracket.again(error)
+        except TimeoutError:
+            raise _late(version.model, self.timeout) from None
 
     def _seconds(self, request: InferRequest) -> float:
         asked = request.parameters.get("timeout")

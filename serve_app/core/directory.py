@@ -99,6 +99,10 @@ class Model:
             if any(version.state is State.READY for version in versions)
         }
 
+    def source_of(self, version: Version) -> str | None:
+        """Where a version comes from; None once another has its place."""
+        return next((source for source, held in self._sources.items() if version in held), None)
+
     def in_flight(self, source: str) -> int:
         """Batches that one replica of a source may hold."""
         return next((version.about.in_flight for version in self._sources.get(source, ())), 1)

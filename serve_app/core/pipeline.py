@@ -1,12 +1,13 @@
 """What every call goes through, whatever is asked: admit, pick, run, record.
 
 with pipeline.bracket(call) as version:
-    ...  # run it on this version
+    ...  # run it on this version; `await bracket.again(error)` gives another where this one is gone
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from serve_app.core.asking import ASKING, on_requests
@@ -14,11 +15,28 @@ from serve_app.core.call import Call, new_id
 from serve_app.core.directory import Directory, Model
 from serve_app.core.observer import Observers
 from serve_app.core.version import Version
-from serve_app.errors import ModelFailed, TandemError, kind_of
+from serve_app.errors import (
+    Gone,
+    ModelFailed,
+    NotFound,
+    TandemError,
+    Unavailable,
+    VersionGone,
+    kind_of,
+)
 
 log = logging.getLogger("tandem")
 
+
 CANCELLED = "Cancelled"
+GONE = (Gone, VersionGone)  # what a version raises that isn't there any more
+# Waits until a version that is gone may have a successor; False when it won't, so far as is known.
+Renew = Callable[[Version], Awaitable[bool]]
+
+
+async def nothing_new(version: Version) -> bool:
+    """Where nobody looks for successors."""
+    return False
 
 
 class Pipeline:
@@ -26,6 +44,7 @@ class Pipeline:
 
     def __init__(self, directory: Directory, observers: Observers) -> None:
         self.directory, self.observers = directory, observers
+        self.renew: Renew = nothing_new
 
     def bracket(self, call: Call) -> "Bracket":
         """To be entered once; nothing happens before."""
@@ -89,6 +108,35 @@ class Bracket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end(error)
+
+    async def again(self, error: Gone | VersionGone) -> Version:
+        """Another version for a call whose own is gone; what clients are told where there is none."""
+        call, directory, gone = self._call, self._pipeline.directory, self._call.version
+        assert gone is not None
+        while True:
+            hopeful = await self._pipeline.renew(gone)
+            try:
+                model = directory.model(gone.model)
+                version = model.pick(call.request.version)
+                if version is not gone:
+                    self._move(model, version)
+                    return version
+                if hopeful:
+                    return version  # others that have it may be there now
+            except (NotFound, Unavailable):
+                if not hopeful and isinstance(error, VersionGone):
+                    raise
+            if not hopeful:
+                raise (NotFound if isinstance(error, VersionGone) else Unavailable)(str(error))
+
+    def _move(self, model: Model, version: Version) -> None:
+        call, left = self._call, self._admitted
+        assert call.version is not None
+        self._admitted = None
+        if left is not None:
+            left.leave(call.version)  # its place among those that wait may be the last one
+        model.admit(version)
+        self._admitted, call.version = model, version
 
     def _end(self, error: BaseException | None) -> None:
         call = self._call

@@ -4,7 +4,7 @@ In this process, in replicas behind a Serve handle, in an engine: a version does
 given is a `Target`, and what a target can't do is None there.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -77,6 +77,7 @@ class Target:
     """What can be asked of a version.
 
     `uncancellable`: a prediction may go on although it was cancelled, as a user's coroutine may.
+    `abandon`: nobody may ever answer what waits there; it raises Gone from now on.
     """
 
     predicts: Predicts
@@ -84,3 +85,4 @@ class Target:
     relays: Relays | None = None
     explains: Explains | None = None
     uncancellable: bool = False
+    abandon: Callable[[], None] | None = None

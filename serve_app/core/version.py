@@ -103,6 +103,11 @@ class Version:
         if self.batcher:
             self.batcher.close()
 
+    def abandon(self) -> None:
+        """Others answer instead: what waits where nobody may ever answer goes to them."""
+        if self.target.abandon:
+            self.target.abandon()
+
     def resize(self, slots: int, spare: int) -> None:
         """Change how many batches may be in flight."""
         if self.batcher:

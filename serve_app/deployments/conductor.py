@@ -11,21 +11,34 @@ from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
-from serve_app.core.version import Version
+from serve_app.core.version import State, Version
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, refusals, tried
+from serve_app.releases.reconcile import (
+    Actual,
+    Desired,
+    coming,
+    down_since,
+    reconcile,
+    refusals,
+    tried,
+)
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost, origin
 
 log = logging.getLogger("tandem")
 
+PAUSE_S = 0.05  # between two looks for what takes the place of what is gone
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
+
+
+# Lets an application's replicas load what changed on disk; why one couldn't, or ''.
+Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
 
 
 class Conductor:
@@ -35,18 +48,27 @@ class Conductor:
     """
 
     def __init__(
-        self, plane: DataPlane, ask: Ask, gpu: bool, on_adopted: Callable[[RouterUserConfig], None]
+        self,
+        plane: DataPlane,
+        ask: Ask,
+        gpu: bool,
+        on_adopted: Callable[[RouterUserConfig], None],
+        refresh: Refresh | None = None,
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
         plane.progress = self.progress
         self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
+        self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
+        self._deployed = 0.0
+        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._hosts: dict[str, ModelHost] = {}
         self._loaded: dict[str, int] = {}  # at which generation
-        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
+        self.look = asyncio.Event()  # wants to know at once how Serve's applications are
+        plane.look_for_successors(self.renew)
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
@@ -64,11 +86,21 @@ class Conductor:
             if INLINE in model.sources:
                 model.refused.refuse(INLINE, reason)
 
-    def follow(self, applications: Mapping[str, RemoteApp]) -> None:
-        """Want the models of these applications, which are all that there are."""
+    def follow(
+        self, applications: Mapping[str, RemoteApp], changing: bool = False, deployed: float = 0.0
+    ) -> None:
+        """Want the models of these applications, which are all that there are.
+
+        `changing`: Serve is about to change this Router, which may not have been told yet.
+        `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
+        """
+        if self._deployed and deployed != self._deployed:
+            self._spawn(self._read_again())
+        self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
         self._followed = True
+        actual.seen, actual.changing = desired.generation, changing
         actual.now = time.monotonic()
         actual.down_since = down_since(actual.down_since, applications, actual.now)
         actual.refused = refusals(actual.refused, applications)
@@ -95,6 +127,25 @@ class Conductor:
             self._loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
         )
+
+    async def renew(self, gone: Version) -> bool:
+        """Wait a little for what takes the place of a version that is gone; whether there is hope."""
+        self.look.set()
+        if (source := self._place(gone)) is not None:
+            app = self._desired.applications.get(source)
+            if app is not None and app.ingress:
+                if source not in self._actual.describing:
+                    self._take(steps.Describe(app))
+                await self.described()
+        there = gone.state is State.READY and self._place(gone) is not None
+        hopeful = there or coming(gone.model, self._desired, self._actual)
+        if hopeful:
+            await asyncio.sleep(PAUSE_S)
+        return hopeful
+
+    def _place(self, version: Version) -> str | None:
+        model = self._plane.directory.models.get(version.model)
+        return model.source_of(version) if model else None
 
     @property
     def generation(self) -> int:
@@ -125,9 +176,12 @@ class Conductor:
             case steps.Unload(name):
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
+                actual.stale.discard(name)
                 actual.failed.pop(name, None)
                 self._loaded.pop(name, None)
-                self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
+                others = directory.model(name).answering() - {INLINE}
+                removed = directory.remove(name, INLINE, refuse=not others)
+                self._retire(removed, self._hosts.pop(name, None))
             case steps.Adopt(generation):
                 actual.generation, self.config = generation, self._wanted
                 self._on_adopted(self.config)
@@ -161,12 +215,30 @@ class Conductor:
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
+                actual.served.pop(name, None)
                 self._told.pop(name, None)
+                self._stamps.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
                     if name in model.sources:
-                        self._retire(directory.remove(model.name, name, refuse=gone), None)
+                        removed = directory.remove(model.name, name, refuse=gone)
+                        if gone and model.answering():
+                            for version in removed:
+                                version.abandon()
+                        self._retire(removed, None)
+
+    async def _read_again(self) -> None:
+        """Load inline models whose files changed, and those that couldn't be loaded."""
+        actual = self._actual
+        for name, host in list(self._hosts.items()):
+            if await asyncio.to_thread(host.changed):
+                actual.stale.add(name)
+        actual.stale &= self._hosts.keys()
+        if actual.stale or actual.failed:
+            wanted = self._desired
+            self._desired = Desired(wanted.generation + 1, wanted.inline, wanted.applications)
+            self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name
@@ -196,6 +268,7 @@ class Conductor:
     def _put(self, config: InlineModel, host: ModelHost) -> None:
         self._actual.inline[config.name] = config
         self._loaded[config.name] = self._desired.generation
+        self._actual.stale.discard(config.name)
         old, self._hosts[config.name] = self._hosts.get(config.name), host
         model = self._plane.directory.expect(config.name, INLINE)
         model.refused.accept(INLINE)
@@ -210,6 +283,9 @@ class Conductor:
         """
         actual = self._actual
         try:
+            reason = ""
+            if self._refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
+                reason = await self._refresh(app)
             about, targets = await self._ask(app)
         except Unavailable as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
@@ -219,9 +295,14 @@ class Conductor:
             self._changed.set()
         if app.name not in actual.expected:
             return  # forgotten meanwhile
+        served = actual.served.get(app.name, frozenset())
+        if not app.settled and app.name in actual.ready and about.replica in served:
+            return  # one of those that go: they serve until others say what there is
         self._only(app)
         actual.described[app.name] = app if app.settled else None
-        self._told[app.name] = about.refused
+        self._stamps[app.name] = app.stamp
+        self._told[app.name] = about.refused or reason
+        actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)

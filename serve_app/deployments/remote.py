@@ -1,19 +1,24 @@
-"""Asking an application what it is."""
+"""Asking an application what it is, and having it look at its files."""
 
 import asyncio
+import logging
 from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Described
 from serve_app.errors import TandemError, Unavailable
 from serve_app.hop.remote import RemoteApplication
 from serve_app.llm.target import EngineTarget
-from serve_app.releases.applications import RemoteApp
+from serve_app.releases.applications import REPLICA, RemoteApp
+
+log = logging.getLogger("tandem")
 
 DESCRIBE_TIMEOUT_S = 60
+REFRESH_TIMEOUT_S = 3600  # to load a model
 
 
 def asking(paths: Paths) -> Any:
@@ -33,3 +38,19 @@ def asking(paths: Paths) -> Any:
         return about, application.targets(about.versions)
 
     return ask
+
+
+async def refresh(app: RemoteApp) -> str:
+    """Let every replica load what changed on disk by its last deploy; why one couldn't, or ''."""
+    deployments = {REPLICA, app.ingress}
+    reasons: list[str] = []
+    for deployment in sorted(deployments):
+        try:
+            handle = serve.get_deployment_handle(deployment, app.name)
+            said = handle.broadcast("refresh", app.stamp)
+            reasons += await said.results_async(timeout_s=REFRESH_TIMEOUT_S)
+        except DeploymentUnavailableError:
+            pass  # none runs, and those that come read what there is
+        except (RayError, RayServeException, TimeoutError) as error:
+            log.warning("%s of %s can't look at its files: %s", deployment, app.name, error)
+    return next(filter(None, reasons), "")

@@ -9,14 +9,14 @@ from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError
 from serve_app.hop.batch_app import BatchApp
-from serve_app.internals.serve_context import application, has_gpu
+from serve_app.internals.serve_context import application, has_gpu, replica_id
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.logs import log_loaded
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.runtimes.current import CurrentHost
 from serve_app.runtimes.freeze_gc import freeze_gc
-from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
 
@@ -29,8 +29,9 @@ class ModelReplica:
             self._config = named(parse(RemoteModel, config), application())
             self._batching = self._config.batching
             self._configured, self._refused = False, ""
-            self._host = ModelHost(self._config, gpu=has_gpu())
-            log_loaded(self._host.name, await asyncio.to_thread(self._host.load))
+            self._current = CurrentHost(self._config, has_gpu(), log_loaded)
+            host = self._current.host
+            log_loaded(host.name, await asyncio.to_thread(host.load))
             freeze_gc()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
@@ -52,8 +53,8 @@ class ModelReplica:
 
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
-        about = self._host.describe(self._batching, self._config.in_flight)
-        about.refused = self._refused
+        about = self._current.host.describe(self._batching, self._config.in_flight)
+        about.replica, about.refused = replica_id(), self._refused or self._current.refused
         return about
 
     async def predict(
@@ -62,12 +63,16 @@ class ModelReplica:
         """One batch, for the requests of these ids; on the fast path the context has them."""
         if asking:
             ASKING.set(asking)
-        return await self._host.predict(version, inputs, parameters)
+        return await self._current.predict(version, inputs, parameters)
+
+    async def refresh(self, deployed: float) -> str:
+        """Load what changed on disk, for the deploy of that time; why that couldn't be, or ''."""
+        return await self._current.refresh(deployed)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
         return BatchApp(serve, replica, self)
 
     def __del__(self) -> None:
-        if hasattr(self, "_host"):
-            self._host.close()
+        if hasattr(self, "_current"):
+            self._current.host.close()

@@ -14,7 +14,7 @@ from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
-from serve_app.deployments.remote import asking
+from serve_app.deployments.remote import asking, refresh
 from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
@@ -25,12 +25,13 @@ from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
 from serve_app.observability.output import heard
-from serve_app.releases.applications import remote_apps
+from serve_app.releases.applications import changing, remote_apps
 
 log = logging.getLogger("tandem")
 
 # A Router that starts beside models that run takes no request until it knows them, or for so long.
 FIRST_LOOK_S = 10
+SHORTEST_LOOK_S = 0.1  # from one look at Serve's status to the next, however urgent
 
 
 class Router(GrpcIngress):
@@ -47,7 +48,7 @@ class Router(GrpcIngress):
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
         self._metrics.directory = self.plane.directory
-        self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt)
+        self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
         self.servicer = Servicer(self.plane, lambda: self.limits)
@@ -85,6 +86,7 @@ class Router(GrpcIngress):
             self._conductor.refuse(str(error))
             return
         self._conductor.configure(config)
+        self._conductor.look.set()
         if not self._configured:
             await self._conductor.adopted()
             self._configured = True
@@ -104,16 +106,22 @@ class Router(GrpcIngress):
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
-        own = application()
+        own, conductor = application(), self._conductor
         while True:
             try:
-                apps = remote_apps(await asyncio.to_thread(serve_applications))
+                found = await asyncio.to_thread(serve_applications)
+                apps = remote_apps(found)
                 apps.pop(own, None)
-                self._conductor.follow(apps)
+                mine = found.get(own) or {}
+                conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
                 self._looked.set()
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")
-            await asyncio.sleep(self._conductor.config.discovery_interval)
+            await asyncio.sleep(SHORTEST_LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(conductor.config.discovery_interval - SHORTEST_LOOK_S):
+                    await conductor.look.wait()
+            conductor.look.clear()
 
 
 def _check_batches(models: list[InlineModel]) -> None:

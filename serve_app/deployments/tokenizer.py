@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -10,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.config import RemoteModel, named, parse
 from serve_app.core.asking import ASKING
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound
+from serve_app.errors import VersionGone
 from serve_app.hop.batch_app import BatchApp
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
@@ -18,9 +19,12 @@ from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.transformers import TEXT, TextEncoder
+
+_LOOK_S = 0.1
 
 
 class Tokenizer:
@@ -36,11 +40,33 @@ class Tokenizer:
             self._replica = RemoteApplication(self._config.name or "", replica, Paths())
             self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
             self._encoders = await asyncio.to_thread(self._load)
+            # One that takes another's place must not come before the models that it works for.
+            while True:
+                about = await self._replica.describe()
+                if self._encoders.keys() <= about.versions.keys():
+                    break
+                await asyncio.sleep(_LOOK_S)
+
+    async def refresh(self, deployed: float) -> str:
+        """As the ModelReplica's, of the tokenizers' files."""
+        try:
+            if await asyncio.to_thread(self._on_disk) != self._read:
+                self._encoders = await asyncio.to_thread(self._load)
+        except Exception as error:  # whatever it is: the old ones go on
+            return str(error)
+        return ""
+
+    def _folders(self) -> dict[str, Path]:
+        return version_folders(local_folder(self._config.storage_uri or ""), self._config.versions)
+
+    def _on_disk(self) -> dict[str, Stamp]:
+        return stamps_in(self._folders().values())
 
     def _load(self) -> dict[str, TextEncoder]:
-        folder = local_folder(self._config.storage_uri or "")
-        folders = version_folders(folder, self._config.versions)
-        return {version: TextEncoder(self._config, path) for version, path in folders.items()}
+        read = self._on_disk()
+        made = {version: TextEncoder(self._config, path) for version, path in self._folders().items()}
+        self._read = read
+        return made
 
     async def describe(self) -> ModelDescription:
         """The ModelReplica's word."""
@@ -54,7 +80,7 @@ class Tokenizer:
             ASKING.set(asking)
         encoder = self._encoders.get(version)
         if encoder is None:
-            raise NotFound(f"model '{self._config.name}' has no version '{version}'")
+            raise VersionGone(f"model '{self._config.name}' has no version '{version}'")
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(self._pool, encoder.encode, inputs[TEXT])
         return await self._replica.predict(version, tokens, parameters)

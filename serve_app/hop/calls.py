@@ -17,6 +17,7 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.errors import VersionGone
 from serve_app.hop.connection import Connection
 from serve_app.internals.ray_auth import credentials
 from serve_app.internals.serve_router import HandleRouter
@@ -38,6 +39,7 @@ class Replica:
         self.running: Any = None  # Serve's own, which it replaces now and then
         self.busy = 0
         self.avoided_until = 0.0
+        self.lacks: set[str] = set()  # versions of its model that it said it doesn't have
         self.idle: list[Connection] = []
 
     @property
@@ -84,8 +86,11 @@ class Calls:
         self._known: object = None  # Serve's records as last looked at
         self._replicas: dict[Any, Replica] = {}
 
-    def choose(self, adapter: str = "") -> Replica | None:
-        """The replica to ask, one that has the `adapter` if possible; None: take the handle."""
+    def choose(self, adapter: str = "", version: str = "") -> Replica | None:
+        """The replica to ask, one that has the `adapter` if possible; None: take the handle.
+
+        VersionGone when every replica has said that it lacks the `version`.
+        """
         if (found := self._router.replicas()) is None:
             return None
         if found is not self._known:
@@ -96,7 +101,10 @@ class Calls:
                 replica.running = running
             for gone in old.values():
                 gone.close()
-        free = [one for one in self._replicas.values() if one.free]
+        having = [one for one in self._replicas.values() if version not in one.lacks]
+        if self._replicas and not having:
+            raise VersionGone(f"no replica has version '{version}' any more")
+        free = [one for one in having if one.free]
         if adapter:
             free = [one for one in free if adapter in one.running.multiplexed_model_ids] or free
         return min(free, key=lambda one: one.busy) if free else None

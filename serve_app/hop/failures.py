@@ -3,7 +3,7 @@
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.errors import Overloaded, TandemError, Unavailable, copied, raised
+from serve_app.errors import Gone, Overloaded, TandemError, Unavailable, copied, raised
 
 
 def translated(model: str, error: Exception) -> TandemError:
@@ -11,7 +11,7 @@ def translated(model: str, error: Exception) -> TandemError:
     if isinstance(error, BackPressureError):
         return Overloaded(f"the replicas of model '{model}' are full; try again later")
     if isinstance(error, DeploymentUnavailableError):
-        return Unavailable(f"model '{model}' has no replica that can answer")
+        return Gone(f"model '{model}' has no replica that can answer")
     if isinstance(error, RayActorError):
         return Unavailable(f"a replica of model '{model}' died: {first_line(error)}")
     cause = error.cause if isinstance(error, RayTaskError) else error

@@ -1,16 +1,19 @@
 """A model application behind a Serve handle, as the target of its versions."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Any
 
 from ray.exceptions import RayActorError
+from ray.serve.exceptions import RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.core.asking import ASKING, on_requests
 from serve_app.core.paths import Paths
 from serve_app.core.target import Target
+from serve_app.errors import Gone, VersionGone
 from serve_app.hop import frames
 from serve_app.hop.calls import FAILED, Calls
 from serve_app.hop.failures import first_line, translated
@@ -18,6 +21,8 @@ from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 
 log = logging.getLogger("tandem")
+# Of replicas by the handle, which knows nothing of versions, so many are asked for one.
+_TRIES = 4
 
 
 class RemoteApplication:
@@ -28,10 +33,21 @@ class RemoteApplication:
         self._handle = handle
         self._calls = Calls(handle)
         self._by_handle = 0
+        self._abandoned = False
+        self._responses: set[Any] = set()  # of calls by the handle
 
     def targets(self, versions: Iterable[str]) -> dict[str, Target]:
         """Its versions as the data plane takes them."""
-        return {version: Target(predicts=RemoteVersion(self, version)) for version in versions}
+        return {
+            version: Target(predicts=RemoteVersion(self, version), abandon=self.abandon)
+            for version in versions
+        }
+
+    def abandon(self) -> None:
+        """The application is deleted, and Serve tells those who wait for its replicas nothing."""
+        self._abandoned = True
+        for response in self._responses:
+            response.cancel()
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch, one hop; sent once more when its replica died (inference has no effects)."""
@@ -49,27 +65,35 @@ class RemoteApplication:
         return outputs
 
     async def _predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
-        replica = None if self._by_handle else self._calls.choose()
-        if replica is None:
-            return await self._predict_by_handle(version, inputs, parameters)
-        for array in inputs.values():
-            array.flags.writeable = False  # a batch: nobody changes it any more
-        about = {"version": version, "parameters": parameters, "asking": list(ASKING.get())}
-        answer = await self._calls.ask(replica, frames.pack(about, inputs))
-        if answer is None:
-            return await self._predict_by_handle(version, inputs, parameters)
-        self._paths.fast("batches")
-        status, body = answer
-        if status == FAILED:
-            raise frames.unpack_error(body)
-        return frames.unpack(body)[1]
+        while True:
+            # Those that went by the handle may wait in Serve's queue: nobody overtakes them.
+            replica = None if self._by_handle else self._calls.choose(version=version)
+            if replica is None:
+                return await self._predict_by_handle(version, inputs, parameters)
+            for array in inputs.values():
+                array.flags.writeable = False  # a batch: nobody changes it any more
+            about = {"version": version, "parameters": parameters, "asking": list(ASKING.get())}
+            answer = await self._calls.ask(replica, frames.pack(about, inputs))
+            if answer is None:
+                return await self._predict_by_handle(version, inputs, parameters)
+            self._paths.fast("batches")
+            status, body = answer
+            if status != FAILED:
+                return frames.unpack(body)[1]
+            error = frames.unpack_error(body)
+            if not isinstance(error, VersionGone):
+                raise error
+            replica.lacks.add(version)  # while replicas change, others still have it
 
     async def _predict_by_handle(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         self._paths.serve("batches")
         self._by_handle += 1
         try:
-            return await self._call("predict", version, inputs, parameters, list(ASKING.get()))  # type: ignore[no-any-return]
+            asked = (version, inputs, parameters, list(ASKING.get()))
+            for _ in range(_TRIES - 1):
+                with contextlib.suppress(VersionGone):
+                    return await self._call("predict", *asked)  # type: ignore[no-any-return]
+            return await self._call("predict", *asked)  # type: ignore[no-any-return]
         finally:
             self._by_handle -= 1
 
@@ -79,15 +103,21 @@ class RemoteApplication:
 
     async def _call(self, method: str, *args: Any) -> Any:
         response = getattr(self._handle, method).remote(*args)
+        self._responses.add(response)
         try:
             return await response
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RequestCancelledError):
+            task = asyncio.current_task()
+            if self._abandoned and not (task and task.cancelling()):
+                raise Gone(f"the application of model '{self._name}' is deleted") from None
             response.cancel()
             raise
         except RayActorError:
             raise
         except Exception as error:
             raise translated(self._name, error) from None
+        finally:
+            self._responses.discard(response)
 
 
 class RemoteVersion:

@@ -9,6 +9,7 @@ HTTP: dict[type[errors.TandemError], int] = {
     errors.UnsupportedCoding: 415,
     errors.NotFound: 404,
     errors.UnknownModel: 404,
+    errors.VersionGone: 404,
     errors.UnknownRoute: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
@@ -16,6 +17,7 @@ HTTP: dict[type[errors.TandemError], int] = {
     errors.ConfigError: 500,
     errors.Unsupported: 501,
     errors.Unavailable: 503,
+    errors.Gone: 503,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
 }
@@ -25,6 +27,7 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.UnsupportedCoding: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.UnknownModel: grpc.StatusCode.NOT_FOUND,
+    errors.VersionGone: grpc.StatusCode.NOT_FOUND,
     errors.UnknownRoute: grpc.StatusCode.NOT_FOUND,
     errors.MethodNotAllowed: grpc.StatusCode.UNIMPLEMENTED,
     errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -32,6 +35,7 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.ConfigError: grpc.StatusCode.INTERNAL,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Gone: grpc.StatusCode.UNAVAILABLE,
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
 }

@@ -3,10 +3,12 @@
 Imported only where a model of modelFormat vllm is built or runs: vLLM is an extra.
 """
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
@@ -17,7 +19,7 @@ from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
-from serve_app.internals.serve_context import application
+from serve_app.internals.serve_context import application, replica_id
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.vllm_app import VllmApp
 from serve_app.internals.vllm_arguments import request_parameters
@@ -34,6 +36,7 @@ from serve_app.observability.output import heard
 from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
+from serve_app.repository.stamps import stamps_in
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import Loaded
 
@@ -51,7 +54,8 @@ class EngineReplica(Server):
 
     async def _begin(self, config: dict[str, Any]) -> None:
         self._config = named(parse(RemoteModel, config), application())
-        self._version = source(self._config.storage_uri or "", self._config.versions)[1]
+        where, self._version = source(self._config.storage_uri or "", self._config.versions)
+        self._folder, self._files = Path(where), stamps_in([Path(where)])
         began, started = time.time(), time.monotonic()
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
@@ -113,6 +117,15 @@ class EngineReplica(Server):
             },
             in_flight=self._config.in_flight,
             engine=engine,
+            replica=replica_id(),
+        )
+
+    async def refresh(self, deployed: float) -> str:
+        """Why what changed on disk isn't served: an engine reads it when it starts, and only then."""
+        if await asyncio.to_thread(stamps_in, [self._folder]) == self._files:
+            return ""
+        return (
+            f"the files of model '{self._config.name}' changed: another `revision` starts other engines"
         )
 
     async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:

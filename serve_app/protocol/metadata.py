@@ -39,9 +39,9 @@ class EngineDescription:
 
 @dataclass(slots=True)
 class ModelDescription:
-    """A model that is loaded: `versions` by name, oldest first.
+    """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any.
 
-    `refused` says why its last `user_config` doesn't hold, and the one before does.
+    `refused` says why what it was to become last isn't served, and what it was before is.
     """
 
     name: str
@@ -52,6 +52,7 @@ class ModelDescription:
     in_flight: int = 1  # batches that one replica may hold
     engine: EngineDescription | None = None
     refused: str = ""
+    replica: str = ""
 
 
 @dataclass(slots=True)

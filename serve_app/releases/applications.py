@@ -2,7 +2,7 @@
 under the application's name. Pure reading of Serve's details."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -17,8 +17,7 @@ _PYDANTIC = "For further information visit"
 class RemoteApp:
     """One application, and the model whose versions it has. `stamp` changes with a deploy.
 
-    `ingress` is the deployment to call; '' while Serve still builds the application and doesn't
-    say what is in it.
+    `ingress` is the deployment to call; '' where there is none yet. `replicas` names those that run.
     """
 
     name: str
@@ -29,6 +28,7 @@ class RemoteApp:
     stamp: float
     model: str
     versions: tuple[str, ...] = ()  # those that it lists
+    replicas: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def settled(self) -> bool:
@@ -55,18 +55,25 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
         if status == "DELETING" or (deployments and not replica):
             continue
         ingress = TOKENIZER if TOKENIZER in deployments else REPLICA
-        states = [_text(one["state"]) for one in replica["replicas"]] if replica else []
+        all_of_them = replica["replicas"] if replica else ()
+        running = [one["replica_id"] for one in all_of_them if _text(one["state"]) == "RUNNING"]
         apps[name] = RemoteApp(
             name=name,
             ingress=ingress if replica else "",
             status=status,
             message=cause(replica["message"] if replica and replica["message"] else app["message"]),
-            running=states.count("RUNNING"),
+            running=len(running),
             stamp=app["last_deployed_time_s"],
             model=str(_arguments(app).get("model") or name),
             versions=_versions(_arguments(app).get("versions")),
+            replicas=frozenset(running),
         )
     return apps
+
+
+def changing(application: Mapping[str, Any]) -> bool:
+    """Whether Serve is about to change the application: what is deployed isn't all there yet."""
+    return _text(application.get("status")) == "DEPLOYING"
 
 
 def _arguments(application: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,12 +29,16 @@ class Actual:
 
     `generation` is the one served; `inline`, the configurations that are loaded; `known`, inline
     models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
-    loaded; `loading`, the one under way. `expected` are the applications that the directory has;
-    `described`, as they were when they were last asked what they are, None where they have to be asked
-    again; `describing`, those being asked;
-    `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all replicas of
-    one were gone; `now`, the time on that clock. `refused` are the applications whose last deployment
-    failed, and why.
+    loaded; `loading`, the one under way; `stale`, those whose files aren't what was loaded.
+
+    `expected` are the applications that the directory has; `described`, as they were when they were last
+    asked what they are, None where they have to be asked again; `describing`, those being asked;
+    `served`, the replicas that each had then; `ready`, those with a version that answers; `down_since`,
+    when (monotonic seconds) all replicas of one were gone; `now`, the time on that clock.
+
+    `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
+    whether Serve was about to change this Router. `refused` are the applications whose last
+    deployment failed, and why.
     """
 
     generation: int = -1
@@ -45,6 +49,10 @@ class Actual:
     expected: set[str] = field(default_factory=set)
     described: dict[str, RemoteApp | None] = field(default_factory=dict)
     describing: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+    served: dict[str, frozenset[str]] = field(default_factory=dict)
+    seen: int | None = None
+    changing: bool = False
     ready: Set[str] = frozenset()
     down_since: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
@@ -123,25 +131,57 @@ def reconcile(desired: Desired, actual: Actual) -> list[Step]:
 
 def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
     for name in sorted(actual.known - set(desired.inline)):
-        if name != actual.loading:
+        if name != actual.loading and not _held(name, desired, actual):
             yield Unload(name)
     if actual.loading:
         return
     for name, model in desired.inline.items():
-        if actual.inline.get(name) != model and actual.failed.get(name) != desired.generation:
+        there = actual.inline.get(name) == model and name not in actual.stale
+        if not there and actual.failed.get(name) != desired.generation:
             yield Load(model)
             return
     if actual.generation != desired.generation:
         yield Adopt(desired.generation)
 
 
+def _held(name: str, desired: Desired, actual: Actual) -> bool:
+    """Whether an inline model has to stay, though it isn't wanted: an application takes its place.
+
+    Serve says so at the next look at the latest.
+    """
+    if name not in actual.inline:
+        return False
+    if any(app.model == name for app in desired.applications.values()):
+        return not any(
+            app.model == name and app.name in actual.ready for app in desired.applications.values()
+        )
+    return actual.seen is not None and actual.seen != desired.generation
+
+
+def coming(name: str, desired: Desired, actual: Actual) -> bool:
+    """Whether a model has versions that are about to answer."""
+    if name in desired.inline:
+        return name not in actual.inline and actual.failed.get(name) != desired.generation
+    return actual.changing or any(
+        app.model == name and not app.failed and app.name not in actual.ready
+        for app in desired.applications.values()
+    )
+
+
 def _applications(desired: Desired, actual: Actual) -> Iterator[Step]:
     # An inline model of the same name goes first, once it is loaded; `tandem check` refuses it.
-    hidden = {name for name, app in desired.applications.items() if app.model in actual.inline}
+    hidden = {
+        name
+        for name, app in desired.applications.items()
+        if app.model in actual.inline and app.model in desired.inline
+    }
     for name in sorted(actual.expected - (set(desired.applications) - hidden)):
-        yield Forget(name)
+        # Serve is rid of an application before this Router has the inline model that replaces it.
+        known = actual.described.get(name)
+        if name in hidden or not (known and coming(known.model, desired, actual)):
+            yield Forget(name)
     for app in desired.applications.values():
-        if app.name in hidden and app.model in desired.inline:
+        if app.name in hidden:
             continue
         if not app.ingress and not app.failed:
             continue  # being built: a new one isn't known to be a model, an old one serves on
@@ -159,12 +199,21 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
     if app == known or app.name in actual.describing:
         return
     if not app.settled and (app.name in actual.ready or not app.running):
-        return  # what serves goes on, and what doesn't answer yet needn't be asked
+        # What serves goes on, and what doesn't answer yet needn't be asked.
+        if app.name in actual.ready and _turned(app, actual):
+            yield Describe(app)
+        return
     if known and known.stamp == app.stamp:
         # Only scaled. Not described again: asking would wake a model that went to zero.
         yield Resize(app)
     else:
         yield Describe(app)
+
+
+def _turned(app: RemoteApp, actual: Actual) -> bool:
+    """Whether most replicas aren't those any more that said what the application is."""
+    served = actual.served.get(app.name, frozenset())
+    return bool(served) and 2 * len(app.replicas & served) < len(app.replicas)
 
 
 def tried(desired: Desired, actual: Actual) -> bool:

@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
-from serve_app.errors import ConfigError, NotFound, TandemError
+from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import ModelDescription, example_inputs
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import create
+from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost, described
 
 log = logging.getLogger("tandem")
@@ -42,29 +45,27 @@ class ModelHost:
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
+        self._files: dict[str, Stamp] = {}  # as they were read
+        self._sources: dict[str, Stamp] = {}
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
 
     def load(self) -> list[Loaded]:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
         done = []
         config = self.config
-        folders: Mapping[str, Path | None]
-        if config.storage_uri:
-            folders = version_folders(local_folder(config.storage_uri), config.versions)
-        else:
-            folders = {config.versions[0] if isinstance(config.versions, list) else "1": None}
+        folders = self._folders()
+        self._files = stamps_in(filter(None, folders.values()))
         self.wanted = tuple(folders)
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
             try:
-                extra = {"gpu": self._gpu} if config.model_format != "python" else {}
+                ours = config.model_format != "python"
+                extra: dict[str, Any] = {"gpu": self._gpu} if ours else {"version": version}
                 runtime = create(config, folder, **extra)
                 runtime.load()
                 # A user's class may keep the arrays it returns, and change them; frameworks' are new
                 # each time.
-                host = VersionHost(
-                    self.name, version, runtime, self._pool, config.model_format != "python"
-                )
+                host = VersionHost(self.name, version, runtime, self._pool, ours)
                 self._versions[version] = host
                 loaded = time.monotonic()
                 if config.warm_up and host.signature.inputs:
@@ -78,7 +79,23 @@ class ModelHost:
                 raise ConfigError(
                     f"model '{self.name}' version {version}: {described(error)}"
                 ) from error
+        self._sources = stamps(config.class_path) if config.class_path else {}
         return done
+
+    def _folders(self) -> Mapping[str, Path | None]:
+        config = self.config
+        if config.storage_uri:
+            return version_folders(local_folder(config.storage_uri), config.versions)
+        return {config.versions[0] if isinstance(config.versions, list) else "1": None}
+
+    def changed(self) -> bool:
+        """Whether what was loaded isn't what lies on disk now, the user's modules included. Blocks."""
+        try:
+            folders = self._folders()
+            files = stamps_in(filter(None, folders.values()))
+        except (ConfigError, OSError):
+            return True  # loading will say what is wrong
+        return folders.keys() != self._versions.keys() or files != self._files or changed(self._sources)
 
     @property
     def versions(self) -> Mapping[str, VersionHost]:
@@ -104,10 +121,10 @@ class ModelHost:
         )
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """One batch on one of them; NotFound when it isn't there."""
+        """One batch on one of them; VersionGone when it isn't there."""
         host = self._versions.get(version)
         if host is None:
-            raise NotFound(f"model '{self.name}' has no version '{version}'")
+            raise VersionGone(f"model '{self.name}' has no version '{version}'")
         return await host.predict(inputs, parameters)
 
     def close(self) -> None:

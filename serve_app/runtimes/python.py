@@ -1,14 +1,15 @@
 """A user's own class as a model, named by import path.
 
-The class takes `options` as keyword arguments and has `predict(inputs, parameters)`, plain or
-`async`: arrays by name in, arrays by name out. It may have `load(folder)` (None without a
-storageUri) and `close()`, and may declare `inputs` and `outputs` as lists of TensorSpec.
+The class has `predict(inputs, parameters)`, plain or `async`: arrays by name in, arrays by name out.
+Its constructor takes `options` as keyword arguments. It may have `load` and `close()`, and may declare
+`inputs` and `outputs` as lists of TensorSpec. What it is made for, constructor and `load` are told by
+parameters of these names: `folder`, of the version (None without a storageUri), `version` and `name`;
+a first parameter of `load` with another name is the folder.
 """
 
-import importlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,55 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import declared
+from serve_app.runtimes.user_code import import_class
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 
 
 class PythonRuntime:
     """Hands the five verbs to the user's object."""
 
-    def __init__(self, config: ModelConfig, folder: Path | None) -> None:
-        self._config = config
-        self._folder = folder
+    def __init__(self, config: ModelConfig, folder: Path | None, version: str = "1") -> None:
+        self._config, self._folder = config, folder
+        self._about = {"folder": folder, "version": version, "name": config.name or ""}
         self._model: Any = None
 
     def load(self) -> None:
         """Import, construct and load the user's class."""
-        kind = _import(self._config.class_path or "")
+        path, options = self._config.class_path or "", self._config.options
+        kind = import_class(path)
+        told = {name: self._about[name] for name in _named(kind, self._about) if name not in options}
         try:
-            self._model = kind(**self._config.options)
+            self._model = kind(**options, **told)
         except TypeError as error:
-            raise ConfigError(f"options don't fit {self._config.class_path}: {error}") from error
-        if hasattr(self._model, "load"):
-            self._model.load(self._folder)
+            raise ConfigError(f"options don't fit {path}: {error}") from error
+        takes_folder = "folder" in told
+        if load := getattr(self._model, "load", None):
+            takes_folder |= self._call(load)
+        if self._folder is not None and not takes_folder and "folder" not in options:
+            raise ConfigError(
+                f"storageUri is given, but {path} takes no folder: "
+                "its __init__ or its load needs a parameter `folder`"
+            )
         # A user's dictConfig turns off every logger that is there already, unless it is told not to.
         logging.getLogger("tandem").disabled = False
         if not callable(getattr(self._model, "predict", None)):
-            raise ConfigError(f"{self._config.class_path} has no predict(inputs, parameters)")
+            raise ConfigError(f"{path} has no predict(inputs, parameters)")
+
+    def _call(self, load: Callable[..., Any]) -> bool:
+        """Call the object's `load` with what it asks for; whether that was the folder, too."""
+        told = {name: self._about[name] for name in _named(load, self._about)}
+        first = next(iter(_parameters(load).values()), None)
+        if first is None or first.name in told or first.kind not in _POSITIONAL:
+            load(**told)
+            return "folder" in told
+        load(told.pop("folder", self._folder), **told)
+        return True
 
     @property
     def predict(self) -> Callable[[Arrays, Parameters], Any]:
@@ -66,11 +93,13 @@ class PythonRuntime:
         self._model = None
 
 
-def _import(path: str) -> Any:
-    module, _, name = path.partition(":")
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"class '{path}' can't be imported as package.module:ClassName: {error}"
-        ) from error
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of a class written in C
+        return {}
+
+
+def _named(function: Callable[..., Any], names: Mapping[str, Any]) -> list[str]:
+    found = _parameters(function)
+    return [name for name in names if name in found and found[name].kind in _NAMED]

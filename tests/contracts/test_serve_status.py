@@ -2,10 +2,15 @@
 
 import inspect
 
+from ray.serve._private import constants
 from ray.serve._private.client import ServeControllerClient
+from ray.serve._private.common import DeploymentID, ReplicaID, RunningReplicaInfo
+from ray.serve._private.config import DeploymentConfig
+from ray.serve._private.controller import ServeController
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ReplicaState
 
+from serve_app.config import NEW_FIRST
 from serve_app.releases.applications import remote_apps
 from tests.contracts.inside import MODEL
 
@@ -48,3 +53,16 @@ def test_names_of_states():
 def test_how_the_controller_is_asked():
     inspect.signature(_get_global_client).bind()
     inspect.signature(ServeControllerClient.get_serve_details).bind(object())
+
+
+def test_replicas_of_what_is_built_anew():
+    """The controller doesn't name their deployments then, but it knows them."""
+    assert inspect.isfunction(ServeController._all_running_replicas)
+    one = ReplicaID("r", deployment_id=DeploymentID(name="d", app_name="a"))
+    assert (one.unique_id, one.deployment_id.name, one.deployment_id.app_name) == ("r", "d", "a")
+    assert "replica_id" in inspect.signature(RunningReplicaInfo).parameters
+
+
+def test_new_replicas_come_first_and_old_ones_stay_where_they_fail():
+    assert DeploymentConfig(max_surge_percent=NEW_FIRST).max_surge_percent == NEW_FIRST
+    assert constants.RAY_SERVE_STOP_FAILED_ROLLING_UPDATES

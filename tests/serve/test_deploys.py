@@ -53,16 +53,20 @@ def client(live):
 def test_add_change_and_remove_a_remote_model(live, client):
     server, folder = live
     kept, router_pid, changed = pid_of(client, "one"), pid_of(client, "pid"), pid_of(client, "two")
-    with Traffic(server, (PIDS.format("one"), NOTHING), (PIDS.format("pid"), NOTHING)) as traffic:
+    asked = [(PIDS.format(name), NOTHING) for name in ("one", "two", "pid")]
+    with Traffic(server, *asked) as traffic:
         deploy(server, write(folder / "add.yaml", *base(), remote("three", "Pid")))
         until(lambda: "three" in index(client), "the new model is known")
         ready(client, "pid", "fussy", "one", "two", "three")
         assert pid_of(client, "two") == changed
-        two = remote("two", "Pid", concurrency=2)
+        two = remote("two", "Pid", versions=["2"])  # the new one before the old one goes
         deploy(server, write(folder / "change.yaml", *base()[:2], two, remote("three", "Pid")))
         until(lambda: pid_of(client, "two") != changed, "the changed model has a new process")
         deploy(server, write(folder / "remove.yaml", *base()[:2], two))
         until(lambda: "three" not in index(client), "the removed model is gone")
+        versions = client.get("/v2/models/two").json()["versions"]
+    assert versions == ["2"]
+    assert client.post("/v2/models/two/versions/1/infer", json=NOTHING).status_code == 404
     assert client.post(PIDS.format("three"), json=NOTHING).status_code == 404
     assert (pid_of(client, "one"), pid_of(client, "pid")) == (kept, router_pid)
     assert traffic.failures == []
@@ -129,14 +133,19 @@ def test_a_model_that_cannot_load_says_why(live, client):
     server, folder = live
     broken_inline, broken_remote = python("Broken"), remote("broken-too", "Broken")
     user = router(python("Pid"), python("Fussy"), broken_inline)
-    with Traffic(server, (PIDS.format("one"), NOTHING), (PIDS.format("pid"), NOTHING)) as traffic:
-        deploy(server, write(folder / "broken.yaml", user, *base()[1:], broken_remote))
+    # What runs is served, though its change can't be loaded, or be read.
+    changed = remote("one", "Broken", versions=["2"]), remote("two", "Pid", optionz={})
+    kept = pid_of(client, "one"), pid_of(client, "two")
+    asked = [(PIDS.format(name), NOTHING) for name in ("one", "two", "pid")]
+    with Traffic(server, *asked) as traffic:
+        deploy(server, write(folder / "broken.yaml", user, *changed, broken_remote))
         until(lambda: "weights are gone" in index(client).get("broken", ""), "inline reason")
         until(lambda: "weights are gone" in index(client).get("broken-too", ""), "remote reason")
     for name in ("broken", "broken-too"):
         answer = client.post(PIDS.format(name), json=column(1))
         assert answer.status_code == 503, answer.text
         assert "weights are gone" in answer.json()["error"]
+    assert (pid_of(client, "one"), pid_of(client, "two")) == kept
     assert traffic.failures == []
 
 
@@ -192,6 +201,35 @@ def test_another_version_of_an_inline_model_loses_no_request(live, client):
     assert pid_of(client, "pid") == router_pid
     assert traffic.failures == []
     assert traffic.answered > 100
+
+
+def test_the_same_config_again_loads_what_changed_on_disk(live, client):
+    server, folder = live
+    for place in ("here", "there"):
+        (folder / place / "1").mkdir(parents=True)
+        (folder / place / "1" / "text").write_text("old")
+    inline = python("Reads", storageUri=str(folder / "here"))
+    far = remote("far", "Reads", storageUri=str(folder / "there"), replicas=2)
+    user = router(python("Pid"), python("Fussy"), inline)
+    config = write(folder / "disk.yaml", user, *base()[1:], far)
+
+    def said() -> set[tuple[str, str]]:
+        names = ["reads", "far"] * 4
+        answers = [client.post(PIDS.format(name), json=NOTHING).json() for name in names]
+        return {(answer["model_name"], answer["outputs"][0]["data"][0]) for answer in answers}
+
+    deploy(server, config)
+    ready(client, "pid", "fussy", "one", "two", "reads", "far")
+    assert said() == {("reads", "old 1"), ("far", "old 1")}
+    for place in ("here", "there"):
+        (folder / place / "2").mkdir()
+        (folder / place / "2" / "text").write_text("new")
+    kept = pid_of(client, "pid"), pid_of(client, "one")
+    with Traffic(server, (PIDS.format("reads"), NOTHING), (PIDS.format("far"), NOTHING)) as traffic:
+        deploy(server, config)
+        until(lambda: said() == {("reads", "new 2"), ("far", "new 2")}, "what is new")
+    assert (pid_of(client, "pid"), pid_of(client, "one")) == kept
+    assert traffic.failures == []
 
 
 def test_a_wrong_user_config_changes_nothing(live, client):

@@ -53,6 +53,19 @@ def test_without_tokenizer_replicas_the_model_takes_texts_itself():
     assert replica.init_args == ({**TEXT, "tokenizer": {"replicas": 0}, "replicas": 2},)
 
 
+def test_new_replicas_come_before_old_ones_go():
+    scale = {"autoscaling": {"maxReplicas": 2}}
+    tokenizer = deployment(build_model(TEXT))
+    for one in (
+        deployment(build_router({})),
+        deployment(build_model(PYTHON)),
+        deployment(build_model({**PYTHON, **scale})),
+        tokenizer,
+        deployment(tokenizer.init_args[1]),
+    ):
+        assert one._deployment_config.max_surge_percent > 0, one.name
+
+
 @pytest.mark.parametrize(
     ("build", "args", "says"),
     [

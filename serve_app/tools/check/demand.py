@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from serve_app.config import RemoteModel, TokenizerConfig
+from serve_app.config import NEW_FIRST, RemoteModel, TokenizerConfig
 from serve_app.tools.check.paths import MODEL_PATH, ROUTER_PATH, nearest
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Place, Problem
@@ -20,12 +20,13 @@ _RAYS_OWN = ("node:", "accelerator_type:")  # every node has its own, without a 
 
 @dataclass(frozen=True)
 class Demand:
-    """Replicas of a deployment: at least so many, each of so much."""
+    """Replicas of a deployment: at least so many, each of so much; `more` of them while it changes."""
 
     place: Place
     name: str
     least: int
     sizes: Sizes
+    more: int = 0
 
 
 def demands(config: Any, place: Place) -> Iterator[Demand]:
@@ -34,7 +35,10 @@ def demands(config: Any, place: Place) -> Iterator[Demand]:
         given = {str(one.get("name")): one for one in app.parts("deployments")}
         for name, (least, sizes) in _own(app):
             one = given.pop(name, Part(app.place, {}))
-            yield Demand(one.place, _label(app, name), *_changed(one, least, sizes))
+            count, each = _changed(one, least, sizes)
+            surge = one.number("max_surge_percent")
+            more = math.ceil((NEW_FIRST if surge is None else surge) * count / 100)
+            yield Demand(one.place, _label(app, name), count, each, more)
         for name, one in given.items():  # of others: what isn't said here is said in their code
             yield Demand(one.place, _label(app, name), *_changed(one, 0, {}))
 
@@ -101,6 +105,17 @@ def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
                 "some stay pending for ever",
                 "a larger maxReplicas of a group, or fewer replicas",
             )
+        for demand in asked if total <= most else ():
+            needed = total + demand.more * demand.sizes.get(key, 0)
+            if needed > most > 0:
+                yield Problem(
+                    demand.place,
+                    f"{demand.name} changes by new replicas beside old ones: with all others they need "
+                    f"{needed:g} {key}, all pods together have at most {most:g}",
+                    "a change waits for room, and the old replicas serve on",
+                    "a larger maxReplicas of a group, or max_surge_percent: 0 (then requests wait)",
+                    "warning",
+                )
 
 
 def _fits(sizes: Sizes, group: Group) -> bool:

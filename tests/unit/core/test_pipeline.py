@@ -6,7 +6,15 @@ import contextlib
 import pytest
 
 from serve_app.core.target import Relayed, Target
-from serve_app.errors import InvalidArgument, ModelFailed, NotFound, Overloaded, Unavailable
+from serve_app.errors import (
+    DeadlineExceeded,
+    Gone,
+    InvalidArgument,
+    ModelFailed,
+    NotFound,
+    Overloaded,
+    Unavailable,
+)
 from tests.unit.planes import Backend, call, description, heard, plane, served, targets, tensor
 
 ROW = [[1.0, 2.0]]
@@ -162,3 +170,61 @@ async def test_an_observer_with_a_bug_harms_neither_the_answer_nor_the_other_obs
     assert (model.pending, len(recorded.begins)) == (0, 2)
     assert recorded.requests == [("m", "2", ""), ("m", "2", "InvalidArgument")]
     assert caplog.text.count("RuntimeError: finished") == 2
+
+
+class Lost(Engine):
+    """Its replicas are gone."""
+
+    async def stream(self, inputs, parameters):
+        raise Gone("no replica")
+        yield
+
+    @contextlib.asynccontextmanager
+    async def relay(self, path, body, asked, seconds):
+        raise Gone("no replica")
+        yield
+
+
+def lost():
+    """A plane whose engine is gone, and another takes its place as version 2."""
+    made, model, one = engine()
+    gone = Lost()
+    model.serve("", description(versions=("1",)), {"1": Target(gone, streams=gone, relays=gone)})
+
+    async def renew(version):
+        model.serve("", description(versions=("2",)), {"2": Target(one, streams=one, relays=one)})
+        return False
+
+    made.look_for_successors(renew)
+    return made, model
+
+
+async def test_a_stream_whose_engine_is_gone_before_it_begins_is_anothers():
+    made, model = lost()
+    pieces = [piece async for piece in made.stream(call(tensor(ROW)))]
+    assert [piece.version for piece in pieces] == ["2", "2"]
+    assert model.pending == 0
+    assert heard(made).requests == [("m", "2", "")]
+
+
+async def test_a_relayed_request_whose_engine_is_gone_is_anothers():
+    made, model = lost()
+    async with made.relay(call(), "/v1/completions", b"{}", {}) as answer:
+        assert await answer.read() == b"firstsecond"
+    assert model.pending == 0
+    assert heard(made).requests == [("m", "2", "")]
+
+
+async def test_a_relayed_request_waits_no_longer_than_it_may():
+    made, model = lost()
+    made.timeout = 0.05
+
+    async def renew(version):
+        await asyncio.sleep(0.01)
+        return True
+
+    made.look_for_successors(renew)
+    with pytest.raises(DeadlineExceeded):
+        async with made.relay(call(), "/v1/completions", b"{}", {}):
+            pass
+    assert model.pending == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 
 from serve_app.config import RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
@@ -41,6 +42,8 @@ class Asked:
         self.apps: list[RemoteApp] = []
         self.versions: dict[str, tuple[str, ...]] = {}
         self.held: dict[str, asyncio.Future] = {}
+        self.replica = ""  # who answers
+        self.abandon: Callable[[], None] | None = None
         self.backends: dict[str, Backend] = {}
         self.refused: dict[str, str] = {}
 
@@ -55,9 +58,13 @@ class Asked:
             await future
         versions = self.versions.get(one.name, ("1",))
         backend = self.backends.get(one.name) or Backend()
-        about = description(one.model, versions=versions, max_batch_size=1)
+        about = description(one.model, versions=versions, max_batch_size=1, replica=self.replica)
         about.refused = self.refused.get(one.name, "")
-        return about, targets(backend, versions)
+        made = targets(backend, versions)
+        return about, {
+            version: dataclasses.replace(target, abandon=self.abandon)
+            for version, target in made.items()
+        }
 
 
 class Setup:

@@ -239,4 +239,53 @@ async def test_how_far_a_router_is(it, gate):
     assert done["loaded"] == {"a": 2, "b": 1}  # what didn't change wasn't loaded again
     assert done["applications"] == {"m": {"deployed": 1.0, "refused": ""}}
     await it.serve(double("b"))
+    await it.follow(app())  # as long as Serve wasn't looked at, it may be the name of an application now
     assert it.plane.changes()["loaded"] == {"b": 1}
+
+
+# A deploy that says what was said before: what changed on disk is loaded.
+
+
+def deployed(it, at: float) -> None:
+    it.conductor.follow({}, deployed=at)
+
+
+async def test_a_deploy_loads_a_model_whose_files_changed(it, tmp_path):
+    files = [tmp_path / name for name in ("a", "b")]
+    for folder in files:
+        folder.mkdir()
+    await it.serve(*[double(folder.name, storageUri=str(folder)) for folder in files])
+    deployed(it, 1.0)
+    hosts = dict(it.conductor._hosts)
+    (files[0] / "weights").write_text("new")
+    deployed(it, 1.0)
+    await unwanted(it)
+    assert it.conductor._hosts == hosts  # nobody has deployed
+    deployed(it, 2.0)
+    await unwanted(it)
+    assert it.conductor._hosts["a"] is not hosts["a"]
+    assert it.conductor._hosts["b"] is hosts["b"]
+    assert await it.answer("a") == 2
+    files[0].rename(tmp_path / "gone")
+    deployed(it, 3.0)
+    await unwanted(it)
+    assert await it.answer("a") == 2  # the old one stays
+    (tmp_path / "gone").rename(files[0])
+    deployed(it, 4.0)
+    await unwanted(it)
+    assert not it.conductor._actual.stale
+
+
+async def test_a_deploy_tries_what_couldnt_be_loaded(it, gate):
+    gate.set()
+    Slow.failing["a"] = OSError("not yet")
+    await it.serve(slow())
+    deployed(it, 1.0)
+    Slow.failing.clear()
+    deployed(it, 1.0)
+    await unwanted(it)
+    with pytest.raises(Unavailable):
+        await it.answer()
+    deployed(it, 2.0)
+    await unwanted(it)
+    assert await it.answer() == 2

@@ -65,6 +65,7 @@ class Handle:
         self.metrics, self.taken, self.go = Metrics(), 0, asyncio.Event()
         self.arguments: tuple[Any, ...] = ()
         self.go.set()
+        self.raises: list[Exception] = []  # what its own way fails with, before it answers
         self._router = SimpleNamespace(
             _asyncio_router=SimpleNamespace(
                 _event_loop=asyncio.get_running_loop(),
@@ -85,4 +86,6 @@ class Handle:
 
     async def _answer(self) -> dict:
         await self.go.wait()
+        if self.raises:
+            raise self.raises.pop(0)
         return {"y": np.array([-1])}

@@ -15,7 +15,7 @@ from ray.serve.schema import (
     ServeInstanceDetails,
 )
 
-from serve_app.releases.applications import RemoteApp, cause, remote_apps
+from serve_app.releases.applications import RemoteApp, cause, changing, remote_apps
 
 RUNNING = ReplicaState.RUNNING
 
@@ -75,6 +75,18 @@ def test_a_model():
     assert one(deployment("ModelReplica", RUNNING), at=12.5) == RemoteApp(
         "m", "ModelReplica", ApplicationStatus.RUNNING, "", running=1, stamp=12.5, model="m"
     )
+
+
+def test_its_replicas_that_run_by_name():
+    model = deployment("ModelReplica", RUNNING, ReplicaState.STARTING, RUNNING)
+    assert one(model).replicas == {"0", "2"}
+
+
+def test_whether_serve_is_about_to_change_an_application():
+    assert changing(app(status=ApplicationStatus.DEPLOYING))
+    assert changing({"status": "DEPLOYING"})
+    assert not changing(app())
+    assert not changing({})
 
 
 def test_an_application_says_of_which_model_its_versions_are():

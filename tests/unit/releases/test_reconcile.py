@@ -154,14 +154,56 @@ def test_an_application_is_followed_while_an_inline_model_of_its_name_isnt_loade
     ]
 
 
-def test_an_application_gets_its_name_back_at_once():
+def test_an_inline_model_stays_until_the_application_of_its_name_answers():
     loaded = Actual(1, inline=models(A), known={"a"})
-    assert reconcile(Desired(2, {}, {"a": app("a")}), loaded) == [
-        Unload("a"),
+    desired = Desired(2, {}, {"a": app("a")})
+    assert reconcile(desired, loaded) == [
         Adopt(2),
         Expect(app("a"), "its application is RUNNING"),
         Describe(app("a")),
     ]
+    loaded.generation, loaded.described, loaded.ready = 2, {"a": app("a")}, {"a"}
+    assert reconcile(desired, loaded) == [Unload("a")]
+
+
+@pytest.mark.parametrize("status", ["DEPLOYING", "NOT_STARTED", "DEPLOY_FAILED", "UNHEALTHY"])
+def test_an_inline_model_stays_while_the_application_of_its_name_doesnt_answer(status):
+    loaded = Actual(2, inline=models(A), known={"a"})
+    steps = reconcile(Desired(2, {}, {"a": app("a", status, 0)}), loaded)
+    assert Unload("a") not in steps
+
+
+def test_whether_an_application_follows_is_known_at_the_next_look():
+    loaded = Actual(2, inline=models(A), known={"a"}, seen=1)
+    assert reconcile(Desired(2), loaded) == []
+    loaded.seen = 2
+    assert reconcile(Desired(2), loaded) == [Unload("a")]
+
+
+def test_an_application_that_is_gone_keeps_its_place_until_the_inline_model_is_there():
+    gone = known(app())
+    desired = Desired(2, models(inline("m")))
+    gone.loading, gone.known = "m", {"m"}
+    assert reconcile(desired, gone) == []
+    gone.loading, gone.failed = "", {"m": 2}
+    assert reconcile(desired, gone) == [Adopt(2), Forget("m")]
+
+
+def test_an_application_that_is_gone_stays_while_this_router_may_be_about_to_change():
+    gone = known(app())
+    gone.changing = True
+    assert reconcile(Desired(1), gone) == []
+    gone.changing = False
+    assert reconcile(Desired(1), gone) == [Forget("m")]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "asked"), [("ab", False), ("abcd", False), ("bcd", True), ("cd", True), ("", False)]
+)
+def test_an_application_is_asked_again_when_most_replicas_are_others(replicas, asked):
+    now = app(status="DEPLOYING", running=len(replicas), stamp=2.0, replicas=frozenset(replicas))
+    served = known(app(), served={"m": frozenset("ab")})
+    assert reconcile(Desired(1, {}, {"m": now}), served) == ([Describe(now)] if asked else [])
 
 
 def test_two_applications_of_one_model_are_two():

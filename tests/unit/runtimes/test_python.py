@@ -74,3 +74,67 @@ def test_a_class_without_predict():
 def test_a_class_that_cannot_be_imported(path):
     with pytest.raises(ConfigError):
         loaded("x", **{"class": path})
+
+
+class Told:
+    """What a class is told; `predict` is there so that it is a model."""
+
+    def predict(self, inputs, parameters):
+        return inputs
+
+
+class ByConstructor(Told):
+    def __init__(self, folder, version, *, name, by=1):
+        self.told = (folder, version, name, by)
+
+
+class ByLoad(Told):
+    def load(self, folder, version, name):
+        self.told = (folder, version, name, 2)
+
+
+class ByLoadsKeywords(Told):
+    def load(self, path, *, name, version):
+        self.told = (path, version, name, 2)
+
+
+class ByLoadsRest(Told):
+    def load(self, *arguments):
+        self.told = (*arguments, "2", "m", 2)
+
+
+@pytest.mark.parametrize("kind", [ByConstructor, ByLoad, ByLoadsKeywords, ByLoadsRest])
+def test_a_class_is_told_its_versions_folder_its_version_and_its_name(tmp_path, kind):
+    options = {"by": 2} if kind is ByConstructor else {}
+    data = {"name": "m", "modelFormat": "python", "class": f"{__name__}:{kind.__name__}"}
+    made = create(parse(ModelConfig, {**data, "options": options}), tmp_path, version="2")
+    made.load()
+    assert made._model.told == (tmp_path, "2", "m", 2)
+
+
+class Counts(Told):
+    def __init__(self, version="of its own"):
+        self.version = version
+
+    def load(self):
+        self.loaded = True
+
+
+def test_options_come_before_what_it_would_be_told():
+    made = create(
+        parse(
+            ModelConfig,
+            {"modelFormat": "python", "class": f"{__name__}:Counts", "options": {"version": "mine"}},
+        ),
+        None,
+        version="2",
+    )
+    made.load()
+    assert (made._model.version, made._model.loaded) == ("mine", True)
+
+
+@pytest.mark.parametrize("kind", ["Told", "Counts"])
+def test_a_storage_uri_that_the_class_cant_take_is_refused(tmp_path, kind):
+    made = create(parse(ModelConfig, {"modelFormat": "python", "class": f"{__name__}:{kind}"}), tmp_path)
+    with pytest.raises(ConfigError, match=f"{kind} takes no folder: .* needs a parameter `folder`"):
+        made.load()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from serve_app.errors import VersionGone
 from serve_app.hop import batch_app
 from tests.unit.hop.serve_stand_ins import Replica
 from tests.unit.ingress.serve_stand_ins import around as put_around
@@ -17,6 +18,7 @@ class Model:
 
     def __init__(self) -> None:
         self.go, self.ended = asyncio.Event(), []
+        self.lacks: set[str] = set()
         self.go.set()
 
     async def predict(self, version: str, inputs: dict, parameters: dict) -> dict:
@@ -25,6 +27,8 @@ class Model:
         except asyncio.CancelledError:
             self.ended.append("cancelled")
             raise
+        if version in self.lacks:
+            raise VersionGone(f"no version '{version}'")
         self.ended.append(version)
         return {"y": inputs["x"] * 10, **{name: np.array([value]) for name, value in parameters.items()}}
 

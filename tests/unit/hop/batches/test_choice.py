@@ -5,8 +5,11 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from ray.serve._private.common import DeploymentID
+from ray.serve.exceptions import DeploymentUnavailableError
 
 from serve_app.core.paths import Paths
+from serve_app.errors import Gone, VersionGone
 from serve_app.hop.remote import RemoteApplication
 from tests.unit.hop.batches.model import Model, X, around
 from tests.unit.hop.serve_stand_ins import Handle, Replica
@@ -115,3 +118,53 @@ async def test_where_serve_is_another_the_path_is_not_there(model, monkeypatch, 
         backend = RemoteApplication("m", handle, Paths())
         assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
     assert "batches take Serve's way" in caplog.text
+
+
+async def test_while_replicas_change_those_that_have_the_version_are_asked(server, model):
+    other = Model()
+    model.lacks, other.lacks = {"1"}, {"2"}
+    async with Server(around(Replica(), other)) as second:
+        handle = Handle(one=server.address, two=second.address)
+        backend = RemoteApplication("m", handle, Paths())
+        for version in ("1", "2", "1", "2"):
+            assert (await backend.predict(version, X, {}))["y"].tolist() == [[10, 20]]
+        assert (model.ended, other.ended) == (["2", "2"], ["1", "1"])
+        handle.now(one=server.address)
+        with pytest.raises(VersionGone):
+            await backend.predict("1", X, {})
+        handle.now(one=server.address, three=second.address)  # by its name another one
+        assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
+    assert handle.taken == 0
+    assert handle.metrics.running == 0
+
+
+async def test_by_the_handle_others_are_asked_before_a_version_is_gone():
+    handle = Handle()
+    backend = RemoteApplication("m", handle, Paths())
+    handle.raises = [VersionGone("no version '1'")] * 2
+    assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
+    handle.raises = [VersionGone("no version '1'")] * 20
+    with pytest.raises(VersionGone):
+        await backend.predict("1", X, {})
+
+
+async def test_a_deleted_application_is_gone():
+    handle = Handle()
+    handle.raises = [DeploymentUnavailableError(DeploymentID("ModelReplica", "m"))]
+    with pytest.raises(Gone, match="no replica that can answer"):
+        await RemoteApplication("m", handle, Paths()).predict("1", X, {})
+
+
+async def test_who_waits_for_replicas_of_a_deleted_application_is_told():
+    handle = Handle()
+    handle.go.clear()
+    backend = RemoteApplication("m", handle, Paths())
+    waiting, leaving = (asyncio.create_task(backend.predict("1", X, {})) for _ in range(2))
+    await until(lambda: handle.taken == 2)
+    leaving.cancel()
+    backend.targets(["1"])["1"].abandon()
+    with pytest.raises(Gone, match="deleted"):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert not backend._responses

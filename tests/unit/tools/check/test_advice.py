@@ -122,6 +122,22 @@ def test_room_is_asked_for_what_is_known_alone(tmp_path: Path) -> None:
     assert missing(serving("{name: d, num_replicas: 9, ray_actor_options: {num_cpus: 1}}"))
 
 
+@pytest.mark.parametrize(
+    ("replicas", "more", "waits"),
+    [(3, "", False), (4, "", True), (4, ", max_surge_percent: 0", False), (99, "", False)],
+)
+def test_new_replicas_need_room_beside_old_ones(tmp_path: Path, replicas, more, waits) -> None:
+    """Head and workers offer 4 CPUs; a replica takes one."""
+    args = f"{{modelFormat: python, class: 'a:B', replicas: {replicas}}}"
+    config = (
+        "applications: [{name: a, import_path: 'serve_app.app:build_model', route_prefix: null, "
+        f"args: {args}, deployments: [{{name: ModelReplica{more}}}]}}]\n"
+    )
+    every = found(tmp_path, manifest("RayService", {"spec": {"serveConfigV2": config}}))
+    hits = [one for one in every if "new replicas beside old ones" in one.what]
+    assert [one.severity for one in hits] == ["warning"] * waits
+
+
 FULL = {
     "cluster": {"enableInTreeAutoscaling": True, "autoscalerOptions": {"version": "v2"}},
     "notes": {"ray.io/ft-enabled": "true"},

@@ -1,0 +1,85 @@
+"""The user's own modules: imported, and imported anew when their files changed."""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import serve_app
+from serve_app.errors import ConfigError
+from serve_app.repository.stamps import Stamp, stamp
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_OURS = Path(serve_app.__file__).parent
+_imported: dict[str, Mapping[str, Stamp]] = {}  # by class path, the files as they were
+
+
+def import_class(path: str) -> Any:
+    """`package.module:ClassName`, as its files are now; ConfigError when it can't be had.
+
+    Where they changed, the user's modules are imported anew; objects that there are keep the old ones.
+    """
+    module, _, name = path.partition(":")
+    importlib.invalidate_caches()  # a package may have been installed since the last look
+    old = _forgotten(path) if changed(_imported.get(path, {})) else {}
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except BaseException as error:
+        if old:
+            sys.modules.update(old)
+        else:
+            _imported[path] = stamps(path)
+        if isinstance(error, ImportError | AttributeError | ValueError):
+            raise ConfigError(
+                f"class '{path}' can't be imported as package.module:ClassName: {error}"
+            ) from error
+        raise
+    _imported[path] = stamps(path)
+    return found
+
+
+def stamps(path: str) -> dict[str, Stamp]:
+    """The files of the user's modules that were imported with the class, as they are now."""
+    return {str(file): stamp(file) for _, file in _beside(path)}
+
+
+def changed(before: Mapping[str, Stamp]) -> bool:
+    """Whether one of these files isn't what it was."""
+    return any(stamp(Path(file)) != was for file, was in before.items())
+
+
+def _forgotten(path: str) -> dict[str, ModuleType]:
+    names = [name for name, _ in _beside(path)]
+    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
+
+
+def _beside(path: str) -> Iterator[tuple[str, Path]]:
+    """The modules below the folder in which the import of the class begins, but for installed ones and
+    ours; of a class that is installed, those of its package."""
+    package = path.partition(":")[0].partition(".")[0]
+    root = _root(package)
+    if root is None:
+        return
+    for name, module in list(sys.modules.items()):
+        file = _file(module)
+        if file is None or not file.is_relative_to(root) or file.is_relative_to(_OURS):
+            continue
+        installed = not _INSTALLED.isdisjoint(file.parts)
+        if (name.partition(".")[0] == package or not installed) and name != "__main__":
+            yield name, file
+
+
+def _root(package: str) -> Path | None:
+    module = sys.modules.get(package)
+    if module is None:
+        return None
+    folders = list(getattr(module, "__path__", ()))
+    file = _file(module)
+    return Path(folders[0]).parent if folders else file.parent if file else None
+
+
+def _file(module: ModuleType) -> Path | None:
+    name = getattr(module, "__file__", None)
+    return Path(name) if isinstance(name, str) else None
