@@ -112,7 +112,7 @@ bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 		--seconds $(or $(SECONDS_EACH),4) $(if $(SERVERS),--servers $(SERVERS)) $(ARGS)
 endif
 
-## compare: Tandem and KServe side by side, an hour and a half (ARGS=--quick: five minutes); build/compare/report.html
+## compare: Tandem and KServe side by side, an hour and a half (ARGS=--quick: five to six minutes); build/compare/report.html
 compare: models $(VENV)/.test .venv-kserve/.bench
 	@$(BIN)/python -m loadtests.compare $(ARGS)
 

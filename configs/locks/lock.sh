@@ -20,15 +20,26 @@ compile() { # compile OUTPUT ARGUMENTS...
     "$tool/lock.txt" >"$output"
 }
 
+# uv keeps the versions that it finds in its output file: those of the other LOCKs first, then, unless all are to
+# be the newest, OWN's.
+prefer() { # prefer OWN [LOCK...]
+  own=$1
+  shift
+  [ -n "${UPGRADE:-}" ] || set -- "$@" "$own"
+  awk '/^[^ ]/ { split($0, name, /==/); keep = !(name[1] in of) || of[name[1]] == FILENAME }
+    keep { of[name[1]] = FILENAME; print }' "$@" /dev/null >"$tool/lock.txt"
+}
+
 locks=configs/locks
 serve="--extra torch --extra onnx --extra transformers --extra demo"
-# uv prefers the versions that it finds in its output file.
-[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/lock.txt"
+prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
 compile $locks/dev.txt pyproject.toml $serve --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
-# PyTorch with CUDA, for the GPU image alone: what every other lock leaves out.
+# PyTorch with CUDA, what every other lock leaves out: for the GPU image, and where there is no CPU build.
 echo "torch>=2.13,<2.14" >"$tool/gpu.in"
+prefer $locks/gpu.txt
+cp "$tool/lock.txt" "$tool/gpu.txt"
 "$tool/venv/bin/uv" pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
   --no-annotate --no-header --generate-hashes --constraint $locks/dev.txt \
   --output-file "$tool/gpu.txt" "$tool/gpu.in"
@@ -51,21 +62,22 @@ httpx>=0.28
 tritonclient[http,grpc]==2.73.0
 EOF
 echo "torch==2.13.0" >"$tool/override.txt"
-[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/lock.txt"
+prefer $locks/llm-cpu.txt $locks/dev.txt
 compile $locks/llm-cpu.txt pyproject.toml $serve "$tool/llm.in" --override "$tool/override.txt"
-[ -n "${UPGRADE:-}" ] || cp $locks/dev.txt "$tool/gpu.txt"
+prefer $locks/llm-gpu.txt $locks/dev.txt
+cp "$tool/lock.txt" "$tool/gpu.txt"
 "$tool/venv/bin/uv" pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
   --no-annotate --no-header --generate-hashes --output-file "$tool/gpu.txt" \
   pyproject.toml $serve --extra llm
 cp "$tool/gpu.txt" $locks/llm-gpu.txt
 echo "kserve==0.21.0" >"$tool/kserve.in"
-[ -n "${UPGRADE:-}" ] || cp $locks/kserve.txt "$tool/lock.txt"
+prefer $locks/kserve.txt
 compile $locks/kserve.txt "$tool/kserve.in"
 printf 'nvidia-pytriton==0.7.0\nmlserver==1.7.1\nrequests\n' >"$tool/clients.in"
-[ -n "${UPGRADE:-}" ] || cp $locks/clients.txt "$tool/lock.txt"
+prefer $locks/clients.txt
 compile $locks/clients.txt "$tool/clients.in"
 echo "aiperf==0.13.0" >"$tool/aiperf.in"
-[ -n "${UPGRADE:-}" ] || cp $locks/aiperf.txt "$tool/lock.txt"
+prefer $locks/aiperf.txt
 compile $locks/aiperf.txt "$tool/aiperf.in"
 
 # The peer servers: what serve_app.runtimes needs beside each of them, on Tandem's versions wherever
@@ -83,8 +95,8 @@ uvloop
 httptools
 psutil
 EOF
-cp $locks/serve.txt "$tool/lock.txt"
+prefer $locks/kserve-bench.txt $locks/serve.txt
 compile $locks/kserve-bench.txt "$tool/kserve.in" "$tool/runtimes.in" --constraint $locks/kserve.txt
-cp $locks/serve.txt "$tool/lock.txt"
+prefer $locks/mlserver.txt $locks/serve.txt
 echo "mlserver==1.7.1" >"$tool/mlserver.in"
 compile $locks/mlserver.txt "$tool/mlserver.in" "$tool/runtimes.in"

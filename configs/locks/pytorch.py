@@ -18,7 +18,7 @@ from typing import Any
 OWN = "https://download.pytorch.org/whl/cpu"
 GPU_LOCK = Path(__file__).with_name("gpu.txt")
 ONLY_GPUS = ("cuda-", "nvidia-", "triton")
-DISK = 2.2  # times as much as its wheels does a CUDA build take
+DISK = 1.7  # times as much as its wheels does a CUDA build take
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
 PIP += ("--no-deps", "--upgrade")
 HINT = (
@@ -73,7 +73,7 @@ def _with_cuda(wanted: str) -> None:
         )
     sizes = [_size(one["download_info"]["url"]) for one in report]
     much = f"{sum(sizes) / 1e9:.1f} GB" if all(sizes) else "about 3 GB"
-    disk = f"{sum(sizes) * DISK / 1e9:.0f} GB" if all(sizes) else "7 GB"
+    disk = f"{sum(sizes) * DISK / 1e9:.0f} GB" if all(sizes) else "5 GB"
     print(
         f"no CPU build of {wanted} was found: installing the one for CUDA with its libraries, {much} to "
         f"download, about {disk} on disk. {HINT}",

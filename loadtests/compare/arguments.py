@@ -10,7 +10,7 @@ from loadtests.compare.cases import CASES, Case
 from loadtests.compare.options import PARTS, Options, Slo, parse_prices, parse_slo
 from loadtests.compare.own import SUFFIXES, payload, read
 
-# About five minutes on two cores. A difference shows by many rounds, not by long ones; so servers are
+# Five to six minutes on two cores. A difference shows by many rounds, not by long ones; so servers are
 # started once for all of them, and what takes long (version switch, burst, many models) is left out.
 QUICK: dict[str, Any] = {
     "sides": ("tandem", "kserve-tuned"),
@@ -19,8 +19,8 @@ QUICK: dict[str, Any] = {
     "rounds": 10,
     "kept": True,
     "starts": 3,
-    "seconds": 0.6,
-    "warm_up": 0.2,
+    "seconds": 0.5,
+    "warm_up": 0.15,
     "steps": 3,
     "spike": 1.5,
     "calm": 0.6,
@@ -125,7 +125,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         metavar="SIDE",
         help="a side, the first is the one judged; repeat it",
     )
-    add("--quick", action="store_true", help="about five minutes: start and load, in ten short rounds")
+    add("--quick", action="store_true", help="five to six minutes: start and load, in ten short rounds")
     add("--parts", help=f"of {','.join(PARTS)}")
     add(
         "--cases",

@@ -28,7 +28,7 @@ def report(results: Results) -> Report:
         commands=[
             ("This run again", " ".join(about["command"])),
             ("Tandem against KServe's model server, an hour and a half", "make compare"),
-            ("Start and load alone, in five minutes", "make compare ARGS=--quick"),
+            ("Start and load alone, in five to six minutes", "make compare ARGS=--quick"),
             (
                 "Two clusters that run already",
                 "python -m loadtests.compare --target tandem=http://HOST:8000,grpc=HOST:9000 "

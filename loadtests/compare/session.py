@@ -21,7 +21,7 @@ from loadtests.servers import Server
 
 FILE = "results.json"
 SWITCHED = "digits"  # the demo model that has two versions
-OVERHEAD_S = 1.2  # of a run: processes that start and end, and the server coming to rest
+OVERHEAD_S = 0.9  # of a run: processes that start and end, and the server coming to rest
 START_S = {"tandem": 20.0}  # expected for start and end of a side's server
 PLAIN_START_S = 7.0
 SETTLE_S = 1.0
