@@ -12,6 +12,7 @@ from typing import Any
 
 from serve_app.addresses import authority, is_loopback
 from serve_app.internals.ray_start import FENCE
+from serve_app.tools.run.room import without_room
 from serve_app.tools.stopping import stop_on_signals
 
 _START_TIMEOUT_S = 300
@@ -35,6 +36,8 @@ def serve(config: dict[str, Any], path: Path) -> int:
         runtime_env={"worker_process_setup_hook": FENCE} if local else None,
     )
     stop_on_signals()  # Ray has set handlers of its own
+    for line in without_room(config, ray.cluster_resources()):
+        print(line, file=sys.stderr, flush=True)
     ray_serve.start(
         proxy_location=config.get("proxy_location", "EveryNode"),
         http_options=http,
