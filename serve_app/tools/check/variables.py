@@ -24,10 +24,8 @@ def _variables(ray: Ray) -> Iterator[Looks]:
 def _misspelt(variable: Looks, ray: Ray) -> str:
     """A variable of Serve's that this Serve doesn't know."""
     name = variable.text("name")
-    if (
-        not name.startswith(("RAY_SERVE", "RAY_SEVRE", "RAY_SERV_", "RAYSERVE"))
-        or name in serve_variables()
-    ):
+    like = difflib.SequenceMatcher(None, name[: len(_SERVES)], _SERVES).ratio() > 0.8
+    if not like or name in serve_variables():
         return ""
     return f"{name}: Serve reads no such variable{_hint(name)}"
 
