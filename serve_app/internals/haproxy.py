@@ -42,7 +42,8 @@ _FAST_PATH = """
       " !{ req.hdr(application) -m found }"
   }
 """
-_NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:/\1127.0.0.1:/'"
+# A port alone, of every interface; `::1:8000` is an address.
+_NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:\([0-9]\)/\1127.0.0.1:\2/'"
 
 
 def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:

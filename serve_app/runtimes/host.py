@@ -19,7 +19,7 @@ from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
-from serve_app.runtimes.base import create
+from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost, described
 
@@ -68,8 +68,9 @@ class ModelHost:
                 host = VersionHost(self.name, version, runtime, self._pool, ours)
                 self._versions[version] = host
                 loaded = time.monotonic()
+                _batches(config, host.signature.inputs)
                 if config.warm_up and host.signature.inputs:
-                    runtime.warm_up(example_arrays(host.signature.inputs))
+                    _warmed_up(runtime, host.signature.inputs)
                 warm = time.monotonic()
                 done.append(Loaded(version, began, loaded - started, warm - loaded))
             except TandemError as error:
@@ -141,6 +142,41 @@ def origin(error: BaseException) -> BaseException | None:
     while isinstance(found, TandemError):
         found = found.__cause__
     return found
+
+
+def _batches(config: ModelConfig, inputs: list[TensorSpec]) -> None:
+    """ConfigError where requests are to be joined along a dimension that has one size."""
+    if config.batching is None or config.batching.max_batch_size == 1:
+        return
+    for spec in inputs:
+        if spec.shape and spec.shape[0] >= 0 and not spec.any_rank and not spec.optional:
+            raise ConfigError(
+                f"`batching` joins requests along the first dimension, and input '{spec.name}' is "
+                f"{list(spec.shape)}: exactly {spec.shape[0]} there. Export it with dynamic shapes "
+                "(a first dimension of -1), or leave batching out"
+            )
+
+
+def _warmed_up(runtime: Runtime, inputs: list[TensorSpec]) -> None:
+    """ConfigError says what it was run on: the model may be right, and the example wrong."""
+    given = example_inputs(inputs)
+    try:
+        runtime.warm_up(example_arrays(inputs))
+    except (Exception, asyncio.CancelledError) as error:
+        examples = {spec.name: spec.example for spec in inputs}
+        invented = [one for one in given if examples[one["name"]] is None]
+        kind = "" if isinstance(error, TandemError) else f"{type(error).__name__}: "
+        said = ", ".join(
+            f"{one['name']} {one['datatype']} {one['shape']} of {one['data'][:1]}" for one in invented
+        )
+        hint = (
+            f"the warm-up failed on an invented example ({said}); if the model takes no such input, "
+            f"give one that it takes, `example: […]` of inputs.{invented[0]['name']}, or set "
+            "warmUp: false"
+            if invented
+            else f"the warm-up failed on the example of {', '.join(examples)}"
+        )
+        raise ConfigError(f"{hint}: {kind}{error}") from error
 
 
 def example_arrays(specs: list[TensorSpec]) -> Arrays:

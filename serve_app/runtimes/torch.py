@@ -20,6 +20,7 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.versions import only_file
 from serve_app.runtimes.base import FILES, declared, need
 from serve_app.runtimes.loading import LOADING
+from serve_app.runtimes.torch_files import instead
 
 
 class TorchRuntime:
@@ -42,6 +43,8 @@ class TorchRuntime:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
         path = only_file(self._folder, *FILES["torch"])
+        if what := instead(path):
+            raise ConfigError(f"{path}: {what}")
         if path.suffix == ".pt" and not self._trusted:
             raise ConfigError(
                 f"{path} is not loaded: TorchScript is a program that can read and write any file of "
@@ -53,6 +56,7 @@ class TorchRuntime:
                 from serve_app.runtimes.safe_pt2 import load_program
 
                 program = load_program(path)
+                self._must_vary(program)
                 if self._device.type != "cpu":
                     from torch.export.passes import move_to_device_pass
 
@@ -64,6 +68,25 @@ class TorchRuntime:
                     self._module = torch.jit.load(str(path), map_location=self._device).eval()
         except (RuntimeError, ValueError, KeyError, AssertionError, OSError) as error:
             raise ConfigError(f"{path}: PyTorch can't load it: {error}") from error
+
+    def _must_vary(self, program: Any) -> None:
+        """ConfigError where a declared -1 is one number for the program: it was exported with an example
+        of that size, and without being told that it may differ."""
+        shapes = [
+            getattr(node.meta.get("val"), "shape", ())
+            for node in program.graph.nodes
+            if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
+        ]
+        for spec, shape in zip(self._spec.inputs, shapes, strict=False):
+            for at, (wanted, size) in enumerate(zip(spec.shape, shape, strict=False)):
+                if wanted == -1 and isinstance(size, int):
+                    raise ConfigError(
+                        f"input '{spec.name}' is declared {list(spec.shape)}, but the program was "
+                        f"exported for exactly {size} in dimension {at}: export it with dynamic shapes, "
+                        f"torch.export.export(model, (example,), dynamic_shapes=({{{at}: "
+                        "torch.export.Dim.DYNAMIC},)) and an example of 2 or more there; "
+                        f"or declare {size}"
+                    )
 
     def warm_up(self, inputs: Arrays) -> None:
         self.predict(inputs, {})

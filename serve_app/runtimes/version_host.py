@@ -90,7 +90,9 @@ class VersionHost:
             datatype = v2_datatype(array)
             spec = specs.get(name)
             if datatype is None or (datatype == "BYTES" and not holds_bytes(array)):
-                raise ModelFailed(f"output '{name}' is a {array.dtype} array that V2 can't carry")
+                raise ModelFailed(
+                    f"output '{name}' is a {array.dtype} array that V2 can't carry{_holds(array)}"
+                )
             if specs and (spec is None or spec.datatype != datatype or not spec.accepts(array.shape)):
                 declared = f"{spec.datatype} {list(spec.shape)}" if spec else "not declared"
                 raise ModelFailed(
@@ -136,3 +138,17 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception:
         return type(error).__name__
+
+
+def _holds(array: np.ndarray) -> str:
+    """What an array of objects holds, and what was probably wanted."""
+    if array.dtype != object:
+        return ""
+    first = next((item for item in array.flat if not isinstance(item, bytes | str)), None)
+    if isinstance(first, dict):
+        return (
+            ": it holds dicts, as an ONNX model of scikit-learn gives them (seq(map(…)), ZipMap); "
+            "an array is np.array([list(row.values()) for row in rows], np.float32), or export with "
+            "zipmap=False"
+        )
+    return f": it holds {type(first).__name__}"

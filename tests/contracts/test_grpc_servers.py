@@ -13,6 +13,9 @@ import pytest
 from grpc import _server
 from grpc.aio import _server as aio_server
 
+from serve_app.internals.grpc_servers import GRPC_ADDRESS
+from serve_app.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -83,6 +86,20 @@ def test_grpc_servers_that_ask_for_every_interface_get_loopback():
     ips = [ip.removeprefix("::ffff:") for ip in json.loads(done.stdout)]
     assert len(ips) == 10
     assert set(ips) <= {"127.0.0.1", "::1"}
+
+
+def test_the_services_own_port_is_heard_where_it_was_asked_for():
+    """The rest stays at 127.0.0.1, where Serve's processes look for each other."""
+    script, port = textwrap.dedent(SERVERS).replace("servers.append((grpc.server", "#"), free_port()
+    for host in ("127.0.0.2", "[::1]"):
+        env = os.environ | {"PYTHONPATH": str(ROOT), GRPC_ADDRESS: f"{host}:{port}"}
+        done = subprocess.run(
+            [sys.executable, "-c", script, f'["[::]:{port}", "[::]:0"]'],
+            capture_output=True, text=True, cwd=ROOT, env=env, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        ips = [ip.removeprefix("::ffff:") for ip in json.loads(done.stdout)]
+        assert ips == [host.strip("[]"), "127.0.0.1"]
 
 
 SHARING = """

@@ -184,3 +184,12 @@ def test_a_running_serve_writes_the_same(live):
     at = lines.index("frontend grpc_frontend")
     defaults = [line for line in lines[at:] if line.startswith("    default_backend ")]
     assert defaults[0] == "    default_backend grpc-tandem"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_every_address_of_loopback_stays_as_it_is(tmp_path, host):
+    """HAProxy's ports for clients are there, its own at 127.0.0.1: none is open to others."""
+    given = Edited(tmp_path, *TANDEM, host=host)
+    found = [one.rpartition(":")[0] for one in binds(given.run(**ASKED))]
+    assert set(found) == {host, "127.0.0.1"}
+    assert found.count(host) >= 2

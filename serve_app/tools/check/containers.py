@@ -15,6 +15,7 @@ _WORDS = {
     "terminationMessagePolicy": ("File", "FallbackToLogsOnError"),
     "securityContext seccompProfile type": ("RuntimeDefault", "Unconfined", "Localhost"),
 }
+_KINDS = {bool: "flag", int: "number", float: "number"}
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _TIMES = (
@@ -73,6 +74,13 @@ def _variables(box: Looks) -> Problems:
     for one in box.parts("env"):
         if "=" in one.text("name"):
             yield (*one.place, "name"), f"'{one.text('name')}' has a '='"
+        value = one.get("value")
+        if isinstance(value, bool | int | float):
+            written = str(value).lower() if isinstance(value, bool) else value
+            yield (
+                (*one.place, "value"),
+                f'a variable is text, not the {_KINDS[type(value)]} {written}: "{written}"',
+            )
         if one.text("value") and one.mapping("valueFrom"):
             yield (*one.place, "valueFrom"), "beside `value`: it is one or the other"
 

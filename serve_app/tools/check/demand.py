@@ -27,6 +27,7 @@ class Demand:
     least: int
     sizes: Sizes
     more: int = 0
+    per_node: int | None = None  # max_replicas_per_node
 
 
 def demands(config: Any, place: Place) -> Iterator[Demand]:
@@ -35,12 +36,17 @@ def demands(config: Any, place: Place) -> Iterator[Demand]:
         given = {str(one.get("name")): one for one in app.parts("deployments")}
         for name, (least, sizes) in _own(app):
             one = given.pop(name, Part(app.place, {}))
-            count, each = _changed(one, least, sizes)
-            surge = one.number("max_surge_percent")
-            more = math.ceil((NEW_FIRST if surge is None else surge) * count / 100)
-            yield Demand(one.place, _label(app, name), count, each, more)
+            yield _demand(app, name, one, least, sizes)
         for name, one in given.items():  # of others: what isn't said here is said in their code
-            yield Demand(one.place, _label(app, name), *_changed(one, 0, {}))
+            yield _demand(app, name, one, 0, {})
+
+
+def _demand(app: Part, name: str, one: Part, least: int, sizes: Sizes) -> Demand:
+    count, each = _changed(one, least, sizes)
+    surge = one.number("max_surge_percent")
+    more = math.ceil((NEW_FIRST if surge is None else surge) * count / 100)
+    per_node = one.number("max_replicas_per_node")
+    return Demand(one.place, _label(app, name), count, each, more, per_node)
 
 
 def _label(app: Part, name: str) -> str:
@@ -95,6 +101,7 @@ def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
                 "it stays pending for ever",
                 "a group with such pods, or a smaller replica",
             )
+        yield from _spread(demand, [group for group in groups if _fits(demand.sizes, group)])
     for key in sorted({key for demand in asked for key in demand.sizes}):
         total = sum(demand.least * demand.sizes.get(key, 0) for demand in asked)
         most = sum(group.most * group.offers.get(key, 0) for group in groups if group.offers.get(key))
@@ -116,6 +123,19 @@ def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
                     "a larger maxReplicas of a group, or max_surge_percent: 0 (then requests wait)",
                     "warning",
                 )
+
+
+def _spread(demand: Demand, groups: list[Group]) -> Iterator[Problem]:
+    """Whether there may be so many nodes that each has no more replicas than it is allowed."""
+    nodes = sum(group.most for group in groups)
+    if demand.per_node and 0 < nodes * demand.per_node < demand.least:
+        yield Problem(
+            demand.place,
+            f"{demand.least} replicas of {demand.name}, max_replicas_per_node {demand.per_node}, and at "
+            f"most {nodes:g} pods that one fits on: there is room for {nodes * demand.per_node:g}",
+            "the others stay pending for ever",
+            "more pods (maxReplicas of a group), fewer replicas, or more of them on a node",
+        )
 
 
 def _fits(sizes: Sizes, group: Group) -> bool:

@@ -27,6 +27,8 @@ _KSERVES: dict[str, tuple[Place, ...]] = {
     "ServingRuntime": (("spec",),),
     "ClusterServingRuntime": (("spec",),),
 }
+_NO_CONTAINER = ("workerSpec", "nodeSelector", "affinity", "securityContext", "labels", "annotations",
+                 "dnsConfig", "overhead", "logger", "batcher", "autoScaling")  # fmt: skip
 _WORDS = {
     "restartPolicy": ("Always", "OnFailure", "Never"),
     "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
@@ -61,6 +63,10 @@ def check(document: Document, cluster: RayCluster | None) -> Iterator[Problem]:
             yield from _said(_pod(group.at("template", "spec"), whole=False), _OPERATORS)
     for place in _KSERVES.get(kind, ()):
         yield from _said(_pod(whole.at(*place), complete=False, whole=False), _OPERATORS)
+        for name, one in whole.mapping(*place).items():
+            # `model`, or a framework's name: a container of which KServe fills in the rest.
+            if isinstance(one, dict) and name not in _NO_CONTAINER:
+                yield from _said(container(whole.at(*place, name), complete=False), _OPERATORS)
 
 
 def _said(found: Problems, why: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from serve_app.tools.check import rules as the
+from serve_app.tools.check import variables
 from serve_app.tools.check.rules import Ray, Rule, Table, When
 from serve_app.tools.kube.documents import CONFIG, Document
 from serve_app.tools.kube.findings import Problem
@@ -18,10 +19,6 @@ _DRAIN, _DRAIN_S = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30.0
 _INGRESS, _INGRESS_S = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", 30.0
 _STOP_S = 20.0  # graceful_shutdown_timeout_s of a deployment
 _OFF = (None, "", "0", "false", "False")
-_SECRET = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"}
-_KEY = re.compile(r"(^|_)(ACCESS|API|PRIVATE|SECRET)_KEY$")
-# What a secret doesn't look like: a switch, a number, a place.
-_HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|[\d.]+|.*/.*|\$\(.*\)", re.IGNORECASE)
 _GRACE = "terminationGracePeriodSeconds"
 _BOX = "template spec containers 0"
 _LOCAL = ("127.0.0.1", "localhost")
@@ -103,9 +100,15 @@ def _no_http(head: Group, ray: Ray) -> bool:
     return bool(_serving(head)) and ray.kind == "RayService" and port not in _serving(head).values()
 
 
-def _variables(ray: Ray) -> Iterator[Looks]:
-    for group in ray.cluster.groups:
-        yield from group.first.parts("env")
+def _listens(name: str, key: str, usual: int) -> When:
+    """Where Ray listens by rayStartParams, and a port of that name in the container is another."""
+
+    def broken(head: Group, ray: Ray) -> str:
+        told, named = head.params.get(key, str(usual)), head.ports.get(name)
+        other = named is not None and told.isdecimal() and int(told) != named
+        return f"the port `{name}` is {named}, but Ray listens on {told} ({key})" if other else ""
+
+    return broken
 
 
 def _differs(group: Group, ray: Ray) -> Iterator[tuple[str, str]]:
@@ -164,15 +167,6 @@ def _root(group: Group, ray: Ray) -> bool:
     return not (pod.get("securityContext", "runAsNonRoot") or box.get("securityContext", "runAsNonRoot"))
 
 
-def _secret(variable: Looks, ray: Ray) -> str:
-    """A variable with a value that looks like a secret: a whole word of its name says so."""
-    name, value = variable.text("name"), variable.text("value")
-    said = _SECRET & set(name.upper().split("_")) or _KEY.search(name.upper())
-    return (
-        name if said and not name.endswith(("_PATH", "_FILE")) and not _HARMLESS.fullmatch(value) else ""
-    )
-
-
 def _services(ray: Ray) -> Iterable[Looks]:
     return ray.cluster.groups if ray.kind == "RayService" else []
 
@@ -208,6 +202,12 @@ _HEAD = (
     _advice(f"{_BOX} ports", _no_http, "no port named `serve` for HTTP",
             "the serve service takes over `serve` and `serve-*` alone",
             "- {name: serve, containerPort: 8000}"),
+    *(Rule(f"{_BOX} ports", _listens(name, key, usual), "{}", "the same number in both",
+           "the head service sends to the container's port, where nothing listens")
+      for name, key, usual in (
+          ("dashboard", "dashboard-port", 8265), ("gcs-server", "port", 6379), ("gcs", "port", 6379),
+          ("redis", "port", 6379), ("client", "ray-client-server-port", 10001),
+      )),
     Rule("rayStartParams dashboard-host",
          lambda h, r: _asks_dashboard(r) and h.params.get("dashboard-host") in _LOCAL
          and h.params["dashboard-host"], "{}: the operator can't reach the dashboard",
@@ -239,8 +239,5 @@ _TABLE: Table = (
     (the.heads, "", _HEAD),
     (_services, "", _DRAINING),
     (_modes, "", _DIFFERENCES),
-    (_variables, "", (
-        _advice("", _secret, "{} in plain text", "whoever reads the manifest has it",
-                "valueFrom: {secretKeyRef: {name: …, key: …}}"),
-    )),
+    *variables.TABLE,
 )  # fmt: skip

@@ -5,6 +5,7 @@ API server and KubeRay's operator (a serveConfigV2). Ray reads a Serve config wi
 """
 
 import base64
+import functools
 import json
 import math
 import re
@@ -14,7 +15,11 @@ import yaml
 
 Ray: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 18,000 lines take 6 s without C
 _DEPTH = 200  # compiled code ends the process where the stack ends
-_PLACES = 500_000
+_UNFOLDED = 50_000  # values that aliases may add: each is looked at by every rule
+_DIGITS = 100
+_NUMBER = re.compile(
+    r"[-+]?(0[xX][0-9a-fA-F_]+|0[oObB]?[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])*(\.[0-9_]*)?)"
+)
 _INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {
@@ -108,6 +113,7 @@ def key_of(node: yaml.Node) -> str:
     return as_key(_plain(node.value, _WORDS) if node.tag == "plain" else node.value)
 
 
+@functools.lru_cache(maxsize=4)  # of a text the values are asked for too
 def nodes(text: str) -> list[yaml.Node]:
     """The trees of a text's documents, with their lines. YAMLError; also for what has no end."""
     depth = 0
@@ -120,32 +126,61 @@ def nodes(text: str) -> list[yaml.Node]:
             event, yaml.CollectionEndEvent
         )
         if depth > _DEPTH:
-            raise yaml.YAMLError(f"nested more than {_DEPTH} deep")
+            raise _refused(f"nested more than {_DEPTH} deep", event)
     found = list(yaml.compose_all(text, Loader=Kubernetes))
     for one in found:
-        _measure(one)
+        if one is not None:
+            _measure(one)
     return found
 
 
-def _measure(node: yaml.Node) -> None:
-    """An alias counts as often as it is named."""
-    waiting: list[tuple[yaml.Node, tuple[int, ...]]] = [(node, ())]
-    for _ in range(_PLACES):
-        if not waiting:
-            return
-        one, above = waiting.pop()
-        if id(one) in above:
-            raise yaml.YAMLError("an alias contains itself")
-        if isinstance(one, yaml.CollectionNode):
-            inner = [
-                part for entry in one.value for part in (entry if isinstance(entry, tuple) else [entry])
-            ]
-            waiting += [(part, (*above, id(one))) for part in inner]
-    raise yaml.YAMLError(f"its aliases unfold to more than {_PLACES:,} values")
+def _refused(what: str, at: Any) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=at.start_mark)
+
+
+def _measure(top: yaml.Node) -> None:
+    """How large and how deep it is with its aliases unfolded, without unfolding them.
+
+    An alias, or a merge, counts as often as it is named: whoever reads the values copies them.
+    """
+    sizes: dict[int, tuple[int, int]] = {}
+    open_: set[int] = set()
+    waiting: list[tuple[yaml.Node, bool]] = [(top, False)]
+    while waiting:
+        node, entered = waiting.pop()
+        if not isinstance(node, yaml.CollectionNode):
+            _measure_number(node)
+            sizes[id(node)] = (1, 0)
+        elif entered:
+            open_.discard(id(node))
+            inner = [sizes[id(part)] for part in _parts(node)]
+            size = 1 + sum(one[0] for one in inner)
+            depth = 1 + max((one[1] for one in inner), default=0)
+            sizes[id(node)] = size, depth
+            if size - len(sizes) > _UNFOLDED:
+                raise _refused(f"its aliases unfold to more than {_UNFOLDED:,} values", node)
+            if depth > _DEPTH:
+                raise _refused(f"its aliases nest more than {_DEPTH} deep", node)
+        elif id(node) in open_:
+            raise _refused("an alias contains itself", node)
+        elif id(node) not in sizes:
+            open_.add(id(node))
+            waiting.append((node, True))
+            waiting += [(part, False) for part in _parts(node) if id(part) not in sizes]
+
+
+def _measure_number(node: yaml.Node) -> None:
+    if node.tag == "plain" and len(node.value) > _DIGITS and _NUMBER.fullmatch(node.value):
+        raise _refused(f"a number of {len(node.value):,} characters; quotes make text of it", node)
+
+
+def _parts(node: yaml.CollectionNode) -> list[yaml.Node]:
+    return [part for entry in node.value for part in (entry if isinstance(entry, tuple) else [entry])]
 
 
 def values(text: str, reader: Any = Kubernetes) -> list[Any]:
     """What a text's documents hold. YAMLError."""
+    nodes(text)  # whether it has an end
     try:
         return list(yaml.load_all(text, Loader=reader))
     except (ValueError, KeyError, OverflowError) as error:  # of PyYAML's constructors: `2026-13-45`

@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from serve_app.addresses import all_free, authority, numeric
-from serve_app.errors import ConfigError
+from serve_app.tools.kube.documents import read
+from serve_app.tools.kube.part import Part
 from serve_app.tools.run.environment import environment, python_path
 from serve_app.tools.run.serving import serve
 from serve_app.tools.stopping import everything_stopped
@@ -24,7 +23,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
     http, grpc = _addresses(path, host, http_port, grpc_port)
     scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
-        address = authority(http["host"], int(grpc["port"]))
+        address = authority(http["host"], grpc["port"])
         os.environ.update(environment(scratch, address, mode), PYTHONPATH=python_path())
         from serve_app.tools.check import load_checked
 
@@ -42,16 +41,9 @@ def _addresses(
     path: Path, host: str | None, http_port: int | None, grpc_port: int | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Command line over config file over defaults."""
-    try:
-        written = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    options: dict[str, Any] = written if isinstance(written, dict) else {}
-    http, grpc = options.get("http_options") or {}, options.get("grpc_options") or {}
-    where = numeric(str(host or http.get("host") or "127.0.0.1"))
+    options = Part((), next((one.data for one in read(path)), {}))
+    where = numeric(host or options.text("http_options", "host") or "127.0.0.1")
     return (
-        {"host": where, "port": http_port or http.get("port") or 8000},
-        {"port": grpc_port or grpc.get("port") or 9000},
+        {"host": where, "port": http_port or options.number("http_options", "port") or 8000},
+        {"port": grpc_port or options.number("grpc_options", "port") or 9000},
     )

@@ -16,6 +16,7 @@ from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
 from serve_app.tools.dashboard import Dashboard, Refused
+from serve_app.tools.run.room import without_room
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import stop_on_signals
@@ -42,6 +43,8 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
         runtime_env={"worker_process_setup_hook": FENCE} if local else None,
     )
     stop_on_signals()  # Ray has set handlers of its own
+    for line in without_room(config, ray.cluster_resources()):
+        print(line, file=sys.stderr, flush=True)
     ray_serve.start(
         proxy_location=config.get("proxy_location", "EveryNode"),
         http_options=http,

@@ -186,3 +186,49 @@ async def test_closing_waits_for_what_runs_and_closes_the_users_object(host):
 
 async def test_identity_gives_back_what_it_gets():
     assert await Identity().predict(X, {}) is X
+
+
+class Picky:
+    """Takes nothing but positive numbers."""
+
+    def predict(self, inputs, parameters):
+        if (inputs["x"] <= 0).any():
+            raise ValueError("x must be positive")
+        return {"y": inputs["x"]}
+
+
+class ByClass:
+    """Gives what onnxruntime makes of scikit-learn's ZipMap."""
+
+    def predict(self, inputs, parameters):
+        return {"p": [{0: 0.5, 1: 0.5}] * len(inputs["x"])}
+
+
+def test_a_warm_up_that_fails_says_what_it_was_run_on(host):
+    own = {"class": f"{__name__}:Picky"}
+    tensor = {"name": "x", "datatype": "FP32", "shape": [-1, 2]}
+    with pytest.raises(ConfigError) as caught:
+        host("", **own, inputs=[tensor])
+    text = str(caught.value)
+    assert "failed on an invented example (x FP32 [1, 2] of [0])" in text
+    assert "`example: […]` of inputs.x, or set warmUp: false" in text
+    assert text.endswith("ValueError: x must be positive")
+    with pytest.raises(ConfigError, match=r"the warm-up failed on the example of x: ValueError"):
+        host("", **own, inputs=[tensor | {"example": [-1, 2]}])
+    host("", **own, inputs=[tensor | {"example": [1, 2]}])
+    host("", **own, inputs=[tensor], warmUp=False)
+
+
+def test_batches_of_a_model_with_one_size(host):
+    """Requests are joined along the first dimension."""
+    fixed = [{"name": "x", "datatype": "FP32", "shape": [1, 2]}]
+    with pytest.raises(ConfigError, match=r"input 'x' is \[1, 2\]: exactly 1 there.*dynamic shapes"):
+        host("Double", inputs=fixed, batching={"maxBatchSize": 8})
+    host("Double", inputs=fixed, batching={"maxBatchSize": 1})
+    host("Double", inputs=fixed)
+
+
+async def test_rows_of_dicts_say_how_to_make_an_array_of_them(host):
+    made = host("", **{"class": f"{__name__}:ByClass"})
+    with pytest.raises(ModelFailed, match=r"it holds dicts.*seq\(map.*list\(row.values\(\)\)"):
+        await made.predict("1", {"x": np.zeros((2, 1), np.float32)}, {})

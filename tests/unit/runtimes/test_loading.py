@@ -92,7 +92,7 @@ def test_the_default_dtype_is_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_pat
         torch.set_default_dtype(dtype)
         overlap.step()
         torch.set_default_dtype(before)
-        return torch.nn.Linear(1, 1)
+        return torch.nn.Linear(1, 1), {}
 
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", from_pretrained)
     dtypes = iter(("float16", "bfloat16"))
@@ -112,7 +112,7 @@ def test_the_default_dtype_is_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_filters_of_warnings_are_as_they_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """TorchScript's loader says that it is deprecated, which is the file's affair and nobody else's."""
-    (tmp_path / "model.pt").touch()
+    (tmp_path / "model.pt").write_bytes(b"x")
     data = {"modelFormat": "torch", "storageUri": "x", "inputs": DECLARED, "outputs": DECLARED}
     data["trusted"] = True
     overlap = Overlap(lambda: None)

@@ -132,8 +132,8 @@ def test_files_that_are_no_models(tmp_path, name):
 
 def test_a_pickled_module_is_not_torchscript(tmp_path):
     torch.save({"weight": torch.ones(1)}, tmp_path / "model.pt")
-    with pytest.raises(ConfigError, match="PyTorch can't load it"):
-        runtime(tmp_path, trusted=True).load()
+    with pytest.raises(ConfigError, match="it is a state_dict"):
+        runtime(tmp_path).load()
 
 
 @pytest.mark.parametrize("side", ["inputs", "outputs"])
@@ -179,3 +179,48 @@ def test_bfloat16_keeps_every_bit():
     assert same(values, to_numpy(torch, tensor))
     transposed = to_torch(torch, values[:10].reshape(2, 5)).T
     assert same(np.ascontiguousarray(values[:10].reshape(2, 5).T), to_numpy(torch, transposed))
+
+
+class Twice(torch.nn.Module):
+    def forward(self, pixels):
+        return pixels[:, :10] * 2, pixels.sum(1).long()
+
+
+# PyTorch's "Saving and Loading Models" has the forms of torch.save.
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", ["model.pt", "model.pt2"])
+def test_files_of_torch_save_are_named_for_what_they_are(tmp_path, zipped, name):
+    network = torch.nn.Linear(2, 2)
+    for saved, says in ((network.state_dict(), "a state_dict: weights without"),
+                        (network, "a pickled torch.nn.modules.linear.Linear"),
+                        ({"epoch": 3, "model": network.state_dict()}, "a state_dict")):  # fmt: skip
+        torch.save(saved, tmp_path / name, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(ConfigError, match=says if zipped else "it is a pickle") as caught:
+            runtime(tmp_path).load()
+        assert "torch.export.save(torch.export.export(" in str(caught.value)
+
+
+def test_files_with_each_others_names(tmp_path, demo_models):
+    for version, file, other in (("1", "model.pt", "model.pt2"), ("2", "model.pt2", "model.pt")):
+        folder = tmp_path / version
+        folder.mkdir()
+        (folder / other).write_bytes((demo_models / "digits" / version / file).read_bytes())
+        with pytest.raises(ConfigError, match=f"rename it to {file}$"):
+            runtime(folder).load()
+
+
+def test_a_program_of_one_size_says_how_to_export_it(tmp_path):
+    example = (torch.ones(3, 64),)
+    torch.export.save(torch.export.export(Twice(), example), tmp_path / "model.pt2")
+    with pytest.raises(ConfigError, match="exactly 3 in dimension 0: export it with dynamic shapes"):
+        runtime(tmp_path).load()
+    fixed = [{**DECLARED["inputs"][0], "shape": [3, 64]}]
+    runtime(tmp_path, inputs=fixed).load()
+    dynamic = ({0: torch.export.Dim.DYNAMIC},)
+    torch.export.save(
+        torch.export.export(Twice(), example, dynamic_shapes=dynamic), tmp_path / "model.pt2"
+    )
+    model = runtime(tmp_path)
+    model.load()
+    for rows in (1, 5):
+        assert model.predict({"pixels": np.ones((rows, 64), np.float32)}, {})["label"].shape == (rows,)

@@ -30,7 +30,6 @@ from serve_app.tools.kube.yaml_text import nodes, values
         ("1.0", 1),
         ("1.5", 1.5),
         ("1e400", "1e400"),  # ParseFloat's range error leaves a text
-        ("9" * 5000, "9" * 5000),
         (".5", 0.5),
         ("1.2.3", "1.2.3"),
         ("12e", "12e"),
@@ -82,7 +81,7 @@ BOMB = "a: &a [1]\n" + "\n".join(
         ("a: *x", "undefined alias"),
         ("a: &a [*a]", "an alias contains itself"),
         ("[" * 100_000, "nested more than 200 deep"),
-        (BOMB, "aliases unfold to more than 500,000"),
+        (BOMB, "aliases unfold to more than 50,000"),
         ("? null\n: 1", "null as a key"),
         ("a: [", "did not find"),
     ],
