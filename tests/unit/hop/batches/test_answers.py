@@ -140,7 +140,7 @@ async def test_what_is_around_a_model_fails_as_a_model_does(replica, monkeypatch
         backend = RemoteApplication("m", handle, Paths())
         ASKING.set(["r1"])
         for _ in range(2):
-            with pytest.raises(ModelFailed, match="a replica failed: OverflowError$"):
+            with pytest.raises(ModelFailed, match=r"a replica failed: OverflowError$"):
                 await backend.predict("1", X, {})
     assert handle.taken == 0
     assert "the replica of version 1 failed on request r1" in caplog.text
