@@ -12,6 +12,7 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
 from serve_app.core.version import Version
+from serve_app.deployments.refusing import Refusing
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
@@ -43,7 +44,8 @@ class Conductor:
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._hosts: dict[str, ModelHost] = {}
         self._loaded: dict[str, int] = {}  # at which generation
-        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
+        self._refusing = Refusing(plane.directory)
+        self.refuse = self._refusing.whole
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
@@ -55,14 +57,6 @@ class Conductor:
         inline = {model.name: model for model in config.models}
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
-
-    def refuse(self, reason: str) -> None:
-        """A configuration can't be had at all: what there was goes on, and says why."""
-        directory = self._plane.directory
-        directory.refused = reason
-        for model in directory.models.values():
-            if INLINE in model.sources:
-                model.refused.refuse(INLINE, reason)
 
     def follow(self, applications: Mapping[str, RemoteApp]) -> None:
         """Want the models of these applications, which are all that there are."""
@@ -109,7 +103,7 @@ class Conductor:
         }
         for step in reconcile(self._desired, actual):
             self._take(step)
-        self._note_refusals()
+        self._refusing.note(self._desired.applications, actual.refused)
         if self._followed and not self._plane.tried:  # once is enough
             self._plane.tried = tried(self._desired, actual)
         self._changed.set()
@@ -133,10 +127,7 @@ class Conductor:
                 self._on_adopted(self.config)
                 for one in directory.models.values():
                     self._settled(one)
-                    if actual.failed.get(one.name) != generation:
-                        one.refused.accept(INLINE)
-                if directory.refused:  # another one, that came meanwhile
-                    self.refuse(directory.refused)
+                self._refusing.adopted({n for n, at in actual.failed.items() if at == generation})
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)
@@ -161,7 +152,7 @@ class Conductor:
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
-                self._told.pop(name, None)
+                self._refusing.told.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
@@ -221,21 +212,11 @@ class Conductor:
             return  # forgotten meanwhile
         self._only(app)
         actual.described[app.name] = app if app.settled else None
-        self._told[app.name] = about.refused
+        self._refusing.told[app.name] = about.refused
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
         self.turn()
-
-    def _note_refusals(self) -> None:
-        for app in self._desired.applications.values():
-            model = self._plane.directory.models.get(app.model)
-            if model is None or app.name not in model.sources:
-                continue
-            if reason := self._actual.refused.get(app.name) or self._told.get(app.name):
-                model.refused.refuse(app.name, reason, app.versions)
-            else:
-                model.refused.accept(app.name)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""
