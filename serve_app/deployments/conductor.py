@@ -12,6 +12,7 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
+from serve_app.deployments.refusing import Refusing
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
@@ -61,9 +62,10 @@ class Conductor:
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
         self._deployed = 0.0
-        self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._hosts: dict[str, ModelHost] = {}
         self._loaded: dict[str, int] = {}  # at which generation
+        self._refusing = Refusing(plane.directory)
+        self.refuse = self._refusing.whole
         self._work: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
@@ -77,14 +79,6 @@ class Conductor:
         inline = {model.name: model for model in config.models}
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
-
-    def refuse(self, reason: str) -> None:
-        """A configuration can't be had at all: what there was goes on, and says why."""
-        directory = self._plane.directory
-        directory.refused = reason
-        for model in directory.models.values():
-            if INLINE in model.sources:
-                model.refused.refuse(INLINE, reason)
 
     def follow(
         self, applications: Mapping[str, RemoteApp], changing: bool = False, deployed: float = 0.0
@@ -160,7 +154,7 @@ class Conductor:
         }
         for step in reconcile(self._desired, actual):
             self._take(step)
-        self._note_refusals()
+        self._refusing.note(self._desired.applications, actual.refused)
         if self._followed and not self._plane.tried:  # once is enough
             self._plane.tried = tried(self._desired, actual)
         self._changed.set()
@@ -187,10 +181,7 @@ class Conductor:
                 self._on_adopted(self.config)
                 for one in directory.models.values():
                     self._settled(one)
-                    if actual.failed.get(one.name) != generation:
-                        one.refused.accept(INLINE)
-                if directory.refused:  # another one, that came meanwhile
-                    self.refuse(directory.refused)
+                self._refusing.adopted({n for n, at in actual.failed.items() if at == generation})
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)
@@ -216,7 +207,7 @@ class Conductor:
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
                 actual.served.pop(name, None)
-                self._told.pop(name, None)
+                self._refusing.told.pop(name, None)
                 self._stamps.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
@@ -301,22 +292,12 @@ class Conductor:
         self._only(app)
         actual.described[app.name] = app if app.settled else None
         self._stamps[app.name] = app.stamp
-        self._told[app.name] = about.refused or reason
+        self._refusing.told[app.name] = about.refused or reason
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
         self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
         self.turn()
-
-    def _note_refusals(self) -> None:
-        for app in self._desired.applications.values():
-            model = self._plane.directory.models.get(app.model)
-            if model is None or app.name not in model.sources:
-                continue
-            if reason := self._actual.refused.get(app.name) or self._told.get(app.name):
-                model.refused.refuse(app.name, reason, app.versions)
-            else:
-                model.refused.accept(app.name)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""

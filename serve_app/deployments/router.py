@@ -47,7 +47,7 @@ class Router(GrpcIngress):
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
-        self._metrics.directory = self.plane.directory
+        self._metrics.refusals.directory = self.plane.directory
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths)

@@ -26,7 +26,7 @@ _FLUSH_S = 1.0
 class RayMetrics:
     """Implements `serve_app.core.observer.Observer`; to be made inside a Serve replica.
 
-    `paths` are counted elsewhere, and exported here, as are the refusals that `directory` knows.
+    `paths` are counted elsewhere, and exported here. `refusals` has to be told of the directory.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -35,16 +35,7 @@ class RayMetrics:
             "router_generation", description="The configuration that this Router serves."
         )
         self._serves = 0
-        self._refused = metrics.Gauge(
-            "router_config_refused",
-            description="1 while the last user_config is refused and the one before goes on, else 0.",
-        )
-        self._changes = Gauge(
-            "refused_changes",
-            "1 while the last change of a model is refused, else 0.",
-            ("model_name",),
-        )
-        self.directory: Directory | None = None
+        self.refusals = _Refusals()
         self._requests = metrics.Counter(
             "request_count", description="Inference requests finished.", tag_keys=_TAGS
         )
@@ -70,9 +61,9 @@ class RayMetrics:
         )
         self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
         # One at a time: with a hundred models all at once would hold up requests.
-        histograms = self._predict, self._queue, self._inference, self._rows
-        self._next = cycle(histograms)
-        self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(histograms))
+        gauges = self._predict, self._queue, self._inference, self._rows, self.refusals
+        self._next: cycle[_Histogram | _Refusals] = cycle(gauges)
+        self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(gauges))
         # Counted here and handed on now and then: counters add up, so nothing is lost by waiting.
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
@@ -111,10 +102,6 @@ class RayMetrics:
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
         self._generation.set(self._serves)
-        if self.directory is not None:
-            self._refused.set(int(bool(self.directory.refused)))
-            for name, reason in self.directory.refusals().items():
-                self._changes.set(int(bool(reason)), name)
         next(self._next).flush()
 
 
@@ -135,6 +122,28 @@ class PathMetrics:
         self._loop.call_later(_FLUSH_S, self._flush)
         for (transport, path), count in self._paths.take().items():
             self._requests.inc(count, {"transport": transport, "path": path})
+
+
+class _Refusals:
+    """What `directory` knows of changes that were refused."""
+
+    def __init__(self) -> None:
+        self.directory: Directory | None = None
+        self._config = metrics.Gauge(
+            "router_config_refused",
+            description="1 while the last user_config is refused and the one before goes on, else 0.",
+        )
+        self._changes = Gauge(
+            "refused_changes", "1 while the last change of a model is refused, else 0.", ("model_name",)
+        )
+
+    def flush(self) -> None:
+        """Hand on everything."""
+        if self.directory is None:
+            return
+        self._config.set(int(bool(self.directory.refused)))
+        for name, reason in self.directory.refusals().items():
+            self._changes.set(int(bool(reason)), name)
 
 
 class _Histogram:

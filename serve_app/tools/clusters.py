@@ -49,10 +49,11 @@ def note(scratch: Path, url: str, token: str, config: Path) -> None:
         json.dump(asdict(run), out)
 
 
-def runs(folder: Path = Path("/tmp")) -> list[Run]:  # noqa: S108  # where `tandem run` keeps its own
-    """Those of this user that run, the newest first."""
+def runs(*folders: Path) -> list[Run]:
+    """Those of this user that run, the newest first; `folders` are where `tandem run` keeps its own."""
     found = []
-    for path in folder.glob(f"td-*/{_NOTE}"):
+    places = folders or {Path("/tmp"), Path(os.environ.get("RAY_TMPDIR") or "/tmp")}  # noqa: S108
+    for path in (path for place in places for path in place.glob(f"td-*/{_NOTE}")):
         with contextlib.suppress(OSError, ValueError, TypeError, psutil.Error):
             if path.stat().st_uid != os.getuid() or path.is_symlink():
                 continue

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from serve_app.errors import ConfigError
 from serve_app.tools import clusters
 from serve_app.tools.check import load_checked
@@ -55,8 +57,22 @@ def _checked(path: Path, cluster: Cluster) -> dict[str, Any]:
     """Where `tandem run` was started, relative paths lead somewhere else than here."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
+    if kind := _kind(path):
+        raise ConfigError(
+            f"{path}: a {kind} is Kubernetes' (kubectl apply -f {path}, then tandem doctor NAME); "
+            "tandem deploy takes a Serve config"
+        )
     with contextlib.chdir(cluster.folder or os.getcwd()):
         return load_checked(path)
+
+
+def _kind(path: Path) -> str:
+    """Of a manifest; '' for what is none, or can't be read: the check says why."""
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+        for document in yaml.safe_load_all(path.read_text()):
+            if isinstance(document, dict) and document.get("kind"):
+                return str(document["kind"])
+    return ""
 
 
 def _settled(dashboard: Dashboard, config: Json, http: str, timeout: float) -> Look:

@@ -21,6 +21,8 @@ from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import stop_on_signals
 
+_UNHEARD_S = 120  # then Ray is taken for dead, while it starts
+
 
 def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     """Start Ray and Serve with the config that stands at `path`, and stay while they do; then 1.
@@ -87,13 +89,17 @@ def _router(config: dict[str, Any]) -> str:
 
 def _started(dashboard: Dashboard, startup: Startup, began: float) -> bool:
     """Wait until there is something to announce; False when there won't be."""
-    while True:
+    heard = time.monotonic()
+    while time.monotonic() - heard < _UNHEARD_S:
         apps = _look(dashboard, startup, began)
+        heard = time.monotonic() if apps else heard
         if startup.lost(apps):
             return False
         if startup.serves(apps, time.monotonic() - began):
             return True
         time.sleep(0.3)
+    _say("Ray's dashboard doesn't answer any more")
+    return False
 
 
 def _look(dashboard: Dashboard, startup: Startup, began: float) -> Apps:
