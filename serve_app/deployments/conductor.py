@@ -85,29 +85,39 @@ class Conductor:
             source for model in self._plane.directory.models.values() for source in model.answering()
         }
         for step in reconcile(self._desired, actual):
-            self._take(step)
+            try:
+                self._take(step)
+            except Exception:  # the others go on, and this one is found again at the next turn
+                log.exception("%s couldn't be done, and will be tried again", step)
         if self._followed and not self._plane.tried:  # once is enough
             self._plane.tried = tried(self._desired, actual)
         self._changed.set()
 
     def _take(self, step: steps.Step) -> None:
+        """Take it, then note that it was taken: thrown out of, it will be taken again."""
         actual, directory = self._actual, self._plane.directory
         match step:
             case steps.Load(config):
-                actual.loading = config.name
                 actual.known.add(config.name)
                 self._settled(directory.expect(config.name, INLINE))
+                actual.loading = config.name
                 self._spawn(self._load(config, self._desired.generation))
             case steps.Unload(name):
+                removed = directory.remove(name, INLINE)
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
                 actual.failed.pop(name, None)
-                self._retire(directory.remove(name, INLINE), self._hosts.pop(name, None))
+                self._retire(removed, self._hosts.pop(name, None))
             case steps.Adopt(generation):
-                actual.generation, self.config = generation, self._wanted
-                self._on_adopted(self.config)
+                self.config = self._wanted
                 for one in directory.models.values():
                     self._settled(one)
+                before, actual.generation = actual.generation, generation
+                try:
+                    self._on_adopted(self.config)
+                except Exception:
+                    actual.generation = before
+                    raise
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)
@@ -115,34 +125,38 @@ class Conductor:
                 self._settled(directory.expect(app.model, app.name, reason))
             case steps.Refuse(app, reason):
                 actual.expected.add(app.name)
-                actual.described[app.name] = None
                 self._only(app)
                 model = directory.expect(app.model, app.name, reason)
                 self._settled(model)
                 model.unavailable(app.name, reason)
+                actual.described[app.name] = None
             case steps.Resize(app):
-                known = actual.described[app.name]
-                actual.described[app.name] = app
-                if known and (found := directory.models.get(app.model)):
+                if found := directory.models.get(app.model):
                     found.resize(app.name, *_slots(app, found.in_flight(app.name)))
+                actual.described[app.name] = app
             case steps.Describe(app):
                 actual.describing.add(app.name)
                 actual.expected.add(app.name)
                 self._spawn(self._describe(app))
             case steps.Forget(name):
-                actual.expected.discard(name)
-                actual.described.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
                     if name in model.sources:
                         self._retire(directory.remove(model.name, name, refuse=gone), None)
+                actual.expected.discard(name)
+                actual.described.pop(name, None)
+                actual.trouble.pop(name, None)
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name
-        host = ModelHost(config, gpu=self._gpu)
+        host: ModelHost | None = None
         try:
+            host = ModelHost(config, gpu=self._gpu)
             log_loaded(name, await asyncio.to_thread(host.load))
+            if self._desired.inline.get(name) == config:
+                self._put(config, host)
+                host = None  # it serves
         except Exception as error:  # whatever it is: the models behind this one wait for their turn
             reason = str(error)
             if not isinstance(error, ConfigError):
@@ -152,23 +166,20 @@ class Conductor:
             known = self._plane.directory.models.get(name)
             if known is not None and name not in self._hosts:
                 known.unavailable(INLINE, reason)
+        finally:
+            actual.loading = ""
             self._retire((), host)
-        else:
-            if self._desired.inline.get(name) == config:
-                self._put(config, host)
-            else:  # no longer wanted
-                self._retire((), host)
-        actual.loading = ""
-        self.turn()
+            self.turn()
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
-        self._actual.inline[config.name] = config
-        old, self._hosts[config.name] = self._hosts.get(config.name), host
+        slots = config.concurrency
+        about, targets = host.describe(config.batching, slots), host.targets()
         model = self._plane.directory.expect(config.name, INLINE)
         self._settled(model)
-        slots = config.concurrency
-        about = host.describe(config.batching, slots)
-        self._retire(model.serve(INLINE, about, host.targets(), slots), old)
+        replaced = model.serve(INLINE, about, targets, slots)
+        self._actual.inline[config.name] = config
+        old, self._hosts[config.name] = self._hosts.get(config.name), host
+        self._retire(replaced, old)
 
     async def _describe(self, app: RemoteApp) -> None:
         """One that is changing is asked too, where nothing of it is known here: its replicas that run
@@ -177,20 +188,33 @@ class Conductor:
         actual = self._actual
         try:
             about, targets = await self._ask(app)
+            if app.name not in actual.expected:
+                return  # forgotten meanwhile
+            self._only(app)
+            model = self._plane.directory.expect(app.model, app.name)
+            self._settled(model)
+            replaced = model.serve(app.name, about, targets, *_slots(app, about.in_flight))
         except Unavailable as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
+            self._trouble(app, str(error))
+            return
+        except Exception as error:
+            log.exception("model %s can't be served as it describes itself", app.name)
+            self._trouble(app, f"{type(error).__name__}: {error}")
             return
         finally:
             actual.describing.discard(app.name)
             self._changed.set()
-        if app.name not in actual.expected:
-            return  # forgotten meanwhile
-        self._only(app)
         actual.described[app.name] = app if app.settled else None
-        model = self._plane.directory.expect(app.model, app.name)
-        self._settled(model)
-        self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
+        actual.trouble.pop(app.name, None)
+        self._retire(replaced, None)
         self.turn()
+
+    def _trouble(self, app: RemoteApp, reason: str) -> None:
+        if app.name in self._actual.expected:
+            self._actual.trouble[app.name] = reason
+            waiting = f"its application is {app.status}: {reason}"
+            self._plane.directory.expect(app.model, app.name, waiting)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""
@@ -219,7 +243,12 @@ class Conductor:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._work.add(task)  # the event loop itself keeps only a weak reference
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work in the background failed", exc_info=error)
 
 
 def _slots(app: RemoteApp, in_flight: int) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class Actual:
     models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
     loaded; `loading`, the one under way. `expected` are the applications that the directory has;
     `described`, as they were when they were last asked what they are, None where they have to be asked
-    again; `describing`, those being asked;
+    again; `describing`, those being asked; `trouble`, why one couldn't be asked or served;
     `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all replicas of
     one were gone; `now`, the time on that clock.
     """
@@ -44,6 +44,7 @@ class Actual:
     expected: set[str] = field(default_factory=set)
     described: dict[str, RemoteApp | None] = field(default_factory=dict)
     describing: set[str] = field(default_factory=set)
+    trouble: dict[str, str] = field(default_factory=dict)
     ready: Set[str] = frozenset()
     down_since: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
@@ -153,7 +154,8 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
         yield Refuse(app, f"its application is {app.status}: {app.message}")
         return
     if known is None and app.name not in actual.ready:
-        yield Expect(app, f"its application is {app.status}")
+        trouble = actual.trouble.get(app.name)
+        yield Expect(app, f"its application is {app.status}" + (f": {trouble}" if trouble else ""))
     if app == known or app.name in actual.describing:
         return
     if not app.settled and (app.name in actual.ready or not app.running):
