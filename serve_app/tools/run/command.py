@@ -15,14 +15,17 @@ import yaml
 from serve_app.errors import ConfigError
 from serve_app.tools.run.environment import environment
 from serve_app.tools.run.serving import serve
+from serve_app.tools.run.token import private_token
 from serve_app.tools.stopping import everything_stopped
 
 
 def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | None, mode: str) -> int:
     """Serve until SIGINT or SIGTERM; everything started is stopped before this returns."""
     http, grpc = _addresses(path, host, http_port, grpc_port)
-    scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
+    # Its owner's alone, with everything of Ray's in it: sockets, logs, packages of runtime environments.
+    scratch = Path(tempfile.mkdtemp(prefix="td-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
     try:
+        private_token()
         os.environ.update(environment(scratch, http["host"], mode))
         from serve_app.tools.check import load_checked
 
@@ -31,8 +34,8 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         for name, port in (("HTTP_PORT", http["port"]), ("GRPC_PORT", grpc["port"])):
             _must_be_free(http["host"], port, name)
-        with everything_stopped():
-            return serve(config, path)
+        with everything_stopped(scratch):
+            return serve(config, path, scratch / "ray")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import urllib.request
@@ -10,15 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools.run.environment import LOOPBACK
-from serve_app.tools.stopping import stop_on_signals
+from serve_app.tools.stopping import lives_with, stop_on_signals
 
+_RAY = ("gcs_server", "raylet")  # without one of them nothing can change, and soon nothing runs
 _START_TIMEOUT_S = 300
 
 
-def serve(config: dict[str, Any], path: Path) -> int:
-    """Start Ray and Serve with the config that stands at `path`, and stay while they do; then 1."""
+def serve(config: dict[str, Any], path: Path, folder: Path) -> int:
+    """Start Ray, its files in `folder`, and Serve with the config that stands at `path`, and stay."""
     import ray
     from ray import serve as ray_serve
 
@@ -32,9 +36,12 @@ def serve(config: dict[str, Any], path: Path) -> int:
         include_dashboard=True,
         dashboard_host="127.0.0.1",
         logging_level=logging.WARNING,
+        _temp_dir=str(folder),
         runtime_env={"worker_process_setup_hook": FENCE} if local else None,
     )
     stop_on_signals()  # Ray has set handlers of its own
+    children = psutil.Process().children(recursive=True)
+    lives_with([one for one in children if one.name() in _RAY])
     ray_serve.start(
         proxy_location=config.get("proxy_location", "EveryNode"),
         http_options=http,
@@ -45,11 +52,11 @@ def serve(config: dict[str, Any], path: Path) -> int:
     if problem := _wait(ray_serve.status):
         print(problem, file=sys.stderr, flush=True)
         return 1
+    logs = folder / "session_latest" / "logs"
     _announce(f"http://{http['host']}:{http['port']}", f"{http['host']}:{grpc['port']}", dashboard, path)
-    while ray.is_initialized() and any(node["Alive"] for node in ray.nodes()):
-        time.sleep(1)
-    print("Ray has stopped", file=sys.stderr)
-    return 1
+    print(f"  Logs, until then: {logs}\n", flush=True)
+    while True:
+        signal.pause()
 
 
 def _wait(status: Callable[[], Any]) -> str:
