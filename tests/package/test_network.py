@@ -75,7 +75,8 @@ def passes(source: Pod, target: Pod, port: int) -> bool:
     [
         (HEAD, WORKER, 12345), (WORKER, HEAD, 6379), (WORKER, WORKER, 20001),
         (Pod(OPERATOR, KUBERAY), HEAD, 8265), (Pod(OPERATOR, KUBERAY), WORKER, 8000),
-        (Pod({}, {"tandem-client": "true"}), WORKER, 9000), (Pod({"tandem-client": "true"}), WORKER, 8000),
+        (Pod({}, {"tandem-client": "true"}), WORKER, 9000),
+        (Pod({"tandem-client": "true"}), WORKER, 8000),
         (Pod({}, {"kubernetes.io/metadata.name": "monitoring"}), HEAD, 8080),
         (HEAD, REDIS, 6379), (Pod({**HEAD.labels, "ray.io/node-type": "redis-cleanup"}), REDIS, 6379),
         (HEAD, DNS, 53), (WORKER, DNS, 53), (HEAD, API, 443), (HEAD, API, 6443),
@@ -89,7 +90,8 @@ def test_what_is_needed_passes(source: Pod, target: Pod, port: int) -> None:
     ("source", "target", "port"),
     [
         # anybody can give a pod the operator's label
-        (Pod(OPERATOR, ELSEWHERE), HEAD, 8265), (Pod(OPERATOR), HEAD, 8265), (Pod({}, KUBERAY), HEAD, 8265),
+        (Pod(OPERATOR, ELSEWHERE), HEAD, 8265), (Pod(OPERATOR), HEAD, 8265),
+        (Pod({}, KUBERAY), HEAD, 8265),
         (Pod(OPERATOR, KUBERAY), HEAD, 6379), (Pod({}, {"tandem-client": "true"}), HEAD, 8265),
         (Pod({}, ELSEWHERE), WORKER, 8000), (Pod({}), WORKER, 8000),
         (WORKER, REDIS, 6379), (Pod({}), REDIS, 6379),

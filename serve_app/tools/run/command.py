@@ -23,7 +23,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
     """Serve until SIGINT or SIGTERM; everything started is stopped before this returns."""
     http, grpc = _addresses(path, host, http_port, grpc_port)
     # Its owner's alone, with everything of Ray's in it: sockets, logs, packages of runtime environments.
-    scratch = Path(tempfile.mkdtemp(prefix="td-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
+    scratch = Path(tempfile.mkdtemp(prefix="td-", dir=_tmp()))
     try:
         private_token()
         os.environ.update(environment(scratch, http["host"], mode))
@@ -38,6 +38,11 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
             return serve(config, path, scratch / "ray")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tmp() -> str:
+    """A short one: Ray's sockets lie below it, and a socket's path has room for 107 characters."""
+    return os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108 - a folder of a new name is made there
 
 
 def _addresses(

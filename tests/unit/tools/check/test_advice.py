@@ -30,7 +30,7 @@ def env(**variables: str) -> dict[str, Any]:
         ("RayService", {}, "rayStartParams", "replicas may run on the head"),
         *((kind, {"cluster": {"authOptions": mode}}, at, "no token is asked for")
           for kind in ("RayService", "RayCluster", "RayJob")
-          for mode, at in ((None, "authOptions"), ({}, "authOptions"), ({"mode": "disabled"}, "disabled"))),
+          for mode, at in ((None, "auth"), ({}, "auth"), ({"mode": "disabled"}, "disabled"))),
         ("RayCluster", {"headbox": env(HF_TOKEN="hf_abc")}, "HF_TOKEN", "HF_TOKEN in plain text"),
         ("RayCluster", {"workerbox": env(AWS_SECRET_ACCESS_KEY="abc")}, "AWS_", "in plain text"),
         ("RayCluster", {"headbox": env(DB_PASSWORD="p4ss")}, "DB_", "DB_PASSWORD in plain text"),
