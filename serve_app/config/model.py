@@ -60,6 +60,7 @@ class Batching(Config):
 class ModelConfig(Config):
     """What a model is: the part that inline and remote placement share.
 
+    `hangAfter`: a prediction that runs so long, in seconds, and that nobody waits for any more, hangs.
     `trusted`: its TorchScript file may do whatever its process may; without it that is refused.
     """
 
@@ -74,6 +75,7 @@ class ModelConfig(Config):
     batching: Batching | None = None
     concurrency: int = Field(default=1, ge=1)
     warm_up: bool = True
+    hang_after: float = Field(default=60, gt=0)
     trusted: bool = False
 
     @field_validator("name")

@@ -78,6 +78,13 @@ class Model:
         self.expect(source, reason)
         self._settle()
 
+    def recovered(self, source: str) -> None:
+        """A source that was unavailable answers again."""
+        for version in self._sources.get(source, ()):
+            if version.state is State.UNAVAILABLE:
+                version.ready()
+        self._settle()
+
     def remove(self, source: str, refuse: bool = True) -> list[Version]:
         """A source is gone. Its versions, to be drained; with `refuse`, what waits is refused."""
         removed = self._sources.pop(source, [])

@@ -22,6 +22,7 @@ from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
 
+MAY_HANG = 3  # threads of an inline model, until it is unavailable
 INLINE = ""  # the source of inline models; applications' are their names
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
@@ -152,7 +153,9 @@ class Conductor:
         actual, name = self._actual, config.name
         host: ModelHost | None = None
         try:
-            host = ModelHost(config, gpu=self._gpu)
+            host = made = ModelHost(
+                config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
+            )
             log_loaded(name, await asyncio.to_thread(host.load))
             if self._desired.inline.get(name) == config:
                 self._put(config, host)
@@ -170,6 +173,16 @@ class Conductor:
             actual.loading = ""
             self._retire((), host)
             self.turn()
+
+    def _hangs(self, host: ModelHost, reason: str) -> None:
+        """Too much of an inline model hangs, or no longer, without a reason."""
+        model = self._plane.directory.models.get(host.name)
+        if model is None or self._hosts.get(host.name) is not host:
+            return
+        if reason:
+            model.unavailable(INLINE, reason)
+        else:
+            model.recovered(INLINE)
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
         slots = config.concurrency

@@ -36,6 +36,11 @@ class ModelReplica:
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         return await self._host.predict(version, inputs, parameters)
 
+    def check_health(self) -> None:
+        """Asked by Serve, which puts another replica in the place of one that fails."""
+        if reason := self._host.trouble:
+            raise RuntimeError(f"model '{self._host.name}': {reason}")
+
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
         return BatchApp(serve, replica, self)

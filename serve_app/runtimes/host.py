@@ -4,8 +4,7 @@ its own; both through `ModelHost`."""
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import create
+from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.version_host import VersionHost
 
 log = logging.getLogger("tandem")
@@ -34,14 +34,23 @@ class Loaded:
 
 
 class ModelHost:
-    """Loads and closes the versions of one model, which share its threads."""
+    """Loads and closes the versions of one model, which share its threads.
 
-    def __init__(self, config: ModelConfig, gpu: bool = False) -> None:
+    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        gpu: bool = False,
+        may_lose: int = 0,
+        on_trouble: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.config = config
         self.name = config.name or ""
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
-        self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
+        self._pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
 
     def load(self) -> list[Loaded]:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
@@ -77,6 +86,11 @@ class ModelHost:
                     f"model '{self.name}' version {version}: {type(error).__name__}: {error}"
                 ) from error
         return done
+
+    @property
+    def trouble(self) -> str:
+        """Why it refuses predictions; '' while it doesn't."""
+        return self._pool.trouble
 
     @property
     def versions(self) -> Mapping[str, VersionHost]:

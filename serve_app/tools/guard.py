@@ -55,7 +55,8 @@ def sweep(mark: str) -> list[str]:
 
 def _marked(process: psutil.Process, mark: str) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
-        return process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
+        there = process.environ().get(MARK) == mark
+        return there and bool(process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
