@@ -1,4 +1,4 @@
-"""An inline model whose predictions never end: the others don't feel it, and neither do those after it."""
+"""An inline model whose predictions never end: neither other models nor later requests feel it."""
 
 import asyncio
 
@@ -30,6 +30,12 @@ async def asked(it, row):
     return (await soon(it.plane.infer(request))).outputs[0].data[0, 0]
 
 
+async def until_ready(it, wanted):
+    async with asyncio.timeout(10):
+        while it.plane.model_ready("a") is not wanted:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("more", [{}, {"batching": {"maxBatchSize": 4}}], ids=["alone", "batched"])
 async def test_it_is_a_504_for_its_own_client_alone(it, gate, more):
     await it.serve(hanging(**more), double("b"))
@@ -46,18 +52,14 @@ async def test_it_is_a_504_for_its_own_client_alone(it, gate, more):
     assert it.plane.model_ready("a")
     with pytest.raises(DeadlineExceeded):
         await asked(it, HANG)
-    async with asyncio.timeout(10):
-        while it.plane.model_ready("a"):
-            await asyncio.sleep(0.01)
+    await until_ready(it, False)
     reason = f"model 'a' is not ready: {MAY_HANG + 1} of its predictions hang"
     with pytest.raises(Unavailable, match=reason):
         await asked(it, FINE)
     assert it.index() == [("a", "1", "UNAVAILABLE"), ("b", "1", "READY")]
     assert await it.answer("b") == 2
     gate.set()  # they end after all
-    async with asyncio.timeout(10):
-        while not it.plane.model_ready("a"):
-            await asyncio.sleep(0.01)
+    await until_ready(it, True)
     assert await asked(it, FINE) == 2
     assert it.index() == [("a", "1", "READY"), ("b", "1", "READY")]
 
