@@ -32,7 +32,7 @@ async def asked(it, row):
 
 async def until_ready(it, wanted):
     async with asyncio.timeout(10):
-        while it.plane.model_ready("a") is not wanted:
+        while it.plane.model_ready("a") is not wanted:  # noqa: ASYNC110 - a thread's doing
             await asyncio.sleep(0.01)
 
 
