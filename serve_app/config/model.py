@@ -75,6 +75,7 @@ class Batching(Config):
 class ModelConfig(Config):
     """What a model is: the part that inline and remote placement share.
 
+    `hangAfter`: a prediction that runs so long, in seconds, and that nobody waits for any more, hangs.
     `trusted`: its TorchScript file may do whatever its process may; without it that is refused.
     """
 
@@ -111,6 +112,8 @@ class ModelConfig(Config):
     """
     warm_up: bool = True
     """Whether the inputs' examples run once before the first request."""
+    hang_after: float = Field(default=60, gt=0)
+    """Seconds after which a prediction that nobody waits for any more counts as hanging."""
     trusted: bool = False
     """For modelFormat torch: whether a TorchScript file may be loaded. It may do whatever its process
     may.

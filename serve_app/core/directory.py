@@ -48,20 +48,28 @@ class Model:
         slots: int = 1,
         spare: int = 0,
     ) -> list[Version]:
-        """Put a source's versions in the place of those it had, which are returned, to be drained."""
-        replaced = self._sources.get(source, [])
-        self._sources[source] = [
+        """Put a source's versions in the place of those it had, which are returned, to be drained.
+
+        All or nothing: what throws leaves everything as it was.
+        """
+        before = self._sources
+        versions = [
             Version(
                 self.name, number, about, target,
                 self.statistics.setdefault(number, Statistics()), self._observers, slots, spare,
             )
             for number, target in targets.items()
         ]  # fmt: skip
-        for version in self._sources[source]:
+        for version in versions:
             version.ready()
+        self._sources = {**before, source: versions}
+        try:
+            self._settle()
+        except Exception:
+            self._sources = before
+            raise
         self._waiting.pop(source, None)
-        self._settle()
-        return replaced
+        return before.get(source, [])
 
     def resize(self, source: str, slots: int, spare: int = 0) -> None:
         """Change how many batches of a source's versions may be in flight."""
@@ -73,6 +81,13 @@ class Model:
         for version in self._sources.get(source, ()):
             version.unavailable(reason)
         self.expect(source, reason)
+        self._settle()
+
+    def recovered(self, source: str) -> None:
+        """A source that was unavailable answers again."""
+        for version in self._sources.get(source, ()):
+            if version.state is State.UNAVAILABLE:
+                version.ready()
         self._settle()
 
     def remove(self, source: str, refuse: bool = True) -> list[Version]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from serve_app.config import InlineModel, RouterUserConfig
@@ -11,8 +11,9 @@ from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
-from serve_app.core.version import State, Version
+from serve_app.deployments.background import Background
 from serve_app.deployments.refusing import Refusing
+from serve_app.deployments.successors import Successors
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
@@ -32,12 +33,10 @@ from serve_app.runtimes.host import ModelHost, origin
 
 log = logging.getLogger("tandem")
 
-PAUSE_S = 0.05  # between two looks for what takes the place of what is gone
+MAY_HANG = 3  # threads of an inline model, until it is unavailable
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
-
-
 # Lets an application's replicas load what changed on disk; why one couldn't, or ''.
 Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
 
@@ -66,11 +65,11 @@ class Conductor:
         self._loaded: dict[str, int] = {}  # at which generation
         self._refusing = Refusing(plane.directory)
         self.refuse = self._refusing.whole
-        self._work: set[asyncio.Task[None]] = set()
+        self.background = Background()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
         self.look = asyncio.Event()  # wants to know at once how Serve's applications are
-        plane.look_for_successors(self.renew)
+        plane.look_for_successors(Successors(plane.directory, self).renew)
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
@@ -89,7 +88,7 @@ class Conductor:
         `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
         if self._deployed and deployed != self._deployed:
-            self._spawn(self._read_again())
+            self.background.spawn(self._read_again())
         self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
@@ -122,25 +121,6 @@ class Conductor:
             {name: app.stamp for name, app in actual.described.items() if app},
         )
 
-    async def renew(self, gone: Version) -> bool:
-        """Wait a little for what takes the place of a version that is gone; whether there is hope."""
-        self.look.set()
-        if (source := self._place(gone)) is not None:
-            app = self._desired.applications.get(source)
-            if app is not None and app.ingress:
-                if source not in self._actual.describing:
-                    self._take(steps.Describe(app))
-                await self.described()
-        there = gone.state is State.READY and self._place(gone) is not None
-        hopeful = there or coming(gone.model, self._desired, self._actual)
-        if hopeful:
-            await asyncio.sleep(PAUSE_S)
-        return hopeful
-
-    def _place(self, version: Version) -> str | None:
-        model = self._plane.directory.models.get(version.model)
-        return model.source_of(version) if model else None
-
     @property
     def generation(self) -> int:
         """How many configurations there were, up to the one that is served."""
@@ -153,34 +133,55 @@ class Conductor:
             source for model in self._plane.directory.models.values() for source in model.answering()
         }
         for step in reconcile(self._desired, actual):
-            self._take(step)
+            try:
+                self._take(step)
+            except Exception:  # the others go on, and this one is found again at the next turn
+                log.exception("%s couldn't be done, and will be tried again", step)
         self._refusing.note(self._desired.applications, actual.refused)
         if self._followed and not self._plane.tried:  # once is enough
             self._plane.tried = tried(self._desired, actual)
         self._changed.set()
 
+    def coming(self, name: str) -> bool:
+        """Whether a model of that name may be there soon."""
+        return coming(name, self._desired, self._actual)
+
+    async def ask_again(self, source: str) -> None:
+        """Ask an application now what it is, and wait for the answer."""
+        app = self._desired.applications.get(source)
+        if app is not None and app.ingress:
+            if source not in self._actual.describing:
+                self._take(steps.Describe(app))
+            await self.described()
+
     def _take(self, step: steps.Step) -> None:
+        """Take it, then note that it was taken: thrown out of, it will be taken again."""
         actual, directory = self._actual, self._plane.directory
         match step:
             case steps.Load(config):
-                actual.loading = config.name
                 actual.known.add(config.name)
                 self._settled(directory.expect(config.name, INLINE))
-                self._spawn(self._load(config, self._desired.generation))
+                actual.loading = config.name
+                self.background.spawn(self._load(config, self._desired.generation))
             case steps.Unload(name):
+                others = directory.model(name).answering() - {INLINE}
+                removed = directory.remove(name, INLINE, refuse=not others)
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
                 actual.stale.discard(name)
                 actual.failed.pop(name, None)
                 self._loaded.pop(name, None)
-                others = directory.model(name).answering() - {INLINE}
-                removed = directory.remove(name, INLINE, refuse=not others)
-                self._retire(removed, self._hosts.pop(name, None))
+                self.background.retire(removed, self._hosts.pop(name, None))
             case steps.Adopt(generation):
-                actual.generation, self.config = generation, self._wanted
-                self._on_adopted(self.config)
+                self.config = self._wanted
                 for one in directory.models.values():
                     self._settled(one)
+                before, actual.generation = actual.generation, generation
+                try:
+                    self._on_adopted(self.config)
+                except Exception:
+                    actual.generation = before
+                    raise
                 self._refusing.adopted({n for n, at in actual.failed.items() if at == generation})
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
@@ -189,26 +190,20 @@ class Conductor:
                 self._settled(directory.expect(app.model, app.name, reason))
             case steps.Refuse(app, reason):
                 actual.expected.add(app.name)
-                actual.described[app.name] = None
                 self._only(app)
                 model = directory.expect(app.model, app.name, reason)
                 self._settled(model)
                 model.unavailable(app.name, reason)
+                actual.described[app.name] = None
             case steps.Resize(app):
-                known = actual.described[app.name]
+                if found := directory.models.get(app.model):
+                    found.resize(app.name, *app.slots(found.in_flight(app.name)))
                 actual.described[app.name] = app
-                if known and (found := directory.models.get(app.model)):
-                    found.resize(app.name, *_slots(app, found.in_flight(app.name)))
             case steps.Describe(app):
                 actual.describing.add(app.name)
                 actual.expected.add(app.name)
-                self._spawn(self._describe(app))
+                self.background.spawn(self._describe(app))
             case steps.Forget(name):
-                actual.expected.discard(name)
-                actual.described.pop(name, None)
-                actual.served.pop(name, None)
-                self._refusing.told.pop(name, None)
-                self._stamps.pop(name, None)
                 # One that is still there gave its name to an inline model, and answers what it has.
                 gone = name not in self._desired.applications
                 for model in list(directory.models.values()):
@@ -217,7 +212,13 @@ class Conductor:
                         if gone and model.answering():
                             for version in removed:
                                 version.abandon()
-                        self._retire(removed, None)
+                        self.background.retire(removed, None)
+                actual.expected.discard(name)
+                actual.described.pop(name, None)
+                actual.served.pop(name, None)
+                actual.trouble.pop(name, None)
+                self._refusing.told.pop(name, None)
+                self._stamps.pop(name, None)
 
     async def _read_again(self) -> None:
         """Load inline models whose files changed, and those that couldn't be loaded."""
@@ -233,9 +234,15 @@ class Conductor:
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         actual, name = self._actual, config.name
-        host = ModelHost(config, gpu=self._gpu)
+        host: ModelHost | None = None
         try:
+            host = made = ModelHost(
+                config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
+            )
             log_loaded(name, await asyncio.to_thread(host.load))
+            if self._desired.inline.get(name) == config:
+                self._put(config, host)
+                host = None  # it serves
         except Exception as error:  # whatever it is: the models behind this one wait for their turn
             reason = str(error)
             if not isinstance(error, ConfigError):
@@ -244,29 +251,36 @@ class Conductor:
             actual.failed[name] = generation
             known = self._plane.directory.models.get(name)
             if known is not None:
-                known.refused.refuse(INLINE, reason, host.wanted)
+                known.refused.refuse(INLINE, reason, host.wanted if host else ())
                 if name not in self._hosts:
                     known.unavailable(INLINE, reason)
-            self._retire((), host)
+        finally:
+            actual.loading = ""
+            self.background.retire((), host)
+            self.turn()
+
+    def _hangs(self, host: ModelHost, reason: str) -> None:
+        """Too much of an inline model hangs, or no longer, without a reason."""
+        model = self._plane.directory.models.get(host.name)
+        if model is None or self._hosts.get(host.name) is not host:
+            return
+        if reason:
+            model.unavailable(INLINE, reason)
         else:
-            if self._desired.inline.get(name) == config:
-                self._put(config, host)
-            else:  # no longer wanted
-                self._retire((), host)
-        actual.loading = ""
-        self.turn()
+            model.recovered(INLINE)
 
     def _put(self, config: InlineModel, host: ModelHost) -> None:
-        self._actual.inline[config.name] = config
-        self._loaded[config.name] = self._desired.generation
-        self._actual.stale.discard(config.name)
-        old, self._hosts[config.name] = self._hosts.get(config.name), host
+        slots, actual = config.concurrency, self._actual
+        about, targets = host.describe(config.batching, slots), host.targets()
         model = self._plane.directory.expect(config.name, INLINE)
-        model.refused.accept(INLINE)
         self._settled(model)
-        slots = config.concurrency
-        about = host.describe(config.batching, slots)
-        self._retire(model.serve(INLINE, about, host.targets(), slots), old)
+        replaced = model.serve(INLINE, about, targets, slots)
+        model.refused.accept(INLINE)
+        actual.inline[config.name] = config
+        actual.stale.discard(config.name)
+        self._loaded[config.name] = self._desired.generation
+        old, self._hosts[config.name] = self._hosts.get(config.name), host
+        self.background.retire(replaced, old)
 
     async def _describe(self, app: RemoteApp) -> None:
         """One that is changing is asked too, where nothing of it is known here: its replicas that run
@@ -278,26 +292,39 @@ class Conductor:
             if self._refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
                 reason = await self._refresh(app)
             about, targets = await self._ask(app)
+            if app.name not in actual.expected:
+                return  # forgotten meanwhile
+            served = actual.served.get(app.name, frozenset())
+            if not app.settled and app.name in actual.ready and about.replica in served:
+                return  # one of those that go: they serve until others say what there is
+            self._only(app)
+            model = self._plane.directory.expect(app.model, app.name)
+            self._settled(model)
+            replaced = model.serve(app.name, about, targets, *app.slots(about.in_flight))
         except Unavailable as error:
             log.warning("model %s doesn't describe itself yet: %s", app.name, error)
+            self._trouble(app, str(error))
+            return
+        except Exception as error:
+            log.exception("model %s can't be served as it describes itself", app.name)
+            self._trouble(app, f"{type(error).__name__}: {error}")
             return
         finally:
             actual.describing.discard(app.name)
             self._changed.set()
-        if app.name not in actual.expected:
-            return  # forgotten meanwhile
-        served = actual.served.get(app.name, frozenset())
-        if not app.settled and app.name in actual.ready and about.replica in served:
-            return  # one of those that go: they serve until others say what there is
-        self._only(app)
         actual.described[app.name] = app if app.settled else None
         self._stamps[app.name] = app.stamp
         self._refusing.told[app.name] = about.refused or reason
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
-        model = self._plane.directory.expect(app.model, app.name)
-        self._settled(model)
-        self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
+        actual.trouble.pop(app.name, None)
+        self.background.retire(replaced, None)
         self.turn()
+
+    def _trouble(self, app: RemoteApp, reason: str) -> None:
+        if app.name in self._actual.expected:
+            self._actual.trouble[app.name] = reason
+            waiting = f"its application is {app.status}: {reason}"
+            self._plane.directory.expect(app.model, app.name, waiting)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""
@@ -311,28 +338,3 @@ class Conductor:
         routing = self.config.routing.get(model.name)
         model.default_version = routing.default_version if routing else None
         model.max_queued = self.config.limits.max_queued_requests
-
-    def _retire(self, versions: Iterable[Version], host: ModelHost | None) -> None:
-        """Let these answer what they have, then give their memory back."""
-
-        async def retire() -> None:
-            for version in versions:
-                await version.drained()
-            if host is not None:
-                await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
-
-        self._spawn(retire())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._work.add(task)  # the event loop itself keeps only a weak reference
-        task.add_done_callback(self._work.discard)
-
-
-def _slots(app: RemoteApp, in_flight: int) -> tuple[int, int]:
-    """Batches in flight to all replicas together, and how many of them wait there for their turn.
-
-    A model at zero takes one replica's worth.
-    """
-    replicas = max(app.running, 1)
-    return replicas * in_flight, replicas

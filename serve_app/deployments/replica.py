@@ -69,6 +69,12 @@ class ModelReplica:
         """Load what changed on disk, for the deploy of that time; why that couldn't be, or ''."""
         return await self._current.refresh(deployed)
 
+    def check_health(self) -> None:
+        """Asked by Serve, which puts another replica in the place of one that fails."""
+        host = self._current.host
+        if reason := host.trouble:
+            raise RuntimeError(f"model '{host.name}': {reason}")
+
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
         return BatchApp(serve, replica, self)

@@ -16,6 +16,7 @@ from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
+from serve_app.runtimes.threads import ABANDONED
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -36,6 +37,11 @@ class RayMetrics:
         )
         self._serves = 0
         self.refusals = _Refusals()
+        self._abandoned = metrics.Gauge(
+            "model_abandoned_threads",
+            description="Threads of inline models that hung and were left to themselves.",
+            tag_keys=("model_name",),
+        )
         self._requests = metrics.Counter(
             "request_count", description="Inference requests finished.", tag_keys=_TAGS
         )
@@ -102,6 +108,8 @@ class RayMetrics:
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
         self._generation.set(self._serves)
+        for model, count in ABANDONED.items():
+            self._abandoned.set(count, {"model_name": model})
         next(self._next).flush()
 
 

@@ -40,6 +40,14 @@ class RemoteApp:
         """Its last deployment failed and nothing of it answers."""
         return self.status == "DEPLOY_FAILED" and not self.running
 
+    def slots(self, in_flight: int) -> tuple[int, int]:
+        """Batches in flight to all replicas together, and how many of them wait there for their turn.
+
+        A model at zero takes one replica's worth.
+        """
+        replicas = max(self.running, 1)
+        return replicas * in_flight, replicas
+
     @property
     def down(self) -> bool:
         """Its replicas died; Serve is starting new ones."""

@@ -33,8 +33,9 @@ class Actual:
 
     `expected` are the applications that the directory has; `described`, as they were when they were last
     asked what they are, None where they have to be asked again; `describing`, those being asked;
-    `served`, the replicas that each had then; `ready`, those with a version that answers; `down_since`,
-    when (monotonic seconds) all replicas of one were gone; `now`, the time on that clock.
+    `trouble`, why one couldn't be asked or served; `served`, the replicas that each had when it was
+    asked; `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all
+    replicas of one were gone; `now`, the time on that clock.
 
     `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
     whether Serve was about to change this Router. `refused` are the applications whose last
@@ -53,6 +54,7 @@ class Actual:
     served: dict[str, frozenset[str]] = field(default_factory=dict)
     seen: int | None = None
     changing: bool = False
+    trouble: dict[str, str] = field(default_factory=dict)
     ready: Set[str] = frozenset()
     down_since: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
@@ -195,7 +197,8 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
         yield Refuse(app, _says(app))
         return
     if known is None and app.name not in actual.ready:
-        yield Expect(app, _says(app))
+        trouble = actual.trouble.get(app.name)
+        yield Expect(app, _says(app) + (f": {trouble}" if trouble else ""))
     if app == known or app.name in actual.describing:
         return
     if not app.settled and (app.name in actual.ready or not app.running):

@@ -4,8 +4,7 @@ its own; both through `ModelHost`."""
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import Runtime, create
+from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost, described
 
@@ -37,9 +37,18 @@ class Loaded:
 
 
 class ModelHost:
-    """Loads and closes the versions of one model, which share its threads."""
+    """Loads and closes the versions of one model, which share its threads.
 
-    def __init__(self, config: ModelConfig, gpu: bool = False) -> None:
+    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        gpu: bool = False,
+        may_lose: int = 0,
+        on_trouble: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.config = config
         self.name = config.name or ""
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
@@ -47,7 +56,7 @@ class ModelHost:
         self._versions: dict[str, VersionHost] = {}
         self._files: dict[str, Stamp] = {}  # as they were read
         self._sources: dict[str, Stamp] = {}
-        self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix=f"model-{self.name}")
+        self._pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
 
     def load(self) -> list[Loaded]:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
@@ -97,6 +106,11 @@ class ModelHost:
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
         return folders.keys() != self._versions.keys() or files != self._files or changed(self._sources)
+
+    @property
+    def trouble(self) -> str:
+        """Why it refuses predictions; '' while it doesn't."""
+        return self._pool.trouble
 
     @property
     def versions(self) -> Mapping[str, VersionHost]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,7 @@ class VersionHost:
     `uncancellable`: a prediction may go on although it is cancelled; a user's coroutine may.
     """
 
-    def __init__(
-        self, model: str, version: str, runtime: Runtime, pool: ThreadPoolExecutor, ours: bool
-    ) -> None:
+    def __init__(self, model: str, version: str, runtime: Runtime, pool: Executor, ours: bool) -> None:
         self.model, self.version = model, version
         self.signature = runtime.metadata()
         self.uncancellable = is_async(runtime)

@@ -9,16 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from serve_app.processes import killed
+from serve_app.tools.guard import guarded
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
 _PATIENCE_S = 4 * _STEP_S  # for all of them; who takes longer is killed
+_LOOK_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # of prctl, linux/prctl.h
+
+
+_stopping = threading.Event()
 
 
 class _Stop(BaseException):
@@ -26,14 +32,16 @@ class _Stop(BaseException):
 
 
 @contextlib.contextmanager
-def everything_stopped() -> Iterator[None]:
-    """Whatever happens inside, no process started in it outlives it.
+def everything_stopped(folder: Path) -> Iterator[None]:
+    """Whatever happens inside, no process started in it outlives it, nor does `folder`.
 
     What stands inside runs in a child. Ray's compiled code can end a process at once, which then
-    could clean up nothing; this process has none of it, and stays behind to sweep.
+    could clean up nothing; this process has none of it, and stays behind to sweep. Where both are
+    killed, a third one does (see `guard`).
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    guarded(folder)
     parent, asked = os.getpid(), threading.Event()
     told, stops = os.pipe()
     # Orphans become children of this process, so that none can escape the last sweep.
@@ -92,7 +100,33 @@ def _watched(child: int, asked: threading.Event, told: int) -> int:
     return code if code >= 0 else int(not asked.is_set())
 
 
+def lives_with(processes: list[psutil.Process]) -> None:
+    """From here on, one of these that ends by itself takes everything with it.
+
+    At once: calls to a Ray that is half gone take a minute to fail.
+    """
+
+    def watch() -> None:
+        while all(map(_runs, processes)):
+            time.sleep(_LOOK_S)
+        time.sleep(_LOOK_S)  # a stop, if it is one, has begun by then
+        if not _stopping.is_set():
+            names = " and ".join(sorted(names_of[one.pid] for one in processes if not _runs(one)))
+            print(f"Ray has stopped: {names} ended", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    names_of = {one.pid: one.name() for one in processes}
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 def _stop_all(stops: int) -> None:
+    _stopping.set()
     _on_signals(signal.SIG_IGN)
     with contextlib.suppress(OSError):  # nobody is left to be told
         os.write(stops, b".")

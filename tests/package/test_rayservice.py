@@ -131,8 +131,13 @@ def test_least_privilege(groups: list[dict[str, Any]]) -> None:
         assert pod(group)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert container(group)["securityContext"] == {
             "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+        # What Ray and libraries write into is there, and nobody else's.
+        places = {one["name"]: one["mountPath"] for one in container(group)["volumeMounts"]}
+        assert places == {"tmp": "/tmp", "home": "/home/tandem"}
+        assert pod(group)["volumes"] == [{"name": name, "emptyDir": {}} for name in places]
 
 
 def test_applications_fit_on_the_least_number_of_workers() -> None:

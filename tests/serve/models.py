@@ -137,3 +137,14 @@ class SlowToLoad:
 
     def predict(self, inputs, parameters):
         return inputs
+
+
+class Hangs:
+    """For ever, for rows that begin with a negative number."""
+
+    inputs = (TensorSpec("x", "FP32", (-1, 2)),)
+
+    def predict(self, inputs, parameters):
+        while (inputs["x"] < 0).any():
+            time.sleep(1)
+        return {"x": inputs["x"]}

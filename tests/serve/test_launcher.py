@@ -1,7 +1,10 @@
 """`tandem run`: what it opens, how it ends, what it refuses to start."""
 
+import os
+import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -40,11 +43,15 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         assert any(address.endswith(f":{server.http_port}") for address in listeners(server))
     assert any("haproxy" in process.name() for process in first.family())
     until(lambda: "ray::IDLE" not in map(title, first.family()), "a worker that nobody uses is gone")
-    for server, number in ((first, signal.SIGINT), (second, signal.SIGTERM)):
+    # Ctrl-C; and one that gives nobody time to clean up.
+    for server, number in ((first, signal.SIGINT), (second, signal.SIGKILL)):
         family = server.family()
-        psutil.Process(server.pid).send_signal(number)
-        _, alive = psutil.wait_procs(family, timeout=15)
+        folder = Path(re.search(r"Logs, until then: (\S+)/ray/", server.text())[1])
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        os.killpg(server.pid, number)
+        _, alive = psutil.wait_procs(family, timeout=20)
         assert alive == []
+        until(lambda folder=folder: not folder.exists(), "its files are gone", 10)
 
 
 @pytest.mark.long

@@ -114,3 +114,14 @@ class Slow(Double):
         assert self.gates[self.gate].wait(20)
         if error := self.failing.get(self.gate):
             raise error
+
+
+class Hangs(Double):
+    """For rows that begin with a negative number, until `gate` opens."""
+
+    gate: ClassVar[threading.Event] = threading.Event()
+
+    def predict(self, inputs, parameters):
+        if (inputs["x"] < 0).any():
+            self.gate.wait()
+        return super().predict(inputs, parameters)

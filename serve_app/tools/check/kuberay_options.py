@@ -54,6 +54,12 @@ def _k8s(ray: Ray) -> bool:
     return ray.cluster.get("authOptions", "enableK8sTokenAuth") is True
 
 
+def _open_to_all(part: Looks, ray: Ray) -> bool:
+    """Neither by the option nor by hand, where Ray can."""
+    by_hand = ray.cluster.head.env.get("RAY_AUTH_MODE") if ray.cluster.data else None
+    return not (ray.cluster.token or by_hand or ray.older(2, 52))
+
+
 def _entries(key: str, when: When, *who: str) -> Parts:
     """Entries of a list of Ray's container in the head or in all groups, or of the autoscaler's."""
 
@@ -124,6 +130,9 @@ _CLUSTER = (
     gate("tlsOptions", _set("tlsOptions"), "RayClusterMTLS"),
     gate("historyServerOptions", _set("historyServerOptions"), "RayClusterHistoryServer"),
     gate(f"{FAULT_TOLERANCE} backend", _rocksdb, "GCSFaultToleranceEmbeddedStorage"),
+    Rule("authOptions mode", _open_to_all, "no token is asked for", "authOptions: {mode: token}",
+         "whoever reaches the dashboard (8265), the GCS or the client port can run code as this cluster",
+         "warning"),
     Rule("authOptions mode", lambda c, r: c.token and r.older(2, 52),
          "tokens need a rayVersion of 2.52.0 or newer"),
     Rule(_K8S, lambda c, r: _k8s(r) and c.token and r.older(2, 55),

@@ -36,7 +36,7 @@ def run(
         manifest = _checked(path)
         for note in manifest.notes:
             _say(f"not as on Kubernetes: {note}")
-        with everything_stopped():
+        with everything_stopped(folder):
             front = Front(folder, host, *ports)
             front.start()
             _say("HTTP {0}:{1}, gRPC {0}:{2}, dashboard 127.0.0.1:{3}".format(host, *ports))

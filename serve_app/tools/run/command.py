@@ -15,14 +15,17 @@ from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.part import Part
 from serve_app.tools.run.environment import environment, python_path
 from serve_app.tools.run.serving import serve
+from serve_app.tools.run.token import private_token
 from serve_app.tools.stopping import everything_stopped
 
 
 def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | None, mode: str) -> int:
     """Serve until SIGINT or SIGTERM; everything started is stopped before this returns."""
     http, grpc = _addresses(path, host, http_port, grpc_port)
-    scratch = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
+    # Its owner's alone, with everything of Ray's in it: sockets, logs, packages of runtime environments.
+    scratch = Path(tempfile.mkdtemp(prefix="td-", dir=_tmp()))
     try:
+        private_token()
         address = authority(http["host"], grpc["port"])
         os.environ.update(environment(scratch, address, mode), PYTHONPATH=python_path())
         from serve_app.tools.check import load_checked
@@ -31,10 +34,15 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         config["http_options"] = {**(config.get("http_options") or {}), **http}
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         all_free(http["host"], http_port=http["port"], grpc_port=grpc["port"])
-        with everything_stopped():
+        with everything_stopped(scratch):
             return serve(config, path, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tmp() -> str:
+    """A short one: Ray's sockets lie below it, and a socket's path has room for 107 characters."""
+    return os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108 - a folder of a new name is made there
 
 
 def _addresses(

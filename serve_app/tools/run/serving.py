@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from serve_app.addresses import authority, is_loopback
 from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
@@ -19,15 +21,16 @@ from serve_app.tools.dashboard import Dashboard, Refused
 from serve_app.tools.run.room import without_room
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
-from serve_app.tools.stopping import stop_on_signals
+from serve_app.tools.stopping import lives_with, stop_on_signals
 
+_RAY = ("gcs_server", "raylet")  # without one of them nothing can change, and soon nothing runs
 _UNHEARD_S = 120  # then Ray is taken for dead, while it starts
 
 
 def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
-    """Start Ray and Serve with the config that stands at `path`, and stay while they do; then 1.
+    """Start Ray and Serve with the config that stands at `path`, and stay; 1 when nothing is served.
 
-    In `scratch` others find out how to speak to it.
+    In `scratch` are Ray's files, and others find out there how to speak to it.
     """
     import ray
     from ray import serve as ray_serve
@@ -35,16 +38,19 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     from serve_app.internals.ray_auth import credentials
 
     http, grpc = config["http_options"], config["grpc_options"]
-    local = is_loopback(http["host"])
+    local, folder = is_loopback(http["host"]), scratch / "ray"
     context = ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 4),  # a laptop's cores are shared, not reserved
         include_dashboard=True,
         dashboard_host="127.0.0.1",
         logging_level=logging.WARNING,
+        _temp_dir=str(folder),
         runtime_env={"worker_process_setup_hook": FENCE} if local else None,
     )
     stop_on_signals()  # Ray has set handlers of its own
+    children = psutil.Process().children(recursive=True)
+    lives_with([one for one in children if one.name() in _RAY])
     for line in without_room(config, ray.cluster_resources()):
         print(line, file=sys.stderr, flush=True)
     ray_serve.start(
@@ -59,19 +65,16 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     startup, began = Startup(_router(config)), time.monotonic()
     if not _started(dashboard, startup, began):
         return 1
-    url, grpc_at = (
-        f"http://{authority(http['host'], http['port'])}",
-        authority(http["host"], grpc["port"]),
-    )
-    _announce(_Places(url, grpc_at, dashboard.url, _metrics(ray.nodes())), path, startup.waiting)
-    while ray.is_initialized() and any(node["Alive"] for node in ray.nodes()):
+    url, logs = f"http://{authority(http['host'], http['port'])}", folder / "session_latest" / "logs"
+    grpc_at = authority(http["host"], grpc["port"])
+    places = _Places(url, grpc_at, dashboard.url, _metrics(ray.nodes()), logs)
+    _announce(places, path, startup.waiting)
+    while True:
         time.sleep(1)
         if startup.waiting and time.monotonic() - began > PATIENCE_S:
             _look(dashboard, startup, began)
             if not startup.waiting:
                 _say("no application is under way any more")
-    _say("Ray has stopped")
-    return 1
 
 
 def _deploy(dashboard: Dashboard, config: dict[str, Any]) -> None:
@@ -123,6 +126,7 @@ class _Places(NamedTuple):
     grpc: str
     dashboard: str
     metrics: str
+    logs: Path
 
 
 def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
@@ -147,7 +151,7 @@ def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
     if waiting:
         print(f"\n  Still on the way: {', '.join(waiting)}; the others are served meanwhile.")
     print(f"\n  Changed {path}? Apply it with: {_command(path)}")
-    print("  Ctrl-C stops everything.\n", flush=True)
+    print(f"  Ctrl-C stops everything. Logs, until then: {places.logs}\n", flush=True)
 
 
 def _print_example(url: str) -> None:

@@ -108,5 +108,5 @@ async def settled() -> None:
 
 async def unwanted(it: Setup) -> None:
     """Nothing is under way any more."""
-    while it.conductor._work:
-        await soon(asyncio.wait(set(it.conductor._work)))
+    while it.conductor.background.tasks:
+        await soon(asyncio.wait(set(it.conductor.background.tasks)))

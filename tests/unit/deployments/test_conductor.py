@@ -46,7 +46,7 @@ async def test_what_failed_is_tried_again_with_the_next_configuration_though_it_
         await it.answer()
     await unwanted(it)
     it.conductor.turn()
-    assert not it.conductor._work  # not by itself
+    assert not it.conductor.background.tasks  # not by itself
     Slow.failing.clear()
     await it.serve(slow())
     assert await it.answer() == 2

@@ -33,13 +33,28 @@ async def test_one_that_doesnt_answer_is_asked_again_at_the_next_look(it):
     assert await it.answer("m") == 11
 
 
-async def test_a_bug_in_the_asking_leaves_nobody_waiting(it):
+async def test_a_bug_in_the_asking_leaves_nobody_waiting_and_is_the_reason(it):
     it.asked.hold("m").set_exception(RuntimeError("a bug"))
-    it.look(app())
-    work = set(it.conductor._work)
     await it.follow(app())
-    await asyncio.wait(work)
-    assert {str(task.exception()) for task in work} == {"a bug"}
+    await it.follow(app(), app("n"))
+    assert await it.answer("n") == 11
+    with pytest.raises(Unavailable, match="its application is RUNNING: RuntimeError: a bug"):
+        await it.answer("m")
+    it.asked.held.clear()
+    await it.follow(app(), app("n"))
+    assert await it.answer("m") == 11
+
+
+async def test_what_it_says_of_itself_may_not_be_servable(it, monkeypatch):
+    it.asked.versions["m"] = ("not a number",)
+    await it.follow(app(), app("n"))
+    await it.follow(app(), app("n"))
+    assert await it.answer("n") == 11
+    with pytest.raises(Unavailable, match="its application is RUNNING: ValueError"):
+        await it.answer("m")
+    it.asked.versions.clear()
+    await it.follow(app(), app("n"))
+    assert await it.answer("m") == 11
 
 
 async def test_an_application_deleted_while_it_is_asked(it):

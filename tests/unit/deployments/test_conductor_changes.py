@@ -173,7 +173,7 @@ async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
     await it.follow(app(stamp=2.0, running=2))
     await it.follow(app(stamp=3.0, running=2))
     assert looked == [2.0, 3.0]
-    assert it.conductor._told == {"m": "model 'm': no such file"}
+    assert it.plane.directory.refusals()["m"] == "model 'm': no such file"
     assert await it.answer("m") == 12
     await it.follow()
     assert it.conductor._told == {}

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -14,8 +15,9 @@ from serve_app.processes import Program, killed
 # With a child, and an orphan that has left the session.
 CODE = """
 import os, subprocess, sys, time
+from pathlib import Path
 from serve_app.tools.stopping import everything_stopped
-with everything_stopped():
+with everything_stopped(Path({folder!r})):
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     subprocess.Popen(sleep)
     subprocess.run(["sh", "-c", "setsid sleep 60 &"])
@@ -33,22 +35,44 @@ LOST = """
     time.sleep(60)
 """
 
+# One that has to be there.
+VITAL = """
+    import psutil
+    from serve_app.tools.stopping import lives_with
+    lives_with([psutil.Process(subprocess.Popen(["sleep", "61"]).pid)])
+    print("vital", flush=True)
+    time.sleep(60)
+"""
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[object]:
     programs: list[Program] = []
+    folder = tmp_path / "folder"
+    (folder / "inside").mkdir(parents=True)
 
     def start(last: str) -> tuple[Program, list[psutil.Process]]:
-        one = Program([sys.executable, "-c", CODE.format(last.strip())], tmp_path / "log")
+        code = CODE.format(last.strip(), folder=str(folder))
+        one = Program([sys.executable, "-c", code], tmp_path / "log")
         programs.append(one)
         one.start()
-        one.wait(lambda: "inside" in one.text() and len(one.family()) == 4, 20, "inside")
+        one.wait(lambda: "inside" in one.text() and len(one.family()) >= 4, 20, "inside")
         return one, one.family()
 
     yield start
-    for one in programs:
-        one.kill()
-        one.stop(0)
+    try:
+        until(lambda: not folder.exists(), "the folder is gone")
+    finally:
+        for one in programs:
+            one.kill()
+            one.stop(0)
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
 
 
 def gone(family: list[psutil.Process], seconds: float = 15) -> bool:
@@ -101,7 +125,43 @@ def test_a_signal_whose_exception_is_lost(start):
 
 def test_the_first_process_killed(start):
     one, family = start(STAY)
-    orphan = [process for process in family if process.name() == "sleep"]
     os.kill(one.pid, signal.SIGKILL)
     assert code(one) == -9
-    assert gone([process for process in family if process not in orphan])
+    assert gone(family)
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_all_that_could_clean_up_killed_at_once(start, whole_group):
+    """What has left the session, as Ray's processes do, is left to the guard."""
+    one, family = start(STAY)
+    (child,) = (process for process in family if process.ppid() == one.pid and process.name() != "sleep")
+    if whole_group:
+        os.killpg(one.pid, signal.SIGKILL)
+    else:
+        for process in (psutil.Process(one.pid), child):
+            process.send_signal(signal.SIGSTOP)  # so that neither hears of the other's end
+        for process in (psutil.Process(one.pid), child):
+            process.kill()
+    assert code(one) == -9
+    assert gone(family)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_of_its_processes_told_at_once(start, number):
+    one, family = start(STAY)
+    for process in family:
+        process.send_signal(number)
+    assert code(one) == 0
+    assert gone(family)
+
+
+def test_a_process_without_which_it_cant_go_on(start):
+    one, family = start(VITAL)
+    one.wait(lambda: "vital" in one.text(), 20, "vital")
+    (vital,) = (
+        each for each in one.family() if each.cmdline()[:1] == ["sleep"] and "61" in each.cmdline()
+    )
+    vital.kill()
+    assert code(one) == 1
+    assert gone(family)
+    assert "Ray has stopped: sleep ended" in one.text()

@@ -28,6 +28,9 @@ def env(**variables: str) -> dict[str, Any]:
         ("RayService", {"headbox": {"lifecycle": {"preStop": {"exec": {"command": ["ray stop"]}}}}},
          "preStop", "skips the drain"),
         ("RayService", {}, "rayStartParams", "replicas may run on the head"),
+        *((kind, {"cluster": {"authOptions": mode}}, at, "no token is asked for")
+          for kind in ("RayService", "RayCluster", "RayJob")
+          for mode, at in ((None, "auth"), ({}, "auth"), ({"mode": "disabled"}, "disabled"))),
         ("RayCluster", {"headbox": env(HF_TOKEN="hf_abc")}, "HF_TOKEN", "HF_TOKEN in plain text"),
         ("RayCluster", {"workerbox": env(AWS_SECRET_ACCESS_KEY="abc")}, "AWS_", "in plain text"),
         ("RayCluster", {"headbox": env(DB_PASSWORD="p4ss")}, "DB_", "DB_PASSWORD in plain text"),
@@ -67,6 +70,9 @@ def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: s
         ("RayJob", {"headbox": {"lifecycle": {"preStop": {"exec": {"command": ["ray stop"]}}}}},
          "skips the drain"),
         ("RayCluster", {}, "may run on the head"),
+        ("RayJob", {"cluster": {"authOptions": {"mode": "token"}}}, "no token"),
+        ("RayJob", {"headbox": env(RAY_AUTH_MODE="token")}, "no token"),  # by hand, as before the option
+        ("RayCluster", {"cluster": {"rayVersion": "2.40.0"}}, "no token"),
         ("RayService", {"head": {"rayStartParams": {"num-cpus": "0"}}}, "may run on the head"),
         # a word inside of a word, a switch, a number or a place is no secret
         *(("RayCluster", {"headbox": env(**{name: value})}, "in plain text") for name, value in (

@@ -1,0 +1,40 @@
+"""What a Router does beside its requests."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from serve_app.core.version import Version
+from serve_app.runtimes.host import ModelHost
+
+log = logging.getLogger("tandem")
+
+
+class Background:
+    """Work that nobody waits for; what fails of it is logged."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin it now."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)  # the event loop itself keeps only a weak reference
+        task.add_done_callback(self._done)
+
+    def retire(self, versions: Iterable[Version], host: ModelHost | None) -> None:
+        """Let these answer what they have, then give their memory back."""
+
+        async def retire() -> None:
+            for version in versions:
+                await version.drained()
+            if host is not None:
+                await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
+
+        self.spawn(retire())
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work in the background failed", exc_info=error)

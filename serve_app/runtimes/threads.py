@@ -1,0 +1,199 @@
+"""The threads of one model: as many as it computes at once, and another where one hangs.
+
+Python can't end a thread. One that goes on computing although nobody waits for it any more, after
+`hang_after` seconds, is left to itself: it is counted, another one takes its place, and what waited
+behind it goes on. More than `may_lose` of them at a time, and the model is refused with the reason.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from serve_app.errors import Unavailable
+
+log = logging.getLogger("tandem")
+
+ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
+_LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
+
+
+class _Call(Future[Any]):
+    """One prediction. Whoever waits for it may leave while it runs."""
+
+    def __init__(self, pool: "Threads", work: Callable[[], Any]) -> None:
+        super().__init__()
+        self.work, self.began, self.left = work, 0.0, False
+        self._pool = pool
+
+    def cancel(self) -> bool:
+        """Done by asyncio, on the event loop, when nobody waits any more."""
+        if super().cancel():
+            return True
+        if not self.done():
+            self.left = True
+            self._pool.watch(self)
+        return False
+
+
+class _Worker:
+    """A thread, the call that it runs, and whether it was left to itself."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self.call: _Call | None = None
+        self.lost = False
+
+
+class Threads(Executor):
+    """`on_trouble` is told on the event loop why calls are refused, and '' when they no longer are."""
+
+    def __init__(
+        self,
+        size: int,
+        model: str,
+        hang_after: float,
+        may_lose: int = 0,
+        on_trouble: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._size, self._model = size, model
+        self._hang_after, self._may_lose, self._on_trouble = hang_after, may_lose, on_trouble
+        self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._workers: list[_Worker] = []
+        self._lost: list[_Worker] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.trouble = ""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        """As Executor has it; Unavailable while too many hang."""
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        call = _Call(self, lambda: fn(*args, **more))
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("these threads have ended")
+            self._queue.put(call)
+            if not self._idle.acquire(blocking=False) and len(self._workers) < self._size:
+                self._add()
+        return call
+
+    def watch(self, call: _Call) -> None:
+        """Nobody waits for a call any more; it may hang."""
+        with contextlib.suppress(RuntimeError):  # no loop: nobody would serve either
+            self._loop = asyncio.get_running_loop()
+            rest = self._hang_after - (time.monotonic() - call.began)
+            # A weak reference: what it returns shouldn't live for as long as the timer.
+            self._loop.call_later(max(rest, 0), self._look, weakref.ref(call))
+
+    def _look(self, reference: "weakref.ref[_Call]") -> None:
+        call = reference()
+        with self._lock:
+            found = next((one for one in self._workers if call and one.call is call), None)
+            if found is None or self._closed:
+                return
+            self._leave(found)
+        self._told()
+
+    def _leave(self, worker: _Worker) -> None:
+        """To itself, with the lock held."""
+        assert worker.thread is not None
+        ABANDONED[self._model] += 1
+        worker.lost = True
+        self._workers.remove(worker)
+        self._lost.append(worker)
+        seconds = time.monotonic() - (worker.call.began if worker.call else 0)
+        frame = sys._current_frames().get(worker.thread.ident or 0)
+        where = "".join(traceback.format_stack(frame)) if frame else ""
+        log.error(
+            "a prediction of model '%s' hangs: it runs for %.0f s, and nobody waits for it any more. "
+            "Its thread is left to itself (%d by now):\n%s",
+            self._model, seconds, len(self._lost), where,
+        )  # fmt: skip
+        if len(self._lost) > self._may_lose:
+            self.trouble = (
+                f"{len(self._lost)} of its predictions hang, for more than {self._hang_after:g} s"
+            )
+            with contextlib.suppress(queue.Empty):
+                while (waiting := self._queue.get_nowait()) is not None:
+                    if waiting.set_running_or_notify_cancel():
+                        waiting.set_exception(Unavailable(self.trouble))
+        else:
+            self._add()
+
+    def _returned(self, worker: _Worker) -> None:
+        with self._lock:
+            self._lost.remove(worker)
+            log.warning("a prediction of model '%s' that hung has ended", self._model)
+            if not self.trouble or len(self._lost) > self._may_lose:
+                return
+            self.trouble = ""
+            if not self._closed:
+                self._add()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._told)
+
+    def _told(self) -> None:
+        if not self._closed:
+            self._on_trouble(self.trouble)
+
+    def _add(self) -> None:
+        worker = _Worker()
+        name = f"model-{self._model}_{len(self._workers)}"
+        # A daemon: a process that ends doesn't wait for one that hangs.
+        worker.thread = threading.Thread(target=self._work, args=(worker,), name=name, daemon=True)
+        self._workers.append(worker)
+        worker.thread.start()
+
+    def _work(self, me: _Worker) -> None:
+        while (call := self._next()) is not None:
+            if call.set_running_or_notify_cancel():
+                call.began = time.monotonic()
+                me.call = call
+                try:
+                    result = call.work()
+                except BaseException as error:
+                    call.set_exception(error)
+                else:
+                    call.set_result(result)
+                    del result
+            with self._lock:
+                me.call = None
+            del call  # and with it what it was given and gave, while this waits for the next
+            if me.lost:
+                self._returned(me)
+                return
+
+    def _next(self) -> _Call | None:
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get_nowait()
+        self._idle.release()  # the next call wakes this thread instead of making another
+        return self._queue.get()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """No more calls. `wait`: until those that there are have ended, or hang."""
+        with self._lock:
+            self._closed = True
+            workers = list(self._workers)
+            for _ in workers:
+                self._queue.put(None)
+        for worker in workers if wait else ():
+            while worker.thread and worker.thread.is_alive() and not self._hangs(worker):
+                worker.thread.join(_LOOK_S)
+
+    def _hangs(self, worker: _Worker) -> bool:
+        call = worker.call
+        late = call is not None and call.left and time.monotonic() - call.began > self._hang_after
+        return worker.lost or late
