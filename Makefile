@@ -52,8 +52,8 @@ test-llm: llm
 ifeq ($(origin CONFIG),file)
 check: models $(VENV)/.test
 	@$(BIN)/tandem check rayservice.yaml \
-		$(call own,configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml docs/examples/*/*.yaml) \
-		configs/k8s/base $(wildcard configs/k8s/overlays/*) configs/k8s/ray
+		$(call own,configs/*.yaml configs/kserve/*.yaml configs/kserve/more/*.yaml) \
+		configs/k8s/base $(dir $(call own,configs/k8s/overlays/*/kustomization.yaml)) configs/k8s/ray
 	@$(BIN)/python -m pytest -q tests/unit/tools/check tests/unit/tools/local tests/package tests/serve/test_local.py
 	@$(BIN)/python -m loadtests.proofs
 else

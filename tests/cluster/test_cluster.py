@@ -17,9 +17,10 @@ from collections.abc import Iterator
 import pytest
 
 from serve_app.ports import free_port
+from tests.package.tracked import tracked
 from tests.server import ROOT
 
-BUILDS = sorted((ROOT / "configs/k8s").glob("**/kustomization.yaml"))
+BUILDS = tracked("configs/k8s/**/kustomization.yaml")
 DEV = ROOT / "configs/k8s/overlays/dev"
 
 pytestmark = [

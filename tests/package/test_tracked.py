@@ -16,19 +16,22 @@ pytestmark = pytest.mark.skipif(not is_checkout(), reason="not a git checkout")
 def checkout(tmp_path: Path) -> Path:
     """A repository with one config, and a user's files in it."""
     needed = ("pyproject.toml", "configs/locks/serve.txt", "configs/locks/dev.txt")  # by make
-    theirs = ("configs/theirs.yaml", "models/own/1/model.onnx", "my.yaml")
-    for name in (*needed, *theirs, "configs/ours.yaml"):
+    overlay = "configs/k8s/overlays/{}/kustomization.yaml"
+    theirs = (overlay.format("theirs"), "configs/theirs.yaml", "models/own/1/model.onnx", "my.yaml")
+    for name in (*needed, *theirs, "configs/ours.yaml", overlay.format("ours")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for command in (["init", "-q"], ["add", "Makefile", "configs/ours.yaml"]):
+    for command in (["init", "-q"], ["add", "Makefile", "configs/ours.yaml", overlay.format("ours")]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=60)
     return tmp_path
 
 
 def test_only_what_git_tracks(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ROOT", checkout)
-    assert {path.name for path in tracked.__wrapped__("**")} == {"Makefile", "ours.yaml"}
+    assert {path.name for path in tracked.__wrapped__("**")} == {
+        "Makefile", "ours.yaml", "kustomization.yaml",
+    }  # fmt: skip
     assert tracked.__wrapped__("configs/*.yaml") == [checkout / "configs/ours.yaml"]
 
 
@@ -45,6 +48,7 @@ def test_make_check_leaves_a_users_configs_alone(checkout: Path) -> None:
     )
     (line,) = [line for line in done.stdout.splitlines() if "tandem check rayservice.yaml" in line]
     assert "configs/ours.yaml" in done.stdout
+    assert "configs/k8s/overlays/ours/" in done.stdout
     assert "theirs" not in done.stdout, line
 
 

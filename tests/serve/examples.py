@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
+from tests.package.tracked import tracked
 from tests.serve.configs import router, write
 from tests.server import ROOT
 
 PAGE = (ROOT / "docs/first-model.md").read_text()
-KINDS = {path.parent.name for path in (ROOT / "docs/examples").glob("*/tandem.yaml")}
+KINDS = {path.parent.name for path in tracked("docs/examples/*/tandem.yaml")}
 TRAININGS = re.findall(r"^\.venv/bin/python (docs/examples/\S+/train\.py \S+[^\n#]*)", PAGE, re.M)
 
 

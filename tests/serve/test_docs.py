@@ -37,7 +37,4 @@ def test_a_program_prints_what_the_page_says(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == printed
-
-
-def test_there_are_programs() -> None:
     assert len(PROGRAMS) == 5
