@@ -176,4 +176,4 @@ async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
     assert it.plane.directory.refusals()["m"] == "model 'm': no such file"
     assert await it.answer("m") == 12
     await it.follow()
-    assert it.conductor._told == {}
+    assert it.plane.directory.refusals() == {}
