@@ -45,6 +45,7 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         psutil.Process(server.pid).send_signal(number)
         _, alive = psutil.wait_procs(family, timeout=15)
         assert alive == []
+        assert "Traceback" not in server.text()
 
 
 def run_refused(*arguments: str) -> str:
