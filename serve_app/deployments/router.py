@@ -10,12 +10,15 @@ import contextlib
 import logging
 from typing import Any
 
+from ray.exceptions import RayError
+
 from serve_app.config import InlineModel, RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.remote import asking, refresh
 from serve_app.errors import ConfigError
+from serve_app.hop.failures import first_line
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
@@ -109,12 +112,19 @@ class Router(GrpcIngress):
         own, conductor = application(), self._conductor
         while True:
             try:
-                found = await asyncio.to_thread(serve_applications)
+                looking = self.loop.run_in_executor(None, serve_applications)
+            except RuntimeError:
+                return  # this process ends, and its threads take no more work
+            try:
+                found = await looking
                 apps = remote_apps(found)
                 apps.pop(own, None)
                 mine = found.get(own) or {}
                 conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
                 self._looked.set()
+            except RayError as error:  # the controller is away, or everything is being stopped
+                text = "Serve's status can't be read, the models stay as they are: %s"
+                log.warning(text, first_line(error))
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")
             await asyncio.sleep(SHORTEST_LOOK_S)

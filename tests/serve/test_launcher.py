@@ -51,6 +51,7 @@ def test_two_instances_side_by_side_on_loopback_until_a_signal(config, start_ser
         os.killpg(server.pid, number)
         _, alive = psutil.wait_procs(family, timeout=20)
         assert alive == []
+        assert "Traceback" not in server.text()
         until(lambda folder=folder: not folder.exists(), "its files are gone", 10)
 
 
