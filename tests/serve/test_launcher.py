@@ -62,7 +62,7 @@ def test_what_never_comes_is_named_with_the_reason_and_the_others_serve(tmp_path
     server = start_server(config, env=ENV, settled=False)
     for name in ("greedy", "greedier"):
         said = f"application '{name}' is still DEPLOYING: no room for ModelReplica: a replica asks for"
-        assert said in server.text()
+        until(lambda said=said: said in server.text(), said)  # a busy Serve says so later
     assert '"GPU": 1.0' in server.text()
     with server.http() as client:
         assert pid_of(client, "one")
