@@ -3,32 +3,30 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from serve_app.config import InlineModel, RouterUserConfig
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import Model
 from serve_app.core.target import Target
-from serve_app.core.version import State, Version
+from serve_app.deployments.successors import Successors
+from serve_app.deployments.work import Work
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import Actual, Desired, coming, down_since, reconcile, tried
+from serve_app.releases.reconcile import Actual, Desired, down_since, reconcile, tried
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.host import ModelHost
 
 log = logging.getLogger("tandem")
 
-PAUSE_S = 0.05  # between two looks for what takes the place of what is gone
 INLINE = ""  # the source of inline models; applications' are their names
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
-
-
 # Lets an application's replicas load what changed on disk; why one couldn't, or ''.
 Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
 
@@ -54,11 +52,12 @@ class Conductor:
         self._deployed = 0.0
         self._told: dict[str, str] = {}  # by applications themselves: what they refuse
         self._hosts: dict[str, ModelHost] = {}
-        self._work: set[asyncio.Task[None]] = set()
+        self._work = Work()
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
-        self.look = asyncio.Event()  # wants to know at once how Serve's applications are
-        plane.look_for_successors(self.renew)
+        state = lambda: (self._desired, self._actual)  # noqa: E731
+        self.successors = Successors(plane.directory, state, self.asked)
+        plane.look_for_successors(self.successors.renew)
 
     def configure(self, config: RouterUserConfig) -> None:
         """Want what `config` says, from now on."""
@@ -76,7 +75,7 @@ class Conductor:
         `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
         if self._deployed and deployed != self._deployed:
-            self._spawn(self._read_again())
+            self._work.spawn(self._read_again())
         self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
@@ -98,24 +97,13 @@ class Conductor:
             self._changed.clear()
             await self._changed.wait()
 
-    async def renew(self, gone: Version) -> bool:
-        """Wait a little for what takes the place of a version that is gone; whether there is hope."""
-        self.look.set()
-        if (source := self._place(gone)) is not None:
-            app = self._desired.applications.get(source)
-            if app is not None and app.ingress:
-                if source not in self._actual.describing:
-                    self._take(steps.Describe(app))
-                await self.described()
-        there = gone.state is State.READY and self._place(gone) is not None
-        hopeful = there or coming(gone.model, self._desired, self._actual)
-        if hopeful:
-            await asyncio.sleep(PAUSE_S)
-        return hopeful
-
-    def _place(self, version: Version) -> str | None:
-        model = self._plane.directory.models.get(version.model)
-        return model.source_of(version) if model else None
+    async def asked(self, app: RemoteApp) -> None:
+        """Ask an application what it is, unless it is being asked, and wait until that is over."""
+        if app.name not in self._actual.describing:
+            self._take(steps.Describe(app))
+        while app.name in self._actual.describing:
+            self._changed.clear()
+            await self._changed.wait()
 
     @property
     def generation(self) -> int:
@@ -141,7 +129,7 @@ class Conductor:
                 actual.loading = config.name
                 actual.known.add(config.name)
                 self._settled(directory.expect(config.name, INLINE))
-                self._spawn(self._load(config, self._desired.generation))
+                self._work.spawn(self._load(config, self._desired.generation))
             case steps.Unload(name):
                 actual.known.discard(name)
                 actual.inline.pop(name, None)
@@ -149,7 +137,7 @@ class Conductor:
                 actual.failed.pop(name, None)
                 others = directory.model(name).answering() - {INLINE}
                 removed = directory.remove(name, INLINE, refuse=not others)
-                self._retire(removed, self._hosts.pop(name, None))
+                self._work.retire(removed, self._hosts.pop(name, None))
             case steps.Adopt(generation):
                 actual.generation, self.config = generation, self._wanted
                 self._on_adopted(self.config)
@@ -171,11 +159,11 @@ class Conductor:
                 known = actual.described[app.name]
                 actual.described[app.name] = app
                 if known and (found := directory.models.get(app.model)):
-                    found.resize(app.name, *_slots(app, found.in_flight(app.name)))
+                    found.resize(app.name, *app.slots(found.in_flight(app.name)))
             case steps.Describe(app):
                 actual.describing.add(app.name)
                 actual.expected.add(app.name)
-                self._spawn(self._describe(app))
+                self._work.spawn(self._describe(app))
             case steps.Forget(name):
                 actual.expected.discard(name)
                 actual.described.pop(name, None)
@@ -190,7 +178,7 @@ class Conductor:
                         if gone and model.answering():
                             for version in removed:
                                 version.abandon()
-                        self._retire(removed, None)
+                        self._work.retire(removed, None)
 
     async def _read_again(self) -> None:
         """Load inline models whose files changed, and those that couldn't be loaded."""
@@ -218,12 +206,12 @@ class Conductor:
             known = self._plane.directory.models.get(name)
             if known is not None and name not in self._hosts:
                 known.unavailable(INLINE, reason)
-            self._retire((), host)
+            self._work.retire((), host)
         else:
             if self._desired.inline.get(name) == config:
                 self._put(config, host)
             else:  # no longer wanted
-                self._retire((), host)
+                self._work.retire((), host)
         actual.loading = ""
         self.turn()
 
@@ -235,7 +223,7 @@ class Conductor:
         self._settled(model)
         slots = config.concurrency
         about = host.describe(config.batching, slots)
-        self._retire(model.serve(INLINE, about, host.targets(), slots), old)
+        self._work.retire(model.serve(INLINE, about, host.targets(), slots), old)
 
     async def _describe(self, app: RemoteApp) -> None:
         """One that is changing is asked too, where nothing of it is known here: its replicas that run
@@ -265,7 +253,7 @@ class Conductor:
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         model = self._plane.directory.expect(app.model, app.name)
         self._settled(model)
-        self._retire(model.serve(app.name, about, targets, *_slots(app, about.in_flight)), None)
+        self._work.retire(model.serve(app.name, about, targets, *app.slots(about.in_flight)), None)
         self.turn()
 
     def _only(self, app: RemoteApp) -> None:
@@ -280,28 +268,3 @@ class Conductor:
         routing = self.config.routing.get(model.name)
         model.default_version = routing.default_version if routing else None
         model.max_queued = self.config.limits.max_queued_requests
-
-    def _retire(self, versions: Iterable[Version], host: ModelHost | None) -> None:
-        """Let these answer what they have, then give their memory back."""
-
-        async def retire() -> None:
-            for version in versions:
-                await version.drained()
-            if host is not None:
-                await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
-
-        self._spawn(retire())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._work.add(task)  # the event loop itself keeps only a weak reference
-        task.add_done_callback(self._work.discard)
-
-
-def _slots(app: RemoteApp, in_flight: int) -> tuple[int, int]:
-    """Batches in flight to all replicas together, and how many of them wait there for their turn.
-
-    A model at zero takes one replica's worth.
-    """
-    replicas = max(app.running, 1)
-    return replicas * in_flight, replicas

@@ -78,7 +78,7 @@ class Router(GrpcIngress):
             log.error("the new user_config is refused, the old one stays: %s", error)
             return
         self._conductor.configure(config)
-        self._conductor.look.set()
+        self._conductor.successors.look.set()
         if not self._configured:
             await self._conductor.adopted()
             self._configured = True
@@ -111,8 +111,8 @@ class Router(GrpcIngress):
             await asyncio.sleep(SHORTEST_LOOK_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(conductor.config.discovery_interval - SHORTEST_LOOK_S):
-                    await conductor.look.wait()
-            conductor.look.clear()
+                    await conductor.successors.look.wait()
+            conductor.successors.look.clear()
 
 
 def _check_batches(models: list[InlineModel]) -> None:
