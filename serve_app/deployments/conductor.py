@@ -152,7 +152,9 @@ class Conductor:
         if app is not None and app.ingress:
             if source not in self._actual.describing:
                 self._take(steps.Describe(app))
-            await self.described()
+            while source in self._actual.describing:
+                self._changed.clear()
+                await self._changed.wait()
 
     def _take(self, step: steps.Step) -> None:
         """Take it, then note that it was taken: thrown out of, it will be taken again."""

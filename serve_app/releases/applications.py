@@ -35,18 +35,18 @@ class RemoteApp:
         """Deployed and not changing: what it says of itself now will hold."""
         return self.status == "RUNNING"
 
+    def slots(self, in_flight: int) -> tuple[int, int]:
+        """Batches in flight to all replicas together, and how many of them wait there for their turn.
+
+        A model at zero takes one replica's worth. `in_flight`: what one replica may hold.
+        """
+        replicas = max(self.running, 1)
+        return replicas * in_flight, replicas
+
     @property
     def failed(self) -> bool:
         """Its last deployment failed and nothing of it answers."""
         return self.status == "DEPLOY_FAILED" and not self.running
-
-    def slots(self, in_flight: int) -> tuple[int, int]:
-        """Batches in flight to all replicas together, and how many of them wait there for their turn.
-
-        A model at zero takes one replica's worth.
-        """
-        replicas = max(self.running, 1)
-        return replicas * in_flight, replicas
 
     @property
     def down(self) -> bool:
