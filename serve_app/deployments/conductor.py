@@ -12,10 +12,10 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.target import Target
 from serve_app.deployments.background import Background
+from serve_app.deployments.inline import InlineModels
 from serve_app.deployments.refusing import Refusing
 from serve_app.deployments.successors import Successors
-from serve_app.errors import ConfigError, Unavailable
-from serve_app.observability.logs import log_loaded
+from serve_app.errors import Unavailable
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
@@ -29,11 +29,9 @@ from serve_app.releases.reconcile import (
     tried,
 )
 from serve_app.runtimes.freeze_gc import freeze_gc
-from serve_app.runtimes.host import ModelHost, origin
 
 log = logging.getLogger("tandem")
 
-MAY_HANG = 3  # threads of an inline model, until it is unavailable
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
@@ -57,15 +55,16 @@ class Conductor:
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
         plane.progress = self.progress
-        self._plane, self._ask, self._gpu, self._on_adopted = plane, ask, gpu, on_adopted
+        self._plane, self._ask, self._on_adopted = plane, ask, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
         self._deployed = 0.0
-        self._hosts: dict[str, ModelHost] = {}
-        self._loaded: dict[str, int] = {}  # at which generation
         self._refusing = Refusing(plane.directory)
         self.refuse = self._refusing.whole
         self.background = Background()
+        self.inline = InlineModels(
+            plane.directory, self._actual, self.background, self._settled, lambda: self._desired, gpu
+        )
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
         self.look = asyncio.Event()  # wants to know at once how Serve's applications are
@@ -117,7 +116,7 @@ class Conductor:
         return Progress(
             max(actual.generation, 0),
             actual.generation == desired.generation and not actual.describing,
-            self._loaded,
+            self.inline.loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
         )
 
@@ -166,14 +165,7 @@ class Conductor:
                 actual.loading = config.name
                 self.background.spawn(self._load(config, self._desired.generation))
             case steps.Unload(name):
-                others = directory.model(name).answering() - {INLINE}
-                removed = directory.remove(name, INLINE, refuse=not others)
-                actual.known.discard(name)
-                actual.inline.pop(name, None)
-                actual.stale.discard(name)
-                actual.failed.pop(name, None)
-                self._loaded.pop(name, None)
-                self.background.retire(removed, self._hosts.pop(name, None))
+                self.inline.unload(name)
             case steps.Adopt(generation):
                 self.config = self._wanted
                 for one in directory.models.values():
@@ -224,65 +216,14 @@ class Conductor:
 
     async def _read_again(self) -> None:
         """Load inline models whose files changed, and those that couldn't be loaded."""
-        actual = self._actual
-        for name, host in list(self._hosts.items()):
-            if await asyncio.to_thread(host.changed):
-                actual.stale.add(name)
-        actual.stale &= self._hosts.keys()
-        if actual.stale or actual.failed:
+        if await self.inline.to_load_again():
             wanted = self._desired
             self._desired = Desired(wanted.generation + 1, wanted.inline, wanted.applications)
             self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:
-        actual, name = self._actual, config.name
-        host: ModelHost | None = None
-        try:
-            host = made = ModelHost(
-                config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
-            )
-            log_loaded(name, await asyncio.to_thread(host.load))
-            if self._desired.inline.get(name) == config:
-                self._put(config, host)
-                host = None  # it serves
-        except Exception as error:  # whatever it is: the models behind this one wait for their turn
-            reason = str(error)
-            if not isinstance(error, ConfigError):
-                reason = f"model '{name}': {type(error).__name__}: {error}"
-            log.error("%s", reason, exc_info=origin(error))
-            actual.failed[name] = generation
-            known = self._plane.directory.models.get(name)
-            if known is not None:
-                known.refused.refuse(INLINE, reason, host.wanted if host else ())
-                if name not in self._hosts:
-                    known.unavailable(INLINE, reason)
-        finally:
-            actual.loading = ""
-            self.background.retire((), host)
-            self.turn()
-
-    def _hangs(self, host: ModelHost, reason: str) -> None:
-        """Too much of an inline model hangs, or no longer, without a reason."""
-        model = self._plane.directory.models.get(host.name)
-        if model is None or self._hosts.get(host.name) is not host:
-            return
-        if reason:
-            model.unavailable(INLINE, reason)
-        else:
-            model.recovered(INLINE)
-
-    def _put(self, config: InlineModel, host: ModelHost) -> None:
-        slots, actual = config.concurrency, self._actual
-        about, targets = host.describe(config.batching, slots), host.targets()
-        model = self._plane.directory.expect(config.name, INLINE)
-        self._settled(model)
-        replaced = model.serve(INLINE, about, targets, slots)
-        model.refused.accept(INLINE)
-        actual.inline[config.name] = config
-        actual.stale.discard(config.name)
-        self._loaded[config.name] = self._desired.generation
-        old, self._hosts[config.name] = self._hosts.get(config.name), host
-        self.background.retire(replaced, old)
+        await self.inline.load(config, generation)
+        self.turn()
 
     async def _describe(self, app: RemoteApp) -> None:
         """One that is changing is asked too, where nothing of it is known here: its replicas that run

@@ -107,7 +107,7 @@ async def test_a_model_that_is_removed_while_it_loads(it, gate):
     await soon(it.conductor.adopted())
     assert it.index() == [("b", "1", "READY")]
     await unwanted(it)
-    assert it.conductor._hosts.keys() == {"b"}
+    assert it.conductor.inline.hosts.keys() == {"b"}
 
 
 async def test_a_model_that_is_removed_while_it_fails_to_load(it, gate):
@@ -256,15 +256,15 @@ async def test_a_deploy_loads_a_model_whose_files_changed(it, tmp_path):
         folder.mkdir()
     await it.serve(*[double(folder.name, storageUri=str(folder)) for folder in files])
     deployed(it, 1.0)
-    hosts = dict(it.conductor._hosts)
+    hosts = dict(it.conductor.inline.hosts)
     (files[0] / "weights").write_text("new")
     deployed(it, 1.0)
     await unwanted(it)
-    assert it.conductor._hosts == hosts  # nobody has deployed
+    assert it.conductor.inline.hosts == hosts  # nobody has deployed
     deployed(it, 2.0)
     await unwanted(it)
-    assert it.conductor._hosts["a"] is not hosts["a"]
-    assert it.conductor._hosts["b"] is hosts["b"]
+    assert it.conductor.inline.hosts["a"] is not hosts["a"]
+    assert it.conductor.inline.hosts["b"] is hosts["b"]
     assert await it.answer("a") == 2
     files[0].rename(tmp_path / "gone")
     deployed(it, 3.0)

@@ -109,7 +109,7 @@ async def test_in_the_end_there_is_what_is_wanted(it, seed):
 
     loaded = {name for name, about in events.inline.items() if "options" in about}
     # One that can't be loaded leaves the one before it as it is, if that came so far.
-    old = {name for name in events.inline if name not in loaded and name in it.conductor._hosts}
+    old = {name for name in events.inline if name not in loaded and name in it.conductor.inline.hosts}
     assert old <= events.loadable
     applications = {one.model for one in events.apps.values()}
     models = it.plane.directory.models
@@ -121,4 +121,4 @@ async def test_in_the_end_there_is_what_is_wanted(it, seed):
         assert model.ready is (inline or bool(sources))
         if name in loaded:
             assert await it.answer(name) == events.inline[name]["options"]["by"]
-    assert it.conductor._hosts.keys() == loaded | old
+    assert it.conductor.inline.hosts.keys() == loaded | old

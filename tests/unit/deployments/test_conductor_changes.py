@@ -134,7 +134,7 @@ async def test_an_inline_model_that_becomes_remote_answers_until_that_does(it):
     assert await it.answer() == 11
     assert it.index() == [("a", "1", "READY")]
     await unwanted(it)
-    assert not it.conductor._hosts
+    assert not it.conductor.inline.hosts
 
 
 async def test_an_inline_model_that_is_removed_goes_with_the_next_look(it):

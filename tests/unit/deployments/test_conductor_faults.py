@@ -167,7 +167,7 @@ async def test_one_that_loads_and_cannot_be_described(it, monkeypatch):
     with pytest.raises(Unavailable, match="model 'a': TypeError: unhashable"):
         await it.answer("a")
     await unwanted(it)
-    assert it.conductor._hosts.keys() == {"b"}
+    assert it.conductor.inline.hosts.keys() == {"b"}
 
 
 async def test_what_fails_in_the_background_is_logged(it, monkeypatch, caplog):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serve_app.deployments.conductor import MAY_HANG
+from serve_app.deployments.inline import MAY_HANG
 from serve_app.errors import DeadlineExceeded, Unavailable
 from tests.unit.deployments.conducted import double, settled, unwanted
 from tests.unit.held import soon

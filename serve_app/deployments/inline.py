@@ -1,0 +1,109 @@
+"""Models in a Router's own process: loaded, put in place, given up."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from serve_app.config import InlineModel
+from serve_app.core.directory import INLINE, Directory, Model
+from serve_app.deployments.background import Background
+from serve_app.errors import ConfigError
+from serve_app.observability.logs import log_loaded
+from serve_app.releases.reconcile import Actual, Desired
+from serve_app.runtimes.host import ModelHost, origin
+
+log = logging.getLogger("tandem")
+
+MAY_HANG = 3  # threads of a model, until it is unavailable
+
+
+class InlineModels:
+    """Those of `directory`; what became of each is noted in `actual`.
+
+    `settle(model)` gives a model what the configuration decides about it; `desired()` is what is wanted.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        actual: Actual,
+        background: Background,
+        settle: Callable[[Model], None],
+        desired: Callable[[], Desired],
+        gpu: bool,
+    ) -> None:
+        self._directory, self._actual, self._background = directory, actual, background
+        self._settle, self._desired, self._gpu = settle, desired, gpu
+        self.hosts: dict[str, ModelHost] = {}
+        self.loaded: dict[str, int] = {}  # at which generation
+
+    async def load(self, config: InlineModel, generation: int) -> None:
+        """Load it, and let it serve where it is still wanted; where it can't be, its reason is kept."""
+        actual, name = self._actual, config.name
+        host: ModelHost | None = None
+        try:
+            host = made = ModelHost(
+                config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
+            )
+            log_loaded(name, await asyncio.to_thread(host.load))
+            if self._desired().inline.get(name) == config:
+                self._put(config, host)
+                host = None  # it serves
+        except Exception as error:  # whatever it is: the models behind this one wait for their turn
+            reason = str(error)
+            if not isinstance(error, ConfigError):
+                reason = f"model '{name}': {type(error).__name__}: {error}"
+            log.error("%s", reason, exc_info=origin(error))
+            actual.failed[name] = generation
+            known = self._directory.models.get(name)
+            if known is not None:
+                known.refused.refuse(INLINE, reason, host.wanted if host else ())
+                if name not in self.hosts:
+                    known.unavailable(INLINE, reason)
+        finally:
+            actual.loading = ""
+            self._background.retire((), host)
+
+    def unload(self, name: str) -> None:
+        """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
+        others = self._directory.model(name).answering() - {INLINE}
+        removed = self._directory.remove(name, INLINE, refuse=not others)
+        actual = self._actual
+        actual.known.discard(name)
+        actual.inline.pop(name, None)
+        actual.stale.discard(name)
+        actual.failed.pop(name, None)
+        self.loaded.pop(name, None)
+        self._background.retire(removed, self.hosts.pop(name, None))
+
+    async def to_load_again(self) -> bool:
+        """Whether files of some changed, which are stale then, or some couldn't be loaded."""
+        stale = self._actual.stale
+        for name, host in list(self.hosts.items()):
+            if await asyncio.to_thread(host.changed):
+                stale.add(name)
+        stale &= self.hosts.keys()
+        return bool(stale or self._actual.failed)
+
+    def _hangs(self, host: ModelHost, reason: str) -> None:
+        """Too much of a model hangs, or no longer, without a reason."""
+        model = self._directory.models.get(host.name)
+        if model is None or self.hosts.get(host.name) is not host:
+            return
+        if reason:
+            model.unavailable(INLINE, reason)
+        else:
+            model.recovered(INLINE)
+
+    def _put(self, config: InlineModel, host: ModelHost) -> None:
+        slots, actual = config.concurrency, self._actual
+        about, targets = host.describe(config.batching, slots), host.targets()
+        model = self._directory.expect(config.name, INLINE)
+        self._settle(model)
+        replaced = model.serve(INLINE, about, targets, slots)
+        model.refused.accept(INLINE)
+        actual.inline[config.name] = config
+        actual.stale.discard(config.name)
+        self.loaded[config.name] = self._desired().generation
+        old, self.hosts[config.name] = self.hosts.get(config.name), host
+        self._background.retire(replaced, old)
