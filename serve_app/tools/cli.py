@@ -104,6 +104,9 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from serve_app.tools.stopping import leave_on_signals
+
+    leave_on_signals()
     from serve_app.tools.run.command import run
 
     return run(options.config, options.host, options.http_port, options.grpc_port, options.mode)
@@ -116,6 +119,9 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _local(options: argparse.Namespace) -> int:
+    from serve_app.tools.stopping import leave_on_signals
+
+    leave_on_signals()
     from serve_app.tools.local.command import run
 
     ports = (options.http_port, options.grpc_port, options.dashboard_port)

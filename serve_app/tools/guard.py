@@ -37,26 +37,37 @@ def guarded(folder: Path) -> None:
         os.close(_held)
         _deaf()
         os.read(ended, 1)
-        sweep(mark)
+        sweep(mark, folder)
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(0)
 
 
-def sweep(mark: str) -> list[str]:
-    """End every process that has the mark, and what these start meanwhile; what had to be killed."""
-    found = [one for one in psutil.process_iter() if one.pid != os.getpid() and _marked(one, mark)]
+def sweep(mark: str, folder: Path) -> list[str]:
+    """End every process that has the mark or a file of `folder` open, and what these start meanwhile.
+
+    Says what had to be killed.
+    """
+    others = (one for one in psutil.process_iter() if one.pid != os.getpid())
+    found = [one for one in others if _marked(one, mark) or _writes_into(one, folder)]
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.terminate()
     left = killed(found, _GRACE_S if found else 0)
-    return left + (sweep(mark) if found else [])
+    return left + (sweep(mark, folder) if found else [])
 
 
 def _marked(process: psutil.Process, mark: str) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
         there = process.environ().get(MARK) == mark
         return there and bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _writes_into(process: psutil.Process, folder: Path) -> bool:
+    """Ray's agents and workers have put their titles where their variables were, and have logs there."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return any(Path(one.path).is_relative_to(folder) for one in process.open_files())
     return False
 
 

@@ -69,6 +69,11 @@ def everything_stopped(folder: Path) -> Iterator[None]:
         _stop_all(stops)
 
 
+def leave_on_signals() -> None:
+    """SIGINT and SIGTERM end this process cleanly: for the time before anything was started."""
+    _on_signals(_leave)
+
+
 def stop_on_signals() -> None:
     """SIGINT and SIGTERM end what stands inside `everything_stopped`."""
     _on_signals(_raise_stop)
@@ -155,6 +160,11 @@ def _prctl(option: int, value: int) -> None:
     """Nothing, where the system isn't Linux."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _leave(*_: object) -> None:
+    print("stopping", flush=True)
+    sys.exit(0)
 
 
 def _raise_stop(*_: object) -> None:
