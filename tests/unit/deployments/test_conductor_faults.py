@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serve_app.core.directory import Directory, Model
-from serve_app.deployments import conductor
+from serve_app.deployments import conductor, inline
 from serve_app.errors import NotFound, TandemError, Unavailable
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.version_host import VersionHost
@@ -24,7 +24,7 @@ STEPS = [
     (ModelHost, "__init__"), (ModelHost, "load"), (ModelHost, "describe"), (ModelHost, "targets"),
     (ModelHost, "close"), (VersionHost, "close"), (Directory, "expect"), (Directory, "remove"),
     (Model, "serve"), (Model, "unavailable"), (Model, "resize"), (conductor, "freeze_gc"),
-    (conductor, "log_loaded"),
+    (inline, "log_loaded"),
 ]  # fmt: skip
 THROWN = [
     OSError(36, "File name too long"),
