@@ -9,6 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from serve_app.errors import ConfigError
 
+_MOST_COMPARED = 128
+
 
 class Config(BaseModel):
     """Base: camelCase keys as in KServe, nothing unknown, nothing changed after reading."""
@@ -81,6 +83,8 @@ def _inner(kind: Any, step: str | int) -> Any:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or a list of what is known, or nothing."""
     known = sorted(set(known))
+    if len(word) > _MOST_COMPARED:  # comparing takes memory and time for each letter
+        return ""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         close = [key for key in known if key.lower() == word.lower().replace("_", "")][:1]

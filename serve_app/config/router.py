@@ -90,10 +90,11 @@ class RouterUserConfig(Config):
 
     @model_validator(mode="after")
     def _unique(self) -> "RouterUserConfig":
-        names = [model.name for model in self.models]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"models holds '{name}' twice")
+        seen: set[str] = set()
+        for model in self.models:
+            if model.name in seen:
+                raise ValueError(f"models holds '{model.name}' twice")
+            seen.add(model.name)
         return self
 
 

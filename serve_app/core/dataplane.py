@@ -23,6 +23,7 @@ from serve_app.errors import (
     Unavailable,
     Unsupported,
 )
+from serve_app.protocol.bounds import shown
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import InferRequest, InferResponse
 
@@ -108,7 +109,7 @@ class DataPlane:
             call.deadline = call.began + seconds
             try:
                 with self._deadlines.within(seconds):
-                    outputs = await version.predict(request)
+                    outputs = await version.predict(request, call.client)
             except TimeoutError:
                 raise _late(version.model, seconds) from None
             except ModelFailed as error:
@@ -182,7 +183,7 @@ class DataPlane:
         if asked is None:
             return self.timeout
         if isinstance(asked, bool) or not isinstance(asked, int | float) or asked < 0:
-            raise InvalidArgument(f"parameters.timeout must be microseconds, got {asked!r}")
+            raise InvalidArgument(f"parameters.timeout must be microseconds, got {shown(asked)}")
         return min(self.timeout, asked / 1e6) if asked else self.timeout
 
 

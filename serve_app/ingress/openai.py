@@ -21,7 +21,7 @@ from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, re
 from serve_app.ingress.answers import require
 from serve_app.ingress.openai_answers import form
 from serve_app.ingress.status import http_status
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
 from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -119,6 +119,7 @@ def _asked(body: bytes) -> tuple[bytes, dict[str, Any]]:
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
         raise InvalidArgument("the body must be a JSON object")
+    bounds.check_nesting(asked)
     if (given := elements.given(asked)) is not asked:
         return orjson.dumps(given), given
     return body, asked

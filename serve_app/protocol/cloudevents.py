@@ -16,6 +16,7 @@ import orjson
 
 from serve_app.errors import InvalidArgument
 from serve_app.protocol import elements
+from serve_app.protocol.bounds import shown
 
 STRUCTURED = b"application/cloudevents+json"
 _REQUIRED = ("id", "source", "type", "specversion")
@@ -65,7 +66,7 @@ def _data(event: Any) -> Any:
     event = elements.given(event)
     for name in _REQUIRED:
         if not isinstance(value := event.get(name), str) or not value:
-            raise InvalidArgument(f"CloudEvent: {name} must be a non-empty string, got {value!r:.80}")
+            raise InvalidArgument(f"CloudEvent: {name} must be a non-empty string, got {shown(value)}")
     _check_version(event["specversion"])
     if "data_base64" in event:
         try:

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from serve_app.errors import InvalidArgument
+from serve_app.protocol.bounds import shown
 
 BYTES = np.dtype(object)
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -36,7 +37,7 @@ def numpy_dtype(datatype: object, tensor: str) -> np.dtype:
     dtype = TO_NUMPY.get(datatype) if isinstance(datatype, str) else None
     if dtype is None:
         raise InvalidArgument(
-            f"tensor '{tensor}': datatype must be one of {', '.join(TO_NUMPY)}, got {datatype!r}"
+            f"tensor '{tensor}': datatype must be one of {', '.join(TO_NUMPY)}, got {shown(datatype)}"
         )
     return dtype
 

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from serve_app.errors import InvalidArgument
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
+from serve_app.protocol.bounds import shown
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import InferRequest, InferResponse, Parameters, Tensor, TensorSpec
 
@@ -26,14 +27,16 @@ def decode_request(
     message = elements.given(message)
     inside = message.pop("parameters", {})
     if not isinstance(inside, dict):
-        raise InvalidArgument(f"parameters must be an object, got {inside!r:.80}")
+        raise InvalidArgument(f"parameters must be an object, got {shown(inside)}")
     request_id = message.pop("id", "")
     if not isinstance(request_id, str):
-        raise InvalidArgument(f"id must be a string, got {request_id!r:.80}")
+        raise InvalidArgument(f"id must be a string, got {shown(request_id)}")
     tensors: dict[str, Tensor] = {}
     parameters: Parameters = {}
     for place, given in (("", message), ("parameters.", elements.given(inside))):
+        bounds.check_count(given, bounds.MOST_PARAMETERS, f"the names in {place or 'the body'}")
         for name, value in given.items():
+            bounds.check_name(name, f"{place}{name[:80]}")
             if name in tensors or name in parameters:
                 raise InvalidArgument(f"{name}: given twice, at the top and in parameters")
             if name in known:
@@ -43,7 +46,7 @@ def decode_request(
             else:
                 raise InvalidArgument(
                     f"{place}{name} is no input of this model, and as a parameter it must be a string, "
-                    f"number or boolean, got {value!r:.80}"
+                    f"number or boolean, got {shown(value)}"
                 )
     if missing := [name for name in required if name not in tensors]:
         raise InvalidArgument(f"{missing[0]}: required, but not there")

@@ -12,7 +12,8 @@ import orjson
 
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
+from serve_app.protocol.bounds import shown
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.openai import check_types
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, TensorSpec
@@ -125,14 +126,15 @@ def _sampling(inputs: Arrays, parameters: Parameters) -> dict[str, Any]:
         text = inputs[SAMPLING].reshape(-1)[0]
     if text is not None:
         if not isinstance(text, str | bytes):
-            raise InvalidArgument(f"{SAMPLING} must be a JSON object in a string, got {text!r}")
+            raise InvalidArgument(f"{SAMPLING} must be a JSON object in a string, got {shown(text)}")
         asked |= elements.given(_object(SAMPLING, text))
     for name in _OBJECTS:
         value = asked.get(name)
         if isinstance(value, str):
             asked[name] = _object(f"parameters.{name}", value)
         elif not isinstance(value, dict | None):
-            raise InvalidArgument(f"parameters.{name} must be an object, got {value!r:.80}")
+            raise InvalidArgument(f"parameters.{name} must be an object, got {shown(value)}")
+    bounds.check_nesting(asked)
     return elements.given(asked)
 
 
@@ -155,7 +157,7 @@ def _flag(name: str, inputs: Arrays, parameters: Parameters) -> bool | None:
 def _boolean(name: str, value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    raise InvalidArgument(f"parameters.{name} must be true or false, got {value!r}")
+    raise InvalidArgument(f"parameters.{name} must be true or false, got {shown(value)}")
 
 
 def _adapter(model: str, named: Any, engine: EngineDescription) -> str:

@@ -13,6 +13,7 @@ from serve_app.errors import (
     Unavailable,
     UnknownModel,
 )
+from serve_app.protocol.bounds import shown
 
 _TYPES: dict[str, tuple[type, str]] = {
     "messages": (list, "a list"),
@@ -24,10 +25,10 @@ def check_types(asked: dict[str, Any]) -> None:
     """InvalidArgument for a field with which vLLM would fail before it looks what it is."""
     for name, (kind, word) in _TYPES.items():
         if not isinstance(value := asked.get(name), kind | None):
-            raise InvalidArgument(f"{name} must be {word}, got {value!r:.80}")
+            raise InvalidArgument(f"{name} must be {word}, got {shown(value)}")
     for name, value in asked.items():
         if isinstance(value, int | float) and abs(value) >= 2**63:
-            raise InvalidArgument(f"{name} must be a number that 64 bits hold, got {value!r:.80}")
+            raise InvalidArgument(f"{name} must be a number that 64 bits hold, got {shown(value)}")
 
 
 def prompt_of(asked: dict[str, Any]) -> str:
@@ -66,11 +67,17 @@ class Events:
     """Server-sent events out of pieces that are cut anywhere; None stands for [DONE]."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._parts: list[bytes] = []  # of an event that hasn't ended
+        self._tail = b""
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any] | None]:
         """The events that end in `piece`."""
-        *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._parts.append(piece)
+        tail, self._tail = self._tail + piece, (self._tail + piece)[-3:]
+        if b"\n\n" not in tail and b"\r\n\r\n" not in tail:
+            return  # a large event comes in many pieces, and isn't searched from its start with each
+        *events, rest = b"".join(self._parts).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._parts = [rest]
         for event in events:
             for line in event.split(b"\n"):
                 if line.startswith(b"data:"):
