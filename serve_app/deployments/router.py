@@ -10,7 +10,7 @@ import contextlib
 import logging
 from typing import Any
 
-from serve_app.config import InlineModel, RouterUserConfig, parse
+from serve_app.config import InlineModel, Limits, RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
@@ -19,7 +19,13 @@ from serve_app.errors import ConfigError
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
-from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests
+from serve_app.internals.grpc_servers import limit_received
+from serve_app.internals.serve_context import (
+    application,
+    first_user_config,
+    has_gpu,
+    max_ongoing_requests,
+)
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
@@ -44,6 +50,7 @@ class Router(GrpcIngress):
         self.limits = self._conductor.config.limits
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
         self.servicer = Servicer(self.plane, lambda: self.limits)
+        limit_received(_message_limit(first_user_config()))
         self._configured = False
         self._looked = asyncio.Event()
         self._discovery = asyncio.create_task(self._discover())
@@ -105,6 +112,15 @@ class Router(GrpcIngress):
             except Exception:
                 log.exception("reading Serve's status failed; the models stay as they are")
             await asyncio.sleep(self._conductor.config.discovery_interval)
+
+
+def _message_limit(user_config: dict[str, Any]) -> int:
+    """What gRPC itself refuses: a little more than `maxBodyBytes`, of which our own error speaks."""
+    try:
+        limits = parse(RouterUserConfig, user_config).limits
+    except ConfigError:  # `reconfigure` says so
+        limits = Limits()
+    return min(limits.max_body_bytes + 2**20, 2**31 - 1)
 
 
 def _check_batches(models: list[InlineModel]) -> None:

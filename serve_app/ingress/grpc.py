@@ -15,9 +15,9 @@ from serve_app.config import Limits
 from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound, TandemError, TooLarge
+from serve_app.errors import NotFound, TandemError
 from serve_app.ingress.fast_path import fast_servicer
-from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of
+from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of, within
 from serve_app.ingress.grpc_health import HEALTH, Health
 from serve_app.ingress.grpc_reflect import add_reflection
 from serve_app.ingress.grpc_stream import StreamInfer
@@ -150,10 +150,8 @@ class Servicer(Health):
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
         began = time.monotonic()
-        limit = self.limits().max_body_bytes
         try:
-            if len(data) > limit:
-                raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
+            within(data, self.limits().max_body_bytes)
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
             self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
@@ -173,6 +171,7 @@ class Servicer(Health):
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
     ) -> Raw:
         try:
+            within(data, self.limits().max_body_bytes)
             return Raw(answer(grpc_codec.parse(empty, data)).SerializeToString())
         except TandemError as error:
             return failed(error, context)

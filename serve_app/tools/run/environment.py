@@ -7,10 +7,13 @@ from serve_app.internals.haproxy import haproxy_wrapper
 from serve_app.ports import own_block
 from serve_app.tools.shared_machine import haproxy_threads, places
 
+# Of gRPC, in proxies; a Router knows its own `maxBodyBytes`. The default of that, and some.
+GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
 HIGH_THROUGHPUT = {
+    **GRPC_MESSAGES,
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
@@ -32,6 +35,7 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
     """What Ray is told: ports that collide with nobody, loopback, and the high-throughput mode."""
     own = own_block()
     variables = {
+        **GRPC_MESSAGES,
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
