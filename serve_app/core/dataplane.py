@@ -192,4 +192,4 @@ def _late(model: str, seconds: float) -> DeadlineExceeded:
 
 
 def _identified(error: ModelFailed, request: InferRequest) -> ModelFailed:
-    return ModelFailed(f"{error} (request id {request.id})")
+    return ModelFailed(f"{error} (request id {request.id[:128]})")

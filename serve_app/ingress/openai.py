@@ -41,10 +41,16 @@ class OpenAIApp:
         """Answer; the status. Disconnected when the client left, which stops the generation."""
         require("POST", scope["method"])
         headers: Headers = dict(scope["headers"])
-        body, asked = _asked(await read_body(receive, headers, self.limits()))
-        model = self._model(asked)
-        _can(model, route)
-        check_types(asked)
+        name = ""  # of a model, once it is known
+        try:
+            body, asked = _asked(await read_body(receive, headers, self.limits()))
+            model = self._model(asked)
+            name = model.name
+            _can(model, route)
+            check_types(asked)
+        except TandemError as error:
+            self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
+            raise
         call = call_of(scope, InferRequest(model.name, "", "", []))
         return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
 

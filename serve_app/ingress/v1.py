@@ -44,10 +44,10 @@ class V1App:
             require("GET", scope["method"])
             return await self._about(send, name)
         require("POST", scope["method"])
-        if verb == "explain":
-            self.plane.check_explains(name)  # before the body is read
         headers: Headers = dict(scope["headers"])
         try:
+            if verb == "explain":
+                self.plane.check_explains(name)  # before the body is read
             body = await read_body(receive, headers, self.limits())
             signature = self.plane.directory.model(name).pick().signature
             event, message = cloudevents.received(headers, elements.load_json(body))

@@ -15,6 +15,7 @@ from serve_app.core.call import Call
 from serve_app.core.paths import Paths
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
+from serve_app.observability.logs import LINES
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -41,6 +42,9 @@ class RayMetrics:
             "request_errors",
             description="Inference requests that failed, by kind of error.",
             tag_keys=(*_TAGS, "kind"),
+        )
+        self._dropped = metrics.Counter(
+            "log_lines_dropped", description="Lines that couldn't be written to standard output."
         )
         self._predict = _Histogram(
             "request_predict_seconds",
@@ -100,6 +104,8 @@ class RayMetrics:
             if error:
                 self._errors.inc(count, {**tags, "kind": error})
         self._generation.set(self._serves)
+        if dropped := LINES.take():
+            self._dropped.inc(dropped)
         next(self._next).flush()
 
 

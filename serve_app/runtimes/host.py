@@ -1,7 +1,6 @@
 """The versions of one model, loaded in this process. The Router hosts inline models, a ModelReplica
 its own; both through `ModelHost`."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -71,8 +70,8 @@ class ModelHost:
                 done.append(Loaded(version, began, loaded - started, warm - loaded))
             except TandemError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from error
-            # Nobody cancels a thread: that comes out of the model's own code.
-            except (Exception, asyncio.CancelledError) as error:
+            # Nobody cancels or ends a thread: CancelledError and SystemExit are the model's own, too.
+            except BaseException as error:
                 raise ConfigError(
                     f"model '{self.name}' version {version}: {type(error).__name__}: {error}"
                 ) from error

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,13 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, is_async
 
 log = logging.getLogger("tandem")
+
+_MOST_SAID, _MOST_LOGGED = 2000, 20_000  # characters: an exception may quote all of its input
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
 
 
 class VersionHost:
@@ -36,8 +46,9 @@ class VersionHost:
                 outputs = await self._runtime.predict(inputs, parameters)
             else:
                 loop = asyncio.get_running_loop()
-                run = self._runtime.predict
-                outputs = await loop.run_in_executor(self._pool, run, inputs, parameters)
+                outputs = await loop.run_in_executor(self._pool, self._run, inputs, parameters)
+                if isinstance(outputs, _Raised):
+                    raise outputs.error
         except TandemError as error:
             raise plain(error) from None
         except asyncio.CancelledError:
@@ -46,10 +57,21 @@ class VersionHost:
                 raise
             # Nobody cancelled us: it came out of the model's own code.
             raise ModelFailed(f"model '{self.model}' cancelled its own prediction") from None
-        except Exception as error:
-            log.exception("model %s version %s raised", self.model, self.version)
-            raise ModelFailed(f"model '{self.model}' raised {type(error).__name__}: {error}") from None
+        except GeneratorExit:
+            raise  # this very coroutine is told to end
+        except BaseException as error:  # SystemExit too: user code ends no server
+            said = "".join(traceback.format_exception(error))
+            log.error("model %s version %s raised\n%s", self.model, self.version, said[-_MOST_LOGGED:])
+            text = f"{type(error).__name__}: {error}"[:_MOST_SAID]
+            raise ModelFailed(f"model '{self.model}' raised {text}") from None
         return self._checked(outputs)
+
+    def _run(self, inputs: Arrays, parameters: Parameters) -> Any:
+        """In a thread. Whatever it raises as a value: a future doesn't take every exception."""
+        try:
+            return self._runtime.predict(inputs, parameters)
+        except BaseException as error:
+            return _Raised(error)
 
     def _checked(self, outputs: object) -> Arrays:
         specs = self._outputs

@@ -9,6 +9,8 @@ from serve_app.tools.shared_machine import haproxy_threads, places
 
 # Of gRPC, in proxies; a Router knows its own `maxBodyBytes`. The default of that, and some.
 GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
+# A worker's output, one line per request among it, is rotated where Ray is told how.
+LOG_FILES = {"RAY_ROTATION_MAX_BYTES": str(128 * 2**20), "RAY_ROTATION_BACKUP_COUNT": "3"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
@@ -48,6 +50,7 @@ def environment(scratch: Path, host: str, mode: str) -> dict[str, str]:
         # The log monitor looks for new files this often; else ten times a second.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
         "LOG_NAME_UPDATE_INTERVAL_S": "1",
+        **LOG_FILES,
         "METRICS_RECORD_INTERVAL_S": "60",  # of the dashboard's own memory, 40 ms each time
         # Nobody's load balancer but HAProxy watches this instance, which takes half a second to be
         # told and another to act; Serve's 30 s would outlast every stop.

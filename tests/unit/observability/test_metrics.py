@@ -7,6 +7,7 @@ import pytest
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument
+from serve_app.observability.logs import Lines
 from serve_app.observability.metrics import RayMetrics, _Histogram
 from tests.unit.observability.conftest import Handed
 from tests.unit.planes import call, served, tensor
@@ -72,3 +73,17 @@ async def test_the_ways_that_requests_take_and_the_configuration_served(handed: 
     found = {(tags["transport"], tags["path"]): count for tags, count in handed["request_path"]}
     assert found == {("http", "fast"): 2, ("http", "serve"): 1, ("batches", "serve"): 1}
     assert handed["router_generation"] == [({}, 7)]
+
+
+async def test_lines_that_were_dropped_are_counted(
+    handed: Handed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = Lines()
+    monkeypatch.setattr("serve_app.observability.metrics.LINES", lines)
+    made = RayMetrics(Paths())
+    made._flush()
+    assert not handed["log_lines_dropped"]
+    lines.dropped = 3
+    made._flush()
+    made._flush()
+    assert handed["log_lines_dropped"] == [({}, 3)]
