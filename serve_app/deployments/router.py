@@ -16,6 +16,7 @@ from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.remote import asking
 from serve_app.errors import ConfigError
+from serve_app.ingress.apart import Apart
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
@@ -48,8 +49,9 @@ class Router(GrpcIngress):
         self.plane = DataPlane(self._metrics)
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt)
         self.limits = self._conductor.config.limits
-        self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
-        self.servicer = Servicer(self.plane, lambda: self.limits)
+        apart = Apart()
+        self.rest = RestApp(self.plane, lambda: self.limits, self.paths, apart)
+        self.servicer = Servicer(self.plane, lambda: self.limits, apart)
         limit_received(_message_limit(first_user_config()))
         self._configured = False
         self._looked = asyncio.Event()

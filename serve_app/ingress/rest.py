@@ -29,13 +29,16 @@ from serve_app.http.asgi import (
     Send,
     call_of,
     read_body,
+    read_packed,
     respond,
     respond_packed,
     watched,
 )
+from serve_app.http.codings import unpacked
 from serve_app.http.request_id import REQUEST_ID, request_id
 from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.answers import require, send_error, send_json
+from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.docs import DocsApp
 from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.v1 import V1App
@@ -76,15 +79,20 @@ class RestApp:
     """Dispatches by path; every error leaves as `{"error": …}` with its status."""
 
     def __init__(
-        self, plane: DataPlane, limits: Callable[[], Limits], paths: Paths | None = None
+        self,
+        plane: DataPlane,
+        limits: Callable[[], Limits],
+        paths: Paths | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self.plane = plane
         self.limits = limits
         self.paths = paths or Paths()
         self._docs = DocsApp(plane)
         self._openai = openai.OpenAIApp(plane, limits)
-        self._generate = GenerateApp(plane, limits)
-        self._v1 = V1App(plane, limits)
+        self._apart = apart = apart or Apart()
+        self._generate = GenerateApp(plane, limits, apart)
+        self._v1 = V1App(plane, limits, apart)
         self.cors: Cors | None = None
         self._infer_watched = watched(plane.infer, Departures())
         self._plain = {
@@ -172,11 +180,16 @@ class RestApp:
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
         try:
-            body = await read_body(receive, headers, self.limits())
+            body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
             length = _length(headers.get(b"inference-header-content-length"))
             if length == 0:
+                body = await unpacked(body, coding, self.limits().max_body_bytes)
                 request = self._raw(body, headers.get(b"accept", b""), name, version)
+            elif coding or len(body) >= LARGE:
+                most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
+                about = length, name, version
+                request, _ = await self._apart.http("rest", body, coding, most, about, cost)
             else:
                 request = rest_codec.decode_request(body, length, name, version)
         except TandemError as error:

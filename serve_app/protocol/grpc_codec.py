@@ -81,6 +81,12 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
     return request, not raws
 
 
+def dear(data: Buffer) -> int:
+    """How many bytes of a request take time to decode: all but raw numbers, which stay as they are."""
+    rest, raws = split(data, _RAW_INPUTS)
+    return len(rest) + (sum(map(len, raws)) if b"BYTES" in rest else 0)
+
+
 def addressed(data: Buffer, error: TandemError) -> InferRequest:
     """Of a request that can't be decoded: which one it is and for whom, as far as that can be read.
 
