@@ -96,7 +96,7 @@ def _started() -> subprocess.Popen[bytes]:
     # It finds what this process finds, which Ray may have told it by sys.path alone.
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
-        [sys.executable, "-m", "serve_app.ingress.decoders"],
+        [sys.executable, "-c", "from serve_app.ingress.decoders import main; main()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=paths,
     )  # fmt: skip
 

@@ -1,8 +1,6 @@
 """Bodies to requests, by name: here where they are small, in a process apart where they aren't.
 
-    python -m serve_app.ingress.decoders
-
-is such a process. It reads jobs from its standard input until that ends, which it does when the Router
+`main` is such a process. It reads jobs from its standard input until that ends, which it does when the Router
 is gone, and writes what it found: a head in JSON and the tensors' bytes, nothing that comes to life.
 """
 
@@ -97,7 +95,3 @@ def main() -> None:
         for part in parts:
             found.write(part)
         found.flush()
-
-
-if __name__ == "__main__":
-    main()
