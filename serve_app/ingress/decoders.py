@@ -1,7 +1,8 @@
 """Bodies to requests, by name: here where they are small, in a process apart where they aren't.
 
-`main` is such a process. It reads jobs from its standard input until that ends, which it does when the Router
-is gone, and writes what it found: a head in JSON and the tensors' bytes, nothing that comes to life.
+`main` is such a process. It reads jobs from its standard input until that ends, which it does when the
+Router is gone, and writes what it found: a head in JSON and the tensors' bytes, nothing that comes to
+life.
 """
 
 import gc

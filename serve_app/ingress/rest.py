@@ -1,5 +1,6 @@
 """V2 and V1 over HTTP as a plain ASGI application: no framework on the request path."""
 
+import asyncio
 import logging
 import re
 import time
@@ -58,6 +59,7 @@ _ABSENT = re.compile(
     r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
     r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
 )
+_MOST_HERE = 2**16  # elements of an output that are encoded on the event loop
 _DOCS = re.compile(r"/docs(?:/.*)?|/openapi\.json")
 PROTOCOLS = ("/v2", "/v1", "/openai")  # what the fast path takes
 
@@ -199,7 +201,11 @@ class RestApp:
         call.decoding = time.monotonic() - began
         response = await self._infer_watched(call, receive)
         began = time.monotonic()
-        parts, json_length = rest_codec.encode_response(response, request)
+        if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):
+            encode = asyncio.to_thread(rest_codec.encode_response, response, request)
+            parts, json_length = await encode
+        else:
+            parts, json_length = rest_codec.encode_response(response, request)
         self.plane.encoded(call, time.monotonic() - began)
         out = [JSON]
         if json_length is not None:

@@ -29,6 +29,7 @@ _WORDS = {
     "V": "numbers",
     "O": "strings",
 }
+_IN_ONE_GO = 2**15  # elements: no other thread runs while they are written, a millisecond
 _LEAST = -(2**63)  # as a float it may be a smaller integer, which orjson read as one and rounded
 # numpy's letter for a type, and struct's where the two mean the same bytes.
 _PACKED = {
@@ -140,6 +141,9 @@ def _offender(flat: list[Any], dtype: np.dtype) -> str:
 def to_json(array: np.ndarray, tensor: str) -> bytes:
     """The flat JSON list of an array; NaN and Infinity as Python and Triton write them."""
     flat = np.ascontiguousarray(array).reshape(-1)
+    if flat.size > _IN_ONE_GO:
+        pieces = (flat[at : at + _IN_ONE_GO] for at in range(0, flat.size, _IN_ONE_GO))
+        return b"[" + b",".join(to_json(piece, tensor)[1:-1] for piece in pieces) + b"]"
     if flat.dtype == BYTES:
         try:
             return orjson.dumps([item.decode() for item in flat])
