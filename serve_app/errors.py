@@ -6,10 +6,13 @@ A class of one's own below a kind is treated as that kind everywhere (`kind_of`)
 """
 
 import contextlib
+import itertools
 import json
 from functools import cached_property
 
 from serve_app.redact import redacted
+
+_MOST_SHOWN, _MOST_SAID = 80, 2000  # characters
 
 
 class TandemError(Exception):
@@ -110,8 +113,22 @@ KINDS: dict[str, type[TandemError]] = {
 
 def shown(value: object) -> str:
     """A caller's value in an error's text, as JSON writes it; a long one is cut."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    text = json.dumps(_cut(value, 4), ensure_ascii=False, default=str)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
+
+
+def _cut(value: object, levels: int) -> object:
+    """Its beginning, without the rest being looked at, which may be large."""
+    if isinstance(value, str | bytes):
+        return value[:_MOST_SHOWN]
+    if isinstance(value, dict):
+        some = itertools.islice(value.items(), 20) if levels else ()
+        return {str(key)[:_MOST_SHOWN]: _cut(one, levels - 1) for key, one in some}
+    if isinstance(value, list | tuple):
+        return [_cut(one, levels - 1) for one in (value[:20] if levels else ())]
+    if isinstance(value, int) and abs(value) >= 2**64:
+        return "a number of many digits"
+    return value
 
 
 def plain(error: TandemError) -> TandemError:
@@ -131,7 +148,7 @@ def raised(what: str, error: BaseException) -> ModelFailed:
     """`what`, with the kind of a user's exception; its words, if it has some to give, apart."""
     found = ModelFailed(f"{what} {type(error).__name__}")
     with contextlib.suppress(Exception):
-        found.said = str(error)
+        found.said = str(error)[:_MOST_SAID]
     return found
 
 

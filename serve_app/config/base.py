@@ -11,6 +11,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from serve_app.errors import ConfigError
 
+_MOST_COMPARED = 128
+
 
 class Config(BaseModel):
     """Base: camelCase keys as in KServe, nothing unknown, nothing changed after reading."""
@@ -125,6 +127,8 @@ def meant(word: str, known: Iterable[str]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or a list of what is known, or nothing."""
     known = sorted(set(known))
+    if len(word) > _MOST_COMPARED:  # comparing takes memory and time for each letter
+        return ""
     if close := meant(word, known):
         return f"; did you mean {close}?"
     return f"; known: {', '.join(known)}" if known else ""

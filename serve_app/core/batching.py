@@ -20,8 +20,10 @@ from collections.abc import Awaitable, Callable, Hashable
 import numpy as np
 
 from serve_app.core.asking import ASKING
-from serve_app.core.lanes import Batch, Item, Lane, check_rows, fail, hand_out, key_of, rows_of
-from serve_app.errors import Gone, InvalidArgument, ModelFailed
+from serve_app.core.blame import AT_FAULT, Blame
+from serve_app.core.lanes import Batch, Item, Lane, Who, check_rows, fail, hand_out, key_of, rows_of
+from serve_app.core.pieces import in_pieces
+from serve_app.errors import Gone
 from serve_app.protocol.tensors import Arrays, Parameters
 
 _LONG_S = 0.02  # a hop takes a tenth of it
@@ -64,6 +66,7 @@ class Batcher:
         self._running = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._blame = Blame()
 
     def configure(self, max_batch_size: int, max_latency: float, in_flight: int, spare: int = 0) -> None:
         """Change the limits in place; takes effect with the next batch."""
@@ -71,27 +74,18 @@ class Batcher:
         self._in_flight, self._spare = in_flight, spare
         self._pump()
 
-    async def submit(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+    async def submit(self, inputs: Arrays, parameters: Parameters, who: Who | None = None) -> Arrays:
         """Run one request, in company where there is some, and return its own rows."""
         rows = rows_of(inputs)
         if rows <= self._max_rows:
             if self._idle(rows):
-                return await self._alone(inputs, rows, parameters)
-            return await self._enqueue(inputs, rows, parameters)
-        pieces = [
-            {name: array[start : start + self._max_rows] for name, array in inputs.items()}
-            for start in range(0, rows, self._max_rows)
-        ]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._guarded(piece, parameters)) for piece in pieces]
-        parts = [task.result() for task in tasks]
-        for part in parts:
-            if isinstance(part, Exception):
-                raise part
-        return {
-            name: np.concatenate([part[name] for part in parts])  # type: ignore[index]
-            for name in parts[0]  # type: ignore[union-attr]
-        }
+                return await self._alone(inputs, rows, parameters, who)
+            return await self._enqueue(inputs, rows, parameters, who)
+
+        def run(piece: Arrays) -> Awaitable[Arrays]:
+            return self._enqueue(piece, rows_of(piece), parameters, who)
+
+        return await in_pieces(inputs, rows, self._max_rows, self._in_flight + 1, run)
 
     def _idle(self, rows: int) -> bool:
         """Whether a request of `rows` would be the next batch, now and alone."""
@@ -106,7 +100,7 @@ class Batcher:
             return True
         return self._max_wait <= 0 and (rows >= self._expected or time.monotonic() >= self._until)
 
-    async def _alone(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+    async def _alone(self, inputs: Arrays, rows: int, parameters: Parameters, who: Who | None) -> Arrays:
         """In its caller's own task: no queue, no future, nobody else to think of."""
         self._running += 1
         try:
@@ -116,28 +110,28 @@ class Batcher:
             check_rows(outputs, rows)
             self._executed(rows, 1, 0.0, began, began, ended)
             return outputs
+        except AT_FAULT:
+            self._blame.failed(who)
+            raise
         finally:
             self._running -= 1
             self._expected = 0
             self._pump()
 
-    async def _guarded(self, inputs: Arrays, parameters: Parameters) -> Arrays | Exception:
-        # As a value: a TaskGroup would wrap it in an ExceptionGroup and lose its kind.
-        try:
-            return await self._enqueue(inputs, rows_of(inputs), parameters)
-        except Exception as error:
-            return error
-
-    async def _enqueue(self, inputs: Arrays, rows: int, parameters: Parameters) -> Arrays:
+    async def _enqueue(
+        self, inputs: Arrays, rows: int, parameters: Parameters, who: Who | None
+    ) -> Arrays:
         if self._closed:
             raise Gone("the model is being removed")
         loop = asyncio.get_running_loop()
-        item = Item(inputs, rows, loop.create_future(), time.monotonic(), ASKING.get())
+        item = Item(inputs, rows, loop.create_future(), time.monotonic(), ASKING.get(), who)
         key = key_of(inputs, parameters)
+        if client := self._blame.alone(who):
+            key = key, client
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(parameters)
-        lane.items.append(item)
+        lane.put(item)
         self._pump()
         try:
             return await item.future
@@ -177,14 +171,14 @@ class Batcher:
         due: float | None = None
         oldest: tuple[float, Hashable] | None = None
         for key in list(self._lanes):
-            items = self._lanes[key].items
+            lane = self._lanes[key]
+            items, rows = lane.items, lane.rows
             while items and items[0].future.done():
-                items.popleft()
+                rows -= lane.pop().rows
             if not items:
                 del self._lanes[key]
                 continue
             wait = items[0].arrived + self._max_wait - now
-            rows = sum(item.rows for item in items)
             if rows < self._expected:
                 wait = max(wait, self._until - now)
             if (wait > 0 or only_full) and rows < self._max_rows:
@@ -200,7 +194,7 @@ class Batcher:
         taken: list[Item] = []
         rows = 0
         while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
-            item = lane.items.popleft()
+            item = lane.pop()
             if not item.future.done():
                 taken.append(item)
                 rows += item.rows
@@ -219,11 +213,8 @@ class Batcher:
         except asyncio.CancelledError:
             for item in items:
                 item.future.cancel()
-        except (ModelFailed, InvalidArgument) as error:
-            if len(items) == 1:
-                fail(items, error)
-            else:
-                await self._one_by_one(batch)
+        except AT_FAULT as error:
+            await self._find_out(batch, error)
         except Exception as error:
             fail(items, error)
         finally:
@@ -236,8 +227,8 @@ class Batcher:
     def _linger(self, items: list[Item]) -> None:
         self._expected = 0
         if len(items) > 1 and self._usual_s > _LONG_S:
-            queued = (item.rows for lane in self._lanes.values() for item in lane.items)
-            self._expected = min(sum(item.rows for item in items) + sum(queued), self._max_rows)
+            queued = sum(lane.rows for lane in self._lanes.values())
+            self._expected = min(sum(item.rows for item in items) + queued, self._max_rows)
             self._until = time.monotonic() + min(_LINGER * self._usual_s, _LINGER_MOST_S)
 
     async def _compute(self, batch: Batch, started: float) -> None:
@@ -265,20 +256,32 @@ class Batcher:
             after = time.monotonic() - ended
             self._observe(rows, requests, queued, spent, began - started, after)
 
-    async def _one_by_one(self, batch: Batch) -> None:
-        """The model failed on the batch: whoever is at fault fails alone."""
-        for item in batch.items:
-            if item.future.done():
+    async def _find_out(self, batch: Batch, error: Exception) -> None:
+        """The model failed on the batch: whoever is at fault fails alone.
+
+        In halves: one of 32 is found in ten executions instead of 32, which others wait for.
+        """
+        failed = [(batch.items, error)]
+        while failed:
+            items, error = failed.pop()
+            if len(items) == 1:
+                self._blame.failed(items[0].who)
+                fail(items, error)
                 continue
-            alone = Batch([item], batch.parameters)
-            try:
-                await self._compute(alone, time.monotonic())
-            except asyncio.CancelledError:
-                for rest in batch.items:
-                    rest.future.cancel()
-                return
-            except Exception as error:
-                fail([item], error)
+            middle = len(items) // 2
+            for half in (items[:middle], items[middle:]):
+                if not (half := [item for item in half if not item.future.done()]):
+                    continue
+                try:
+                    await self._compute(Batch(half, batch.parameters), time.monotonic())
+                except asyncio.CancelledError:
+                    for rest in batch.items:
+                        rest.future.cancel()
+                    return
+                except AT_FAULT as again:
+                    failed.append((half, again))
+                except Exception as other:
+                    fail(half, other)
 
     def close(self) -> None:
         """Refuse what waits and what comes; what runs may finish."""

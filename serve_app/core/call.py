@@ -74,6 +74,10 @@ class Call:
         """The W3C trace context that the caller sent (`traceparent`), or ''."""
         return self.headers.get("traceparent")
 
+    def client(self) -> str:
+        """Who sent it, as far as that is known: the principal, else the address that HAProxy saw."""
+        return self.principal or self.headers.get("x-forwarded-for").rpartition(",")[2].strip()
+
     @property
     def session(self) -> str:
         """The session that the caller names (`x-session-id`, Serve's own header), or ''."""

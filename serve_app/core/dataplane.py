@@ -136,7 +136,7 @@ class DataPlane:
                     while True:
                         check_outputs(request, version.model, version.signature)
                         try:
-                            outputs = await version.predict(request)
+                            outputs = await version.predict(request, call.client)
                             break
                         except GONE as error:
                             version = await bracket.again(error)
@@ -250,7 +250,7 @@ class DataPlane:
 
     def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
         text = error.whole if self.exception_texts else str(error)
-        found = ModelFailed(f"{text} (request id {request.id})")
+        found = ModelFailed(f"{text} (request id {request.id[:128]})")
         found.said, found.logged = "" if self.exception_texts else error.said, error.logged
         return found
 

@@ -8,6 +8,7 @@ from serve_app.core.refusals import Refusals
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
 from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
+from serve_app.protocol.bounds import MOST_IN_NAME
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
 from serve_app.routing.versions import choose
 
@@ -230,7 +231,7 @@ class Directory:
         """The model; NotFound when there is none of that name."""
         model = self.models.get(name)
         if model is None:
-            raise NotFound(f"no model '{name}'")
+            raise NotFound(f"no model '{name[:MOST_IN_NAME]}'")
         return model
 
     def expect(self, name: str, source: str, reason: str = "loading") -> Model:
@@ -263,7 +264,7 @@ class Directory:
             if name in engine.names or engine.loads(name):
                 return model
             known += engine.names
-        raise UnknownModel(f"no language model '{name}'{did_you_mean(name, known)}")
+        raise UnknownModel(f"no language model '{name[:MOST_IN_NAME]}'{did_you_mean(name, known)}")
 
     def engines(self) -> list[Model]:
         """The LLMs that are known to be some, by name, whichever was there first."""

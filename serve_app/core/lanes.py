@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from serve_app.errors import InvalidArgument, ModelFailed
 from serve_app.protocol.tensors import Arrays, Parameters
+
+Who = Callable[[], str]  # says who sent a request, '' when that isn't known
 
 
 @dataclass(slots=True, eq=False)
@@ -16,6 +18,7 @@ class Item:
     future: asyncio.Future[Arrays]
     arrived: float
     asking: Sequence[str] = ()  # ids
+    who: Who | None = None
     batch: "Batch | None" = None
 
 
@@ -32,6 +35,18 @@ class Lane:
 
     parameters: Parameters
     items: deque[Item] = field(default_factory=deque)
+    rows: int = 0  # of all items: to add them up for each batch would be the square of a long queue
+
+    def put(self, item: Item) -> None:
+        """Behind the others."""
+        self.items.append(item)
+        self.rows += item.rows
+
+    def pop(self) -> Item:
+        """The oldest."""
+        item = self.items.popleft()
+        self.rows -= item.rows
+        return item
 
 
 def rows_of(inputs: Arrays) -> int:

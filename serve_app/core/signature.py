@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest
@@ -32,6 +34,8 @@ def validated(request: InferRequest, version: VersionDescription, batched: bool 
                 f"tensor '{spec.name}': expected datatype {spec.datatype}, got {tensor.datatype}"
             )
         array = tensor.data
+        if spec.text:
+            check_text(array, spec.name)
         if not spec.accepts(array.shape):
             # A value without dimensions comes as [1] too: metadata and configuration say so.
             if not spec.dims(batched) and array.shape[-1:] == (1,) and spec.accepts(array.shape[:-1]):
@@ -46,6 +50,24 @@ def validated(request: InferRequest, version: VersionDescription, batched: bool 
         expected = ", ".join(spec.name for spec in version.inputs)
         raise InvalidArgument(f"tensor '{name}' is not an input of this model: expected {expected}")
     return arrays
+
+
+def check_text(array: np.ndarray, tensor: str) -> None:
+    """InvalidArgument for BYTES that aren't UTF-8: before they are in a batch with others.
+
+    In one go: a line's end between them can't complete what was broken off.
+    """
+    try:
+        b"\n".join(array.flat).decode()
+    except UnicodeDecodeError:
+        for index, item in enumerate(array.flat):
+            try:
+                item.decode()
+            except UnicodeDecodeError as error:
+                raise InvalidArgument(
+                    f"tensor '{tensor}': element {index} is not valid UTF-8: {error.reason} "
+                    f"at byte {error.start}"
+                ) from None
 
 
 def check_outputs(request: InferRequest, model: str, version: VersionDescription) -> None:

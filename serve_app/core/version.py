@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from serve_app.core.batching import Batcher
+from serve_app.core.lanes import Who
 from serve_app.core.signature import validated
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument
@@ -121,13 +122,13 @@ class Version:
             return inputs, given
         return inputs, asking_for((output.name for output in request.outputs), given)
 
-    async def predict(self, request: InferRequest) -> Arrays:
-        """Validate and run one request, in company where there is some."""
+    async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
+        """Validate and run one request, in company where there is some. `who` says who sent it."""
         arrived = time.monotonic()
         inputs, parameters = self.asked(request)
         began = time.monotonic()
         if self.batcher:
-            outputs = await self.batcher.submit(inputs, parameters)
+            outputs = await self.batcher.submit(inputs, parameters, who)
             self.counters.compute.input.ns += int((began - arrived) * 1e9)
             return outputs
         outputs = await self.target.predicts.predict(inputs, parameters)

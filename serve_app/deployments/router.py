@@ -12,17 +12,25 @@ from typing import Any
 
 from ray.exceptions import RayError
 
-from serve_app.config import InlineModel, RouterUserConfig, parse
+from serve_app.config import InlineModel, Limits, RouterUserConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.remote import asking, refresh
 from serve_app.errors import ConfigError
 from serve_app.hop.failures import first_line
+from serve_app.ingress.apart import Apart
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
-from serve_app.internals.serve_context import application, has_gpu, max_ongoing_requests, replica_id
+from serve_app.internals.grpc_servers import limit_received
+from serve_app.internals.serve_context import (
+    application,
+    first_user_config,
+    has_gpu,
+    max_ongoing_requests,
+    replica_id,
+)
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
@@ -53,8 +61,10 @@ class Router(GrpcIngress):
         self._metrics.refusals.directory = self.plane.directory
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
-        self.rest = RestApp(self.plane, lambda: self.limits, self.paths)
-        self.servicer = Servicer(self.plane, lambda: self.limits)
+        apart = Apart()
+        self.rest = RestApp(self.plane, lambda: self.limits, self.paths, apart)
+        self.servicer = Servicer(self.plane, lambda: self.limits, apart)
+        limit_received(_message_limit(first_user_config()))
         self._configured = False
         self._looked = asyncio.Event()
         self._discovery = asyncio.create_task(self._discover())
@@ -132,6 +142,15 @@ class Router(GrpcIngress):
                 async with asyncio.timeout(conductor.config.discovery_interval - SHORTEST_LOOK_S):
                     await conductor.look.wait()
             conductor.look.clear()
+
+
+def _message_limit(user_config: dict[str, Any]) -> int:
+    """What gRPC itself refuses: a little more than `maxBodyBytes`, of which our own error speaks."""
+    try:
+        limits = parse(RouterUserConfig, user_config).limits
+    except ConfigError:  # `reconfigure` says so
+        limits = Limits()
+    return min(limits.max_body_bytes + 2**20, 2**31 - 1)
 
 
 def _check_batches(models: list[InlineModel]) -> None:

@@ -37,13 +37,18 @@ class Disconnected(Exception):
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes:
     """The whole body, decompressed. TooLarge before more than the limit is held in memory."""
+    body, coding = await read_packed(receive, headers, limits)
+    return await unpacked(body, coding, limits.max_body_bytes) if coding else body
+
+
+async def read_packed(receive: Receive, headers: Headers, limits: Limits) -> tuple[bytes, bytes]:
+    """The whole body as it was sent, and its Content-Encoding, b"" for none."""
     limit = limits.max_body_bytes
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > limit:
         raise TooLarge(f"the body has {int(length)} bytes, the limit (maxBodyBytes) is {limit}")
     body = await collect(receive, limit)
-    coding = headers.get(b"content-encoding")
-    return await unpacked(body, coding, limit) if coding else body
+    return body, headers.get(b"content-encoding", b"")
 
 
 async def collect(receive: Receive, limit: int, framing: int = 0) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 from serve_app.errors import InvalidArgument, TooLarge, UnsupportedCoding
 
@@ -11,6 +12,10 @@ _MOST = 4  # codings of one body, one around the other
 _MOST_MEMBERS = 2**16  # of one gzip body
 _PIECE = 2**14
 _OFF_LOOP = 2**16  # from this size on, (de)compression leaves the event loop
+# A body that unpacks to more than _FREE may grow by no more than this: 60 KB could be 64 MB.
+_MOST_GROWTH = 200
+_FREE = 2**20
+_THREADS = ThreadPoolExecutor(2, thread_name_prefix="codings")
 
 
 def codings_of(header: bytes) -> list[bytes]:
@@ -30,30 +35,46 @@ def codings_of(header: bytes) -> list[bytes]:
 
 
 async def unpacked(body: bytes, header: bytes, limit: int) -> bytes:
-    """A body without its Content-Encoding; TooLarge beyond `limit` bytes."""
+    """A body without its Content-Encoding, off the event loop when it turns out to be large.
+
+    TooLarge beyond `limit` bytes, or when it grows too much.
+    """
+    if (small := inflate_small(body, header, limit)) is not None:
+        return small
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, inflate_now, body, header, limit)
+
+
+def inflate_small(body: bytes, header: bytes, limit: int) -> bytes | None:
+    """The same at once; None for what is large, packed or unpacked."""
+    if len(body) >= _OFF_LOOP:
+        return None
+    try:
+        return inflate_now(body, header, min(limit, _OFF_LOOP))
+    except TooLarge:
+        if limit <= _OFF_LOOP:
+            raise
+        return None
+
+
+def inflate_now(body: bytes, header: bytes, limit: int) -> bytes:
+    """The same, however long it takes."""
+    most = min(limit, max(_FREE, _MOST_GROWTH * len(body)))
     for coding in reversed(codings_of(header)):
-        body = await inflate(body, coding, limit)
+        body = _inflate(body, coding, most, limit)
     return body
 
 
-async def inflate(body: bytes, coding: bytes, limit: int) -> bytes:
-    """A body decompressed, off the event loop when it is large; TooLarge beyond `limit`."""
-    if len(body) < _OFF_LOOP:
-        return _inflate(body, coding, limit)
-    return await asyncio.to_thread(_inflate, body, coding, limit)
-
-
-def _inflate(body: bytes, coding: bytes, limit: int) -> bytes:
+def _inflate(body: bytes, coding: bytes, most: int, limit: int) -> bytes:
     # 47 reads gzip and zlib; deflate is zlib by the standard and raw by habit.
     for bits in (47,) if coding == b"gzip" else (47, -15):
         try:
-            return _members(memoryview(body), coding, bits, limit)
+            return _members(memoryview(body), coding, bits, most, limit)
         except zlib.error:
             continue
     raise InvalidArgument(f"the body is not valid {coding.decode()}")
 
 
-def _members(body: memoryview, coding: bytes, bits: int, limit: int) -> bytes:
+def _members(body: memoryview, coding: bytes, bits: int, most: int, limit: int) -> bytes:
     """A gzip body may be several, one after the other (RFC 1952); they are read piece by piece, so
     that what comes behind one isn't copied with each."""
     out, size, at, name = [], 0, 0, coding.decode()
@@ -63,10 +84,15 @@ def _members(body: memoryview, coding: bytes, bits: int, limit: int) -> bytes:
             if at >= len(body):
                 raise InvalidArgument(f"the {name} body is cut short")
             piece = body[at : at + _PIECE]
-            out.append(stream.decompress(piece, limit + 1 - size))
+            out.append(stream.decompress(piece, most + 1 - size))
             at += len(piece) - len(stream.unused_data)
             size += len(out[-1])
-            if size > limit:
+            if size > most:
+                if most < limit:
+                    raise TooLarge(
+                        f"the {name} body unpacks to more than {_MOST_GROWTH} times its size, and to "
+                        f"more than {_FREE} bytes: send it as it is"
+                    )
                 raise TooLarge(
                     f"the {name} body unpacks to more than the limit (maxBodyBytes) of {limit}"
                 )
@@ -81,7 +107,7 @@ async def packed(data: bytes, coding: bytes) -> bytes:
     """An answer's body in one of CODINGS, off the event loop when it is large."""
     if len(data) < _OFF_LOOP:
         return _deflate(data, coding)
-    return await asyncio.to_thread(_deflate, data, coding)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, _deflate, data, coding)
 
 
 def _deflate(data: bytes, coding: bytes) -> bytes:

@@ -10,9 +10,20 @@ from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.errors import InvalidArgument, TandemError
-from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, read_body, respond, watched
+from serve_app.http.asgi import (
+    JSON,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    call_of,
+    read_packed,
+    respond,
+    watched,
+)
+from serve_app.ingress.apart import Apart
 from serve_app.ingress.status import http_status
-from serve_app.protocol.generate_codec import decode_request, encode_response
+from serve_app.protocol.generate_codec import encode_response
 from serve_app.protocol.generation import whether_streamed
 from serve_app.protocol.tensors import InferRequest, InferResponse
 
@@ -22,8 +33,8 @@ _EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-cont
 class GenerateApp:
     """`/generate` and `/generate_stream` of any model that says what its inputs are."""
 
-    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
-        self.plane, self.limits = plane, limits
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits], apart: Apart) -> None:
+        self.plane, self.limits, self._apart = plane, limits, apart
         self._infer_watched = watched(plane.infer, Departures())
         self._stream_watched = watched(self._stream, Departures())
 
@@ -33,8 +44,8 @@ class GenerateApp:
         """Answer; the status. Raises TandemError and Disconnected."""
         headers: Headers = dict(scope["headers"])
         try:
-            body = await read_body(receive, headers, self.limits())
-            request, streams = self._decode(body, name, version or "")
+            body, coding = await read_packed(receive, headers, self.limits())
+            request, streams = await self._decode(body, coding, name, version or "")
             streamed = whether_streamed(request) if streams else False
             if verb == "generate" and streamed:
                 raise InvalidArgument(
@@ -51,7 +62,9 @@ class GenerateApp:
         await respond(send, 200, [encode_response(response, given)], [JSON])
         return 200
 
-    def _decode(self, body: bytes, name: str, version: str) -> tuple[InferRequest, bool]:
+    async def _decode(
+        self, body: bytes, coding: bytes, name: str, version: str
+    ) -> tuple[InferRequest, bool]:
         """The request, and whether its model can answer piece by piece."""
         chosen = self.plane.directory.model(name).pick(version)
         inputs, streams = chosen.signature.inputs, chosen.target.streams is not None
@@ -59,7 +72,9 @@ class GenerateApp:
             raise InvalidArgument(
                 f"model '{name}' generates no text, nor does it say what its inputs are: use infer"
             )
-        return decode_request(body, name, version, inputs, streams), streams
+        most, about = self.limits().max_body_bytes, (name, version, inputs, streams)
+        request, _ = await self._apart.http("generate", body, coding, most, about, len(body))
+        return request, streams
 
     async def _stream(self, asked: tuple[Call, Send, bool]) -> int:
         call, send, streamed = asked

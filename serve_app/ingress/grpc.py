@@ -15,9 +15,10 @@ from serve_app.config import Limits
 from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound, TandemError, TooLarge
+from serve_app.errors import NotFound, TandemError
+from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.fast_path import fast_servicer
-from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of
+from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of, within
 from serve_app.ingress.grpc_health import HEALTH, Health
 from serve_app.ingress.grpc_reflect import add_reflection
 from serve_app.ingress.grpc_stream import StreamInfer
@@ -63,8 +64,11 @@ def add_inference_service(servicer: Any, server: Any) -> None:
 class Servicer(Health):
     """The RPCs: bytes in, bytes out, by whichever way they came."""
 
-    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+    def __init__(
+        self, plane: DataPlane, limits: Callable[[], Limits], apart: Apart | None = None
+    ) -> None:
         self.plane, self.limits = plane, limits
+        self._apart = apart or Apart()
 
     async def ServerLive(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Always live: a dead process answers nothing."""
@@ -141,7 +145,7 @@ class Servicer(Health):
         those of several requests as they come. All others answer in the order of the requests.
         """
         limits = self.limits()
-        stream = StreamInfer(self.plane, self._decoded, metadata_of(grpc_context))
+        stream = StreamInfer(self.plane, self._decoded, self._decoded_apart, metadata_of(grpc_context))
         most = min(_SIDE_BY_SIDE, limits.max_queued_requests)
         answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
         async with contextlib.aclosing(answers):
@@ -150,11 +154,24 @@ class Servicer(Health):
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
         began = time.monotonic()
+        try:
+            within(data, self.limits().max_body_bytes)
+            request, typed = grpc_codec.decode_request(data)
+        except TandemError as error:
+            self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
+            raise
+        return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
+
+    async def _decoded_apart(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
+        """The same for a large message: where its parts take time, elsewhere."""
+        began = time.monotonic()
         limit = self.limits().max_body_bytes
         try:
-            if len(data) > limit:
-                raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
-            request, typed = grpc_codec.decode_request(data)
+            within(data, limit)
+            if grpc_codec.dear(data) < LARGE:
+                request, typed = grpc_codec.decode_request(data)
+            else:
+                request, typed = await self._apart.elsewhere("grpc", data, b"", limit, ())
         except TandemError as error:
             self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
             raise
@@ -162,7 +179,10 @@ class Servicer(Health):
 
     async def infer_parts(self, data: Buffer, headers: Headers) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
-        call, typed = self._decoded(data, headers)
+        if len(data) < LARGE:
+            call, typed = self._decoded(data, headers)
+        else:
+            call, typed = await self._decoded_apart(data, headers)
         response = await self.plane.infer(call)
         began = time.monotonic()
         parts = grpc_codec.encode_response(response, typed)
@@ -173,6 +193,7 @@ class Servicer(Health):
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
     ) -> Raw:
         try:
+            within(data, self.limits().max_body_bytes)
             return Raw(answer(grpc_codec.parse(empty, data)).SerializeToString())
         except TandemError as error:
             return failed(error, context)

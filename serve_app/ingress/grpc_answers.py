@@ -6,8 +6,9 @@ from typing import Any
 import grpc
 
 from serve_app.core.call import Headers
-from serve_app.errors import TandemError
+from serve_app.errors import TandemError, TooLarge
 from serve_app.ingress.status import grpc_code, trailer_text
+from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
@@ -29,6 +30,12 @@ class Raw:
 def metadata_of(context: Any) -> Headers:
     """What the caller sent beside the message."""
     return Headers(context.invocation_metadata() or ())
+
+
+def within(data: Buffer, limit: int) -> None:
+    """TooLarge for a message of more than `limit` bytes."""
+    if len(data) > limit:
+        raise TooLarge(f"the message has {len(data)} bytes, the limit (maxBodyBytes) is {limit}")
 
 
 def failed(error: TandemError, context: Any) -> Raw:

@@ -5,14 +5,15 @@ that may change for who watches.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
-from serve_app.errors import InvalidArgument, NotFound
-from serve_app.ingress.grpc_answers import Raw, failed
+from serve_app.errors import InvalidArgument, NotFound, TooLarge
+from serve_app.ingress.grpc_answers import Raw, failed, within
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import health_pb2 as pb
 
@@ -28,22 +29,23 @@ class Health:
     """The RPCs: bytes in, bytes out."""
 
     plane: DataPlane
+    limits: Callable[[], Limits]
 
     async def Check(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         try:
-            service = _service(request)
+            service = self._service(request)
             status = self._status(service)
             if status == _UNKNOWN:
-                raise NotFound(f"no service or model '{service}'")
-        except (InvalidArgument, NotFound) as error:
+                raise NotFound(f"no service or model '{service[:80]}'")
+        except (InvalidArgument, NotFound, TooLarge) as error:
             return failed(error, grpc_context)
         return _response(status)
 
     async def List(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Each name and its status."""
         try:
-            grpc_codec.parse(pb.HealthListRequest(), request)
-        except InvalidArgument as error:
+            self._parsed(pb.HealthListRequest(), request)
+        except (InvalidArgument, TooLarge) as error:
             return failed(error, grpc_context)
         response = pb.HealthListResponse()
         for name in ("", V2, *self.plane.directory.models):
@@ -53,8 +55,8 @@ class Health:
     async def Watch(self, request: bytes, grpc_context: Any) -> AsyncIterator[Raw]:  # noqa: N802
         """The status now, and each that follows, until the client has enough."""
         try:
-            service = _service(request)
-        except InvalidArgument as error:
+            service = self._service(request)
+        except (InvalidArgument, TooLarge) as error:
             failed(error, grpc_context)
             return
         known = None
@@ -64,6 +66,13 @@ class Health:
                 yield _response(status)
             await asyncio.sleep(_LOOK_S)
 
+    def _parsed(self, empty: Any, request: bytes) -> Any:
+        within(request, self.limits().max_body_bytes)
+        return grpc_codec.parse(empty, request)
+
+    def _service(self, request: bytes) -> str:
+        return str(self._parsed(pb.HealthCheckRequest(), request).service)
+
     def _status(self, service: str) -> Any:
         if service in ("", V2):
             return _SERVING if self.plane.ready else _NOT
@@ -71,10 +80,6 @@ class Health:
             return _SERVING if self.plane.model_ready(service) else _NOT
         except NotFound:
             return _UNKNOWN
-
-
-def _service(request: bytes) -> str:
-    return str(grpc_codec.parse(pb.HealthCheckRequest(), request).service)
 
 
 def _response(status: Any) -> Raw:

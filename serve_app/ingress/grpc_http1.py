@@ -16,7 +16,7 @@ from grpc import StatusCode
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
-from serve_app.http.codings import CODINGS, inflate
+from serve_app.http.codings import CODINGS, unpacked
 from serve_app.ingress.status import grpc_code, trailer_text
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer
@@ -87,4 +87,4 @@ async def _message(receive: Receive, headers: Headers, limit: int) -> Buffer:
     coding = headers.get(b"grpc-encoding", b"identity")
     if coding not in CODINGS:
         raise Unsupported(f"grpc-encoding must be gzip or deflate, got '{coding.decode('latin-1')}'")
-    return await inflate(body[_PREFIX:], coding, limit)
+    return await unpacked(body[_PREFIX:], coding, limit)

@@ -6,12 +6,13 @@ error carries its request's id and model, and a request may ask for that mark in
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from serve_app.core.call import Call, Headers
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import TandemError
+from serve_app.ingress.apart import LARGE
 from serve_app.ingress.grpc_answers import INTERNAL
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
@@ -27,23 +28,41 @@ _EMPTY_FINAL = "triton_enable_empty_final_response"
 _RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 
 Decode = Callable[[Buffer, Headers], tuple[Call, bool]]
+DecodeApart = Callable[[Buffer, Headers], Awaitable[tuple[Call, bool]]]
 
 
 class StreamInfer:
-    """What each request of one stream is answered with. `decode` as Servicer's."""
+    """What each request of one stream is answered with. `decode`, `apart` as Servicer's."""
 
-    def __init__(self, plane: DataPlane, decode: Decode, headers: Headers) -> None:
-        self._plane, self._decode, self._headers = plane, decode, headers
+    def __init__(self, plane: DataPlane, decode: Decode, apart: DecodeApart, headers: Headers) -> None:
+        self._plane, self._decode, self._apart, self._headers = plane, decode, apart, headers
 
     def begin(self, data: bytes) -> tuple[AsyncGenerator[bytes, None], bool]:
         """Its responses, and whether they keep their place among the others'."""
+        if len(data) >= LARGE:
+            return self._later(data), True
         try:
             call, typed = self._decode(data, self._headers)
         except TandemError as error:
             return _one(_failed(grpc_codec.addressed(data, error), error.message)), True
+        return self._begun(call, typed)
+
+    def _begun(self, call: Call, typed: bool) -> tuple[AsyncGenerator[bytes, None], bool]:
         decoupled = self._plane.decoupled(call.request.model, call.request.version)
         found = self._generated(call, typed) if decoupled else self._answered(call, typed)
         return _guarded(call, found), not decoupled
+
+    async def _later(self, data: bytes) -> AsyncGenerator[bytes, None]:
+        """Of a large one, which may be decoded elsewhere."""
+        try:
+            call, typed = await self._apart(data, self._headers)
+        except TandemError as error:
+            yield _failed(grpc_codec.addressed(data, error), error.message)
+            return
+        answers, _ = self._begun(call, typed)
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
 
     async def _answered(self, call: Call, typed: bool) -> AsyncGenerator[bytes, None]:
         response = await self._plane.infer(call)

@@ -21,7 +21,7 @@ from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, re
 from serve_app.ingress.answers import require
 from serve_app.ingress.openai_answers import form
 from serve_app.ingress.status import http_status
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
 from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -41,10 +41,16 @@ class OpenAIApp:
         """Answer; the status. Disconnected when the client left, which stops the generation."""
         require("POST", scope["method"])
         headers: Headers = dict(scope["headers"])
-        body, asked = _asked(await read_body(receive, headers, self.limits()))
-        model = self._model(asked)
-        _can(model, route)
-        check_types(asked)
+        name = ""  # of a model, once it is known
+        try:
+            body, asked = _asked(await read_body(receive, headers, self.limits()))
+            model = self._model(asked)
+            name = model.name
+            _can(model, route)
+            check_types(asked)
+        except TandemError as error:
+            self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
+            raise
         call = call_of(scope, InferRequest(model.name, "", "", []))
         return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
 
@@ -119,6 +125,7 @@ def _asked(body: bytes) -> tuple[bytes, dict[str, Any]]:
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
         raise InvalidArgument("the body must be a JSON object")
+    bounds.check_nesting(asked)
     if (given := elements.given(asked)) is not asked:
         return orjson.dumps(given), given
     return body, asked

@@ -1,5 +1,6 @@
 """V2 and V1 over HTTP as a plain ASGI application: no framework on the request path."""
 
+import asyncio
 import logging
 import re
 import time
@@ -29,13 +30,16 @@ from serve_app.http.asgi import (
     Send,
     call_of,
     read_body,
+    read_packed,
     respond,
     respond_packed,
     watched,
 )
+from serve_app.http.codings import unpacked
 from serve_app.http.request_id import REQUEST_ID, request_id
 from serve_app.ingress import openai, openai_answers
 from serve_app.ingress.answers import require, send_error, send_json
+from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.docs import DocsApp
 from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.v1 import V1App
@@ -55,6 +59,7 @@ _ABSENT = re.compile(
     r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
     r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
 )
+_MOST_HERE = 2**16  # elements of an output that are encoded on the event loop
 _DOCS = re.compile(r"/docs(?:/.*)?|/openapi\.json")
 PROTOCOLS = ("/v2", "/v1", "/openai")  # what the fast path takes
 
@@ -76,15 +81,20 @@ class RestApp:
     """Dispatches by path; every error leaves as `{"error": …}` with its status."""
 
     def __init__(
-        self, plane: DataPlane, limits: Callable[[], Limits], paths: Paths | None = None
+        self,
+        plane: DataPlane,
+        limits: Callable[[], Limits],
+        paths: Paths | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self.plane = plane
         self.limits = limits
         self.paths = paths or Paths()
         self._docs = DocsApp(plane)
         self._openai = openai.OpenAIApp(plane, limits)
-        self._generate = GenerateApp(plane, limits)
-        self._v1 = V1App(plane, limits)
+        self._apart = apart = apart or Apart()
+        self._generate = GenerateApp(plane, limits, apart)
+        self._v1 = V1App(plane, limits, apart)
         self.cors: Cors | None = None
         self._infer_watched = watched(plane.infer, Departures())
         self._plain = {
@@ -173,11 +183,16 @@ class RestApp:
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
         try:
-            body = await read_body(receive, headers, self.limits())
+            body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
             length = _length(headers.get(b"inference-header-content-length"))
             if length == 0:
+                body = await unpacked(body, coding, self.limits().max_body_bytes)
                 request = self._raw(body, headers.get(b"accept", b""), name, version)
+            elif coding or len(body) >= LARGE:
+                most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
+                about = length, name, version
+                request, _ = await self._apart.http("rest", body, coding, most, about, cost)
             else:
                 request = rest_codec.decode_request(body, length, name, version)
         except TandemError as error:
@@ -187,7 +202,11 @@ class RestApp:
         call.decoding = time.monotonic() - began
         response = await self._infer_watched(call, receive)
         began = time.monotonic()
-        parts, json_length = rest_codec.encode_response(response, request)
+        if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):
+            encode = asyncio.to_thread(rest_codec.encode_response, response, request)
+            parts, json_length = await encode
+        else:
+            parts, json_length = rest_codec.encode_response(response, request)
         self.plane.encoded(call, time.monotonic() - began)
         out = [JSON]
         if json_length is not None:

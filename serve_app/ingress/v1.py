@@ -13,21 +13,22 @@ from serve_app.http.asgi import (
     Scope,
     Send,
     call_of,
-    read_body,
+    read_packed,
     respond_packed,
     watched,
 )
 from serve_app.ingress import openai_answers
 from serve_app.ingress.answers import require, send_json
-from serve_app.protocol import cloudevents, elements, v1_codec
+from serve_app.ingress.apart import Apart
+from serve_app.protocol import cloudevents, v1_codec
 from serve_app.protocol.tensors import InferRequest
 
 
 class V1App:
     """`/v1/models` and what is below it."""
 
-    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
-        self.plane, self.limits = plane, limits
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits], apart: Apart) -> None:
+        self.plane, self.limits, self._apart = plane, limits, apart
         self._infer_watched = watched(plane.infer, Departures())
         self._explain_watched = watched(plane.explain, Departures())
 
@@ -44,14 +45,17 @@ class V1App:
             require("GET", scope["method"])
             return await self._about(send, name)
         require("POST", scope["method"])
-        if verb == "explain":
-            self.plane.check_explains(name)  # before the body is read
         headers: Headers = dict(scope["headers"])
         try:
-            body = await read_body(receive, headers, self.limits())
+            if verb == "explain":
+                self.plane.check_explains(name)  # before the body is read
+            body, coding = await read_packed(receive, headers, self.limits())
             signature = self.plane.directory.model(name).pick().signature
-            event, message = cloudevents.received(headers, elements.load_json(body))
-            request, by_row = v1_codec.decode_request(message, name, signature)
+            most, about = self.limits().max_body_bytes, (headers, name, signature)
+            request, (structured, by_row) = await self._apart.http(
+                "v1", body, coding, most, about, len(body)
+            )
+            event = None if structured is None else cloudevents.Form(structured)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise

@@ -16,6 +16,19 @@ GRPC_ADDRESS = "TANDEM_GRPC_ADDRESS"
 _WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
 
 
+def limit_received(size: int) -> None:
+    """gRPC servers that Serve starts in this process from now on refuse messages of more bytes.
+
+    After decompression, before there is memory for it, on every method and in streams. What they send
+    may have any size. Serve's own limit, `RAY_SERVE_GRPC_MAX_MESSAGE_SIZE`, is for both ways.
+    """
+    from ray.serve._private.constants import DEFAULT_GRPC_SERVER_OPTIONS
+
+    changed = {"grpc.max_receive_message_length": size, "grpc.max_send_message_length": -1}
+    kept = [(name, value) for name, value in DEFAULT_GRPC_SERVER_OPTIONS if name not in changed]
+    DEFAULT_GRPC_SERVER_OPTIONS[:] = [*kept, *changed.items()]
+
+
 def fence() -> None:
     """Make gRPC servers of this process listen on loopback, on ports that are theirs alone.
 

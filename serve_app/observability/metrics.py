@@ -16,6 +16,7 @@ from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
+from serve_app.observability.logs import LINES
 from serve_app.runtimes.threads import ABANDONED
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -49,6 +50,9 @@ class RayMetrics:
             "request_errors",
             description="Inference requests that failed, by kind of error.",
             tag_keys=(*_TAGS, "kind"),
+        )
+        self._dropped = metrics.Counter(
+            "log_lines_dropped", description="Lines that couldn't be written to standard output."
         )
         self._predict = _Histogram(
             "request_predict_seconds",
@@ -110,6 +114,8 @@ class RayMetrics:
         self._generation.set(self._serves)
         for model, count in ABANDONED.items():
             self._abandoned.set(count, {"model_name": model})
+        if dropped := LINES.take():
+            self._dropped.inc(dropped)
         next(self._next).flush()
 
 

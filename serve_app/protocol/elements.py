@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from serve_app.errors import InvalidArgument, shown
+from serve_app.protocol.bounds import MOST_DIMENSIONS
 from serve_app.protocol.datatypes import BF16, BYTES, numpy_dtype
 
 _FITS: dict[str, frozenset[type]] = {
@@ -28,7 +29,7 @@ _WORDS = {
     "V": "numbers",
     "O": "strings",
 }
-_MAX_DIMENSIONS = 32
+_IN_ONE_GO = 2**15  # elements: no other thread runs while they are written, a millisecond
 _LEAST = -(2**63)  # as a float it may be a smaller integer, which orjson read as one and rounded
 # numpy's letter for a type, and struct's where the two mean the same bytes.
 _PACKED = {
@@ -68,7 +69,7 @@ def _flattened(data: list[Any], tensor: str) -> tuple[list[Any], tuple[int, ...]
     shape = [len(data)]
     while data and type(data[0]) is list:
         width = len(data[0])
-        if len(shape) == _MAX_DIMENSIONS or any(
+        if len(shape) == MOST_DIMENSIONS or any(
             type(row) is not list or len(row) != width for row in data
         ):
             raise InvalidArgument(f"tensor '{tensor}': data is ragged or nested too deeply")
@@ -133,13 +134,16 @@ def _encoded(flat: list[str | bytes], tensor: str) -> np.ndarray:
 
 def _offender(flat: list[Any], dtype: np.dtype) -> str:
     """The first element that doesn't fit, shortened for a message."""
-    text = repr(next(item for item in flat if type(item) not in _FITS[dtype.kind]))
+    text = shown(next(item for item in flat if type(item) not in _FITS[dtype.kind]))
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 def to_json(array: np.ndarray, tensor: str) -> bytes:
     """The flat JSON list of an array; NaN and Infinity as Python and Triton write them."""
     flat = np.ascontiguousarray(array).reshape(-1)
+    if flat.size > _IN_ONE_GO:
+        pieces = (flat[at : at + _IN_ONE_GO] for at in range(0, flat.size, _IN_ONE_GO))
+        return b"[" + b",".join(to_json(piece, tensor)[1:-1] for piece in pieces) + b"]"
     if flat.dtype == BYTES:
         try:
             return orjson.dumps([item.decode() for item in flat])

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from serve_app.errors import InvalidArgument, shown
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import InferRequest, InferResponse, Parameters, Tensor, TensorSpec
 
@@ -33,7 +33,9 @@ def decode_request(
     tensors: dict[str, Tensor] = {}
     parameters: Parameters = {}
     for place, given in (("", message), ("parameters.", elements.given(inside))):
+        bounds.check_count(given, bounds.MOST_PARAMETERS, f"the names in {place or 'the body'}")
         for name, value in given.items():
+            bounds.check_name(name, f"{place}{name[:80]}")
             if name in tensors or name in parameters:
                 raise InvalidArgument(f"{name}: given twice, at the top and in parameters")
             if name in known:

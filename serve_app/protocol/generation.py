@@ -12,7 +12,7 @@ import orjson
 
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument, shown
-from serve_app.protocol import elements
+from serve_app.protocol import bounds, elements
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.openai import check_types
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, TensorSpec
@@ -133,6 +133,7 @@ def _sampling(inputs: Arrays, parameters: Parameters) -> dict[str, Any]:
             asked[name] = _object(f"parameters.{name}", value)
         elif not isinstance(value, dict | None):
             raise InvalidArgument(f"parameters.{name} must be an object, got {shown(value)}")
+    bounds.check_nesting(asked)
     return elements.given(asked)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from serve_app.errors import InvalidArgument, TandemError, TooLarge
-from serve_app.protocol import raw
+from serve_app.protocol import bounds, raw
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
 from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 from serve_app.protocol.rest_codec import shape_of
@@ -59,11 +59,15 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
         data, raws = split(data, _RAW_INPUTS)
     message = parse(ModelInferRequest(), bytes(data))
     raws = raws or message.raw_input_contents
+    for name in ("model_name", "model_version"):
+        bounds.check_name(getattr(message, name), name)
     inputs = tensors_of(message.inputs, raws, "input")
+    bounds.check_count(message.outputs, bounds.MOST_TENSORS, "outputs")
     outputs = []
     for index, output in enumerate(message.outputs):
         if not output.name:
             raise InvalidArgument(f"outputs[{index}].name must be a non-empty string")
+        bounds.check_name(output.name, f"outputs[{index}].name")
         parameters_of(output.parameters, f"output '{output.name}': parameters")
         outputs.append(RequestedOutput(output.name))
     request = InferRequest(
@@ -77,6 +81,12 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
     return request, not raws
 
 
+def dear(data: Buffer) -> int:
+    """How many bytes of a request take time to decode: all but raw numbers, which stay as they are."""
+    rest, raws = split(data, _RAW_INPUTS)
+    return len(rest) + (sum(map(len, raws)) if b"BYTES" in rest else 0)
+
+
 def addressed(data: Buffer, error: TandemError) -> InferRequest:
     """Of a request that can't be decoded: which one it is and for whom, as far as that can be read.
 
@@ -86,13 +96,14 @@ def addressed(data: Buffer, error: TandemError) -> InferRequest:
     try:
         if not isinstance(error, TooLarge):
             message.ParseFromString(split(data, _RAW_INPUTS)[0])
-    except DecodeError:
+    except (DecodeError, InvalidArgument):
         message.Clear()
     return InferRequest(message.model_name, message.model_version, message.id, [])
 
 
 def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:
     """The tensors of a request (`input`) or an answer (`output`), raw or, without `raws`, typed."""
+    bounds.check_count(entries, bounds.MOST_TENSORS, f"{kind}s")
     if raws and any(entry.contents.ListFields() for entry in entries):
         raise InvalidArgument(f"{kind}s come in raw_{kind}_contents or in contents, never in both")
     if raws and len(raws) != len(entries):
@@ -103,7 +114,9 @@ def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> lis
     for index, entry in enumerate(entries):
         if not entry.name:
             raise InvalidArgument(f"{kind}s[{index}].name must be a non-empty string")
-        shape = shape_of(list(entry.shape), entry.name)
+        bounds.check_name(entry.name, f"{kind}s[{index}].name")
+        # One dimension more than may be, where there are too many: they may be millions.
+        shape = shape_of(entry.shape[: bounds.MOST_DIMENSIONS + 1], entry.name)
         parameters_of(entry.parameters, f"tensor '{entry.name}': parameters")
         if raws:
             array = raw.decode(raws[index], entry.datatype, shape, entry.name)
@@ -115,8 +128,10 @@ def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> lis
 
 def parameters_of(entries: Any, where: str) -> Parameters:
     """A map of InferParameter as plain values."""
+    bounds.check_count(entries, bounds.MOST_PARAMETERS, where)
     parameters: Parameters = {}
     for key, entry in entries.items():
+        bounds.check_name(key, f"{where}: a name")
         choice = entry.WhichOneof("parameter_choice")
         if choice is None:  # as null in JSON
             continue

@@ -67,11 +67,17 @@ class Events:
     """Server-sent events out of pieces that are cut anywhere; None stands for [DONE]."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._parts: list[bytes] = []  # of an event that hasn't ended
+        self._tail = b""
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any] | None]:
         """The events that end in `piece`."""
-        *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._parts.append(piece)
+        tail, self._tail = self._tail + piece, (self._tail + piece)[-3:]
+        if b"\n\n" not in tail and b"\r\n\r\n" not in tail:
+            return  # a large event comes in many pieces, and isn't searched from its start with each
+        *events, rest = b"".join(self._parts).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._parts = [rest]
         for event in events:
             for line in event.split(b"\n"):
                 if line.startswith(b"data:"):

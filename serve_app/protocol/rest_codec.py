@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 
 from serve_app.errors import InvalidArgument, shown
-from serve_app.protocol import elements, raw
+from serve_app.protocol import bounds, elements, raw
 from serve_app.protocol.datatypes import v2_datatype
 from serve_app.protocol.reserved import is_reserved
 from serve_app.protocol.tensors import (
@@ -43,6 +43,13 @@ def decode_request(
     )
 
 
+def dear(body: bytes, json_length: int | None) -> int:
+    """How many bytes of a body take time to decode: JSON, and strings that follow it."""
+    if json_length is None or json_length >= len(body) or body.find(b'"BYTES"', 0, json_length) >= 0:
+        return len(body)
+    return json_length
+
+
 def read(
     body: bytes | memoryview, json_length: int | None, key: str
 ) -> tuple[dict[str, Any], list[Tensor]]:
@@ -74,6 +81,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
             if entries is None
             else f"{key} must be a list, got {_kind(entries)}"
         )
+    bounds.check_count(entries, bounds.MOST_TENSORS, key)
     tensors, used = [], 0
     for index, entry in enumerate(entries):
         where = f"{key}[{index}]"
@@ -110,6 +118,7 @@ def _outputs(message: dict[str, Any], default: bool) -> list[RequestedOutput] | 
         return None
     if not isinstance(entries, list):
         raise InvalidArgument(f"outputs must be a list, got {_kind(entries)}")
+    bounds.check_count(entries, bounds.MOST_TENSORS, "outputs")
     outputs = []
     for index, entry in enumerate(entries):
         entry, name = _named(entry, f"outputs[{index}]")  # noqa: PLW2901
@@ -128,6 +137,7 @@ def _named(entry: object, where: str) -> tuple[dict[str, Any], str]:
     name = entry.get("name")
     if not isinstance(name, str) or not name:
         raise InvalidArgument(f"{where}.name must be a non-empty string, got {shown(name)}")
+    bounds.check_name(name, f"{where}.name")
     return entry, name
 
 
@@ -135,15 +145,20 @@ def shape_of(shape: object, tensor: str) -> tuple[int, ...]:
     """A request's shape, checked: integers of at least 0 whose product a machine can count."""
     if not isinstance(shape, list):
         raise InvalidArgument(f"tensor '{tensor}': shape must be a list, got {_kind(shape)}")
+    if len(shape) > bounds.MOST_DIMENSIONS:
+        raise InvalidArgument(
+            f"tensor '{tensor}': shape must have at most {bounds.MOST_DIMENSIONS} dimensions, "
+            f"got {len(shape)}"
+        )
     if float in map(type, shape):
         shape = [elements.integer(dimension) for dimension in shape]
     if any(type(dimension) is not int or dimension < 0 for dimension in shape):
         raise InvalidArgument(
-            f"tensor '{tensor}': shape must hold integers of at least 0, got {str(shape)[:80]}"
+            f"tensor '{tensor}': shape must hold integers of at least 0, got {shown(shape)}"
         )
     # numpy counts bytes in 63 bits (8 per element), and passes over zeros while it does.
-    if len(shape) > 32 or math.prod(d for d in shape if d) >= 2**60:
-        raise InvalidArgument(f"tensor '{tensor}': shape {str(shape)[:80]} is too large")
+    if math.prod(d for d in shape if d) >= 2**60:
+        raise InvalidArgument(f"tensor '{tensor}': shape {shown(shape)} is too large")
     return tuple(shape)
 
 
@@ -153,8 +168,11 @@ def _parameters(holder: dict[str, Any], where: str) -> Parameters:
         return {}
     if not isinstance(parameters, dict):
         raise InvalidArgument(f"{where} must be an object, got {_kind(parameters)}")
+    bounds.check_count(parameters, bounds.MOST_PARAMETERS, where)
     parameters = elements.given(parameters)
     for key, value in parameters.items():
+        if len(key) > bounds.MOST_IN_NAME:
+            bounds.check_name(key, f"{where}: a name")
         if is_reserved(key):
             continue  # `headers` may be anything, and who reads one looks at it
         if not isinstance(value, str | int | float | bool):

@@ -57,7 +57,10 @@ class InferResponse:
 
 @dataclass(slots=True)
 class TensorSpec:
-    """A declared input or output; -1 in `shape` matches any size, `any_rank` any shape."""
+    """A declared input or output; -1 in `shape` matches any size, `any_rank` any shape.
+
+    `text`: its BYTES have to be UTF-8.
+    """
 
     name: str
     datatype: str
@@ -65,6 +68,7 @@ class TensorSpec:
     optional: bool = False
     example: list[Any] | None = None
     any_rank: bool = False
+    text: bool = False
 
     def dims(self, batched: bool) -> tuple[int, ...]:
         """The shape of one row: without the first dimension where that is the batch's."""

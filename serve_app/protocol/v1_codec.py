@@ -15,12 +15,12 @@ import orjson
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol import elements
+from serve_app.protocol.bounds import MOST_DIMENSIONS
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor, TensorSpec
 
 _B64 = "b64"  # {"b64": "…"} stands for bytes
-_MAX_DIMENSIONS = 32
 
 
 def decode_request(message: Any, model: str, version: VersionDescription) -> tuple[InferRequest, bool]:
@@ -87,7 +87,9 @@ def _checked(columns: dict[str, Any], where: str, specs: dict[str, TensorSpec]) 
     columns = elements.given(columns)
     for name in columns:
         if name not in specs:
-            raise InvalidArgument(f"{where}.{name}: no input of this model{did_you_mean(name, specs)}")
+            raise InvalidArgument(
+                f"{where}.{name[:80]}: no input of this model{did_you_mean(name, specs)}"
+            )
     for name, spec in specs.items():
         if not spec.optional and name not in columns:
             raise InvalidArgument(f"{where}.{name}: required, but not there")
@@ -107,7 +109,7 @@ def _tensor(rows: Any, spec: TensorSpec, where: str) -> Tensor:
 
 def _decoded(value: Any, name: str, depth: int = 0) -> Any:
     """With bytes in the place of `{"b64": …}`, wherever it stands."""
-    if isinstance(value, list) and depth < _MAX_DIMENSIONS:
+    if isinstance(value, list) and depth < MOST_DIMENSIONS:
         return [_decoded(item, name, depth + 1) for item in value]
     if not isinstance(value, dict) or set(value) != {_B64}:
         return value
@@ -121,7 +123,7 @@ def _shape(rows: list[Any]) -> tuple[int, ...]:
     """The rows' own shape, read along their first elements; `to_array` refuses ragged ones."""
     shape: list[int] = []
     level: Any = rows
-    while isinstance(level, list) and len(shape) < _MAX_DIMENSIONS:
+    while isinstance(level, list) and len(shape) < MOST_DIMENSIONS:
         shape.append(len(level))
         level = level[0] if level else None
     return tuple(shape)

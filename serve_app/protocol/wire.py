@@ -6,6 +6,9 @@ before the rest is parsed, and put behind the rest after that was serialized.
 
 from collections.abc import Iterable
 
+from serve_app.errors import InvalidArgument
+from serve_app.protocol.bounds import MOST_FIELDS
+
 Buffer = bytes | memoryview
 
 LARGE = 2**16  # bytes from which on that pays
@@ -16,11 +19,16 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 def split(data: Buffer, field: int) -> tuple[bytes, list[memoryview]]:
     """The message without the bytes field `field`, and the values of that field, in order.
 
-    What isn't a valid message comes back whole, for protobuf to refuse.
+    What isn't a valid message comes back whole, for protobuf to refuse. InvalidArgument for more fields
+    than any request has: they may be two bytes each, and protobuf makes an object of every one.
     """
-    view, found, rest, at = memoryview(data), [], [], 0
+    view, at = memoryview(data), 0
+    found: list[memoryview] = []
+    rest: list[memoryview] = []
     try:
-        while at < len(view):
+        for _ in range(MOST_FIELDS + 1):
+            if at >= len(view):
+                return b"".join(rest), found
             start = at
             tag, at = _varint(view, at)
             kind = tag & 7
@@ -42,7 +50,7 @@ def split(data: Buffer, field: int) -> tuple[bytes, list[memoryview]]:
             rest.append(view[start:at])
     except (IndexError, ValueError):
         return bytes(data), []
-    return b"".join(rest), found
+    raise InvalidArgument(f"the message has more than {MOST_FIELDS} fields")
 
 
 def joined(message: bytes, field: int, values: Iterable[Buffer]) -> list[Buffer]:

@@ -10,7 +10,7 @@ def choose(model: str, asked: str, default: str | None, versions: Iterable[str])
     known = list(versions)
     if asked:
         if asked not in known:
-            raise NotFound(f"model '{model}' has no version '{asked}'; it has {', '.join(known)}")
+            raise NotFound(f"model '{model}' has no version '{asked[:80]}'; it has {', '.join(known)}")
         return asked
     if not known:
         raise Unavailable(f"model '{model}' has no version loaded")

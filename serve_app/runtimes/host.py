@@ -1,7 +1,6 @@
 """The versions of one model, loaded in this process. The Router hosts inline models, a ModelReplica
 its own; both through `ModelHost`."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -84,8 +83,8 @@ class ModelHost:
                 done.append(Loaded(version, began, loaded - started, warm - loaded))
             except TandemError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from error
-            # Nobody cancels a thread, or ends it: that comes out of the model's own code.
-            except (Exception, asyncio.CancelledError, SystemExit) as error:
+            # Nobody cancels or ends a thread: CancelledError and SystemExit are the model's own, too.
+            except BaseException as error:
                 raise ConfigError(
                     f"model '{self.name}' version {version}: {described(error)}"
                 ) from error
@@ -176,7 +175,7 @@ def _warmed_up(runtime: Runtime, inputs: list[TensorSpec]) -> None:
     given = example_inputs(inputs)
     try:
         runtime.warm_up(example_arrays(inputs))
-    except (Exception, asyncio.CancelledError) as error:
+    except BaseException as error:  # nobody cancels or ends this thread: it is the model's own
         examples = {spec.name: spec.example for spec in inputs}
         invented = [one for one in given if examples[one["name"]] is None]
         kind = "" if isinstance(error, TandemError) else f"{type(error).__name__}: "

@@ -57,10 +57,11 @@ def _spec(name: str, kind: str, sizes: list[Any], optional: bool) -> TensorSpec 
     datatype = _DATATYPES.get(kind)
     if datatype is None:
         return None
+    text = datatype == "BYTES"  # onnxruntime's strings are
     if not sizes:  # a scalar, or a graph that doesn't say: onnxruntime makes no difference
-        return TensorSpec(name, datatype, (-1,), optional, any_rank=True)
+        return TensorSpec(name, datatype, (-1,), optional, any_rank=True, text=text)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in sizes)
-    return TensorSpec(name, datatype, shape, optional)
+    return TensorSpec(name, datatype, shape, optional, text=text)
 
 
 def as_text(array: np.ndarray, tensor: str) -> np.ndarray:

@@ -21,6 +21,9 @@ from serve_app.runtimes.torch import to_torch, torch_device
 
 TEXT = "text"
 _CPU_TOKENS = 256
+# Of a text, for each token that the model takes: what follows wouldn't be seen, and costs memory.
+_MOST_PER_TOKEN = 64
+_MOST_CHARACTERS = 2**20
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
@@ -54,13 +57,17 @@ class TextEncoder:
             raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
         limits = [self._tokenizer.model_max_length, getattr(network, "max_position_embeddings", None)]
         self._max_length = min(limit for limit in [options.max_length or None, *limits] if limit)
+        self._most = min(self._max_length * _MOST_PER_TOKEN, _MOST_CHARACTERS)
 
     def encode(self, texts: np.ndarray) -> Arrays:
-        """Tokenize BYTES [texts]; InvalidArgument when an element isn't UTF-8."""
+        """Tokenize BYTES [texts]; InvalidArgument when an element isn't UTF-8.
+
+        A text is cut before it is tokenized: the library makes tokens of all of it, and drops most.
+        """
         words = []
         for index, item in enumerate(texts.flat):
             try:
-                words.append(item.decode())
+                words.append(item.decode()[: self._most])
             except UnicodeDecodeError:
                 raise InvalidArgument(f"tensor '{TEXT}': element {index} is not UTF-8") from None
         empty = np.zeros((len(words), 1), dtype=np.int64)
@@ -207,7 +214,7 @@ class TransformersRuntime:
         example = next(
             (spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None
         )
-        inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example)]
+        inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example, text=True)]
         if self._options.task == "embedding":
             return VersionDescription(
                 inputs, [TensorSpec("embedding", "FP32", (-1, config.hidden_size))]

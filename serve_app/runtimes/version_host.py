@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -15,6 +16,8 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, is_async
 
 log = logging.getLogger("tandem")
+
+_MOST_LOGGED = 20_000  # characters: an exception may quote all of its input
 
 
 class VersionHost:
@@ -54,7 +57,9 @@ class VersionHost:
             found = ModelFailed(f"model '{self.model}' cancelled its own prediction")
             self._log(found, error)
             raise found from None
-        except (Exception, SystemExit) as error:  # the latter would end this process
+        except GeneratorExit:
+            raise  # this very coroutine is told to end
+        except BaseException as error:  # SystemExit too: user code ends no server
             cause = error.error if isinstance(error, _Raised) else error
             found = raised(f"model '{self.model}' raised", cause)
             self._log(found, cause)
@@ -68,6 +73,9 @@ class VersionHost:
     def _log(self, found: ModelFailed, cause: BaseException | None) -> None:
         """What the model's code did, and on whose request: here, where its traceback is."""
         text = "model '%s' version %s failed on %s: %s"
+        said = "".join(traceback.format_exception(cause)) if cause else ""
+        if len(said) > _MOST_LOGGED:  # it may quote all of its input
+            text, cause = f"{text}\n{said[-_MOST_LOGGED:].replace('%', '%%')}", None
         log.error(text, self.model, self.version, on_requests(), found.whole, exc_info=cause)
         found.logged = True
 
@@ -117,9 +125,11 @@ def _called(run: Any, inputs: Arrays, parameters: Parameters, asking: Sequence[s
     ASKING.set(asking)
     try:
         return run(inputs, parameters)
-    except (StopIteration, SystemExit, KeyboardInterrupt) as error:
-        # No future takes the first, and the others would end this process.
-        raise _Raised(error) from None
+    except BaseException as error:
+        # No future takes the first; others than these would end this process.
+        if isinstance(error, StopIteration) or not isinstance(error, Exception | asyncio.CancelledError):
+            raise _Raised(error) from None
+        raise
 
 
 class _Raised(Exception):

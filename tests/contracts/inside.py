@@ -206,6 +206,7 @@ class Ingress:
             app=lambda: context.app_name,
             ours=lambda: [in_replica(), type(deployment()).__name__],
             replica=lambda: bool(context.replica_id.unique_id),
+            user_config=lambda: context._deployment_config.user_config,
             most=lambda: context._deployment_config.max_ongoing_requests,
             adapter=adapter,
         )

@@ -126,6 +126,66 @@ SHARING = """
 """
 
 
+LIMITED = """
+    import asyncio, sys
+    import grpc
+    from ray.serve._private.grpc_util import gRPCGenericServer
+
+    from serve_app.internals.grpc_servers import limit_received
+
+    limit_received(1000)
+
+    async def main():
+        server = gRPCGenericServer(lambda *_, **__: None, extra_options=[("grpc.so_reuseport", "0")])
+
+        async def answer(request, context):
+            return bytes(5000)
+
+        async def answers(requests, context):
+            async for request in requests:
+                yield bytes(5000)
+
+        handlers = {
+            "One": grpc.unary_unary_rpc_method_handler(answer),
+            "Many": grpc.stream_stream_rpc_method_handler(answers),
+        }
+        server.add_passthrough_service("a.B")
+        generic = grpc.method_handlers_generic_handler("a.B", handlers)
+        generic._method_handlers = {f"/a.B/{name}": one for name, one in handlers.items()}
+        server.add_generic_rpc_handlers((generic,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for size, packed in ((1000, None), (1001, None), (1000, "gzip"), (10**6, "gzip")):
+                code = grpc.Compression.Gzip if packed else None
+                for name in ("One", "Many"):
+                    try:
+                        if name == "One":
+                            got = await channel.unary_unary("/a.B/One")(bytes(size), compression=code)
+                        else:
+                            many = channel.stream_stream("/a.B/Many")
+                            call = many(iter([bytes(size)]), compression=code)
+                            got = await call.read()
+                        print(len(got))
+                    except grpc.RpcError as error:
+                        print(error.code().name)
+        await server.stop(0)
+
+    asyncio.run(main())
+"""
+
+
+def test_a_message_that_unpacks_too_large_is_refused_on_every_method():
+    """In Serve's own server, whose options are `limit_received`'s to change before it is made."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LIMITED)],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )  # fmt: skip
+    refused = ["RESOURCE_EXHAUSTED"] * 2
+    assert done.stdout.split() == ["5000"] * 2 + refused + ["5000"] * 2 + refused, done.stderr
+
+
 @pytest.mark.parametrize(("how", "found"), [("fence", "alone"), ("plain", "shared")])
 def test_a_port_of_a_replica_is_its_own(how: str, found: str) -> None:
     """Without the fence two replicas, each with a port of its node's list, share it on one machine."""

@@ -24,6 +24,7 @@ ABORT = "    option abortonclose"
 ASK_AFTER = [
     "    option clitcpka", "    clitcpka-idle 30s", "    clitcpka-intvl 10s", "    clitcpka-cnt 3",
 ]  # fmt: skip
+SAY_WHO = "    option forwardfor"
 TANDEM = (group("tandem", HTTP, 20001, 20002), group("tandem", GRPC, 20101, 20102))
 OTHER_HTTP = group("other", HTTP, 20003, route="/other")
 OTHER_GRPC = group("other", GRPC, 20103)
@@ -129,9 +130,18 @@ def test_inference_goes_to_the_http_backend_of_the_same_application(tmp_path):
     assert frontend[-1] == "frontend grpc_frontend"
 
 
+def test_a_router_is_told_who_the_client_is(tmp_path):
+    edited = Edited(tmp_path, *TANDEM)
+    assert SAY_WHO not in edited.before
+    for _ in range(2):  # of a file that was edited before too
+        lines = edited.run()
+        assert lines.count(SAY_WHO) == 1
+        assert lines.index("defaults") < lines.index(SAY_WHO) < lines.index("frontend http_frontend")
+
+
 def test_nothing_else_changes(tmp_path):
     edited = Edited(tmp_path, *TANDEM)
-    added = [RULE, *ASK_AFTER]
+    added = [RULE, *ASK_AFTER, SAY_WHO]
     lines = [line for line in but_binds(edited.run(**ASKED)) if line not in added]
     shared = [SHARED if line == APART else line for line in lines]
     assert shared == [line for line in but_binds(edited.before) if line != SPLICE]

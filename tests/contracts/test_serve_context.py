@@ -22,6 +22,19 @@ def test_deployment_config_max_ongoing_requests(live):
     assert live("context", "most") == MOST
 
 
+def test_deployment_config_user_config():
+    """What `first_user_config` reads; None where nothing was configured."""
+    from ray.serve._private.config import DeploymentConfig
+
+    given = {"limits": {"maxBodyBytes": 5}}
+    config = DeploymentConfig(user_config=given)
+    assert DeploymentConfig.from_proto_bytes(config.to_proto_bytes()).user_config == given
+
+
+def test_user_config_of_a_replica(live):
+    assert live("context", "user_config") is None
+
+
 def test_the_adapter_of_a_request_can_be_set(live):
     assert live("context", "adapter") == "an-adapter"
     inspect.signature(_set_request_context).bind(multiplexed_model_id="a")

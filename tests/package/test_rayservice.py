@@ -13,11 +13,12 @@ from serve_app.tools.check import load_checked
 from serve_app.tools.check.demand import demands
 from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.ray_cluster import RayCluster
-from serve_app.tools.run.environment import HIGH_THROUGHPUT
+from serve_app.tools.run.environment import HIGH_THROUGHPUT, LOG_FILES
 
 ROOT = Path(__file__).parents[2]
 ENV = {
     **HIGH_THROUGHPUT,
+    **LOG_FILES,
     "RAY_worker_niceness": "0",
     "RAY_LOG_TO_STDERR": "1",  # as Ray's documentation has it for collectors of pods' output
     "RAY_BACKEND_LOG_LEVEL": "warning",

@@ -66,6 +66,11 @@ RETURNED = {
     "a number as a name": {1: np.ones(1)},
     "a set": {"y": {1, 2}},
     "raises": RuntimeError("the weights are gone"),
+    "stops": StopIteration("no more rows"),
+    "exits": SystemExit(3),
+    "interrupts": KeyboardInterrupt(),
+    "ends": GeneratorExit("in a thread"),
+    "quotes its input": KeyError("x" * 10**6),
     "refuses": InvalidArgument("tensor 'x': too dark"),
     "cancels": asyncio.CancelledError(),
     "text": {"y": ["a", "é"]},
@@ -77,6 +82,13 @@ RETURNED = {
     "long long": {"y": np.array([1], dtype=np.longlong)},
     "transposed": {"y": np.arange(6, dtype=np.int32).reshape(2, 3).T},
 }
+
+
+class AsyncReturns(Returns):
+    """The same from a coroutine."""
+
+    async def predict(self, inputs, parameters):
+        return super().predict(inputs, parameters)
 
 
 class AsyncCancels:
@@ -98,6 +110,20 @@ class Refuses:
 
     def predict(self, inputs, parameters):
         return inputs
+
+
+class Exits(Refuses):
+    """Ends its process, if it is let."""
+
+    def load(self, folder):
+        raise SystemExit(3)
+
+
+class Stops(Refuses):
+    """Ends an iteration that nobody began."""
+
+    def load(self, folder):
+        raise StopIteration("done")
 
 
 class Slow(Double):

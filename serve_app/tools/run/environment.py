@@ -9,8 +9,14 @@ from serve_app.internals.haproxy import haproxy_wrapper
 from serve_app.ports import own_block
 from serve_app.tools.shared_machine import haproxy_threads, places
 
+# Of gRPC, in proxies; a Router knows its own `maxBodyBytes`. The default of that, and some.
+GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
+# A worker's output, one line per request among it, is rotated where Ray is told how.
+LOG_FILES = {"RAY_ROTATION_MAX_BYTES": str(128 * 2**20), "RAY_ROTATION_BACKUP_COUNT": "3"}
+
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
 HIGH_THROUGHPUT = {
+    **GRPC_MESSAGES,
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
@@ -36,6 +42,7 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
     local = is_loopback(grpc.rpartition(":")[0].strip("[]"))
     own = own_block()
     variables = {
+        **GRPC_MESSAGES,
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
@@ -48,6 +55,7 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
         # The log monitor looks for new files this often; else ten times a second.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
         "LOG_NAME_UPDATE_INTERVAL_S": "1",
+        **LOG_FILES,
         "METRICS_RECORD_INTERVAL_S": "60",  # of the dashboard's own memory, 40 ms each time
         # Nobody's load balancer but HAProxy watches this instance, which takes half a second to be
         # told and another to act; Serve's 30 s would outlast every stop.

@@ -1,10 +1,12 @@
+import asyncio
+
 import pytest
 
 from serve_app.core.signature import validated
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.planes import DECLARED, UNDECLARED, request, tensor
+from tests.unit.planes import DECLARED, UNDECLARED, call, plane, request, served, tensor
 
 ROW = [[1.0, 2.0]]
 
@@ -39,3 +41,46 @@ def test_wrong_tensors_are_named(tensors, message):
 def test_a_tensor_given_twice_is_refused_even_when_undeclared():
     with pytest.raises(InvalidArgument, match="given twice"):
         validated(request(tensor(1), tensor(2)), UNDECLARED)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([b"a", b"\xff"], "'t': element 1 is not valid UTF-8: invalid start byte at byte 0"),
+        ([b"ab\xc3", b"\xa4"], "'t': element 0 is not valid UTF-8: unexpected end of data at byte 2"),
+        ([b"", b"\xa4"], "'t': element 1 is not valid UTF-8"),
+    ],
+)
+def test_text_that_is_none_is_refused_before_it_is_in_a_batch(items, message):
+    text = VersionDescription([TensorSpec("t", "BYTES", (-1,), text=True)], [])
+    given = tensor(items, "t", "BYTES")
+    with pytest.raises(InvalidArgument, match=message):
+        validated(request(given), text)
+    assert validated(request(given), VersionDescription([TensorSpec("t", "BYTES", (-1,))], []))
+    good = tensor([b"a\n", "\u00e4\U0001f600".encode(), b""], "t", "BYTES")
+    assert validated(request(good), text)["t"] is good.data
+
+
+async def test_who_sends_what_is_no_text_spoils_nobody_s_batch():
+    made = plane()
+    about = VersionDescription([TensorSpec("t", "BYTES", (-1,), text=True)], [])
+    backend = Texts()
+    served(made, backend=backend, about=about, versions=("1",), max_batch_size=8)
+    texts = [b"a", b"b", b"\xff", b"c"]
+    found = await asyncio.gather(
+        *(made.infer(call(tensor([text], "t", "BYTES"))) for text in texts), return_exceptions=True
+    )
+    assert [isinstance(one, InvalidArgument) for one in found] == [False, False, True, False]
+    assert b"\xff" not in backend.seen
+
+
+class Texts:
+    """Echoes, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    async def predict(self, version, inputs, parameters):
+        self.seen += inputs["t"].tolist()
+        await asyncio.sleep(0)
+        return inputs

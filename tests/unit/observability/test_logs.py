@@ -1,6 +1,8 @@
 """Lines on standard output, for machines to read."""
 
+import errno
 import json
+import os
 import time
 
 import psutil
@@ -9,7 +11,7 @@ import pytest
 from serve_app.config import ModelConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import NotFound
-from serve_app.observability.logs import RequestLog, log_loaded
+from serve_app.observability.logs import LINES, RequestLog, log_loaded
 from serve_app.runtimes.host import Loaded, ModelHost
 from tests.unit.planes import UNDECLARED, Echo, call, served, tensor
 
@@ -39,6 +41,38 @@ async def test_a_request_that_has_another_name_in_its_headers(capfd) -> None:
     assert (first["id"], first["request_id"]) == ("7", "named")
     assert second["id"] == "named"
     assert "request_id" not in second
+
+
+async def test_what_a_client_chose_is_cut(capfd) -> None:
+    made = DataPlane(RequestLog())
+    served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
+    long = "x" * 10**6
+    await made.infer(call(tensor([1]), model="echo", id=long))
+    with pytest.raises(NotFound):
+        await made.infer(call(model=long, version=long))
+    first, second = map(json.loads, (text := capfd.readouterr().out).splitlines())
+    assert first["id"] == second["model"] == second["version"] == "x" * 128 + "... (1000000 characters)"
+    assert len(text) < 1000
+
+
+async def test_lines_that_cannot_be_written_are_counted_and_said(capfd, monkeypatch) -> None:
+    made = DataPlane(RequestLog())
+    served(made, "echo", backend=Echo(), about=UNDECLARED, versions=("1",))
+    write, full = os.write, True
+
+    def on_a_full_disk(descriptor, data):
+        if full and descriptor == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", on_a_full_disk)
+    for _ in range(3):
+        await made.infer(call(tensor([1]), model="echo"))  # fails no request
+    full = False
+    await made.infer(call(tensor([1]), model="echo", id="7"))
+    said, line = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (said["event"], said["lines"], line["id"]) == ("dropped", 3, "7")
+    assert (LINES.take(), LINES.take()) == (3, 0)
 
 
 def test_a_loaded_model_is_a_line_per_version(capfd) -> None:

@@ -7,6 +7,7 @@ import pytest
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument
+from serve_app.observability.logs import Lines
 from serve_app.observability.metrics import RayMetrics, _Histogram
 from tests.unit.observability.conftest import Handed
 from tests.unit.planes import call, served, tensor
@@ -89,3 +90,17 @@ async def test_refused_changes_are_there_by_model_and_gone_when_accepted(handed:
     seen = [(tags["model_name"], value) for tags, value in handed["refused_changes"]]
     assert seen == [("m", 1), ("n", 0), ("m", 0), ("n", 0)]
     assert [value for _, value in handed["router_config_refused"]] == [0, 1]
+
+
+async def test_lines_that_were_dropped_are_counted(
+    handed: Handed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = Lines()
+    monkeypatch.setattr("serve_app.observability.metrics.LINES", lines)
+    made = RayMetrics(Paths())
+    made._flush()
+    assert not handed["log_lines_dropped"]
+    lines.dropped = 3
+    made._flush()
+    made._flush()
+    assert handed["log_lines_dropped"] == [({}, 3)]

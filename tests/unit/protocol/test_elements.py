@@ -263,3 +263,18 @@ def test_a_list_follows_the_shape_and_not_the_memory(order):
     assert to_json(array[:, ::-2], "x") == b"[3.0,1.0,6.0,4.0]"
     array[1, 0] = np.nan
     assert to_json(array, "x").replace(b" ", b"") == b"[1.0,2.0,3.0,NaN,5.0,6.0]"
+
+
+@pytest.mark.parametrize("count", [2**15, 2**15 + 1, 3 * 2**15 + 5])
+@pytest.mark.parametrize("datatype", ["FP32", "INT64", "BOOL", "BF16", "BYTES"])
+def test_large_arrays_are_written_in_pieces_that_nobody_sees(count, datatype):
+    numbers = np.random.default_rng(count).integers(0, 2, count)
+    text = datatype == "BYTES"
+    array = of_bytes([b"a"] * count, (count,)) if text else numbers.astype(DTYPES[datatype])
+    written = to_json(array, "y")
+    assert (to_array(json.loads(written), datatype, (count,), "y") == array).all()
+    if datatype == "FP32":
+        array[-1] = np.nan
+        written = load_json(to_json(array, "y"))
+        assert np.isnan(written[-1])
+        assert written[:-1] == array[:-1].tolist()

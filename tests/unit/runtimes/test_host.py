@@ -113,6 +113,8 @@ def test_what_cannot_be_loaded_names_model_and_version(host, name, message):
     ("what", "message"),
     [
         ("raises", "model 'm' raised RuntimeError$"),
+        ("stops", "model 'm' raised StopIteration$"),
+        ("exits", "model 'm' raised SystemExit$"), ("interrupts", "raised KeyboardInterrupt$"),
         ("a list", "returned list, not a dict"), ("None", "returned NoneType, not a dict"),
         ("ragged", "output 'y'"),
         ("a complex array", "output 'y' is a complex128 array that V2 can't carry"),
@@ -124,6 +126,25 @@ def test_what_cannot_be_loaded_names_model_and_version(host, name, message):
 async def test_the_models_faults(host, what, message):
     with pytest.raises(ModelFailed, match=message):
         await host("Returns", options={"what": what}).predict("1", X, {})
+
+
+@pytest.mark.parametrize("what", ["stops", "exits", "interrupts", "raises"])
+async def test_a_coroutine_s_faults(host, what):
+    with pytest.raises(ModelFailed, match="model 'm' raised"):
+        await host("AsyncReturns", options={"what": what}).predict("1", X, {})
+
+
+async def test_an_exception_that_quotes_its_input_is_cut(host, caplog):
+    with pytest.raises(ModelFailed, match="raised KeyError: 'xxx") as failed:
+        await host("Returns", options={"what": "quotes its input"}).predict("1", X, {})
+    assert len(str(failed.value)) < 2100
+    assert len(caplog.records[-1].getMessage()) < 21_000
+
+
+@pytest.mark.parametrize("name", ["Exits", "Stops"])
+def test_a_model_that_ends_while_it_loads_is_not_loaded(host, name):
+    with pytest.raises(ConfigError, match=r"version 1: (SystemExit: 3|StopIteration: done)"):
+        host(name)
 
 
 async def test_a_cancellation_nobody_asked_for_is_the_models_fault(host):

@@ -208,6 +208,7 @@ def test_inputs_that_are_optional_in_the_graph(tmp_path):
 
 
 def test_bytes_that_are_no_text_are_the_callers_fault(echo):
-    model, _ = load(echo(("x", TensorProto.STRING, ["n"])))
+    model, about = load(echo(("x", TensorProto.STRING, ["n"])))
+    assert about.inputs[0].text  # so it is refused before it is in a batch
     with pytest.raises(InvalidArgument, match="tensor 'x' is not valid UTF-8"):
         model.predict({"x": of_bytes([b"\xff"], (1,))}, {})

@@ -54,6 +54,23 @@ def test_embeddings_against_plain_transformers(sentences, normalize):
     assert runtime.predict(texts(), {})["embedding"].shape == (0, 384)
 
 
+def test_a_text_is_cut_before_it_is_tokenized(sentences, monkeypatch):
+    encoder = TextEncoder(config(task="embedding", maxLength=12), sentences)
+    seen, tokenizer = [], encoder._tokenizer
+
+    def noted(words, **options):
+        seen.extend(words)
+        return tokenizer(words, **options)
+
+    monkeypatch.setattr(encoder, "_tokenizer", noted)
+    text = "beautiful is better " * 10**6
+    whole = tokenizer([text[:1000]], truncation=True, max_length=12, return_tensors="np")
+    assert encoder.encode(texts(text)["text"])["input_ids"].tolist() == whole["input_ids"].tolist()
+    assert seen == [text[: 12 * 64]]
+    with pytest.raises(InvalidArgument, match="element 1 is not UTF-8"):
+        encoder.encode(of_bytes([b"a", b"a" * 10**6 + b"\xff"], (2,)))
+
+
 def test_tokens_of_a_tokenizer_elsewhere_give_the_same(sentences):
     runtime = loaded(sentences, task="embedding")
     encoder = TextEncoder(config(task="embedding"), sentences)
