@@ -29,6 +29,7 @@ from serve_app.errors import (
 )
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
+from serve_app.redact import redacted
 
 Pieces = AsyncGenerator[tuple[Arrays, bool], None]
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
@@ -83,8 +84,8 @@ class DataPlane:
         try:
             picked = model.pick(version)
         except Unavailable as error:
-            return str(error)
-        return picked.reason or describe.refused(model.why_old(picked))
+            return error.message
+        return redacted(picked.reason) or describe.refused(model.why_old(picked))
 
     def model_metadata(self, name: str, version: str = "") -> dict[str, Any]:
         """`GET /v2/models/{name}`."""

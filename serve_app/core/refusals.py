@@ -3,6 +3,8 @@
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+from serve_app.redact import redacted
+
 
 class Refusal(NamedTuple):
     """Why a source's last change isn't served, and the `versions` that it was to have, where known."""
@@ -19,7 +21,7 @@ class Refusals:
 
     def refuse(self, source: str, reason: str, versions: Iterable[str] = ()) -> None:
         """A source's last change isn't served."""
-        self._by_source[source] = Refusal(reason, tuple(versions))
+        self._by_source[source] = Refusal(redacted(reason), tuple(versions))
 
     def accept(self, source: str) -> None:
         """What a source was to be, it is; or it is gone."""

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 
 from serve_app.core.directory import INLINE, Directory
+from serve_app.redact import redacted
 from serve_app.releases.applications import RemoteApp
 
 
@@ -15,7 +16,7 @@ class Refusing:
 
     def whole(self, reason: str) -> None:
         """A configuration can't be had at all: what there was goes on, and says why."""
-        self._directory.refused = reason
+        self._directory.refused = redacted(reason)
         for model in self._directory.models.values():
             if INLINE in model.sources:
                 model.refused.refuse(INLINE, reason)

@@ -14,7 +14,6 @@ from serve_app.errors import (
     InvalidArgument,
     ModelFailed,
     TandemError,
-    Unavailable,
     UnknownRoute,
     Unsupported,
 )
@@ -29,7 +28,6 @@ from serve_app.http.asgi import (
     Scope,
     Send,
     call_of,
-    read_body,
     read_packed,
     respond,
     respond_packed,
@@ -37,13 +35,14 @@ from serve_app.http.asgi import (
 )
 from serve_app.http.codings import unpacked
 from serve_app.http.request_id import REQUEST_ID, request_id
-from serve_app.ingress import openai, openai_answers
+from serve_app.ingress import openai
+from serve_app.ingress.about import About
 from serve_app.ingress.answers import require, send_error, send_json
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.docs import DocsApp
 from serve_app.ingress.generate import GenerateApp
 from serve_app.ingress.v1 import V1App
-from serve_app.protocol import elements, raw_request, rest_codec
+from serve_app.protocol import raw_request, rest_codec
 from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
@@ -97,18 +96,8 @@ class RestApp:
         self._v1 = V1App(plane, limits, apart)
         self.cors: Cors | None = None
         self._infer_watched = watched(plane.infer, Departures())
-        self._plain = {
-            "/": ("GET", self._alive),
-            "/v2/health/live": ("GET", self._live),
-            "/v2/health/ready": ("GET", self._ready),
-            "/v2": ("GET", self._server),
-            "/v2/models": ("GET", self._list),
-            "/v2/models/stats": ("GET", self._all_stats),
-            "/v2/repository/index": ("POST", self._index),
-            "/v2/repository/changes": ("GET", self._changes),
-            "/v1/models": ("GET", self._v1.listed),
-            "/openai/v1/models": ("GET", self._openai_list),
-        }
+        self._about = About(plane, limits)
+        self._plain = {**self._about.routes, "/v1/models": ("GET", self._v1.listed)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
         """ASGI entry; the status, 499 for a client that left. `named`: as `answer` has it."""
@@ -154,7 +143,7 @@ class RestApp:
                 return await self._infer(scope, receive, send, name, version or "")
             if path != "/v2/models/stats":
                 require("GET", method)
-                return await self._about(send, name, version or "", verb)
+                return await self._about.model(send, name, version or "", verb)
         if plain := self._plain.get(path):
             wanted, handle = plain
             require(wanted, method)
@@ -166,7 +155,7 @@ class RestApp:
             return await self._generate(scope, receive, send, *match.groups())
         if match := _OPENAI_MODEL.fullmatch(path):
             require("GET", method)
-            return await self._openai_model(send, match[1])
+            return await self._about.openai_model(send, match[1])
         if match := _V1_MODEL.fullmatch(path):
             return await self._v1(scope, receive, send, *match.groups())
         if method == "GET" and (match := _V1_ADAPTER.fullmatch(path)):
@@ -223,66 +212,6 @@ class RestApp:
         return raw_request.decode_request(
             body, name, version, picked.signature, rows=rows, binary=binary
         )
-
-    async def _about(self, send: Send, name: str, version: str, verb: str | None) -> int:
-        if verb == "ready":
-            ready = self.plane.model_ready(name, version)
-            about: dict[str, object] = {"name": name, "ready": ready}
-            if reason := self.plane.why(name, version):
-                about["reason"] = reason
-            return await send_json(send, about, 200 if ready else 503)
-        if verb == "config":
-            return await send_json(send, self.plane.model_config(name, version))
-        if verb == "stats":
-            return await send_json(send, {"model_stats": self.plane.statistics(name, version)})
-        return await send_json(send, self.plane.model_metadata(name, version))
-
-    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """As KServe's V1 clients ask for it; a browser is shown what there is."""
-        accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-        if b"text/html" not in accept:
-            return await send_json(send, {"status": "alive"})
-        await respond(send, 302, [], [(b"location", b"/docs"), (b"vary", b"accept")])
-        return 302
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, {"live": True})
-
-    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> int:
-        ready = self.plane.ready
-        about: dict[str, object] = {"ready": ready}
-        if refused := self.plane.directory.refused:
-            about["refused"] = refused
-        return await send_json(send, about, 200 if ready else 503)
-
-    async def _server(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, self.plane.server_metadata())
-
-    async def _list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, {"models": list(self.plane.directory.models)})
-
-    async def _openai_list(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, openai_answers.cards(self.plane))
-
-    async def _openai_model(self, send: Send, name: str) -> int:
-        model = self.plane.directory.engine(name)
-        if not (about := openai_answers.card_of(self.plane, name)):
-            raise Unavailable(f"model '{name}' is not ready: {model.reason}")
-        return await send_json(send, about)
-
-    async def _all_stats(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, {"model_stats": self.plane.statistics()})
-
-    async def _changes(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await send_json(send, self.plane.changes())
-
-    async def _index(self, scope: Scope, receive: Receive, send: Send) -> int:
-        body = await read_body(receive, dict(scope["headers"]), self.limits())
-        wanted = elements.load_json(body) if body else {}
-        ready = elements.given(wanted).get("ready", False) if isinstance(wanted, dict) else None
-        if not isinstance(ready, bool):
-            raise InvalidArgument('the body must be empty or {"ready": true|false}')
-        return await send_json(send, self.plane.repository_index(ready))
 
 
 def _length(header: bytes | None) -> int | None:

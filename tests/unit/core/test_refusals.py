@@ -4,6 +4,7 @@ import pytest
 
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.core.observer import Observers
+from serve_app.core.refusals import Refusals
 from serve_app.errors import NotFound, Unavailable
 from tests.unit.planes import Backend, description, plane, targets
 
@@ -67,3 +68,10 @@ def test_an_application_that_never_came_has_one_row_beside_another_of_its_model(
     of(directory.expect("m", "m"), "m", "1")
     directory.expect("m", "m-next", "no room").refused.refuse("m-next", "no room", ["2"])
     assert [row[1:3] for row in rows(directory)] == [("1", "READY"), ("", "UNAVAILABLE")]
+
+
+def test_no_credentials_are_shown():
+    refusals = Refusals()
+    refusals.refuse("app", "storageUri https://me:secret@host/m?sig=1: no such file", ["2"])
+    assert refusals.reason == "storageUri https://***@host/m?***: no such file"
+    assert "secret" not in str(refusals.versions())
