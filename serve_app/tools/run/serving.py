@@ -12,7 +12,6 @@ from typing import Any
 
 from serve_app.addresses import authority, is_loopback
 from serve_app.internals.ray_start import FENCE
-from serve_app.tools.run.room import without_room
 from serve_app.tools.stopping import stop_on_signals
 
 _START_TIMEOUT_S = 300
@@ -24,6 +23,7 @@ def serve(config: dict[str, Any], path: Path) -> int:
     from ray import serve as ray_serve
 
     from serve_app.internals.serve_config import deploy
+    from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]
     local = is_loopback(http["host"])
