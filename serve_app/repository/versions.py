@@ -10,7 +10,7 @@ from serve_app.errors import ConfigError
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 # What people call a version's folder elsewhere.
 _NEARLY = re.compile(
-    r"(?:v|ver|version|r|rev|release)?[-_.]?0*([1-9][0-9]{0,18})(?:\.0)*", re.IGNORECASE
+    r"(?:(?:v|ver|version|rev|release)[-_.]?)?0*([1-9][0-9]{0,18})(?:\.0)*", re.IGNORECASE
 )
 
 

@@ -71,15 +71,17 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
         else:
             _ask(report, check_serve_config, one.data, report, True)
         return
-    if crds is None or not crds.find(one.group, one.kind):
-        _ask(report, kinds.check, one)
-        one = kinds.as_meant(one)
     if kubernetes_schemas.is_builtin(one) and kubernetes_schemas.installed():
         _ask(report, kubernetes_schemas.check, one)
     elif crds is not None and crds.find(one.group, one.kind):
         _ask(report, crds.check, one)
     else:
-        unseen.kind(one)
+        _ask(report, kinds.check, one)
+        one = kinds.as_meant(one)
+        if crds is not None and crds.find(one.group, one.kind):
+            _ask(report, crds.check, one)
+        else:
+            unseen.kind(one)
     _ask(report, kserve.check, one)
     before = list(report.found)
     cluster = RayCluster.of(one.data)

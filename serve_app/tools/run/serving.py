@@ -18,7 +18,6 @@ from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
 from serve_app.tools.dashboard import Dashboard, Refused
-from serve_app.tools.run.room import without_room
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
@@ -36,6 +35,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     from ray import serve as ray_serve
 
     from serve_app.internals.ray_auth import credentials
+    from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]
     local, folder = is_loopback(http["host"]), scratch / "ray"

@@ -1,5 +1,7 @@
 """What `tandem run` tells Ray of the host, and says of a machine that is too small."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from serve_app.errors import ConfigError
 from serve_app.tools.run.command import _addresses
 from serve_app.tools.run.environment import environment
 from serve_app.tools.run.room import without_room
+from tests.unit.tools.check.configs import ROOT
 
 NODE, PUBLIC = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "TANDEM_GRPC_ADDRESS"
 
@@ -70,3 +73,9 @@ def test_a_replica_that_no_machine_of_this_size_holds() -> None:
     assert all("application big" in line and "stays DEPLOYING" in line for line in found)
     assert "num_cpus 64, and this machine has 4" in found[0]
     assert "num_gpus 1, and this machine has 0" in found[1]
+
+
+def test_ray_reads_the_environment_that_was_made_for_it() -> None:
+    """It does so at import: nothing may import it before the environment is made."""
+    code = "import serve_app.tools.run.command, sys; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
