@@ -23,6 +23,8 @@ PEERS = {
 
 # Public by their spelling, and details all the same.
 DETAILS = ("uvicorn.protocols", "ray.dashboard.modules", "ray.llm._internal", "vllm")
+# Public by its documentation, whatever the spelling: os._exit, sys._current_frames.
+DOCUMENTED = {"_exit", "_current_frames"}
 _PATH = re.compile(r"[a-z]\w*(\.\w+)+")
 _VARIABLE = re.compile(r"__[A-Z]\w+")
 _BY_NAME = ("getattr", "hasattr", "setattr", "delattr")
@@ -30,7 +32,7 @@ _BY_NAME = ("getattr", "hasattr", "setattr", "delattr")
 
 def private(name: str) -> bool:
     """What its package keeps to itself; names that Python gives a meaning are none."""
-    return name.startswith("_") and not name.endswith("__")
+    return name.startswith("_") and not name.endswith("__") and name not in DOCUMENTED
 
 
 def detail(module: str) -> bool:
