@@ -14,7 +14,7 @@ _PIECE = 2**14
 _OFF_LOOP = 2**16  # from this size on, (de)compression leaves the event loop
 # A body that unpacks to more than _FREE may grow by no more than this: 60 KB could be 64 MB.
 _MOST_GROWTH = 200
-_FREE = 2**20
+_FREE = 2**23  # zeros, a black image say, pack a thousandfold
 _THREADS = ThreadPoolExecutor(2, thread_name_prefix="codings")
 
 

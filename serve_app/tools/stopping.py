@@ -64,9 +64,9 @@ def everything_stopped(folder: Path) -> Iterator[None]:
                 raise
             print("stopping", flush=True)
         finally:
-            _stop_all(stops)
-    except _Stop:  # the second signal, before signals were ignored
-        _stop_all(stops)
+            _stop_for_good(stops)
+    except _Stop:  # another signal, before signals were ignored
+        _stop_for_good(stops)
 
 
 def leave_on_signals() -> None:
@@ -130,6 +130,15 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
+def _stop_for_good(stops: int) -> None:
+    """However many signals come meanwhile: all of a group are told, and told again."""
+    while True:
+        try:
+            return _stop_all(stops)
+        except _Stop:
+            continue
+
+
 def _stop_all(stops: int) -> None:
     _stopping.set()
     _on_signals(signal.SIG_IGN)
@@ -168,7 +177,8 @@ def _leave(*_: object) -> None:
 
 
 def _raise_stop(*_: object) -> None:
-    raise _Stop
+    if not _stopping.is_set():
+        raise _Stop
 
 
 def _on_signals(handler: Any) -> None:

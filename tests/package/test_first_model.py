@@ -52,8 +52,6 @@ def test_every_example_is_trained_copied_and_called() -> None:
 
 @pytest.mark.parametrize("line", [one for one in COMMANDS if one.startswith(".venv/bin/tandem")])
 def test_our_commands_are_understood(line: str) -> None:
-    if shlex.split(line)[1] not in cli._COMMANDS:
-        pytest.skip("not in this branch yet")
     with pytest.raises(SystemExit) as ended:
         cli.main([*shlex.split(line)[1:], "--help"])
     assert ended.value.code == 0

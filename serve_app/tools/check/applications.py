@@ -118,7 +118,7 @@ class Applications:
 
     def _add(self, one: Placed, app: dict[str, Any], deployment: dict[str, Any]) -> None:
         self.models.append(one)
-        if one.config.trusted:
+        if one.config.trusted and one.config.model_format == "torch":
             self._report.add(
                 (*one.place, "trusted"),
                 "a TorchScript file (model.pt) is loaded unchecked",

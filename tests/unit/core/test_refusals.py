@@ -72,6 +72,6 @@ def test_an_application_that_never_came_has_one_row_beside_another_of_its_model(
 
 def test_no_credentials_are_shown():
     refusals = Refusals()
-    refusals.refuse("app", "storageUri https://me:secret@host/m?sig=1: no such file", ["2"])
-    assert refusals.reason == "storageUri https://***@host/m?***: no such file"
-    assert "secret" not in str(refusals.versions())
+    refusals.refuse("app", "storageUri https://me:secret@host/m?sig=1 no such file", ["2"])
+    assert refusals.reason == "storageUri https://***@host/m?*** no such file"
+    assert "secret" not in refusals.of("app")

@@ -104,7 +104,7 @@ async def test_the_other_protocols(apart):
         (b"{", b"", InvalidArgument, "the body is not valid JSON"),
         (b'{"inputs": [{"name": "x"}]}', b"", InvalidArgument, "tensor 'x': shape"),
         (b"no gzip", b"gzip", InvalidArgument, "not valid gzip"),
-        (gzip.compress(bytes(2**20 + 1)), b"gzip", TooLarge, "more than 200 times its size"),
+        (gzip.compress(bytes(2**23 + 1)), b"gzip", TooLarge, "more than 200 times its size"),
     ],
 )
 async def test_a_fault_keeps_its_kind(apart, body, coding, kind, message):

@@ -109,7 +109,10 @@ async def test_a_stream_that_was_not_wanted_is_one_event(http: Any) -> None:
         ({"text_input": None}, "text_input: required"),
         ({"text_input": 5}, "tensor 'text_input': data must hold strings, got 5"),
         ({"text_input": {"a": 1}}, "tensor 'text_input': data must hold strings"),
-        ({"text_input": "a", "stream": "no"}, "tensor 'stream': data must hold true or false, got 'no'"),
+        (
+            {"text_input": "a", "stream": "no"},
+            "tensor 'stream': data must hold true or false, got \"no\"",
+        ),
         ({"text_input": "a", "return_logprobs": 1}, "tensor 'return_logprobs': data must hold true"),
         (
             {"text_input": "a", "stream": [True, False]},

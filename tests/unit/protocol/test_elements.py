@@ -172,7 +172,7 @@ def test_data_must_be_a_list(data):
 
 def test_a_long_string_among_numbers_costs_no_memory():
     data: list[object] = ["x" * 2**20, *["y"] * 2**20]  # numpy would make 4 TiB of it
-    with pytest.raises(InvalidArgument, match="must hold numbers, got 'xxx"):
+    with pytest.raises(InvalidArgument, match='must hold numbers, got "xxx'):
         to_array(data, "FP32", (len(data),), "x")
 
 

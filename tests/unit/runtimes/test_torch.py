@@ -201,10 +201,13 @@ def test_files_of_torch_save_are_named_for_what_they_are(tmp_path, zipped, name)
 
 
 def test_files_with_each_others_names(tmp_path, demo_models):
-    for version, file, other in (("1", "model.pt", "model.pt2"), ("2", "model.pt2", "model.pt")):
-        folder = tmp_path / version
+    script = tmp_path / "model.pt"
+    torch.jit.trace(torch.nn.Linear(2, 1), torch.zeros(1, 2)).save(str(script))
+    exported = demo_models / "digits" / "2" / "model.pt2"
+    for real, other in ((script, "model.pt2"), (exported, "model.pt")):
+        file, folder = real.name, tmp_path / f"as-{other}"
         folder.mkdir()
-        (folder / other).write_bytes((demo_models / "digits" / version / file).read_bytes())
+        (folder / other).write_bytes(real.read_bytes())
         with pytest.raises(ConfigError, match=f"rename it to {file}$"):
             runtime(folder).load()
 
