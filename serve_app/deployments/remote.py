@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
-from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
+from ray.serve.exceptions import RayServeException
 
 from serve_app.core.paths import Paths
 from serve_app.deployments.conductor import Described
@@ -42,15 +42,15 @@ def asking(paths: Paths) -> Any:
 
 async def refresh(app: RemoteApp) -> str:
     """Let every replica load what changed on disk by its last deploy; why one couldn't, or ''."""
-    deployments = {REPLICA, app.ingress}
+    if not app.running:
+        return ""  # they read what there is when they come
     reasons: list[str] = []
-    for deployment in sorted(deployments):
+    for deployment in sorted({REPLICA, app.ingress}):
         try:
             handle = serve.get_deployment_handle(deployment, app.name)
+            await handle.describe.remote()  # only an answered handle knows all the replicas there are
             said = handle.broadcast("refresh", app.stamp)
             reasons += await said.results_async(timeout_s=REFRESH_TIMEOUT_S)
-        except DeploymentUnavailableError:
-            pass  # none runs, and those that come read what there is
         except (RayError, RayServeException, TimeoutError) as error:
             log.warning("%s of %s can't look at its files: %s", deployment, app.name, error)
     return next(filter(None, reasons), "")
