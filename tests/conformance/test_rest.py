@@ -218,7 +218,7 @@ def test_every_documented_operation_works(http: httpx.Client) -> None:
                 examples += 1
             answer = http.request(verb.upper(), path, json=body)
             assert answer.status_code == 200, (path, answer.text)
-    # 4 models and 5 versions, 3 models in V1, the index; generate and its stream of 3 models, 4 versions.
+    # 4 models and 5 versions, 3 models in V1, the index; both ways to generate, 3 models, 4 versions
     assert examples == 13 + 2 * 7
     seven = schema["paths"]["/v2/models/digits/infer"]["post"]["requestBody"]["content"][
         "application/json"
