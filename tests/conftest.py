@@ -5,6 +5,7 @@ one worker's, and each worker has one server at a time.
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.server import MODES, QUICKSTART, ROOT, Server, Setup
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SERVERS] = []
+    # As Ctrl-C: what was started is stopped. `timeout` and a CI that gives up send this.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 _SERVERS = pytest.StashKey[list[Server]]()
