@@ -80,7 +80,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(happen=changes, throws=st.lists(st.booleans(), max_size=60))
 def test_after_any_faults_a_good_configuration_is_served_whole(happen, throws):
     asyncio.run(_after_faults(happen, throws))
