@@ -216,7 +216,7 @@ class DataPlane:
         """Pass a request of another protocol on, and its answer back; an error inside counts as one."""
         bracket = self._pipeline.bracket(call)
         with bracket as picked:
-            version = picked
+            version, until = picked, call.began + self.timeout
             async with AsyncExitStack() as opened:
                 try:
                     while True:
@@ -228,15 +228,20 @@ class DataPlane:
                             answer = await opened.enter_async_context(relayed)
                             break
                         except GONE as error:
-                            version = await self._other(bracket, error, version)
+                            version = await self._other(bracket, error, version, until)
                     yield answer
                 except ModelFailed as error:
                     raise self._identified(error, call.request) from error
             version.executed(1, 1, 0.0, time.monotonic() - began)
 
-    async def _other(self, bracket: Bracket, error: Gone | VersionGone, version: Version) -> Version:
+    async def _other(
+        self, bracket: Bracket, error: Gone | VersionGone, version: Version, until: float
+    ) -> Version:
+        rest = until - time.monotonic()
+        if rest <= 0:
+            raise _late(version.model, self.timeout)
         try:
-            with self._deadlines.within(self.timeout):
+            with self._deadlines.within(rest):
                 return await bracket.again(error)
         except TimeoutError:
             raise _late(version.model, self.timeout) from None

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.serve.live import until
 from tests.server import ROOT, Server
 
 NEEDS = "needs vLLM: `make test-llm`"
@@ -39,8 +40,15 @@ def llm(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("llm")
     env = {"RAY_metrics_report_interval_ms": "1000", **bucket.env}  # 10 s, without
     with Server(write_config(folder, bucket), log=folder / "server.log", env=env) as server:
+        until(lambda: _all_ready(server), "every engine answers", 120)  # a moment after Serve says so
         yield server
     assert not server.leftovers, "\n".join(server.leftovers)
+
+
+def _all_ready(server: Server) -> bool:
+    with server.http() as client:
+        rows = client.post("/v2/repository/index").json()
+    return {row["state"] for row in rows} == {"READY"}
 
 
 @pytest.fixture(scope="session")
