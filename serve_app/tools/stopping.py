@@ -18,6 +18,7 @@ from serve_app.processes import killed
 from serve_app.tools.guard import guarded
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
+_ON_ITS_WAY_S = 1.0  # then an exception that nobody saw is lost, and another is raised
 _PATIENCE_S = 4 * _STEP_S  # for all of them; who takes longer is killed
 _LOOK_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,6 +26,7 @@ _SUBREAPER, _DEATH_SIGNAL = 36, 1  # of prctl, linux/prctl.h
 
 
 _stopping = threading.Event()
+_raised = [-_ON_ITS_WAY_S]  # when signals were turned into exceptions
 
 
 class _Stop(BaseException):
@@ -177,8 +179,11 @@ def _leave(*_: object) -> None:
 
 
 def _raise_stop(*_: object) -> None:
-    if not _stopping.is_set():
-        raise _Stop
+    # Another one while the first is on its way out would come between frames that expect none.
+    if _stopping.is_set() or time.monotonic() - _raised[-1] < _ON_ITS_WAY_S:
+        return
+    _raised.append(time.monotonic())
+    raise _Stop
 
 
 def _on_signals(handler: Any) -> None:

@@ -129,6 +129,7 @@ async def test_one_that_waits_and_is_left_never_runs(gate):
     ran = []
     second = run(pool, ran.append, 1)
     second.cancel()
+    await asyncio.sleep(0.01)  # the pool hears of it in a turn of the loop
     gate.set()
     await soon(first)
     await soon(run(pool, lambda: None))

@@ -153,7 +153,7 @@ def test_all_of_its_processes_told_at_once(start, number):
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):  # the first one told tells the others
             process.send_signal(number)
-    assert code(one) == 0
+    assert code(one) == 0, one.text()
     assert gone(family)
 
 
