@@ -115,7 +115,7 @@ def test_a_planted_slowdown_is_found_with_its_size(server: Server, tmp_path: Pat
     assert "plain is better" in found.answer
 
 
-@pytest.mark.alone
+@pytest.mark.long
 def test_a_large_slowdown_is_found_and_percentiles_are_the_samples(
     server: Server, tmp_path: Path
 ) -> None:
