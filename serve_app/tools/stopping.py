@@ -21,6 +21,7 @@ _STEP_S = 5  # for each of: Serve, Ray, what is left
 _ON_ITS_WAY_S = 1.0  # then an exception that nobody saw is lost, and another is raised
 _PATIENCE_S = 4 * _STEP_S  # for all of them; who takes longer is killed
 _LOOK_S = 0.5
+_STOPS, _ASKED = b".", b"s"  # a child's words: it stops; a signal asked for it
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # of prctl, linux/prctl.h
 
@@ -64,6 +65,7 @@ def everything_stopped(folder: Path) -> Iterator[None]:
             # Raised inside Ray's compiled code, _Stop comes out as the context of a SystemError.
             if not isinstance(error, _Stop) and not isinstance(error.__context__, _Stop):
                 raise
+            _tell(stops, _ASKED)
             print("stopping", flush=True)
         finally:
             _stop_for_good(stops)
@@ -84,7 +86,7 @@ def stop_on_signals() -> None:
 def _watched(child: int, asked: threading.Event, told: int) -> int:
     """Wait for the child, hand on a signal, end what is left: the exit status of all.
 
-    From `told` the child's word can be read that it stops.
+    From `told` the child's words can be read.
     """
     deadline = None
     while (ended := os.waitpid(-1, os.WNOHANG))[0] != child:
@@ -104,7 +106,11 @@ def _watched(child: int, asked: threading.Event, told: int) -> int:
     if code < 0 and -code not in _SIGNALS:
         print(f"ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
     _sweep()
-    return code if code >= 0 else int(not asked.is_set())
+    # Whoever asked for the end has it, however Ray's compiled code ended the child on the way there.
+    said = os.read(told, 16) if select.select([told], [], [], 0)[0] else b""
+    if asked.is_set() or _ASKED in said:
+        return 0
+    return code if code >= 0 else 1
 
 
 def lives_with(processes: list[psutil.Process]) -> None:
@@ -144,8 +150,7 @@ def _stop_for_good(stops: int) -> None:
 def _stop_all(stops: int) -> None:
     _stopping.set()
     _on_signals(signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # nobody is left to be told
-        os.write(stops, b".")
+    _tell(stops, _STOPS)
     steps = []
     if "ray" in sys.modules:
         import ray
@@ -157,6 +162,11 @@ def _stop_all(stops: int) -> None:
         thread.start()
         thread.join(_STEP_S)
     _sweep()
+
+
+def _tell(stops: int, word: bytes) -> None:
+    with contextlib.suppress(OSError):  # nobody is left to be told
+        os.write(stops, word)
 
 
 def _sweep() -> None:

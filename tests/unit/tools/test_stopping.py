@@ -45,6 +45,13 @@ VITAL = """
     time.sleep(60)
 """
 
+# As Ray's compiled code does it, when it is spoken to while it ends.
+ENDS_ITSELF = """
+    from serve_app.tools import stopping
+    stopping._sweep = lambda: os._exit(1)
+    time.sleep(60)
+"""
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[object]:
@@ -154,6 +161,29 @@ def test_all_of_its_processes_told_at_once(start, number):
         with contextlib.suppress(psutil.NoSuchProcess):  # the first one told tells the others
             process.send_signal(number)
     assert code(one) == 0, one.text()
+    assert gone(family)
+
+
+@pytest.mark.parametrize("told", ["the first", "its child", "both"])
+def test_a_stop_that_was_asked_for_is_clean_whoever_ends_the_child(start, told):
+    one, family = start(ENDS_ITSELF)
+    (child,) = (each for each in family if each.pid != one.pid and each.cmdline() == command_of(one))
+    if told != "its child":
+        os.kill(one.pid, signal.SIGINT)
+    if told != "the first":
+        child.send_signal(signal.SIGINT)
+    assert code(one) == 0, one.text()
+    assert gone(family)
+
+
+def command_of(one: Program) -> list[str]:
+    """The command of the first process, which the child that it forked has too."""
+    return psutil.Process(one.pid).cmdline()
+
+
+def test_one_that_fails_by_itself_is_no_clean_stop(start):
+    one, family = start("time.sleep(0.5); raise SystemExit(3)")
+    assert code(one) == 3
     assert gone(family)
 
 
