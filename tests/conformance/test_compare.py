@@ -119,7 +119,7 @@ def test_a_planted_slowdown_is_found_with_its_size(server: Server, tmp_path: Pat
 def test_a_large_slowdown_is_found_and_percentiles_are_the_samples(
     server: Server, tmp_path: Path
 ) -> None:
-    """The smaller one of the above. One bad round of four may hide it once, and twice would be a fault."""
+    """The smaller one of the above. A bad round of four may hide it once, twice would be a fault."""
     for attempt in range(2):
         folder = tmp_path / str(attempt)
         with proxy(server.http_port, Faults()) as plain, proxy(server.http_port, Faults(0.03)) as slow:
