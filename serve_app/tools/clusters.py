@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 
 from serve_app.errors import ConfigError
-from serve_app.tools.dashboard import Dashboard, token
+from serve_app.tools.dashboard import Dashboard, Refused
+from serve_app.tools.ray_token import token
 
 DEFAULT = "http://127.0.0.1:8265"
 _NOTE = "run.json"
@@ -99,6 +100,16 @@ def ask(cluster: Cluster) -> tuple[Dashboard, dict[str, Any]]:
         raise ConfigError(
             f"no dashboard at {cluster.url} ({error}): --address, or is Ray running?"
         ) from None
+
+
+def deploy(dashboard: Dashboard, config: dict[str, Any], what: Path) -> None:
+    """Hand a config over. ConfigError: it isn't taken, and why."""
+    try:
+        dashboard.deploy(config)
+    except Refused as error:
+        raise ConfigError(f"Serve refuses {what}: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"Ray's dashboard at {dashboard.url} doesn't take it: {error}") from None
 
 
 def _url(address: str) -> str:

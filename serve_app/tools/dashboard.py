@@ -1,48 +1,14 @@
 """Ray's dashboard over HTTP: Serve's config in, Serve's and Ray's state out."""
 
-import contextlib
 import json
-import os
-import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 _APPLICATIONS = "/api/serve/applications/"
 _TIMEOUT_S, _DEPLOY_TIMEOUT_S = 30, 120  # the first deployment starts Serve
 # Without proxies: an environment that names one means it for other machines.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def token_file(env: Mapping[str, str] = os.environ) -> Path:
-    """Where Ray's own clients look for a token, without a variable that has it."""
-    return Path(env.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-
-
-def token(env: Mapping[str, str] = os.environ) -> str:
-    """Ray's, from where Ray's own clients take it; '' where there is none."""
-    if value := env.get("RAY_AUTH_TOKEN"):
-        return value
-    with contextlib.suppress(OSError):
-        return token_file(env).read_text().strip()
-    return ""
-
-
-def own_token() -> str:
-    """The same; where there is none one is made and kept there, as Ray does for `ray.init`.
-
-    So what runs here can be asked by `tandem doctor`, `serve status` and whatever else of this user.
-    """
-    if found := token():
-        return found
-    made, file = secrets.token_hex(32), token_file()
-    with contextlib.suppress(OSError):  # a home that can't be written to: it is in the state file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as kept:
-            kept.write(made)
-    return token() or made
 
 
 class Refused(Exception):

@@ -15,7 +15,7 @@ from serve_app.errors import ConfigError
 from serve_app.tools import clusters
 from serve_app.tools.check import load_checked
 from serve_app.tools.clusters import Cluster
-from serve_app.tools.dashboard import Dashboard, Refused
+from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.deploy.look import Look, look
 from serve_app.tools.deploy.outcome import Outcome, outcomes
 from serve_app.tools.deploy.pending import pending
@@ -33,12 +33,7 @@ def run(path: Path, address: str | None, http: str, timeout: float, as_json: boo
     dashboard, serve = clusters.ask(cluster)
     before = look(serve, http)
     print(f"deploying {path} to {cluster.url}", file=sys.stderr, flush=True)
-    try:
-        dashboard.deploy(config)
-    except Refused as error:
-        raise ConfigError(f"Serve refuses {path}: {error}") from None
-    except OSError as error:
-        raise ConfigError(f"{cluster.url} doesn't take it: {error}") from None
+    clusters.deploy(dashboard, config, path)
     try:
         after = _settled(dashboard, config, http, timeout)
     except KeyboardInterrupt:

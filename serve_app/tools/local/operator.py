@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from serve_app.tools.dashboard import own_token
 from serve_app.tools.local.cluster import Cluster
 from serve_app.tools.local.front import Front
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import Manifest
+from serve_app.tools.ray_token import own_token
 
 
 class Operator:

@@ -13,9 +13,9 @@ from typing import Any
 from serve_app.addresses import all_free, authority, numeric
 from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.part import Part
+from serve_app.tools.ray_token import own_token
 from serve_app.tools.run.environment import environment, python_path
 from serve_app.tools.run.serving import serve
-from serve_app.tools.run.token import private_token
 from serve_app.tools.stopping import everything_stopped
 
 
@@ -25,7 +25,7 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
     # Its owner's alone, with everything of Ray's in it: sockets, logs, packages of runtime environments.
     scratch = Path(tempfile.mkdtemp(prefix="td-", dir=_tmp()))
     try:
-        private_token()
+        own_token()  # before Ray makes one
         address = authority(http["host"], grpc["port"])
         os.environ.update(environment(scratch, address, mode), PYTHONPATH=python_path())
         from serve_app.tools.check import load_checked

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from serve_app.addresses import authority, is_loopback
-from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
-from serve_app.tools.dashboard import Dashboard, Refused
+from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
@@ -60,7 +59,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     )
     token = credentials().decode().removeprefix("Bearer ")
     dashboard = Dashboard(f"http://{context.dashboard_url}", token)
-    _deploy(dashboard, config)
+    clusters.deploy(dashboard, config, path)
     clusters.note(scratch, dashboard.url, token, path)
     startup, began = Startup(_router(config)), time.monotonic()
     if not _started(dashboard, startup, began):
@@ -75,15 +74,6 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
             _look(dashboard, startup, began)
             if not startup.waiting:
                 _say("no application is under way any more")
-
-
-def _deploy(dashboard: Dashboard, config: dict[str, Any]) -> None:
-    try:
-        dashboard.deploy(config)
-    except Refused as error:
-        raise ConfigError(f"Serve refuses the config: {error}") from None
-    except OSError as error:
-        raise ConfigError(f"Ray's dashboard at {dashboard.url} doesn't answer: {error}") from None
 
 
 def _router(config: dict[str, Any]) -> str:
