@@ -76,7 +76,7 @@ class Call:
 
     def client(self) -> str:
         """Who sent it, as far as that is known: the principal, else the address that HAProxy saw."""
-        return self.principal or self.headers.get("x-forwarded-for").rpartition(",")[2].strip()
+        return self.principal or self.headers.get("x-client-address")
 
     @property
     def session(self) -> str:

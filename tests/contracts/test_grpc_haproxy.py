@@ -7,6 +7,7 @@ import os
 import grpc
 import pytest
 
+from serve_app.core.call import Headers
 from serve_app.core.deadlines import Departures
 from serve_app.errors import NotFound, Overloaded
 from serve_app.http.asgi import respond, watched
@@ -26,11 +27,13 @@ class Backend:
     def __init__(self) -> None:
         self.infer = watched(self._infer, Departures())
         self.began, self.statuses = asyncio.Event(), asyncio.Queue()
+        self.clients: list[str] = []
 
     async def __call__(self, scope, receive, send):
         if scope["path"] != grpc_http1.PATH:  # HAProxy asks whether we are healthy
             await respond(send, 200, [b"success"], [])
             return
+        self.clients.append(Headers(scope["headers"]).get("x-client-address"))
         status = await grpc_http1.answer(scope, receive, send, self.infer, 2**22)
         self.statuses.put_nowait(status)
 
@@ -136,6 +139,11 @@ async def test_an_answer_and_an_error_and_an_answer(infer, backend):
     assert await infer(b"again") == b"again!"
     seen = [await backend.ended() for _ in range(5)]
     assert seen == ["OK", "OK", "NOT_FOUND", "RESOURCE_EXHAUSTED", "OK"]
+
+
+async def test_nobody_says_that_they_are_another(infer, backend):
+    await infer(b"x", metadata=[("x-client-address", "10.0.0.7")])
+    assert backend.clients == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("compression", list(grpc.Compression), ids=str)
