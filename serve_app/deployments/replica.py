@@ -20,6 +20,8 @@ from serve_app.runtimes.freeze_gc import freeze_gc
 
 log = logging.getLogger("tandem")
 
+PIECE = 2**20  # bytes; Ray's own limit of a message is 4 MiB
+
 
 class ModelReplica:
     """Takes whole batches. Its application's name is the model's name."""
@@ -64,6 +66,12 @@ class ModelReplica:
         if asking:
             ASKING.set(asking)
         return await self._current.predict(version, inputs, parameters)
+
+    async def recipe(self, version: str, start: int) -> tuple[int, bytes]:
+        """How the version's texts become tokens (serve_app.runtimes.texts): how long that is, and from
+        `start` on a piece that fits into any message."""
+        whole = await asyncio.to_thread(self._current.host.recipe, version)
+        return len(whole), whole[start : start + PIECE]
 
     async def refresh(self, deployed: float) -> str:
         """Load what changed on disk, for the deploy of that time; why that couldn't be, or ''."""

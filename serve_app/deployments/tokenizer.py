@@ -1,11 +1,16 @@
 """Tokenizer: CPU text processing before a ModelReplica, scaled apart from it."""
 
 import asyncio
+import contextlib
+import logging
+import time
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, named, parse
@@ -22,9 +27,12 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
-from serve_app.runtimes.transformers import TEXT, TextEncoder
+from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest
+
+log = logging.getLogger("tandem")
 
 _LOOK_S = 0.1
+_AGREE_S = 120  # replicas of other nodes may have other files, for good
 
 
 class Tokenizer:
@@ -39,19 +47,13 @@ class Tokenizer:
             # here, and nothing to count.
             self._replica = RemoteApplication(self._config.name or "", replica, Paths())
             self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
-            self._encoders = await asyncio.to_thread(self._load)
-            # One that takes another's place must not come before the models that it works for.
-            while True:
-                about = await self._replica.describe()
-                if self._encoders.keys() <= about.versions.keys():
-                    break
-                await asyncio.sleep(_LOOK_S)
+            self._encoders = await self._load()
 
     async def refresh(self, deployed: float) -> str:
         """As the ModelReplica's, of the tokenizers' files."""
         try:
             if await asyncio.to_thread(self._on_disk) != self._read:
-                self._encoders = await asyncio.to_thread(self._load)
+                self._encoders = await self._load()
         except Exception as error:  # whatever it is: the old ones go on
             return str(error)
         return ""
@@ -62,11 +64,33 @@ class Tokenizer:
     def _on_disk(self) -> dict[str, Stamp]:
         return stamps_in(self._folders().values())
 
-    def _load(self) -> dict[str, TextEncoder]:
-        read = self._on_disk()
-        made = {version: TextEncoder(self._config, path) for version, path in self._folders().items()}
+    async def _load(self) -> dict[str, TextEncoder]:
+        read = await asyncio.to_thread(self._on_disk)
+        # Not before the models that they work for, in whose place others may be.
+        made = {version: await self._encoder(version, path) for version, path in self._folders().items()}
         self._read = read
         return made
+
+    async def _encoder(self, version: str, folder: Path) -> TextEncoder:
+        """As a replica that has read the same files makes it: it has Transformers anyway."""
+        asked: float | None = None
+        while True:
+            with contextlib.suppress(VersionGone, RayActorError, zlib.error):  # one of those that go
+                packed = await self._replica.recipe(version)
+                if not packed:
+                    break
+                recipe = Recipe.unpacked(packed)
+                if recipe.files == await asyncio.to_thread(digest, folder):
+                    return recipe.encoder()
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > _AGREE_S:
+                    text = "%s isn't what the replicas have read: its tokenizer is read here"
+                    log.warning(text, folder)
+                    break
+            await asyncio.sleep(_LOOK_S)
+        from serve_app.runtimes.transformers import read_recipe
+
+        return (await asyncio.to_thread(read_recipe, self._config, folder))[1]
 
     async def describe(self) -> ModelDescription:
         """The ModelReplica's word."""

@@ -101,6 +101,16 @@ class RemoteApplication:
         """What the application says of itself."""
         return await self._call("describe")  # type: ignore[no-any-return]
 
+    async def recipe(self, version: str) -> bytes:
+        """A ModelReplica's, all of its pieces. VersionGone where the one that is asked hasn't it."""
+        whole, size = b"", 1
+        while len(whole) < size:
+            size, piece = await self._call("recipe", version, len(whole))
+            if not piece:
+                break
+            whole += piece
+        return whole
+
     async def _call(self, method: str, *args: Any) -> Any:
         response = getattr(self._handle, method).remote(*args)
         self._responses.add(response)

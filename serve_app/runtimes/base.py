@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
@@ -33,6 +33,14 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Give memory back; no verb follows."""
+
+
+@runtime_checkable
+class Tokenizes(Protocol):
+    """One that can say how its texts become tokens (serve_app.runtimes.texts)."""
+
+    def recipe(self) -> bytes:
+        """A packed `Recipe`, or nothing."""
 
 
 # modelFormat: (module, class). Imported on use, so that no framework is loaded in vain.

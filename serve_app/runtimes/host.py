@@ -141,6 +141,13 @@ class ModelHost:
             raise VersionGone(f"model '{self.name}' has no version '{version}'")
         return await host.predict(inputs, parameters)
 
+    def recipe(self, version: str) -> bytes:
+        """As VersionHost's; VersionGone when it isn't there. Blocks."""
+        host = self._versions.get(version)
+        if host is None:
+            raise VersionGone(f"model '{self.name}' has no version '{version}'")
+        return host.recipe()
+
     def close(self) -> None:
         """Give everything back once running predictions are done. Blocks."""
         self._pool.shutdown(wait=True)

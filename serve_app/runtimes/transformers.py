@@ -1,9 +1,12 @@
 """Hugging Face Transformers text models: embeddings and classification, safetensors only.
 
-`TextEncoder` (tokenization) stands apart from the network so that it can run in the Tokenizer
-deployment; placed inline, the runtime holds one of its own. `predict` takes either form.
+Tokenization (serve_app.runtimes.texts) stands apart from the network so that it can run in the Tokenizer
+deployment; placed inline, the runtime does it. `predict` takes either form.
 """
 
+import importlib
+import logging
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,18 +15,17 @@ from typing import Any
 import numpy as np
 
 from serve_app.config import ModelConfig, TransformersOptions
-from serve_app.errors import ConfigError, InvalidArgument
+from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
+from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest
 from serve_app.runtimes.torch import to_torch, torch_device
 
-TEXT = "text"
+log = logging.getLogger("tandem")
+
 _CPU_TOKENS = 256
-# Of a text, for each token that the model takes: what follows wouldn't be seen, and costs memory.
-_MOST_PER_TOKEN = 64
-_MOST_CHARACTERS = 2**20
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
 
@@ -41,44 +43,53 @@ def trained_for(task: str, about: Any) -> str:
     )
 
 
-class TextEncoder:
-    """Texts to padded token arrays, INT64 [texts, longest]."""
-
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
-        options = TransformersOptions.model_validate(config.options)
-        library = need("transformers", "transformers")
-        library.utils.logging.disable_progress_bar()
-        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            self._tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **local)
-            self._tokenizer.padding_side = "right"  # `predict` cuts padding off there
-            network = library.AutoConfig.from_pretrained(str(folder), **local)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
-        limits = [self._tokenizer.model_max_length, getattr(network, "max_position_embeddings", None)]
-        self._max_length = min(limit for limit in [options.max_length or None, *limits] if limit)
-        self._most = min(self._max_length * _MOST_PER_TOKEN, _MOST_CHARACTERS)
-
-    def encode(self, texts: np.ndarray) -> Arrays:
-        """Tokenize BYTES [texts]; InvalidArgument when an element isn't UTF-8.
-
-        A text is cut before it is tokenized: the library makes tokens of all of it, and drops most.
-        """
-        words = []
-        for index, item in enumerate(texts.flat):
+def imported() -> Any:
+    """Transformers. Not scikit-learn with it (a second, 70 MB), of which it takes one function, for a
+    way to generate text that nothing here goes."""
+    library = need("transformers", "transformers")
+    library.utils.logging.disable_progress_bar()
+    if "sklearn" not in sys.modules and "transformers.generation.candidate_generator" not in sys.modules:
+        with LOADING:
+            asked, utils = library.utils.is_sklearn_available, library.utils
+            utils.is_sklearn_available = lambda: False
             try:
-                words.append(item.decode()[: self._most])
-            except UnicodeDecodeError:
-                raise InvalidArgument(f"tensor '{TEXT}': element {index} is not UTF-8") from None
-        empty = np.zeros((len(words), 1), dtype=np.int64)
-        if not words:
-            return {"input_ids": empty, "attention_mask": empty}
-        tokens = self._tokenizer(
-            words, padding=True, truncation=True, max_length=self._max_length, return_tensors="np"
+                importlib.import_module("transformers.generation.candidate_generator")
+            finally:
+                utils.is_sklearn_available = asked
+    return library
+
+
+def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe | None, TextEncoder]:
+    """How texts become tokens; no recipe for a tokenizer that Transformers has in Python only."""
+    options = TransformersOptions.model_validate(config.options)
+    library, files = imported(), digest(folder)
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **local)
+        network = library.AutoConfig.from_pretrained(str(folder), **local)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
+    tokenizer.padding_side = "right"  # `predict` cuts padding off there
+    limits = [tokenizer.model_max_length, getattr(network, "max_position_embeddings", None)]
+    most = min(limit for limit in [options.max_length or None, *limits] if limit)
+    how: dict[str, Any] = {"padding": True, "truncation": True, "max_length": most}
+    # Asked once, for what it says of itself to hold: no token to pad with, say.
+    tokenizer([""], **how)
+    if not tokenizer.is_fast:
+        log.warning(
+            "%s: Transformers has this tokenizer in Python only; the process that uses it loads all of "
+            "Transformers, and is slower",
+            folder,
         )
-        if not tokens["input_ids"].shape[1]:  # empty texts, and a tokenizer without special tokens
-            return {"input_ids": empty, "attention_mask": empty}
-        return {name: np.asarray(array, dtype=np.int64) for name, array in tokens.items()}
+        return None, TextEncoder(lambda words: tokenizer(words, return_tensors="np", **how), most)
+    recipe = Recipe(
+        tokenizer.backend_tokenizer.to_str(),  # as it was just asked: padding and truncation are in it
+        tuple(tokenizer.model_input_names),
+        bool(tokenizer.split_special_tokens),
+        most,
+        files,
+    )
+    return recipe, recipe.encoder()
 
 
 def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
@@ -101,6 +112,7 @@ class TransformersRuntime:
         self._folder = folder
         self._gpu = gpu
         self._encoder: TextEncoder | None = None
+        self._recipe = b""
         self._torch: Any = None
         self._network: Any = None
         self._workers: ThreadPoolExecutor | None = None
@@ -108,8 +120,7 @@ class TransformersRuntime:
     def load(self) -> None:
         """Read config and safetensors; nothing else, and no code from the folder."""
         torch = self._torch = need("torch", "transformers")
-        library = need("transformers", "transformers")
-        library.utils.logging.disable_progress_bar()
+        library = imported()
         assert self._folder is not None  # the configuration requires storageUri
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
@@ -146,11 +157,17 @@ class TransformersRuntime:
             )
 
     def encoder(self) -> TextEncoder:
-        """The tokenizer of this process, loaded on first use: a remote replica never needs it."""
+        """The tokenizer of this process, on first use: a remote replica only says how it is made."""
         if self._encoder is None:
             assert self._folder is not None
-            self._encoder = TextEncoder(self._config, self._folder)
+            recipe, self._encoder = read_recipe(self._config, self._folder)
+            self._recipe = recipe.packed() if recipe else b""
         return self._encoder
+
+    def recipe(self) -> bytes:
+        """How others make one, packed; empty where only Transformers can."""
+        self.encoder()
+        return self._recipe
 
     def warm_up(self, inputs: Arrays) -> None:
         """One run, tokenization included."""

@@ -13,7 +13,7 @@ from serve_app.core.asking import ASKING, on_requests
 from serve_app.errors import ModelFailed, TandemError, plain, raised
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.runtimes.base import Runtime, is_async
+from serve_app.runtimes.base import Runtime, Tokenizes, is_async
 
 log = logging.getLogger("tandem")
 
@@ -111,6 +111,10 @@ class VersionHost:
         if missing := [name for name in specs if name not in arrays]:
             raise ModelFailed(f"model '{self.model}' didn't return {', '.join(missing)}")
         return arrays
+
+    def recipe(self) -> bytes:
+        """How its texts become tokens, to be done elsewhere; empty where nothing says so. Blocks."""
+        return self._runtime.recipe() if isinstance(self._runtime, Tokenizes) else b""
 
     def close(self) -> None:
         """Give its memory back; no verb follows."""

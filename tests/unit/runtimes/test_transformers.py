@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification
 
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.runtimes.base import create
-from serve_app.runtimes.transformers import TextEncoder
+from serve_app.runtimes.transformers import read_recipe
 from tests.unit.arrays import of_bytes
 from tests.unit.runtimes.texts import TEXTS, config, loaded, save_classifier, texts
 
@@ -54,26 +54,9 @@ def test_embeddings_against_plain_transformers(sentences, normalize):
     assert runtime.predict(texts(), {})["embedding"].shape == (0, 384)
 
 
-def test_a_text_is_cut_before_it_is_tokenized(sentences, monkeypatch):
-    encoder = TextEncoder(config(task="embedding", maxLength=12), sentences)
-    seen, tokenizer = [], encoder._tokenizer
-
-    def noted(words, **options):
-        seen.extend(words)
-        return tokenizer(words, **options)
-
-    monkeypatch.setattr(encoder, "_tokenizer", noted)
-    text = "beautiful is better " * 10**6
-    whole = tokenizer([text[:1000]], truncation=True, max_length=12, return_tensors="np")
-    assert encoder.encode(texts(text)["text"])["input_ids"].tolist() == whole["input_ids"].tolist()
-    assert seen == [text[: 12 * 64]]
-    with pytest.raises(InvalidArgument, match="element 1 is not UTF-8"):
-        encoder.encode(of_bytes([b"a", b"a" * 10**6 + b"\xff"], (2,)))
-
-
 def test_tokens_of_a_tokenizer_elsewhere_give_the_same(sentences):
     runtime = loaded(sentences, task="embedding")
-    encoder = TextEncoder(config(task="embedding"), sentences)
+    _, encoder = read_recipe(config(task="embedding"), sentences)
     tokens = encoder.encode(texts(*TEXTS)["text"])
     assert {name: (array.dtype, array.ndim) for name, array in tokens.items()}["input_ids"] == (
         np.int64,
@@ -112,7 +95,7 @@ def test_long_texts_are_cut_to_what_the_network_takes(classifier):
     runtime = loaded(classifier, task="text-classification")
     assert runtime.predict(texts("a " * 500), {})["probabilities"].shape == (1, 3)
     assert runtime.encoder().encode(texts("a " * 500)["text"])["input_ids"].shape == (1, 16)
-    shorter = TextEncoder(config(task="text-classification", maxLength=5), classifier)
+    _, shorter = read_recipe(config(task="text-classification", maxLength=5), classifier)
     assert shorter.encode(texts("a b c d e")["text"])["input_ids"].shape == (1, 5)
 
 
@@ -147,7 +130,7 @@ def test_an_empty_folder(tmp_path):
     with pytest.raises(ConfigError, match="Transformers can't load it"):
         loaded(tmp_path, task="embedding")
     with pytest.raises(ConfigError, match="no tokenizer that Transformers can load"):
-        TextEncoder(config(task="embedding"), tmp_path)
+        read_recipe(config(task="embedding"), tmp_path)
 
 
 @pytest.mark.parametrize(
