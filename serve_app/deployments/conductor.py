@@ -78,6 +78,13 @@ class Conductor:
         self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
         self.turn()
 
+    def begin(self) -> None:
+        """Let what is wanted first hold before its models are there: nothing else does."""
+        self.config = self._wanted
+        for model in self._plane.directory.models.values():
+            self._settled(model)
+        self._on_adopted(self.config)
+
     def follow(
         self, applications: Mapping[str, RemoteApp], changing: bool = False, deployed: float = 0.0
     ) -> None:
@@ -159,8 +166,10 @@ class Conductor:
         """Take it, then note that it was taken: thrown out of, it will be taken again."""
         actual, directory = self._actual, self._plane.directory
         match step:
+            case steps.Name(name):
+                self._settled(directory.expect(name, INLINE))
+                actual.known.add(name)
             case steps.Load(config):
-                actual.known.add(config.name)
                 self._settled(directory.expect(config.name, INLINE))
                 actual.loading = config.name
                 self.background.spawn(self._load(config, self._desired.generation))

@@ -8,6 +8,7 @@ them is `serve_app.releases.reconcile`'s to say.
 import asyncio
 import contextlib
 import logging
+import os
 from typing import Any
 
 from ray.exceptions import RayError
@@ -36,12 +37,13 @@ from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
 from serve_app.observability.output import heard
-from serve_app.releases.applications import changing, remote_apps
+from serve_app.releases.applications import changing, remote_apps, runs
 
 log = logging.getLogger("tandem")
 
 # A Router that starts beside models that run takes no request until it knows them, or for so long.
 FIRST_LOOK_S = 10
+EARLY = "TANDEM_ANSWER_EARLY"  # a variable: nobody waits for this cluster to be complete
 SHORTEST_LOOK_S = 0.1  # from one look at Serve's status to the next, however urgent
 
 
@@ -66,6 +68,7 @@ class Router(GrpcIngress):
         self.servicer = Servicer(self.plane, lambda: self.limits, apart)
         limit_received(_message_limit(first_user_config()))
         self._configured = False
+        self._relied_on = True
         self._looked = asyncio.Event()
         self._discovery = asyncio.create_task(self._discover())
         with contextlib.suppress(TimeoutError):
@@ -87,7 +90,9 @@ class Router(GrpcIngress):
         would kill it if this raised. A model that doesn't load is unavailable, with the reason.
 
         A running one loads after this has returned: as long as it lasts, Serve takes the replica
-        out of HAProxy's list, and requests would wait for it to come back.
+        out of HAProxy's list, and requests would wait for it to come back. One that starts loads
+        before, because others wait for it to be complete: a rollout, KubeRay's switch to a new cluster.
+        The first one under `tandem run` is all there is, and each model answers when it is there.
         """
         try:
             config = parse(RouterUserConfig, user_config or {}, "user_config")
@@ -101,7 +106,10 @@ class Router(GrpcIngress):
         self._conductor.configure(config)
         self._conductor.look.set()
         if not self._configured:
-            await self._conductor.adopted()
+            if self._relied_on:
+                await self._conductor.adopted()
+            else:
+                self._conductor.begin()
             self._configured = True
 
     def generation(self) -> int:
@@ -115,7 +123,8 @@ class Router(GrpcIngress):
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)
         )
-        self._metrics.serves(self.generation())
+        if self._conductor.generation:
+            self._metrics.serves(self.generation())
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
@@ -130,6 +139,8 @@ class Router(GrpcIngress):
                 apps = remote_apps(found)
                 apps.pop(own, None)
                 mine = found.get(own) or {}
+                if not self._looked.is_set():
+                    self._relied_on = os.environ.get(EARLY) != "1" or runs(mine)
                 conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
                 self._looked.set()
             except RayError as error:  # the controller is away, or everything is being stopped

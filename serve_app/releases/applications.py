@@ -84,6 +84,15 @@ def changing(application: Mapping[str, Any]) -> bool:
     return _text(application.get("status")) == "DEPLOYING"
 
 
+def runs(application: Mapping[str, Any]) -> bool:
+    """Whether something of the application answers."""
+    return any(
+        _text(replica["state"]) == "RUNNING"
+        for deployment in (application.get("deployments") or {}).values()
+        for replica in deployment["replicas"]
+    )
+
+
 def _arguments(application: Mapping[str, Any]) -> Mapping[str, Any]:
     """Those that it was deployed with; {} where Serve doesn't give them."""
     return (application.get("deployed_app_config") or {}).get("args") or {}

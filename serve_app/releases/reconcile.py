@@ -62,6 +62,13 @@ class Actual:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """Make an inline model known, which waits for its turn to be loaded."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Load an inline model beside what serves, then put it in its place."""
 
@@ -119,7 +126,7 @@ class Forget:
     name: str
 
 
-Step = Load | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
+Step = Name | Load | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
 
 
 def reconcile(desired: Desired, actual: Actual) -> list[Step]:
@@ -135,6 +142,9 @@ def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
     for name in sorted(actual.known - set(desired.inline)):
         if name != actual.loading and not _held(name, desired, actual):
             yield Unload(name)
+    for name in desired.inline:
+        if name not in actual.known:
+            yield Name(name)
     if actual.loading:
         return
     for name, model in desired.inline.items():

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.live
 @pytest.mark.parametrize("mode", MODES[:1])
 def test_a_server_isnt_ready_before_its_models_were_tried(tmp_path: Path, mode: str) -> None:
     late = remote("late", "SlowToLoad", options={"seconds": 6})
-    config = write(tmp_path / "late.yaml", router(python("Pid"), python("Broken")), late)
+    slow = python("SlowToLoad", name="slow", options={"seconds": 6})
+    config = write(tmp_path / "late.yaml", router(python("Pid"), python("Broken"), slow), late)
     server = Server(config, mode, log=tmp_path / "server.log")
     seen: list[tuple[int, int]] = []  # the server's, the model's
+    alone: list[tuple[int, int]] = []  # of a model that loads, and of one before it in the same process
     try:
         server.start()
         with server.http() as http:
@@ -32,12 +34,14 @@ def test_a_server_isnt_ready_before_its_models_were_tried(tmp_path: Path, mode: 
             def looked() -> bool:
                 ready = code("/v2/health/ready")
                 seen.append((ready, code("/v2/models/late/ready")))
+                alone.append((code("/v2/models/slow/ready"), code("/v2/models/pid/ready")))
                 return ready == 200
 
             until(looked, "the server is ready", START_TIMEOUT_S)
             # One was broken, and the other had loaded.
             assert seen[-1] == (200, 200)
             assert (503, 503) in seen
+            assert (503, 200) in alone
             assert code("/v2/models/broken/ready") == 503
             until(lambda: server.text().count("Ctrl-C"), "it says so", START_TIMEOUT_S)
             assert code("/v2/health/ready") == 200

@@ -43,6 +43,8 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
     own = own_block()
     variables = {
         **GRPC_MESSAGES,
+        # No other Router serves meanwhile: each model answers as soon as it is loaded.
+        "TANDEM_ANSWER_EARLY": "1",
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike

@@ -122,8 +122,8 @@ class _Places(NamedTuple):
 def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
     """What is served, and a line to try."""
     url = places.url
-    deadline = time.monotonic() + 15
-    while True:  # the Router learns of a model within a second or two after Serve does
+    deadline = time.monotonic() + PATIENCE_S
+    while True:  # models are loaded one after the other, in applications, too
         index: list[dict[str, str]] = []
         with contextlib.suppress(OSError, ValueError):  # the proxy comes a moment later than the Router
             index = routers.index(url)

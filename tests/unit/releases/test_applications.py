@@ -15,7 +15,7 @@ from ray.serve.schema import (
     ServeInstanceDetails,
 )
 
-from serve_app.releases.applications import RemoteApp, cause, changing, remote_apps
+from serve_app.releases.applications import RemoteApp, cause, changing, remote_apps, runs
 
 RUNNING = ReplicaState.RUNNING
 
@@ -50,19 +50,23 @@ def app(
     return {"deployments": held, "status": status, "message": message, "last_deployed_time_s": at}
 
 
-def found(**apps: dict[str, Any]) -> dict[str, RemoteApp]:
-    """What is read from what Serve's controller gives for these applications."""
-    details = {
+def details(**apps: dict[str, Any]) -> dict[str, Any]:
+    """What Serve's controller gives for these applications."""
+    made = {
         name: ApplicationDetails(
             name=name, route_prefix=None, docs_path=None, source=APIType.DECLARATIVE,
             external_scaler_enabled=False, **about,
         )
         for name, about in apps.items()
     }  # fmt: skip
-    instance = ServeInstanceDetails(proxies={}, applications=details)
-    return remote_apps(
-        instance._get_user_facing_json_serializable_dict(exclude_unset=True)["applications"]
-    )
+    instance = ServeInstanceDetails(proxies={}, applications=made)
+    given = instance._get_user_facing_json_serializable_dict(exclude_unset=True)
+    return given["applications"]  # type: ignore[no-any-return]
+
+
+def found(**apps: dict[str, Any]) -> dict[str, RemoteApp]:
+    """What is read from them."""
+    return remote_apps(details(**apps))
 
 
 def one(*deployments: DeploymentDetails, **about: Any) -> RemoteApp:
@@ -87,6 +91,16 @@ def test_whether_serve_is_about_to_change_an_application():
     assert changing({"status": "DEPLOYING"})
     assert not changing(app())
     assert not changing({})
+
+
+@pytest.mark.parametrize(
+    ("states", "answers"), [([RUNNING], True), ([], False), ([ReplicaState.STARTING], False),
+                            ([ReplicaState.STOPPING, RUNNING], True)]
+)  # fmt: skip
+def test_whether_something_of_an_application_answers(states, answers):
+    read = details(tandem=app(deployment("Router", *states)))["tandem"]
+    assert runs(read) is answers
+    assert not runs({})
 
 
 def test_an_application_says_of_which_model_its_versions_are():

@@ -15,6 +15,7 @@ from serve_app.releases.reconcile import (
     Expect,
     Forget,
     Load,
+    Name,
     Refuse,
     Resize,
     Unload,
@@ -46,10 +47,11 @@ def models(*wanted: InlineModel) -> dict[str, InlineModel]:
     [
         ([], Actual(generation=1), []),
         ([], Actual(generation=0), [Adopt(1)]),
-        ([A], Actual(generation=0), [Load(A)]),
+        ([A, B], Actual(generation=0), [Name("a"), Name("b"), Load(A)]),
         # One at a time, in their order; the configuration is served when all were tried.
-        ([A, B], Actual(generation=0, loading="a", known={"a"}), []),
-        ([A, B], Actual(inline=models(A), known={"a"}), [Load(B)]),
+        ([A, B], Actual(generation=0, loading="a", known={"a", "b"}), []),
+        ([A, B], Actual(generation=0, loading="a", known={"a"}), [Name("b")]),
+        ([A, B], Actual(inline=models(A), known={"a", "b"}), [Load(B)]),
         ([A, B], Actual(inline=models(A, B), known={"a", "b"}), [Adopt(1)]),
         # A changed one is loaded beside the old one; one that is gone is dropped at once.
         ([A2], Actual(inline=models(A), known={"a"}), [Load(A2)]),
@@ -134,7 +136,7 @@ def test_applications_that_are_gone_are_forgotten_described_or_not():
 def test_an_inline_model_goes_before_an_application_of_its_name_once_it_is_loaded():
     desired = Desired(1, models(A), {"a": app("a")})
     serving = Actual(0, expected={"a"}, described={"a": app("a")}, ready={"a"})
-    assert reconcile(desired, serving) == [Load(A)]  # the application goes on until then
+    assert reconcile(desired, serving) == [Name("a"), Load(A)]  # the application goes on until then
     serving.inline, serving.known = models(A), {"a"}
     assert reconcile(desired, serving) == [Adopt(1), Forget("a")]
 
