@@ -54,7 +54,8 @@ class ModelReplica:
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
         about = self._current.host.describe(self._batching, self._config.in_flight)
-        about.replica, about.refused = replica_id(), self._refused or self._current.refused
+        about.replica, about.loaded = replica_id(), self._current.loaded
+        about.refused = self._refused or self._current.refused
         return about
 
     async def predict(

@@ -9,13 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from serve_app.processes import killed
-from serve_app.tools.guard import guarded
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
 _ON_ITS_WAY_S = 1.0  # then an exception that nobody saw is lost, and another is raised
@@ -35,16 +33,15 @@ class _Stop(BaseException):
 
 
 @contextlib.contextmanager
-def everything_stopped(folder: Path) -> Iterator[None]:
-    """Whatever happens inside, no process started in it outlives it, nor does `folder`.
+def everything_stopped() -> Iterator[None]:
+    """Whatever happens inside, no process started in it outlives it.
 
     What stands inside runs in a child. Ray's compiled code can end a process at once, which then
     could clean up nothing; this process has none of it, and stays behind to sweep. Where both are
-    killed, a third one does (see `guard`).
+    killed, a third one does (`guard.own_folder`).
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    guarded(folder)
     parent, asked = os.getpid(), threading.Event()
     told, stops = os.pipe()
     # Orphans become children of this process, so that none can escape the last sweep.

@@ -16,9 +16,9 @@ from serve_app.processes import Program, killed
 # With a child, and an orphan that has left the session.
 CODE = """
 import os, subprocess, sys, time
-from pathlib import Path
+from serve_app.tools.guard import own_folder
 from serve_app.tools.stopping import everything_stopped
-with everything_stopped(Path({folder!r})):
+with own_folder("td-", {parent!r}), everything_stopped():
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     subprocess.Popen(sleep)
     subprocess.run(["sh", "-c", "setsid sleep 60 &"])
@@ -56,11 +56,9 @@ ENDS_ITSELF = """
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[object]:
     programs: list[Program] = []
-    folder = tmp_path / "folder"
-    (folder / "inside").mkdir(parents=True)
 
     def start(last: str) -> tuple[Program, list[psutil.Process]]:
-        code = CODE.format(last.strip(), folder=str(folder))
+        code = CODE.format(last.strip(), parent=str(tmp_path))
         one = Program([sys.executable, "-c", code], tmp_path / "log")
         programs.append(one)
         one.start()
@@ -69,7 +67,7 @@ def start(tmp_path: Path) -> Iterator[object]:
 
     yield start
     try:
-        until(lambda: not folder.exists(), "the folder is gone")
+        until(lambda: not [*tmp_path.glob("td-*")], "the folder is gone")
     finally:
         for one in programs:
             one.kill()
