@@ -16,6 +16,7 @@ from serve_app.internals.serve_logs import (
     REQUEST_ID,
     SERVE,
     ReplicaLog,
+    any_text,
     give_back_output,
     of_requests,
     of_serve,
@@ -58,6 +59,7 @@ class _Output:
             if isinstance(handler, logging.StreamHandler) and isinstance(stream, Tee):
                 handler.setStream(stream.stream)  # Serve writes to both by itself
         terminal = sys.stderr.stream  # type: ignore[union-attr]  # a Tee by now
+        any_text(terminal)
         everywhere = Everywhere(terminal, log)
         # Not a handler of the root logger: with one there, a user's basicConfig would do nothing.
         logging.lastResort = everywhere

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.core.asking import ASKING, on_requests
-from serve_app.errors import ModelFailed, TandemError, plain, raised
+from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, is_async
@@ -76,6 +76,7 @@ class VersionHost:
         said = "".join(traceback.format_exception(cause)) if cause else ""
         if len(said) > _MOST_LOGGED:  # it may quote all of its input
             text, cause = f"{text}\n{said[-_MOST_LOGGED:].replace('%', '%%')}", None
+        log.disabled = False  # a dictConfig in the model's code turns off the loggers that there are
         log.error(text, self.model, self.version, on_requests(), found.whole, exc_info=cause)
         found.logged = True
 
@@ -142,10 +143,8 @@ class _Raised(Exception):
 
 def described(error: BaseException) -> str:
     """Kind and message of a user's exception, which may have no message to give."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+    said = words(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _holds(array: np.ndarray) -> str:

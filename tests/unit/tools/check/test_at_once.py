@@ -112,7 +112,9 @@ def user(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    def predict(self, inputs, parameters): ...\n\n\n"
         "class Other:\n    def __init__(self, *, needed, **rest): ...\n    def predcit(self): ...\n\n\n"
         "class Child(Model): ...\n\n\nclass Needs:\n    def __init__(self, *, needed, **rest): ...\n"
-        "    def predict(self): ...\n\n\nif True:\n    Alias = Model\nfrom os import path as imported\n"
+        "    def predict(self, inputs, parameters=None): ...\n\n\nclass One:\n"
+        "    def predict(self, inputs): ...\n\n\n"
+        "if True:\n    Alias = Model\nfrom os import path as imported\n"
     )
     return mine
 
@@ -147,6 +149,7 @@ def test_a_config_in_a_manifest_isnt_for_this_machine(user: Path) -> None:
         ("things.here:Model", "{threshold: 3}", ""), ("things.here:Child", "{any: 3}", ""),
         ("things.here:Alias", "{}", ""), ("things.here:imported", "{}", ""),
         ("things.here:Other", "{needed: 1}", "has no predict(inputs, parameters); it has predcit"),
+        ("things.here:One", "{}", "predict is called with (inputs, parameters), and takes self, inputs"),
         ("things.here:Needs", "{}", "needs needed, keyword arguments of its __init__"),
         ("things.her:Model", "{}", "the package things has no module 'her'; did you mean things.here?"),
         ("things.here.more:Model", "{}", "things.here is a module and no package"),
