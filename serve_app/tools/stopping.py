@@ -100,7 +100,7 @@ def _watched(child: int, asked: threading.Event, told: int) -> int:
             os.kill(child, signal.SIGTERM)
         time.sleep(0.2)
     code = os.waitstatus_to_exitcode(ended[1])
-    if code < 0 and -code not in _SIGNALS:
+    if code < 0 and -code not in _SIGNALS and not asked.is_set():
         print(f"ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
     _sweep()
     # Whoever asked for the end has it, however Ray's compiled code ended the child on the way there.

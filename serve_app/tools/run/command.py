@@ -48,6 +48,10 @@ def _addresses(
     options = Part((), next((one.data for one in read(path)), {}))
     where = numeric(host or options.text("http_options", "host") or "127.0.0.1")
     return (
-        {"host": where, "port": http_port or options.number("http_options", "port") or 8000},
-        {"port": grpc_port or options.number("grpc_options", "port") or 9000},
+        {"host": where, "port": _port(http_port, options, "http_options", 8000)},
+        {"port": _port(grpc_port, options, "grpc_options", 9000)},
     )
+
+
+def _port(said: int | None, options: Part, key: str, default: int) -> int:
+    return said if said is not None else options.number(key, "port") or default
