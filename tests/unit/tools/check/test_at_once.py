@@ -235,7 +235,8 @@ def test_names_that_are_no_names_arent_given_twice(user: Path) -> None:
     )
     head = (
         "applications:\n  - name: tandem\n    route_prefix: /\n"
-        "    import_path: serve_app.app:build_router\n    deployments:\n      - name: Router\n        user_config:\n          models:\n"
+        "    import_path: serve_app.app:build_router\n    deployments:\n      - name: Router\n"
+        "        user_config:\n          models:\n"
     )
     (user / "a.yaml").write_text(head + models)
     found = [(one.line, "twice" in one.what) for one in verdict(user / "a.yaml", None)]
