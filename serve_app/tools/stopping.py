@@ -59,8 +59,7 @@ def everything_stopped() -> Iterator[None]:
         try:
             yield
         except (_Stop, SystemError) as error:
-            # Raised inside Ray's compiled code, _Stop comes out as the context of a SystemError.
-            if not isinstance(error, _Stop) and not isinstance(error.__context__, _Stop):
+            if not _asks(error):
                 raise
             _tell(stops, _ASKED)
             print("stopping", flush=True)
@@ -68,6 +67,13 @@ def everything_stopped() -> Iterator[None]:
             _stop_for_good(stops)
     except _Stop:  # another signal, before signals were ignored
         _stop_for_good(stops)
+
+
+def _asks(error: BaseException | None) -> bool:
+    """Whether it is a _Stop: raised inside Ray's compiled code, one comes out behind SystemErrors."""
+    while error is not None and not isinstance(error, _Stop):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def leave_on_signals() -> None:
