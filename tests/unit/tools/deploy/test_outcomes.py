@@ -66,8 +66,8 @@ def told(*, settled: bool = True, refused: str = "", **more: Any) -> Json:
     return found | more
 
 
-def asked(stamp: float = 2.0, refused: str = "", name: str = "one") -> Json:
-    return {name: {"deployed": stamp, "refused": refused}}
+def asked(stamp: float = 2.0, refused: str = "", name: str = "one", loaded: float = 0) -> Json:
+    return {name: {"deployed": stamp, "refused": refused, "loaded": loaded}}
 
 
 def row(name: str, version: str = "1", state: str = "READY", reason: str = "") -> dict[str, str]:
@@ -101,8 +101,7 @@ def test_nothing_changed() -> None:
 
 @pytest.mark.parametrize(("loaded", "result"), [(2.0, "changed"), (1.0, "unchanged")])
 def test_files_that_this_deploy_loaded_in_the_same_processes(loaded: float, result: str) -> None:
-    one = {"one": {"deployed": 2.0, "refused": "", "loaded": loaded}}
-    after = looked(app(remote()), x=told(applications=one), index=[row("one")])
+    after = looked(app(remote()), x=told(applications=asked(loaded=loaded)), index=[row("one")])
     assert became(config(remote()), OLD, after)["one"] == (result, "")
 
 
