@@ -14,6 +14,7 @@ from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, is_async
+from serve_app.runtimes.tasks import contain_tasks
 
 log = logging.getLogger("tandem")
 
@@ -38,6 +39,7 @@ class VersionHost:
         try:
             run = self._runtime.predict
             if self.uncancellable:
+                contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
                 loop, asking = asyncio.get_running_loop(), ASKING.get()
