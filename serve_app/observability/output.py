@@ -135,6 +135,11 @@ class Tee:
         for line in lines:
             self.write(line)
 
+    def end_line(self) -> None:
+        """Before others write a line to where the stream leads."""
+        if self._line:
+            self.write("\n")
+
     def _keep(self, text: str) -> None:
         *lines, rest = (self._line + text).split("\n")
         if len(rest) > _LONGEST:
