@@ -1,5 +1,6 @@
 """Hosts and ports that a command is told to listen on."""
 
+import errno
 import ipaddress
 import socket
 
@@ -45,7 +46,13 @@ def all_free(host: str, **options: int) -> None:
         taken[port] = option
         if not 0 < port < 65536:
             raise ConfigError(f"{option}: {port} is no port: 1 to 65535")
-        if reason := _refused(host, port):
+        try:
+            reason = _refused(host, port)
+        except OSError as error:
+            raise ConfigError(
+                f"--host: {host} is no address of this machine: {error.strerror}"
+            ) from None
+        if reason:
             make = f" ({key.upper()}=… for make)" if key in ("http_port", "grpc_port") else ""
             raise ConfigError(
                 f"{authority(host, port)} can't be used: {reason}; take another by {option}{make}, "
@@ -54,11 +61,14 @@ def all_free(host: str, **options: int) -> None:
 
 
 def _refused(host: str, port: int) -> str:
+    """Why the port can't be had; OSError where it is the host that can't."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise
         return error.strerror or str(error)
     return ""

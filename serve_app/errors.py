@@ -5,7 +5,6 @@ Messages are written for the caller: they name the field, what was expected and 
 A class of one's own below a kind is treated as that kind everywhere (`kind_of`).
 """
 
-import contextlib
 import itertools
 import json
 from functools import cached_property
@@ -147,9 +146,19 @@ def copied(error: TandemError) -> TandemError:
 def raised(what: str, error: BaseException) -> ModelFailed:
     """`what`, with the kind of a user's exception; its words, if it has some to give, apart."""
     found = ModelFailed(f"{what} {type(error).__name__}")
-    with contextlib.suppress(Exception):
-        found.said = str(error)[:_MOST_SAID]
+    found.said = words(error)[:_MOST_SAID]
     return found
+
+
+def words(error: BaseException) -> str:
+    """What an exception says, as text that can be sent and written; '' where it can't say it.
+
+    Its `__str__` is a user's code, and text from file names may hold halves of surrogate pairs.
+    """
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except BaseException:
+        return ""
 
 
 def kind_of(error: TandemError) -> type[TandemError]:

@@ -149,8 +149,8 @@ class RemoteModel(ModelConfig):
         if self.replicas is not None and self.replicas < 1:
             yield (
                 ("replicas",),
-                f"placement remote with replicas {self.replicas}: nothing could ever answer; "
-                "set replicas to 1 or more (with minReplicas 0 a model scales to zero)",
+                f"with replicas {self.replicas} nothing could ever answer: "
+                "set it to 1 or more (with minReplicas 0 a model scales to zero)",
             )
         if self.replicas is not None and self.autoscaling:
             yield ("replicas",), "set replicas or autoscaling, not both"

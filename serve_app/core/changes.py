@@ -13,20 +13,23 @@ class Progress:
 
     `generation` counts the configurations that it took; `settled` says that it has tried the models of
     the last one; `loaded`, at which generation each inline model was loaded; `applications`, those that
-    it has asked what they are, each with the time of the deployment that it asked about.
+    it has asked what they are, each with the time of the deployment that it asked about; `anew`, by the
+    deployment of which time the files of one were last loaded anew.
     """
 
     generation: int = 0
     settled: bool = True
     loaded: Mapping[str, int] = field(default_factory=dict)
     applications: Mapping[str, float] = field(default_factory=dict)
+    anew: Mapping[str, float] = field(default_factory=dict)
 
 
 def changes(router: str, directory: Directory, progress: Progress) -> dict[str, Any]:
     """`GET /v2/repository/changes` of the Router of that name.
 
     `refused` is of a whole configuration; `models`, why the last change of each isn't served, '' where
-    it is; `applications`, those that were asked what they are, when those were deployed, and the same.
+    it is; `applications`, those that were asked what they are, when those were deployed, the same, and
+    which deployment it was that loaded other files in their processes (`loaded`, its time, 0 for none).
     """
     models = directory.models.values()
     of = {source: model.refused.of(source) for model in models for source in model.sources}
@@ -38,7 +41,11 @@ def changes(router: str, directory: Directory, progress: Progress) -> dict[str, 
         "models": directory.refusals(),
         "loaded": dict(progress.loaded),
         "applications": {
-            name: {"deployed": stamp, "refused": of.get(name, "")}
+            name: {
+                "deployed": stamp,
+                "refused": of.get(name, ""),
+                "loaded": progress.anew.get(name, 0.0),
+            }
             for name, stamp in progress.applications.items()
         },
     }

@@ -142,7 +142,10 @@ class Model:
         if default is None or not self.versions or default in self.versions:
             return ""
         known = ", ".join(self.versions)
-        return f"the configured default version '{default}' isn't loaded; it has {known}"
+        return (
+            f"the configured default version '{default}' isn't loaded; it has {known}: "
+            "requests that name no version are refused"
+        )
 
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""

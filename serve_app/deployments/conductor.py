@@ -59,6 +59,7 @@ class Conductor:
         self._desired, self._actual = Desired(), Actual(generation=0)
         self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
         self._deployed = 0.0
+        self._loaded: dict[str, float] = {}  # as applications say of their files
         self._refusing = Refusing(plane.directory)
         self.refuse = self._refusing.whole
         self.background = Background()
@@ -125,6 +126,7 @@ class Conductor:
             actual.generation == desired.generation and not actual.describing,
             self.inline.loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
+            self._loaded,
         )
 
     @property
@@ -222,6 +224,7 @@ class Conductor:
                 actual.trouble.pop(name, None)
                 self._refusing.told.pop(name, None)
                 self._stamps.pop(name, None)
+                self._loaded.pop(name, None)
 
     async def _read_again(self) -> None:
         """Load inline models whose files changed, and those that couldn't be loaded."""
@@ -265,7 +268,7 @@ class Conductor:
             actual.describing.discard(app.name)
             self._changed.set()
         actual.described[app.name] = app if app.settled else None
-        self._stamps[app.name] = app.stamp
+        self._stamps[app.name], self._loaded[app.name] = app.stamp, about.loaded
         self._refusing.told[app.name] = about.refused or reason
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         actual.trouble.pop(app.name, None)

@@ -10,6 +10,7 @@ from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError
 from serve_app.hop.batch_app import BatchApp
 from serve_app.internals.serve_context import application, has_gpu, replica_id
+from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.logs import log_loaded
 from serve_app.observability.output import heard
@@ -27,6 +28,7 @@ class ModelReplica:
     """Takes whole batches. Its application's name is the model's name."""
 
     async def __init__(self, config: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        near_haproxy()
         with heard():
             self._config = named(parse(RemoteModel, config), application())
             self._batching = self._config.batching
@@ -56,7 +58,8 @@ class ModelReplica:
     async def describe(self) -> ModelDescription:
         """Versions, signatures and batching, for the Router."""
         about = self._current.host.describe(self._batching, self._config.in_flight)
-        about.replica, about.refused = replica_id(), self._refused or self._current.refused
+        about.replica, about.loaded = replica_id(), self._current.loaded
+        about.refused = self._refused or self._current.refused
         return about
 
     async def predict(

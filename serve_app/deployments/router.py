@@ -32,6 +32,7 @@ from serve_app.internals.serve_context import (
     max_ongoing_requests,
     replica_id,
 )
+from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
@@ -51,6 +52,7 @@ class Router(GrpcIngress):
     """The one application with a route."""
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
+        near_haproxy()
         with heard():
             await self._begin()
 

@@ -20,6 +20,7 @@ from serve_app.errors import VersionGone
 from serve_app.hop.batch_app import BatchApp
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
+from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
@@ -41,6 +42,7 @@ class Tokenizer:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: dict[str, Any], replica: DeploymentHandle[Any]
     ) -> None:
+        near_haproxy()
         with heard():
             self._config = named(parse(RemoteModel, config), application())
             # Serve gives HTTP servers to an application's first deployment alone: no fast path from

@@ -5,6 +5,7 @@ says nothing to the terminal, and keeps a thousand lines in memory before it wri
 """
 
 import builtins
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -43,6 +44,12 @@ def give_back_output() -> None:
         setattr(sys, name, stream)
 
 
+def any_text(stream: Any) -> None:
+    """Let it take whatever text there is, as standard error does: file names that are no UTF-8, say."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # none of Python's files
+        stream.reconfigure(errors="backslashreplace")
+
+
 class ReplicaLog:
     """The file that Serve keeps for this replica, in its format, written at once."""
 
@@ -50,6 +57,9 @@ class ReplicaLog:
         found = [one for one in SERVE.handlers if isinstance(one, MemoryHandler)]
         self._handler = found[0] if found else None
         self._file = self._handler and self._handler.target
+        if isinstance(self._file, logging.FileHandler):
+            self._file.errors = "backslashreplace"  # for the files after this one
+            any_text(self._file.stream)
         self.to_terminal = any(type(one) is logging.StreamHandler for one in SERVE.handlers)
 
     def write(self, record: logging.LogRecord) -> None:

@@ -20,6 +20,7 @@ from serve_app.errors import Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
 from serve_app.internals.serve_context import application, replica_id
+from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.internals.vllm_app import VllmApp
 from serve_app.internals.vllm_arguments import request_parameters
@@ -49,6 +50,7 @@ class EngineReplica(Server):
     """One engine. Its application's name is the model's name."""
 
     async def __init__(self, llm_config: LLMConfig, config: dict[str, Any]) -> None:  # type: ignore[misc]
+        near_haproxy()
         with heard():
             await self._begin(config)
 

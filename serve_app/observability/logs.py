@@ -1,6 +1,7 @@
 """JSON lines on standard output: one per request, one per version of a model that was loaded."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -97,6 +98,8 @@ class Lines:
     def _written(line: dict[str, Any]) -> bool:
         # Straight to the descriptor: Serve replaces sys.stdout by a logger that walks the stack.
         try:
+            if end_line := getattr(sys.stdout, "end_line", None):
+                end_line()  # of what a model printed without one
             os.write(1, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         except (OSError, orjson.JSONEncodeError):
             return False

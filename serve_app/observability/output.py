@@ -16,6 +16,7 @@ from serve_app.internals.serve_logs import (
     REQUEST_ID,
     SERVE,
     ReplicaLog,
+    any_text,
     give_back_output,
     of_requests,
     of_serve,
@@ -58,6 +59,7 @@ class _Output:
             if isinstance(handler, logging.StreamHandler) and isinstance(stream, Tee):
                 handler.setStream(stream.stream)  # Serve writes to both by itself
         terminal = sys.stderr.stream  # type: ignore[union-attr]  # a Tee by now
+        any_text(terminal)
         everywhere = Everywhere(terminal, log)
         # Not a handler of the root logger: with one there, a user's basicConfig would do nothing.
         logging.lastResort = everywhere
@@ -132,6 +134,11 @@ class Tee:
         """As the stream has it."""
         for line in lines:
             self.write(line)
+
+    def end_line(self) -> None:
+        """Before others write a line to where the stream leads."""
+        if self._line:
+            self.write("\n")
 
     def _keep(self, text: str) -> None:
         *lines, rest = (self._line + text).split("\n")

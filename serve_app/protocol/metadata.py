@@ -41,7 +41,8 @@ class EngineDescription:
 class ModelDescription:
     """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any.
 
-    `refused` says why what it was to become last isn't served, and what it was before is.
+    `refused` says why what it was to become last isn't served, and what it was before is; `loaded`, by
+    the deploy of which time its files were last loaded anew, 0 where they are as they were at its start.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelDescription:
     in_flight: int = 1  # batches that one replica may hold
     engine: EngineDescription | None = None
     refused: str = ""
+    loaded: float = 0.0
     replica: str = ""
 
 

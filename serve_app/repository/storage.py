@@ -98,5 +98,7 @@ def _absent(folder: Path) -> str:
     meant_one = there / better / Path(*rest)
     close = meant_one if meant_one.is_dir() else there / better
     hint = f"; did you mean {close}?" if better else f"; {there} has no '{missing}'"
+    if missing.startswith(("~", "$")):
+        hint = f"; '{missing}' is a folder's name here: neither ~ nor variables are replaced"
     demo = " (the demo models: make models)" if ".models" in folder.parts else ""
     return f"no folder at {folder}{hint}{demo}"

@@ -8,6 +8,7 @@ from typing import Literal
 from serve_app.errors import ConfigError
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
+_PICKLES = (".pkl", ".pickle", ".joblib", ".p")
 # What people call a version's folder elsewhere.
 _NEARLY = re.compile(
     r"(?:(?:v|ver|version|rev|release)[-_.]?)?0*([1-9][0-9]{0,18})(?:\.0)*", re.IGNORECASE
@@ -91,4 +92,10 @@ def _instead(folder: Path, names: tuple[str, ...]) -> str:
         alike = [one.name for one in entries if one.is_file() and one.suffix == Path(name).suffix]
         if len(alike) == 1:
             return f"none: it holds {held}{more}; rename {alike[0]} to {name}"
+    if pickled := next((one.name for one in entries if one.suffix in _PICKLES), ""):
+        return (
+            f"none: it holds {held}{more}; {pickled} is a pickle, which is not loaded: export the model"
+        )
+    if all(one.is_dir() for one in entries):
+        return f"none: it holds {held}{more}; a version's folder is a positive integer, such as 1"
     return f"none: it holds {held}{more}"

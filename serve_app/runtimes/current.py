@@ -25,6 +25,7 @@ class CurrentHost:
         self._busy: dict[ModelHost, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served
+        self.loaded = 0.0  # by the deploy of which time what changed was loaded
         self._turns = asyncio.Lock()
 
     async def refresh(self, deployed: float) -> str:
@@ -45,7 +46,7 @@ class CurrentHost:
             log.error("what changed on disk isn't served: %s", error)
             self._close(fresh)
             return
-        old, self.host = self.host, fresh
+        old, self.host, self.loaded = self.host, fresh, self._deployed
         if not self._busy.get(old):
             self._busy.pop(old, None)
             self._close(old)

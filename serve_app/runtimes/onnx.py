@@ -14,6 +14,7 @@ from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.repository.versions import only_file
 from serve_app.runtimes import onnx_values as values
 from serve_app.runtimes.base import FILES, declared, need
+from serve_app.runtimes.not_a_model import PICKLE, what_it_is
 
 log = logging.getLogger("tandem")
 
@@ -46,7 +47,7 @@ class OnnxRuntime:
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # onnxruntime raises its own types, sometimes RuntimeError
-            raise ConfigError(f"{path}: onnxruntime can't load it: {error}") from error
+            raise ConfigError(f"{path}: {_why(path, error)}") from error
         self._value = ort.OrtValue
 
     def warm_up(self, inputs: Arrays) -> None:
@@ -119,6 +120,14 @@ class OnnxRuntime:
                 self._config.name, name, nodes[name].type,
             )  # fmt: skip
         return agreed
+
+
+def _why(path: Path, error: Exception) -> str:
+    if what := what_it_is(path):
+        hint = "; export the model as ONNX, one of scikit-learn's with skl2onnx.to_onnx"
+        return what + (hint if what == PICKLE else "")
+    cut = "; it was cut off, or is no ONNX model" if "INVALID_PROTOBUF" in str(error) else ""
+    return f"onnxruntime can't load it: {error}{cut}"
 
 
 def _carried(node: Any, spec: TensorSpec | None) -> TensorSpec:

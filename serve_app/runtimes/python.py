@@ -40,11 +40,11 @@ class PythonRuntime:
         """Import, construct and load the user's class."""
         path, options = self._config.class_path or "", self._config.options
         kind = import_class(path)
+        if not callable(kind):
+            raise ConfigError(f"{path} is no class, but a {type(kind).__name__}")
         told = {name: self._about[name] for name in _named(kind, self._about) if name not in options}
-        try:
-            self._model = kind(**options, **told)
-        except TypeError as error:
-            raise ConfigError(f"options don't fit {path}: {error}") from error
+        _fits(kind, f"options don't fit {path}", **options, **told)
+        self._model = kind(**options, **told)
         takes_folder = "folder" in told
         if load := getattr(self._model, "load", None):
             takes_folder |= self._call(load)
@@ -57,6 +57,7 @@ class PythonRuntime:
         logging.getLogger("tandem").disabled = False
         if not callable(getattr(self._model, "predict", None)):
             raise ConfigError(f"{path} has no predict(inputs, parameters)")
+        _fits(self._model.predict, f"{path}: predict is called with (inputs, parameters)", {}, {})
 
     def _call(self, load: Callable[..., Any]) -> bool:
         """Call the object's `load` with what it asks for; whether that was the folder, too."""
@@ -91,6 +92,18 @@ class PythonRuntime:
         if hasattr(self._model, "close"):
             self._model.close()
         self._model = None
+
+
+def _fits(function: Callable[..., Any], what: str, /, *arguments: Any, **options: Any) -> None:
+    """ConfigError where it can't be called so; a TypeError of its own code says something else."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a class written in C
+        return
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        raise ConfigError(f"{what}: {error}") from error
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -4,6 +4,8 @@ import pickletools
 import zipfile
 from pathlib import Path
 
+from serve_app.runtimes.not_a_model import PICKLE, what_it_is
+
 _EXPORT = (
     "export the network, with its weights, as it is served: "
     "torch.export.save(torch.export.export(model.eval(), (example,), "
@@ -17,11 +19,8 @@ def instead(path: Path) -> str:
     """What the file is and how to get one that can be served; '' where nothing is wrong or known."""
     try:
         if not zipfile.is_zipfile(path):
-            with path.open("rb") as file:
-                start = file.read(2)
-            if not start:
-                return "the file is empty"
-            return f"it is a pickle, which is not loaded; {_EXPORT}" if start[:1] == b"\x80" else ""
+            what = what_it_is(path)
+            return f"{what}; {_EXPORT}" if what == PICKLE else what
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2]: name for name in archive.namelist()}
             script = "constants.pkl" in names or any(name.startswith("code/") for name in names)

@@ -137,7 +137,7 @@ class TransformersRuntime:
                     use_safetensors=True,
                     dtype=getattr(torch, self._options.dtype),
                 )
-        except (OSError, ValueError) as error:
+        except Exception as error:  # safetensors raises its own type
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         if missing := [] if embedding else sorted(loaded["missing_keys"]):
             about = {"architectures": self._network.config.architectures}

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from serve_app.core.asking import ASKING, on_requests
-from serve_app.errors import ModelFailed, TandemError, plain, raised
+from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, Tokenizes, is_async
+from serve_app.runtimes.tasks import contain_tasks
 
 log = logging.getLogger("tandem")
 
@@ -38,6 +39,7 @@ class VersionHost:
         try:
             run = self._runtime.predict
             if self.uncancellable:
+                contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
                 loop, asking = asyncio.get_running_loop(), ASKING.get()
@@ -76,6 +78,7 @@ class VersionHost:
         said = "".join(traceback.format_exception(cause)) if cause else ""
         if len(said) > _MOST_LOGGED:  # it may quote all of its input
             text, cause = f"{text}\n{said[-_MOST_LOGGED:].replace('%', '%%')}", None
+        log.disabled = False  # a dictConfig in the model's code turns off the loggers that there are
         log.error(text, self.model, self.version, on_requests(), found.whole, exc_info=cause)
         found.logged = True
 
@@ -146,10 +149,8 @@ class _Raised(Exception):
 
 def described(error: BaseException) -> str:
     """Kind and message of a user's exception, which may have no message to give."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+    said = words(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _holds(array: np.ndarray) -> str:

@@ -8,7 +8,9 @@ import contextlib
 import os
 import shutil
 import signal
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,10 +21,20 @@ MARK = "TANDEM_LAUNCH"  # the variable that all processes of one launch have
 _GRACE_S = 2.0
 
 
-def guarded(folder: Path) -> None:
-    """Have this process and the children that it forks guarded: when the last of them is gone, so is
-    whatever they started, and `folder`.
+@contextlib.contextmanager
+def own_folder(prefix: str, within: str) -> Iterator[Path]:
+    """A new folder, its owner's alone. It is gone at the end, however that comes, and so is whatever
+    this process and the children that it forks have started.
     """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
+    _guarded(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _guarded(folder: Path) -> None:
     os.environ[MARK] = mark = uuid.uuid4().hex
     ended, _held = os.pipe()  # the other end is held, on purpose, for as long as the process lives
     if between := os.fork():

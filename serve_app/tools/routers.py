@@ -5,6 +5,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from serve_app.addresses import authority
+
 # Without proxies: an environment that names one means it for other machines.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _ASKED = 8  # times as often as there are Routers, at most: each connection may meet any of them
@@ -14,7 +16,8 @@ def url_of(serve: Mapping[str, Any]) -> str:
     """Where Serve's HTTP port is, by what the dashboard says of Serve."""
     options = serve.get("http_options") or {}
     host = options.get("host") or "127.0.0.1"
-    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{options.get('port') or 8000}"  # noqa: S104
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where all are heard
+    return f"http://{authority(here, options.get('port') or 8000)}"
 
 
 def get(url: str, body: bytes | None = None) -> Any:

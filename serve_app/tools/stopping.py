@@ -9,13 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from serve_app.processes import killed
-from serve_app.tools.guard import guarded
 
 _STEP_S = 5  # for each of: Serve, Ray, what is left
 _ON_ITS_WAY_S = 1.0  # then an exception that nobody saw is lost, and another is raised
@@ -35,16 +33,15 @@ class _Stop(BaseException):
 
 
 @contextlib.contextmanager
-def everything_stopped(folder: Path) -> Iterator[None]:
-    """Whatever happens inside, no process started in it outlives it, nor does `folder`.
+def everything_stopped() -> Iterator[None]:
+    """Whatever happens inside, no process started in it outlives it.
 
     What stands inside runs in a child. Ray's compiled code can end a process at once, which then
     could clean up nothing; this process has none of it, and stays behind to sweep. Where both are
-    killed, a third one does (see `guard`).
+    killed, a third one does (`guard.own_folder`).
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    guarded(folder)
     parent, asked = os.getpid(), threading.Event()
     told, stops = os.pipe()
     # Orphans become children of this process, so that none can escape the last sweep.
@@ -62,8 +59,7 @@ def everything_stopped(folder: Path) -> Iterator[None]:
         try:
             yield
         except (_Stop, SystemError) as error:
-            # Raised inside Ray's compiled code, _Stop comes out as the context of a SystemError.
-            if not isinstance(error, _Stop) and not isinstance(error.__context__, _Stop):
+            if not _asks(error):
                 raise
             _tell(stops, _ASKED)
             print("stopping", flush=True)
@@ -71,6 +67,13 @@ def everything_stopped(folder: Path) -> Iterator[None]:
             _stop_for_good(stops)
     except _Stop:  # another signal, before signals were ignored
         _stop_for_good(stops)
+
+
+def _asks(error: BaseException | None) -> bool:
+    """Whether it is a _Stop: raised inside Ray's compiled code, one comes out behind SystemErrors."""
+    while error is not None and not isinstance(error, _Stop):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def leave_on_signals() -> None:
@@ -103,7 +106,7 @@ def _watched(child: int, asked: threading.Event, told: int) -> int:
             os.kill(child, signal.SIGTERM)
         time.sleep(0.2)
     code = os.waitstatus_to_exitcode(ended[1])
-    if code < 0 and -code not in _SIGNALS:
+    if code < 0 and -code not in _SIGNALS and not asked.is_set():
         print(f"ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
     _sweep()
     # Whoever asked for the end has it, however Ray's compiled code ended the child on the way there.

@@ -51,12 +51,14 @@ USER = """
         raise ValueError("by raising")
     except ValueError:
         log.exception("it failed")
+    logging.getLogger("tandem").error("by a name: %s", b"caf\\xe9".decode(errors="surrogateescape"))
+    print("by half a pair \\udce9", file=sys.stderr)
     os._exit(0)
 """
 HEARD = [
     "by print", "by stderr", "by stdout", "by info", "by the root", "by serve", "by tandem",
     "by warnings", "KeyError: 'by thread'", "it failed", "Traceback (most recent call last)",
-    "ValueError: by raising",
+    "ValueError: by raising", r"by a name: caf\udce9", r"by half a pair \udce9",
 ]  # fmt: skip
 
 OURS = """

@@ -23,6 +23,9 @@ def load_checked(path: Path, tell: Callable[[str], None] | None = None) -> dict[
         what = "expected a mapping with `applications`" if not documents else "expected one Serve config"
         raise ConfigError(f"{path}: {what}, found {len(documents)}")
     (document,) = documents
+    if kind := document.kind:
+        way = "tandem local" if kind == "RayService" else "kubectl apply -f"
+        raise ConfigError(f"{path}: a {kind} is Kubernetes' ({way} {path}); expected a Serve config")
     lacking = replace(document.report, found=[], lines=dict(document.report.lines))
     check_serve_config(document.data, document.report)
     if any(one.severity != "warning" for one in document.report.found):

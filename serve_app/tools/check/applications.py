@@ -90,9 +90,10 @@ class Applications:
             if model is None:
                 self.whole = False
                 continue
-            if model.name in names:
-                self._report.add((*here, "name"), f"models holds '{model.name}' twice")
-            names.add(model.name)
+            if "name" not in changed:
+                if model.name in names:
+                    self._report.add((*here, "name"), f"models holds '{model.name}' twice")
+                names.add(model.name)
             self._add(Placed(here, model, frozenset(changed)), app, _deployment(app, place, "Router")[0])
 
     def _model(self, app: dict[str, Any], place: Place) -> None:

@@ -19,6 +19,7 @@ _GROUPS = {
         "serving.kserve.io",
     ),
 }  # fmt: skip
+_RAYS_VERSIONS = ("v1", "v1alpha1")
 _NO_KIND = "the API server refuses what no CRD defines"
 
 
@@ -30,6 +31,9 @@ def check(document: Document) -> Iterator[Problem]:
             ("apiVersion",), f"{kind} of the group '{group}'; that of {wanted} is another",
             "its operator doesn't look at it", f"apiVersion: {wanted}/{document.version}",
         )  # fmt: skip
+    elif group == "ray.io" and document.version not in _RAYS_VERSIONS:
+        what = f"{group} has no version '{document.version}', as far as is known here"
+        yield Problem(("apiVersion",), what, _NO_KIND, f"apiVersion: {group}/{_RAYS_VERSIONS[0]}")
     elif right := _near_kind(document):
         what = f"{group} has no {kind}, as far as is known here; did you mean {right}?"
         yield Problem(("kind",), what, _NO_KIND, right)

@@ -47,7 +47,7 @@ def _routes(apps: Applications) -> Iterator[Problem]:
             yield Problem(
                 (*where, "routing", name, "defaultVersion"),
                 f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
-                "requests that name no version get a 404",
+                "requests that name no version get a 503",
             )
 
 

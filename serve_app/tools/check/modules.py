@@ -46,6 +46,10 @@ def import_path(path: Any, place: Place, where: Where) -> Iterator[Problem]:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     if ":" in name or not all((*module.split("."), name)):
         return  # said by whoever looks at its form
+    if "/" in module or module.endswith(".py"):
+        better = f"{module.removesuffix('.py').strip('./').replace('/', '.')}:{name}"
+        yield Problem(place, f"'{path}' has a file in place of a module; did you mean {better}?", _WHY)
+        return
     if module.partition(".")[0] in ("ray", "serve_app"):
         return  # looked up by `ray_values`
     found = _origin(module, where)

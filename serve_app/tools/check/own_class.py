@@ -28,12 +28,25 @@ def check(path: str, options: Mapping[str, Any], place: Place, where: Where) -> 
         better = meant("predict", methods)
         hint = f"; it has {better}" if better else ""
         yield Problem((*place, "class"), f"{path} has no predict(inputs, parameters){hint}", _WHY)
+    elif (predict := methods.get("predict")) and not _takes(predict, 2):
+        what = (
+            f"{path}: predict is called with (inputs, parameters), and takes {ast.unparse(predict.args)}"
+        )
+        yield Problem((*place, "class"), what, _WHY, "def predict(self, inputs, parameters)")
     if "__new__" not in methods:
         yield from _options(path, methods.get("__init__"), options, place)
 
 
 def _bare(node: ast.ClassDef) -> bool:
     return all(isinstance(base, ast.Name) and base.id == "object" for base in node.bases)
+
+
+def _takes(method: ast.FunctionDef | ast.AsyncFunctionDef, count: int) -> bool:
+    """Whether it can be called with so many arguments beside its object, as far as its text says."""
+    given = method.args
+    plain = len(given.posonlyargs) + len(given.args) - 1
+    fits = plain - len(given.defaults) <= count and (plain >= count or given.vararg is not None)
+    return bool(method.decorator_list) or (fits and None not in given.kw_defaults)
 
 
 def _options(

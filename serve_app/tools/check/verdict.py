@@ -46,6 +46,7 @@ def check(path: Path, crds: Crds | None, unseen: Unseen | None = None) -> Iterat
         )
     for one in found:
         _ask(one.report, _one, one, crds, path.is_dir(), own)
+    _one_config_each(found)
     whole = Report(str(path))
     _ask(whole, fit_together.check, found)
     for one in found:
@@ -91,6 +92,21 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
         _ask(report, rules.check, one, cluster)
     _ask(report, pod_specs.check, one, cluster)
     report.found[own:] = once.news(before, report.found[own:])
+
+
+def _one_config_each(found: list[Document]) -> None:
+    """Of a file with several Serve configs, neither Ray nor `tandem run` takes any."""
+    files = set[str]()
+    for one in found:
+        if not one.kind and _wants_to_serve(one.data):
+            if one.report.file in files:
+                one.report.add(
+                    (),
+                    "a second Serve config in one file",
+                    "whoever serves it expects one",
+                    "a file for each, or all applications in one config",
+                )
+            files.add(one.report.file)
 
 
 def _wants_to_serve(data: dict[str, Any]) -> bool:

@@ -117,7 +117,8 @@ def _remote(name: str, application: Json, before: Look, after: Look, state: tupl
     if not after.changes:
         reason = f"its application runs; {after.unheard}" if after.unheard else "no Router serves it"
         return Outcome(model, where, "unknown", reason)
-    same = before.config(name) == after.config(name)
+    anew = any(one.get("loaded") and one["loaded"] == one["deployed"] for one in told)
+    same = before.config(name) == after.config(name) and not anew
     kept = _replicas(name, before) & _replicas(name, after) or not _replicas(name, before)
     return Outcome(model, where, _compared(name in before.applications, True, bool(same and kept)))
 

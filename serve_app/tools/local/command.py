@@ -3,15 +3,14 @@
 import json
 import os
 import shlex
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.tools.check.verdict import check
+from serve_app.tools.guard import own_folder
 from serve_app.tools.kube.sources import last_change
 from serve_app.tools.local.front import Front
 from serve_app.tools.local.launch import Containers, Launch, Processes
@@ -31,12 +30,11 @@ def run(
     `state` is a file for the status, as JSON, after every change; `containers` an engine's run
     command, `podman run`, for nodes in containers of their image.
     """
-    folder = Path(tempfile.mkdtemp(prefix="tl-", dir="/tmp"))
-    try:
+    with own_folder("tl-", "/tmp") as folder:  # noqa: S108 - a folder of a new name is made there
         manifest = _checked(path)
         for note in manifest.notes:
             _say(f"not as on Kubernetes: {note}")
-        with everything_stopped(folder):
+        with everything_stopped():
             front = Front(folder, host, *ports)
             front.start()
             _say("HTTP {0}:{1}, gRPC {0}:{2}, dashboard 127.0.0.1:{3}".format(host, *ports))
@@ -47,8 +45,6 @@ def run(
             finally:
                 for cluster in operator.clusters:
                     cluster.kill()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _launch(containers: str | None) -> Launch:

@@ -62,7 +62,10 @@ class Manifest:
 
 def load(path: Path) -> Manifest:
     """The RayService in a file or a kustomization. ConfigError when there is none that can be run."""
-    services = [one for one in documents(path) if one.kind == "RayService"]
+    found = list(documents(path))
+    services = [one for one in found if one.kind == "RayService"]
+    if not services and any("applications" in one.data for one in found):
+        raise ConfigError(f"{path}: expected a RayService, found a Serve config: tandem run {path}")
     if len(services) != 1:
         raise ConfigError(f"{path}: expected one RayService, found {len(services)}")
     try:

@@ -45,6 +45,8 @@ class Operator:
             yield from self._switch(self.pending, len(nodes))
         if self.active:
             self._front.show(self.active.ready(), self.active.head)
+        elif self.pending:  # its dashboard says why it doesn't serve
+            self._front.show((), self.pending.head)
         yield from self._endings()
 
     def _clusters(self) -> Iterator[str]:

@@ -4,13 +4,12 @@ The environment is set before anything of Ray is imported: Ray reads most of it 
 """
 
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from serve_app.addresses import all_free, authority, numeric
+from serve_app.tools.guard import own_folder
 from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.part import Part
 from serve_app.tools.ray_token import own_token
@@ -22,9 +21,8 @@ from serve_app.tools.stopping import everything_stopped
 def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | None, mode: str) -> int:
     """Serve until SIGINT or SIGTERM; everything started is stopped before this returns."""
     http, grpc = _addresses(path, host, http_port, grpc_port)
-    # Its owner's alone, with everything of Ray's in it: sockets, logs, packages of runtime environments.
-    scratch = Path(tempfile.mkdtemp(prefix="td-", dir=_tmp()))
-    try:
+    # Everything of Ray's is in it: sockets, logs, packages of runtime environments.
+    with own_folder("td-", _tmp()) as scratch:
         own_token()  # before Ray makes one
         address = authority(http["host"], grpc["port"])
         os.environ.update(environment(scratch, address, mode), PYTHONPATH=python_path())
@@ -34,10 +32,8 @@ def run(path: Path, host: str | None, http_port: int | None, grpc_port: int | No
         config["http_options"] = {**(config.get("http_options") or {}), **http}
         config["grpc_options"] = {**(config.get("grpc_options") or {}), **grpc}
         all_free(http["host"], http_port=http["port"], grpc_port=grpc["port"])
-        with everything_stopped(scratch):
+        with everything_stopped():
             return serve(config, path, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _tmp() -> str:
@@ -52,6 +48,10 @@ def _addresses(
     options = Part((), next((one.data for one in read(path)), {}))
     where = numeric(host or options.text("http_options", "host") or "127.0.0.1")
     return (
-        {"host": where, "port": http_port or options.number("http_options", "port") or 8000},
-        {"port": grpc_port or options.number("grpc_options", "port") or 9000},
+        {"host": where, "port": _port(http_port, options, "http_options", 8000)},
+        {"port": _port(grpc_port, options, "grpc_options", 9000)},
     )
+
+
+def _port(said: int | None, options: Part, key: str, default: int) -> int:
+    return said if said is not None else options.number(key, "port") or default

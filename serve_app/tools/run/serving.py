@@ -145,8 +145,11 @@ def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
 
 
 def _print_example(url: str) -> None:
+    """Of a model that says what it takes: of others it would be a guess that they refuse."""
     for route, verbs in routers.get(f"{url}/openapi.json")["paths"].items():
-        if route.endswith("/infer") and "/versions/" not in route and "post" in verbs:
+        if not route.endswith("/infer") or "/versions/" in route or "post" not in verbs:
+            continue
+        if routers.get(url + route.removesuffix("/infer")).get("inputs"):
             body = verbs["post"]["requestBody"]["content"]["application/json"]["example"]
             print(f"\n  curl -s {url}{route} -d '{json.dumps(body, separators=(',', ':'))}'")
             break

@@ -46,6 +46,7 @@ class Asked:
         self.abandon: Callable[[], None] | None = None
         self.backends: dict[str, Backend] = {}
         self.refused: dict[str, str] = {}
+        self.loaded = 0.0
 
     def hold(self, name: str) -> asyncio.Future:
         """Let the next questions wait for the future."""
@@ -59,7 +60,7 @@ class Asked:
         versions = self.versions.get(one.name, ("1",))
         backend = self.backends.get(one.name) or Backend()
         about = description(one.model, versions=versions, max_batch_size=1, replica=self.replica)
-        about.refused = self.refused.get(one.name, "")
+        about.refused, about.loaded = self.refused.get(one.name, ""), self.loaded
         made = targets(backend, versions)
         return about, {
             version: dataclasses.replace(target, abandon=self.abandon)

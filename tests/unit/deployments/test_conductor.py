@@ -258,7 +258,7 @@ async def test_how_far_a_router_is(it, gate):
     done = it.plane.changes()
     assert (done["settled"], done["generation"]) == (True, 2)
     assert done["loaded"] == {"a": 2, "b": 1}  # what didn't change wasn't loaded again
-    assert done["applications"] == {"m": {"deployed": 1.0, "refused": ""}}
+    assert done["applications"] == {"m": {"deployed": 1.0, "refused": "", "loaded": 0.0}}
     await it.serve(double("b"))
     await it.follow(app())  # as long as Serve wasn't looked at, it may be the name of an application now
     assert it.plane.changes()["loaded"] == {"b": 1}

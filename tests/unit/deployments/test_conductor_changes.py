@@ -166,9 +166,10 @@ async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
     await it.follow(app())
     assert looked == []  # those that run are new to this Router
     await it.follow(app(status="DEPLOYING", stamp=2.0))
-    it.asked.versions["m"] = ("1", "2")
+    it.asked.versions["m"], it.asked.loaded = ("1", "2"), 2.0
     await it.follow(app(stamp=2.0))
     assert looked == [2.0]
+    assert it.plane.changes()["applications"]["m"]["loaded"] == 2.0
     assert await it.answer("m") == 12
     await it.follow(app(stamp=2.0, running=2))
     await it.follow(app(stamp=3.0, running=2))

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -12,6 +14,7 @@ from serve_app.config import ModelConfig, parse
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import NotFound
 from serve_app.observability.logs import LINES, RequestLog, log_loaded
+from serve_app.observability.output import Tee
 from serve_app.runtimes.host import Loaded, ModelHost
 from tests.unit.planes import UNDECLARED, Echo, call, served, tensor
 
@@ -73,6 +76,16 @@ async def test_lines_that_cannot_be_written_are_counted_and_said(capfd, monkeypa
     said, line = map(json.loads, capfd.readouterr().out.splitlines())
     assert (said["event"], said["lines"], line["id"]) == ("dropped", 3, "7")
     assert (LINES.take(), LINES.take()) == (3, 0)
+
+
+def test_what_a_model_prints_without_an_end_doesnt_spoil_a_line(capfd, monkeypatch) -> None:
+    with open(1, "w", buffering=1, closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdout", Tee(stream, "stdout", SimpleNamespace(write=lambda _: None)))
+        print("working ...", end="", flush=True)
+        LINES.write({"id": "1"})
+        LINES.write({"id": "2"})
+        print(" done")
+    assert capfd.readouterr().out.splitlines() == ["working ...", '{"id":"1"}', '{"id":"2"}', " done"]
 
 
 def test_a_loaded_model_is_a_line_per_version(capfd) -> None:

@@ -85,3 +85,9 @@ def test_credentials_are_never_repeated(root, uri):
     with pytest.raises(ConfigError, match="storageUri") as refused:
         local_folder(uri)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", ["~/models", "$HOME/models", "~somebody/models"])
+def test_what_a_shell_would_replace_isnt_here(uri):
+    with pytest.raises(ConfigError, match="neither ~ nor variables are replaced"):
+        local_folder(uri)

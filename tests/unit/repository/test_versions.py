@@ -101,3 +101,19 @@ def test_a_missing_file_says_what_lies_there(tmp_path):
     (tmp_path / "v1").mkdir()
     with pytest.raises(ConfigError, match="rename v1 to 1"):
         only_file(tmp_path, "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("model.joblib", "model.joblib is a pickle, which is not loaded: export the model"),
+        ("2026-01-01/", "holds 2026-01-01/; a version's folder is a positive integer"),
+        ("0/", "holds 0/; a version's folder is a positive integer"),
+        ("readme.txt", "holds readme.txt$"),
+    ],
+)
+def test_what_lies_in_the_place_of_the_file(tmp_path, name, says):
+    path = tmp_path / name
+    path.mkdir() if name.endswith("/") else path.touch()
+    with pytest.raises(ConfigError, match=says):
+        only_file(tmp_path, "model.onnx")

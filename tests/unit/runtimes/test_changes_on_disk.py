@@ -154,13 +154,15 @@ async def test_a_replica_loads_what_changed_once_for_each_deploy(about, tmp_path
     written(tmp_path / "m" / "1" / "factor", "10")
     assert await made.refresh(1.0) == ""
     assert await answer(made) == 2
+    assert made.loaded == 0
     assert await made.refresh(2.0) == ""
     assert await answer(made) == 20
-    assert told == ["m"]
+    assert (told, made.loaded) == (["m"], 2.0)
     written(tmp_path / "m" / "1" / "factor", "none")
     reason = await made.refresh(3.0)
     assert reason.startswith("model 'm' version 1: ValueError")
     assert await made.refresh(3.0) == reason  # another Router asks
+    assert made.loaded == 2.0
     assert await answer(made) == 20
     written(tmp_path / "m" / "1" / "factor", "7")
     assert await made.refresh(4.0) == ""

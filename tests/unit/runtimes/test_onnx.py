@@ -1,3 +1,6 @@
+import gzip
+import pickle
+
 import numpy as np
 import onnx
 import pytest
@@ -111,6 +114,29 @@ def test_what_is_no_onnx_model(tmp_path):
         runtime(tmp_path).load()
     (tmp_path / "model.onnx").write_bytes(b"not onnx")
     with pytest.raises(ConfigError, match="onnxruntime can't load it"):
+        runtime(tmp_path).load()
+
+
+PICKLED = pickle.dumps([1])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (PICKLED, r"it is a pickle, which is not loaded; .*skl2onnx.to_onnx"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a",
+            "pointer of Git LFS.*git lfs pull",
+        ),
+        (gzip.compress(b"x"), "compressed by gzip"),
+        (b"<!doctype html><title>404</title>", "it is HTML"),
+        (b"\x08\x0a\x12\x40cut", "it was cut off, or is no ONNX model"),
+    ],
+)
+def test_files_that_are_something_else_are_named_for_what_they_are(tmp_path, content, says):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
         runtime(tmp_path).load()
 
 

@@ -68,6 +68,44 @@ def test_a_class_without_predict():
         loaded("NoPredict")
 
 
+def made_of(monkeypatch, kind):
+    monkeypatch.setattr("tests.unit.models.Made", kind, raising=False)
+    return loaded("Made")
+
+
+class FailsInside:
+    def __init__(self):
+        self.sum = "1" + 1
+
+    def predict(self, inputs, parameters): ...
+
+
+class OneArgument:
+    def predict(self, inputs): ...
+
+
+class MoreArguments:
+    def predict(self, *anything, **more): ...
+
+
+def test_a_type_error_of_the_users_code_isnt_taken_for_wrong_options(monkeypatch):
+    with pytest.raises(TypeError, match="can only concatenate"):
+        made_of(monkeypatch, FailsInside)
+
+
+def test_a_predict_that_every_request_would_find_wrong(monkeypatch):
+    with pytest.raises(
+        ConfigError, match=r"Made: predict is called with \(inputs, parameters\): too many"
+    ):
+        made_of(monkeypatch, OneArgument)
+    made_of(monkeypatch, MoreArguments)
+
+
+def test_what_is_no_class(monkeypatch):
+    with pytest.raises(ConfigError, match="Made is no class, but a dict"):
+        made_of(monkeypatch, {})
+
+
 @pytest.mark.parametrize(
     "path", ["tests.unit.models:Nobody", "tests.unit.nothing:X", "tests.unit.models", "", ":X", "a.b"]
 )

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from logging.config import dictConfig
 
 import numpy as np
 import pytest
@@ -20,6 +21,13 @@ class Mute(Exception):
 
     def __str__(self) -> str:
         raise RuntimeError("no words")
+
+
+class Worse(Exception):
+    """Ends the process rather than to say why."""
+
+    def __str__(self) -> str:
+        sys.exit(3)
 
 
 CACHED = ModelFailed("kept and raised again")
@@ -43,6 +51,13 @@ class Raises:
                 raise KeyboardInterrupt
             case "mute":
                 raise Mute
+            case "worse":
+                raise Worse
+            case "bytes":
+                raise ValueError(b"caf\xe9".decode(errors="surrogateescape"))
+            case "quiet":
+                dictConfig({"version": 1})
+                raise ValueError("unheard of")
             case "ours":
                 raise CACHED
             case "refuse":
@@ -77,8 +92,6 @@ class Quiets(Raises):
     """Configures logging as scripts do."""
 
     def load(self, folder):
-        from logging.config import dictConfig
-
         dictConfig({"version": 1})
 
 
@@ -110,6 +123,9 @@ CASES = [
     ("Raises", "stop", "StopIteration"),
     ("Raises", "interrupt", "KeyboardInterrupt"),
     ("Raises", "mute", "Mute"),
+    ("Raises", "worse", "Worse"),
+    ("Raises", "bytes", r"ValueError: caf\udce9"),
+    ("Raises", "quiet", "ValueError: unheard of"),
     ("AsyncRaises", "raise", "ValueError: a bad day"),
     ("AsyncRaises", "exit", "SystemExit: 3"),
     ("AsyncRaises", "stop", "RuntimeError: coroutine raised StopIteration"),

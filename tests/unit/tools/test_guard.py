@@ -1,8 +1,10 @@
 """Whom the guard finds: by a variable, or by a file of the launch that is open. Nobody else."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,3 +55,28 @@ def test_one_that_takes_no_notice_is_killed(start, tmp_path):
     (left,) = sweep("deaf", tmp_path)
     assert left.startswith(str(deaf.pid))
     assert deaf.wait(10) is not None  # who ended it, psutil has taken note of
+
+
+def test_a_folder_goes_with_a_process_that_is_killed_before_it_has_started_anything(start, tmp_path):
+    code = (
+        "from serve_app.tools.guard import own_folder\n"
+        f"with own_folder('td-', {str(tmp_path)!r}) as folder: "
+        "(folder / 'file').touch(); print(folder, flush=True); import time; time.sleep(60)"
+    )
+    one = start(code)
+    assert one.stdout.readline()
+    assert [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()] == [0o700]
+    one.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 15
+    while [*tmp_path.iterdir()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_folder_is_gone_where_its_block_ends(tmp_path):
+    code = (
+        f"from serve_app.tools.guard import own_folder\nwith own_folder('td-', {str(tmp_path)!r}): 1 / 0"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ZeroDivisionError" in done.stderr
+    assert [*tmp_path.iterdir()] == []

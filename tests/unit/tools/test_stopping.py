@@ -16,9 +16,9 @@ from serve_app.processes import Program, killed
 # With a child, and an orphan that has left the session.
 CODE = """
 import os, subprocess, sys, time
-from pathlib import Path
+from serve_app.tools.guard import own_folder
 from serve_app.tools.stopping import everything_stopped
-with everything_stopped(Path({folder!r})):
+with own_folder("td-", {parent!r}), everything_stopped():
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     subprocess.Popen(sleep)
     subprocess.run(["sh", "-c", "setsid sleep 60 &"])
@@ -45,6 +45,18 @@ VITAL = """
     time.sleep(60)
 """
 
+# As it comes out of Ray's compiled code, when more than one signal came meanwhile.
+BEHIND_OTHERS = """
+    from serve_app.tools.stopping import _Stop
+    try:
+        raise _Stop
+    except _Stop as error:
+        try:
+            raise SystemError("with an exception set") from error
+        except SystemError as other:
+            raise SystemError("with an exception set") from other
+"""
+
 # As Ray's compiled code does it, when it is spoken to while it ends.
 ENDS_ITSELF = """
     from serve_app.tools import stopping
@@ -56,11 +68,9 @@ ENDS_ITSELF = """
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[object]:
     programs: list[Program] = []
-    folder = tmp_path / "folder"
-    (folder / "inside").mkdir(parents=True)
 
     def start(last: str) -> tuple[Program, list[psutil.Process]]:
-        code = CODE.format(last.strip(), folder=str(folder))
+        code = CODE.format(last.strip(), parent=str(tmp_path))
         one = Program([sys.executable, "-c", code], tmp_path / "log")
         programs.append(one)
         one.start()
@@ -69,7 +79,7 @@ def start(tmp_path: Path) -> Iterator[object]:
 
     yield start
     try:
-        until(lambda: not folder.exists(), "the folder is gone")
+        until(lambda: not [*tmp_path.glob("td-*")], "the folder is gone")
     finally:
         for one in programs:
             one.kill()
@@ -181,10 +191,18 @@ def command_of(one: Program) -> list[str]:
     return psutil.Process(one.pid).cmdline()
 
 
-def test_one_that_fails_by_itself_is_no_clean_stop(start):
-    one, family = start("time.sleep(0.5); raise SystemExit(3)")
-    assert code(one) == 3
+@pytest.mark.parametrize("last", ["raise SystemExit(3)", "raise SystemError('its own')"])
+def test_one_that_fails_by_itself_is_no_clean_stop(start, last):
+    one, family = start(f"time.sleep(0.5); {last}")
+    assert code(one) == (3 if "Exit" in last else 1)
     assert gone(family)
+
+
+def test_a_signal_whose_exception_comes_out_behind_others(start):
+    one, family = start(f"time.sleep(0.5)\n{BEHIND_OTHERS}")
+    assert code(one) == 0
+    assert gone(family)
+    assert "Traceback" not in one.text()
 
 
 def test_a_process_without_which_it_cant_go_on(start):

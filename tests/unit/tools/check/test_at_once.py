@@ -112,7 +112,9 @@ def user(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    def predict(self, inputs, parameters): ...\n\n\n"
         "class Other:\n    def __init__(self, *, needed, **rest): ...\n    def predcit(self): ...\n\n\n"
         "class Child(Model): ...\n\n\nclass Needs:\n    def __init__(self, *, needed, **rest): ...\n"
-        "    def predict(self): ...\n\n\nif True:\n    Alias = Model\nfrom os import path as imported\n"
+        "    def predict(self, inputs, parameters=None): ...\n\n\nclass One:\n"
+        "    def predict(self, inputs): ...\n\n\n"
+        "if True:\n    Alias = Model\nfrom os import path as imported\n"
     )
     return mine
 
@@ -147,9 +149,11 @@ def test_a_config_in_a_manifest_isnt_for_this_machine(user: Path) -> None:
         ("things.here:Model", "{threshold: 3}", ""), ("things.here:Child", "{any: 3}", ""),
         ("things.here:Alias", "{}", ""), ("things.here:imported", "{}", ""),
         ("things.here:Other", "{needed: 1}", "has no predict(inputs, parameters); it has predcit"),
+        ("things.here:One", "{}", "predict is called with (inputs, parameters), and takes self, inputs"),
         ("things.here:Needs", "{}", "needs needed, keyword arguments of its __init__"),
         ("things.her:Model", "{}", "the package things has no module 'her'; did you mean things.here?"),
         ("things.here.more:Model", "{}", "things.here is a module and no package"),
+        ("things/here.py:Model", "{}", "a file in place of a module; did you mean things.here:Model?"),
         ("mine.models:Anything", "{a: 1}", ""), ("broken:Model", "{}", "broken.py:2: "),
         ("json.decoder:JSONDecoder", "{}", "has no predict"), ("sys:Model", "{}", ""),
     ],
@@ -221,3 +225,29 @@ def test_a_module_is_text_to_a_check(user: Path) -> None:
     """Nothing of the user's runs: the package `things` would raise."""
     (user / "a.yaml").write_text("applications:\n- {name: a, import_path: 'things.here:Child'}\n")
     assert list(verdict(user / "a.yaml", None)) == []
+
+
+def test_names_that_are_no_names_arent_given_twice(user: Path) -> None:
+    """What stands in for them while the rest is looked at is nobody's name."""
+    models = "".join(
+        f"            - {{name: {name}, modelFormat: onnx, storageUri: models/iris}}\n"
+        for name in ("x", '""', "5", "[]", "x")
+    )
+    head = (
+        "applications:\n  - name: tandem\n    route_prefix: /\n"
+        "    import_path: serve_app.app:build_router\n    deployments:\n      - name: Router\n"
+        "        user_config:\n          models:\n"
+    )
+    (user / "a.yaml").write_text(head + models)
+    found = [(one.line, "twice" in one.what) for one in verdict(user / "a.yaml", None)]
+    assert found == [(10, False), (11, False), (12, False), (13, True)]
+
+
+def test_two_configs_in_one_file(user: Path) -> None:
+    (user / "a.yaml").write_text(f"{GOOD}---\n{GOOD}")
+    (found,) = (one for one in verdict(user / "a.yaml", None) if "second Serve config" in one.what)
+    assert (found.line, found.severity) == (len(GOOD.splitlines()) + 2, "error")
+    (user / "more").mkdir()
+    for name in ("one.yaml", "two.yaml"):
+        (user / "more" / name).write_text(GOOD)
+    assert not any("second Serve config" in one.what for one in verdict(user / "more", None))

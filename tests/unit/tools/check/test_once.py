@@ -49,6 +49,7 @@ def test_a_mapping_where_a_list_should_be(tmp_path: Path) -> None:
         ("apiVersion: rayio/v1\nkind: RayService", 1, "that of ray.io is another"),
         ("apiVersion: serving.kserve.io/v1beta1\nkind: InferenceServices", 2, "InferenceService?"),
         ("apiVersion: serving.kubeflow.org/v1beta1\nkind: InferenceService", 1, "serving.kserve.io"),
+        ("apiVersion: ray.io/v2\nkind: RayService", 1, "ray.io has no version 'v2'"),
         ("apiVersion: app/v1\nkind: Deployment", 1, "did you mean apps/v1?"),
         ("apiVersion: apps/v1\nkind: Deploymnet", 2, "did you mean Deployment?"),
         ("apiVersion: v1\nkind: Deployment", 1, "it is in apps/v1"),

@@ -46,6 +46,8 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(check):
         ("", "expected a mapping"), ("- a\n", "expected a mapping"), ("a: [", "not valid YAML"),
         ("a: 1\n---\nb: 2\n", "one Serve config, found 2"), ("{[1]: 2}", "not valid YAML"),
         ("a: !!python/name:os.system", "not valid YAML"),
+        ("apiVersion: ray.io/v1\nkind: RayService\n", "a RayService is Kubernetes' (tandem local "),
+        ("apiVersion: apps/v1\nkind: Deployment\n", "a Deployment is Kubernetes' (kubectl apply -f "),
         ("applications: 3", "applications"), ("applications:\n  - 3\n", "applications[0]"),
         ("{}", "applications"),
         ("applications:\n  - name: a\n    import_path: b\n    deployments: {}\n", "deployments"),

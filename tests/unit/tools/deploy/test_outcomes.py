@@ -66,8 +66,8 @@ def told(*, settled: bool = True, refused: str = "", **more: Any) -> Json:
     return found | more
 
 
-def asked(stamp: float = 2.0, refused: str = "", name: str = "one") -> Json:
-    return {name: {"deployed": stamp, "refused": refused}}
+def asked(stamp: float = 2.0, refused: str = "", name: str = "one", loaded: float = 0) -> Json:
+    return {name: {"deployed": stamp, "refused": refused, "loaded": loaded}}
 
 
 def row(name: str, version: str = "1", state: str = "READY", reason: str = "") -> dict[str, str]:
@@ -97,6 +97,12 @@ def test_nothing_changed() -> None:
     wanted = config(router(A, B), remote())
     assert pending(wanted, after) == {}
     assert became(wanted, OLD, after) == dict.fromkeys(["tandem", "a", "b", "one"], ("unchanged", ""))
+
+
+@pytest.mark.parametrize(("loaded", "result"), [(2.0, "changed"), (1.0, "unchanged")])
+def test_files_that_this_deploy_loaded_in_the_same_processes(loaded: float, result: str) -> None:
+    after = looked(app(remote()), x=told(applications=asked(loaded=loaded)), index=[row("one")])
+    assert became(config(remote()), OLD, after)["one"] == (result, "")
 
 
 def test_what_is_new_changed_and_removed() -> None:

@@ -158,6 +158,7 @@ def test_defaults(tmp_path: Path) -> None:
     ("documents", "words"),
     [
         ([], "found 0"),
+        ([{"applications": []}], "found a Serve config: tandem run "),
         ([service(), service()], "found 2"),
         ([{**service(), "spec": {}}], "not a complete RayService"),
         ([{**service(), "spec": {"rayClusterConfig": {}}}], "headGroupSpec"),

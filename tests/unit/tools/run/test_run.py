@@ -52,6 +52,8 @@ def test_the_command_line_goes_over_the_file(
     assert (http["host"], http["port"], grpc["port"]) == found
     http, grpc = _addresses(tmp_path / "a.yaml", host, 1, 2)
     assert (http["port"], grpc["port"]) == (1, 2)
+    http, grpc = _addresses(tmp_path / "a.yaml", host, 0, 0)  # refused later, and not passed over
+    assert (http["port"], grpc["port"]) == (0, 0)
 
 
 def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
