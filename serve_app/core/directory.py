@@ -1,10 +1,14 @@
 """Models by name. A model is the versions that answer to its name, from one source or several."""
 
+import time
+from collections import Counter
 from collections.abc import Mapping
+from typing import NoReturn, Protocol
 
 from serve_app.config import did_you_mean
 from serve_app.core.observer import Observers
 from serve_app.core.refusals import Refusals
+from serve_app.core.room import Room
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
 from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
@@ -13,6 +17,15 @@ from serve_app.protocol.metadata import EngineDescription, ModelDescription, Sta
 from serve_app.routing.versions import choose
 
 INLINE = ""  # the source of inline models; applications' are their names
+_LONGEST_RETRY_S = 60.0
+
+
+class HasTime(Protocol):
+    """A request, as far as admission asks (serve_app.core.call)."""
+
+    def time_left(self, now: float) -> float:
+        """Seconds until it is of no use any more."""
+        ...
 
 
 class Model:
@@ -23,11 +36,13 @@ class Model:
     whose last change was refused is in `refused`; what it had before goes on.
     """
 
-    def __init__(self, name: str, observers: Observers) -> None:
+    def __init__(self, name: str, observers: Observers, room: Room | None = None) -> None:
         self.name = name
         self.default_version: str | None = None
-        self.max_queued = 1
+        self.max_queued: int | None = None  # None: as many as can be answered in time, and have room
         self.pending = 0
+        self.turned_away: Counter[str] = Counter()  # requests, by why there was no place for them
+        self._room = room or Room()
         self.versions: Mapping[str, Version] = {}  # oldest first
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
@@ -180,19 +195,36 @@ class Model:
             raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
 
-    def admit(self, version: Version) -> None:
+    def admit(self, version: Version, call: HasTime) -> None:
         """Take one request more, until `leave`. Unavailable or Overloaded when that can't be."""
         if version.state is not State.READY:
             raise Unavailable(f"model '{self.name}' is not ready: {version.reason}")
-        if self.pending >= self.max_queued:
-            raise Overloaded(
-                f"model '{self.name}' has {self.pending} requests waiting, the limit; try again later"
-            )
+        if self.max_queued is not None:
+            if self.pending >= self.max_queued:
+                self._turn_away("limit", "the limit (maxQueuedRequests)")
+        elif self._room.full(self.pending):
+            self._turn_away("room", "which is its share of the room that there is")
+        elif (waiting := version.waiting) is not None and waiting.ahead > 0:
+            now = time.monotonic()
+            if expected := waiting.too_long(call.time_left(now), now):
+                text = f"one more would wait for about {expected:.3g} s, too long to be answered in time"
+                self._turn_away("time", text, expected)
         self.pending += 1
+        self._room.taken += 1
         version.enter()
 
+    def _turn_away(self, reason: str, why: str, seconds: float = 1.0) -> NoReturn:
+        self.turned_away[reason] += 1
+        error = Overloaded(
+            f"model '{self.name}' has {self.pending} requests waiting, {why}; try again later"
+        )
+        error.retry_after = min(max(seconds, 1.0), _LONGEST_RETRY_S)
+        raise error
+
     def leave(self, version: Version) -> None:
+        """One request fewer."""
         self.pending -= 1
+        self._room.taken -= 1
         version.leave()
 
     def _settle(self) -> None:
@@ -211,6 +243,7 @@ class Directory:
 
     def __init__(self, observers: Observers) -> None:
         self.models: dict[str, Model] = {}
+        self.room = Room()
         self.refused = ""  # why the last configuration of inline models and routes isn't served
         self._observers = observers
 
@@ -238,7 +271,7 @@ class Directory:
         """The model, made where it isn't known yet; `reason` until something of `source` answers."""
         model = self.models.get(name)
         if model is None:
-            model = self.models[name] = Model(name, self._observers)
+            model = self.models[name] = Model(name, self._observers, self.room)
         model.expect(source, reason)
         return model
 

@@ -20,6 +20,7 @@ class Item:
     asking: Sequence[str] = ()  # ids
     who: Who | None = None
     batch: "Batch | None" = None
+    queued: bool = True  # in a lane still
 
 
 @dataclass(slots=True, eq=False)

@@ -111,6 +111,7 @@ class Router(GrpcIngress):
     def _adopt(self, config: RouterUserConfig) -> None:
         self.limits, self.rest.cors = config.limits, config.cors
         self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
+        self.plane.directory.room.most = max_ongoing_requests()
         self.plane.exception_texts = config.exception_texts
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)

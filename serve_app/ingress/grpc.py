@@ -146,7 +146,7 @@ class Servicer(Health):
         """
         limits = self.limits()
         stream = StreamInfer(self.plane, self._decoded, self._decoded_apart, metadata_of(grpc_context))
-        most = min(_SIDE_BY_SIDE, limits.max_queued_requests)
+        most = min(_SIDE_BY_SIDE, limits.max_queued_requests or _SIDE_BY_SIDE)
         answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
         async with contextlib.aclosing(answers):
             async for answer in answers:

@@ -29,7 +29,8 @@ class Raw:
 
 def metadata_of(context: Any) -> Headers:
     """What the caller sent beside the message."""
-    return Headers(context.invocation_metadata() or ())
+    remaining = getattr(context, "time_remaining", None)  # Serve's own context has none
+    return Headers(context.invocation_metadata() or (), remaining)
 
 
 def within(data: Buffer, limit: int) -> None:
