@@ -132,9 +132,8 @@ class Batcher:
             key = key, client
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(parameters)
+            lane = self._lanes[key] = Lane(parameters, self.waiting)
         lane.put(item)
-        self.waiting.ahead += rows
         self._pump()
         try:
             return await item.future
@@ -146,16 +145,10 @@ class Batcher:
         """A caller went away: a batch that nobody waits for any more is stopped."""
         batch = item.batch
         if batch is None or batch.task is None:
-            self._off(item)
+            item.leave(self.waiting)
             return  # its cancelled future makes _take skip it
         if all(other.future.done() for other in batch.items):
             batch.task.cancel()
-
-    def _off(self, item: Item) -> None:
-        """It waits no more."""
-        if item.queued:
-            item.queued = False
-            self.waiting.ahead -= item.rows
 
     def _pump(self) -> None:
         """Start batches while slots are free and some lane is ready."""
@@ -186,7 +179,6 @@ class Batcher:
             lane = self._lanes[key]
             items, rows = lane.items, lane.rows
             while items and items[0].future.done():
-                self._off(items[0])
                 rows -= lane.pop().rows
             if not items:
                 del self._lanes[key]
@@ -204,13 +196,8 @@ class Batcher:
                 self._timer = asyncio.get_running_loop().call_later(due, self._pump)
             return None
         lane = self._lanes[oldest[1]]
-        taken: list[Item] = []
-        rows = 0
-        while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
-            self._off(item := lane.pop())
-            if not item.future.done():
-                taken.append(item)
-                rows += item.rows
+        popped, rows = lane.take(self._max_rows)
+        taken = [item for item in popped if not item.future.done()]
         self.waiting.took(rows, now, bool(lane.items) or rows >= self._max_rows)
         self.waiting.busy = False
         if not lane.items:

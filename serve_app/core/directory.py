@@ -1,34 +1,22 @@
 """Models by name. A model is the versions that answer to its name, from one source or several."""
 
-import time
-from collections import Counter
 from collections.abc import Mapping
-from typing import NoReturn, Protocol
 
 from serve_app.config import did_you_mean
 from serve_app.core.observer import Observers
+from serve_app.core.places import Places, Room
 from serve_app.core.refusals import Refusals
-from serve_app.core.room import Room
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
-from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
+from serve_app.errors import NotFound, Unavailable, UnknownModel
 from serve_app.protocol.bounds import MOST_IN_NAME
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
 from serve_app.routing.versions import choose
 
 INLINE = ""  # the source of inline models; applications' are their names
-_LONGEST_RETRY_S = 60.0
 
 
-class HasTime(Protocol):
-    """A request, as far as admission asks (serve_app.core.call)."""
-
-    def time_left(self, now: float) -> float:
-        """Seconds until it is of no use any more."""
-        ...
-
-
-class Model:
+class Model(Places):
     """One name.
 
     Its versions come from sources: an application each, or the Router's own configuration. A source
@@ -37,12 +25,8 @@ class Model:
     """
 
     def __init__(self, name: str, observers: Observers, room: Room | None = None) -> None:
-        self.name = name
+        super().__init__(name, room)
         self.default_version: str | None = None
-        self.max_queued: int | None = None  # None: as many as can be answered in time, and have room
-        self.pending = 0
-        self.turned_away: Counter[str] = Counter()  # requests, by why there was no place for them
-        self._room = room or Room()
         self.versions: Mapping[str, Version] = {}  # oldest first
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
@@ -194,38 +178,6 @@ class Model:
         if asked and asked not in self.versions and (reason := self.missing().get(asked)):
             raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
-
-    def admit(self, version: Version, call: HasTime) -> None:
-        """Take one request more, until `leave`. Unavailable or Overloaded when that can't be."""
-        if version.state is not State.READY:
-            raise Unavailable(f"model '{self.name}' is not ready: {version.reason}")
-        if self.max_queued is not None:
-            if self.pending >= self.max_queued:
-                self._turn_away("limit", "the limit (maxQueuedRequests)")
-        elif self._room.full(self.pending):
-            self._turn_away("room", "which is its share of the room that there is")
-        elif (waiting := version.waiting) is not None and waiting.ahead > 0:
-            now = time.monotonic()
-            if expected := waiting.too_long(call.time_left(now), now):
-                text = f"one more would wait for about {expected:.3g} s, too long to be answered in time"
-                self._turn_away("time", text, expected)
-        self.pending += 1
-        self._room.taken += 1
-        version.enter()
-
-    def _turn_away(self, reason: str, why: str, seconds: float = 1.0) -> NoReturn:
-        self.turned_away[reason] += 1
-        error = Overloaded(
-            f"model '{self.name}' has {self.pending} requests waiting, {why}; try again later"
-        )
-        error.retry_after = min(max(seconds, 1.0), _LONGEST_RETRY_S)
-        raise error
-
-    def leave(self, version: Version) -> None:
-        """One request fewer."""
-        self.pending -= 1
-        self._room.taken -= 1
-        version.leave()
 
     def _settle(self) -> None:
         # Of two sources with one number the later, unless it can't answer.

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serve_app.core.room import Room
+from serve_app.core.places import Room
 from serve_app.core.turns import Turns
 
 INF = float("inf")
