@@ -58,7 +58,7 @@ class Router(GrpcIngress):
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
-        self._metrics.refusals.directory = self.plane.directory
+        self._metrics.watch(self.plane.directory)
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
         apart = Apart()

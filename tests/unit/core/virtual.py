@@ -14,7 +14,7 @@ import numpy as np
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import Model
 from serve_app.errors import DeadlineExceeded, Overloaded
-from tests.unit.planes import call, plane, served, tensor
+from tests.unit.planes import call, description, plane, targets, tensor
 
 
 class _Selector(selectors.DefaultSelector):
@@ -147,10 +147,13 @@ class Traffic:
         return taken
 
 
-def open_model(made: DataPlane, name: str, works: Works, slots: int, **extra: Any) -> Model:
+def open_model(
+    made: DataPlane, name: str, works: Works, slots: int, spare: int = 0, **extra: Any
+) -> Model:
     """Put it into the plane, with no limit but what follows from its pace."""
-    model = served(made, name, works, slots, **extra)
-    model.max_queued = None
+    model = made.directory.expect(name, "")
+    about = description(name, **extra)
+    model.serve("", about, targets(works, about.versions), slots, spare)
     return model
 
 
