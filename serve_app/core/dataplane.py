@@ -124,6 +124,13 @@ class DataPlane:
         """Count and log a request that couldn't even be decoded."""
         self._pipeline.refused(call, error)
 
+    def check_room(self, call: Call) -> None:
+        """Unavailable, NotFound or Overloaded for what needn't be decoded: it won't be let in."""
+        model = self.directory.model(call.request.model)
+        call.began = time.monotonic()
+        call.deadline = call.began + self.timeout
+        model.check(model.pick(call.request.version), call)
+
     def encoded(self, call: Call, seconds: float) -> None:
         """Count what the edge spent on the answer's bytes."""
         if call.version is not None:

@@ -52,6 +52,13 @@ class Places:
 
     def admit(self, version: Version, call: HasTime) -> None:
         """Take one request more, until `leave`. Unavailable or Overloaded when that can't be."""
+        self.check(version, call)
+        self.pending += 1
+        self._room.taken += 1
+        version.enter()
+
+    def check(self, version: Version, call: HasTime) -> None:
+        """What `admit` raises, if it would."""
         if version.state is not State.READY:
             raise Unavailable(f"model '{self.name}' is not ready: {version.reason}")
         if self.max_queued is not None:
@@ -64,9 +71,6 @@ class Places:
             if expected := waiting.too_long(call.time_left(now), now):
                 text = f"one more would wait for about {expected:.3g} s, too long to be answered in time"
                 self._turn_away("time", text, expected)
-        self.pending += 1
-        self._room.taken += 1
-        version.enter()
 
     def _turn_away(self, reason: str, why: str, seconds: float = 1.0) -> NoReturn:
         self.turned_away[reason] += 1

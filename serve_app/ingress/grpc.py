@@ -171,6 +171,8 @@ class Servicer(Health):
             if grpc_codec.dear(data) < LARGE:
                 request, typed = grpc_codec.decode_request(data)
             else:
+                if to := grpc_codec.addressee(data):
+                    self.plane.check_room(Call(to, headers, "grpc"))
                 request, typed = await self._apart.elsewhere("grpc", data, b"", limit, ())
         except TandemError as error:
             self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
