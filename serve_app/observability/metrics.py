@@ -95,8 +95,9 @@ class RayMetrics:
     ) -> None:
         """One execution of the model, and of a batched one what it was made of."""
         self._inference.observe(seconds, version.model, version.number)
-        if version.batcher is not None:
+        if version.waiting is not None:
             self._queue.observe(queued / requests, version.model, version.number)
+        if version.batcher is not None:
             self._rows.observe(rows, version.model, version.number)
 
     def finished(self, call: Call) -> None:
