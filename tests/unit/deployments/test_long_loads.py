@@ -10,7 +10,7 @@ from tests.unit.deployments.conducted import double, settled, slow, unwanted
 from tests.unit.models import Slow
 from tests.unit.waiting import until
 
-NEVER = {"loadTimeout": 0.1}
+NEVER = {"loadTimeout": 0.5}
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,10 @@ async def test_one_that_never_returns_holds_nobody_up(it, gate, caplog):
     await it.serve({**slow("a"), **NEVER}, double("b"), double("c"), limits={"timeout": 7})
     assert [await it.answer("b"), await it.answer("c")] == [2, 2]
     assert it.adopted[-1].limits.timeout == 7
-    with pytest.raises(Unavailable, match=r"it is loading for more than 0.1 s \(loadTimeout\)"):
+    with pytest.raises(Unavailable, match=r"it is loading for more than 0.5 s \(loadTimeout\)"):
         await it.answer("a")
     assert it.index() == [("a", "", "UNAVAILABLE"), ("b", "1", "READY"), ("c", "1", "READY")]
-    assert "tests/unit/models.py" in caplog.text  # where it is
+    assert "in load" in caplog.text  # where it is
     gate.set()
     await until(lambda: it.plane.model_ready("a"))
     assert await it.answer("a") == 2
