@@ -14,7 +14,7 @@ from urllib.parse import quote
 from grpc import StatusCode
 
 from serve_app.core.call import Headers as CallHeaders
-from serve_app.errors import InvalidArgument, TandemError, Unsupported
+from serve_app.errors import InvalidArgument, Overloaded, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
 from serve_app.http.codings import CODINGS, unpacked
 from serve_app.ingress.status import grpc_code, retry_metadata, trailer_text
@@ -29,6 +29,8 @@ _HEADERS = [
     (b"content-type", b"application/grpc"),
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
 ]
+
+LATER = retry_metadata(Overloaded())  # beside a refusal that says nothing of when
 
 Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffer]]]
 

@@ -26,6 +26,9 @@ def refused(code: StatusCode, message: str, more: bytes = b"") -> bytes:
     return HEAD + status + b"content-length: 0\r\n" + more + b"\r\n"
 
 
+HINTS = b"retry-after: 1\r\ngrpc-retry-pushback-ms: 1000\r\n"
+
+
 class Context:
     """What a servicer may tell gRPC."""
 
