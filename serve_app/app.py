@@ -34,6 +34,8 @@ def build_router(args: dict[str, Any]) -> Application:
         name="Router",
         user_config=NOTHING,
         max_ongoing_requests=config.max_ongoing_requests,
+        # By Serve's way as many may wait in front of it; the rest Serve answers with 503.
+        max_queued_requests=config.max_ongoing_requests,
         max_surge_percent=NEW_FIRST,
     )
     return deployment.bind()

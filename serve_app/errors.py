@@ -72,7 +72,9 @@ class Gone(Unavailable):
 
 
 class Overloaded(TandemError):
-    """Too many requests are waiting; sending again later is right."""
+    """Too many requests are waiting; sending again later is right, in `retry_after` seconds."""
+
+    retry_after = 1.0
 
 
 class DeadlineExceeded(TandemError):

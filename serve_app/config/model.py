@@ -186,6 +186,10 @@ class InlineModel(ModelConfig):
     """The model's name in URLs."""
     placement: Literal["inline"] = "inline"
     """Nothing else is possible here; it may be left out."""
+    load_timeout: float = Field(default=60, gt=0)
+    """Seconds that a Router waits for the model to load. Then it serves without it, and takes it when it
+    is loaded after all.
+    """
 
     @field_validator("model_format")
     @classmethod

@@ -30,8 +30,10 @@ class Limits(Config):
 
     max_body_bytes: int = Field(default=64 * 2**20, ge=1)
     """The largest request."""
-    max_queued_requests: int = Field(default=2048, ge=1)
-    """Requests of one model that may wait in one Router; one more is answered with 503."""
+    max_queued_requests: int | None = Field(default=None, ge=1)
+    """Requests of one model that may be in one Router; one more is answered with 503. Without it, as
+    many as can be answered in time, by the model's pace and `timeout`.
+    """
     timeout: float = Field(default=60, gt=0)
     """Seconds until a request that has no answer yet is answered with 504."""
     min_compress_bytes: int = Field(default=1024, ge=0)
@@ -135,5 +137,7 @@ class RouterUserConfig(Config):
 class RouterArgs(Config):
     """The arguments of `serve_app.app:build_router`."""
 
-    max_ongoing_requests: int = Field(default=1024, ge=1)
-    """Requests that one Router holds at a time."""
+    max_ongoing_requests: int = Field(default=4096, ge=1)
+    """Requests that one Router holds at a time. One model may have half of them, two a third each, and
+    so on.
+    """

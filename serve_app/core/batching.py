@@ -23,6 +23,7 @@ from serve_app.core.asking import ASKING
 from serve_app.core.blame import AT_FAULT, Blame
 from serve_app.core.lanes import Batch, Item, Lane, Who, check_rows, fail, hand_out, key_of, rows_of
 from serve_app.core.pieces import in_pieces
+from serve_app.core.waiting import Waiting
 from serve_app.errors import Gone
 from serve_app.protocol.tensors import Arrays, Parameters
 
@@ -67,6 +68,7 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._blame = Blame()
+        self.waiting = Waiting()
 
     def configure(self, max_batch_size: int, max_latency: float, in_flight: int, spare: int = 0) -> None:
         """Change the limits in place; takes effect with the next batch."""
@@ -104,7 +106,7 @@ class Batcher:
         """In its caller's own task: no queue, no future, nobody else to think of."""
         self._running += 1
         try:
-            began = time.monotonic()
+            self.waiting.last = began = time.monotonic()
             outputs = await self._execute(inputs, parameters)
             ended = time.monotonic()
             check_rows(outputs, rows)
@@ -130,7 +132,7 @@ class Batcher:
             key = key, client
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(parameters)
+            lane = self._lanes[key] = Lane(parameters, self.waiting)
         lane.put(item)
         self._pump()
         try:
@@ -143,7 +145,8 @@ class Batcher:
         """A caller went away: a batch that nobody waits for any more is stopped."""
         batch = item.batch
         if batch is None or batch.task is None:
-            return  # still queued; its cancelled future makes _take skip it
+            item.leave(self.waiting)
+            return  # its cancelled future makes _take skip it
         if all(other.future.done() for other in batch.items):
             batch.task.cancel()
 
@@ -157,6 +160,7 @@ class Batcher:
             only_full = self._running >= max(1, free) and self._usual_s > _LONG_S
             batch = self._take(only_full)
             if batch is None:
+                self.waiting.busy = only_full
                 return
             self._running += 1
             # A context of its own: a batch belongs to no single caller, and a framework that
@@ -164,6 +168,7 @@ class Batcher:
             batch.task = asyncio.get_running_loop().create_task(
                 self._run(batch), context=contextvars.Context()
             )
+        self.waiting.busy = True
 
     def _take(self, only_full: bool) -> Batch | None:
         """The next batch: the oldest request's lane first; None when nothing is ready."""
@@ -191,13 +196,10 @@ class Batcher:
                 self._timer = asyncio.get_running_loop().call_later(due, self._pump)
             return None
         lane = self._lanes[oldest[1]]
-        taken: list[Item] = []
-        rows = 0
-        while lane.items and (not taken or rows + lane.items[0].rows <= self._max_rows):
-            item = lane.pop()
-            if not item.future.done():
-                taken.append(item)
-                rows += item.rows
+        popped, rows = lane.take(self._max_rows)
+        taken = [item for item in popped if not item.future.done()]
+        self.waiting.took(rows, now, bool(lane.items) or rows >= self._max_rows)
+        self.waiting.busy = False
         if not lane.items:
             del self._lanes[oldest[1]]
         batch = Batch(taken, lane.parameters)
@@ -289,3 +291,4 @@ class Batcher:
         for lane in self._lanes.values():
             fail(list(lane.items), Gone("the model is being removed"))
         self._lanes.clear()
+        self.waiting.ahead = 0

@@ -1,7 +1,8 @@
 """One request on its way through: what was asked, what came beside it, what became of it."""
 
 import random
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from serve_app.core.version import Version
@@ -15,16 +16,33 @@ def new_id() -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
+_GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+
 class Headers:
     """What came beside a request: HTTP's headers or gRPC's metadata.
 
-    Kept as they came, and read when somebody asks: nobody asks for most.
+    Kept as they came, and read when somebody asks: nobody asks for most. `remaining`: gRPC's own word
+    on how many seconds the caller still waits, None for as long as it takes.
     """
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_pairs", "_remaining")
 
-    def __init__(self, pairs: Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
-        self._pairs = pairs
+    def __init__(
+        self,
+        pairs: Iterable[tuple[str | bytes, str | bytes]] = (),
+        remaining: Callable[[], float | None] | None = None,
+    ) -> None:
+        self._pairs, self._remaining = pairs, remaining
+
+    def time_left(self, since: float) -> float:
+        """Seconds that the caller still waits, `since` seconds after it began; infinite if unsaid."""
+        if self._remaining is not None:
+            left = self._remaining()
+            return float("inf") if left is None else left
+        said = _GRPC_TIMEOUT.fullmatch(self.get("grpc-timeout"))
+        return int(said[1]) * _UNITS[said[2]] - since if said else float("inf")
 
     def get(self, name: str, default: str = "") -> str:
         """The first value under `name`, whatever its case; `default` where there is none."""
@@ -73,6 +91,11 @@ class Call:
     def trace(self) -> str:
         """The W3C trace context that the caller sent (`traceparent`), or ''."""
         return self.headers.get("traceparent")
+
+    def time_left(self, now: float) -> float:
+        """Seconds until its time limit here, or the caller's own, if that is known."""
+        left = self.deadline - now
+        return left if self.transport != "grpc" else min(left, self.headers.time_left(now - self.began))
 
     def client(self) -> str:
         """Who sent it, as far as that is known: the principal, else the address that HAProxy saw."""

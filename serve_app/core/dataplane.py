@@ -25,7 +25,6 @@ from serve_app.errors import (
     Unavailable,
     Unsupported,
     VersionGone,
-    shown,
 )
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
@@ -50,9 +49,16 @@ class DataPlane:
         self.progress: Callable[[], Progress] = Progress
         self.tried = False  # every model that is configured, once
         self.strict = self.exception_texts = False
-        self.timeout = 60.0
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
+
+    @property
+    def timeout(self) -> float:
+        return self._pipeline.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        self._pipeline.timeout = seconds
 
     def look_for_successors(self, renew: Renew) -> None:
         """How one is found for a version that is gone."""
@@ -118,6 +124,13 @@ class DataPlane:
         """Count and log a request that couldn't even be decoded."""
         self._pipeline.refused(call, error)
 
+    def check_room(self, call: Call) -> None:
+        """Unavailable, NotFound or Overloaded for what needn't be decoded: it won't be let in."""
+        model = self.directory.model(call.request.model)
+        call.began = time.monotonic()
+        call.deadline = call.began + self.timeout
+        model.check(model.pick(call.request.version), call)
+
     def encoded(self, call: Call, seconds: float) -> None:
         """Count what the edge spent on the answer's bytes."""
         if call.version is not None:
@@ -128,10 +141,9 @@ class DataPlane:
     async def infer(self, call: Call) -> InferResponse:
         """Run one request. Raises TandemError only; counts and logs it either way."""
         request = call.request
-        bracket = self._pipeline.bracket(call)
+        bracket = self._pipeline.bracket(call, whole=True)
         with bracket as picked:
-            version, seconds = picked, self._seconds(request)
-            call.deadline = call.began + seconds
+            version, seconds = picked, call.deadline - call.began
             try:
                 with self._deadlines.within(seconds):
                     while True:
@@ -157,12 +169,11 @@ class DataPlane:
     async def explain(self, call: Call) -> InferResponse:
         """Why the answer to a request is what it is; else as `infer` and `check_explains`."""
         request = call.request
-        with self._pipeline.bracket(call) as version:
+        with self._pipeline.bracket(call, whole=True) as version:
             explains = version.target.explains
             if explains is None:
                 raise Unsupported(f"model '{version.model}' has no explainer")
-            seconds = self._seconds(request)
-            call.deadline = call.began + seconds
+            seconds = call.deadline - call.began
             inputs, parameters = version.asked(request)
             try:
                 with self._deadlines.within(seconds):
@@ -184,7 +195,6 @@ class DataPlane:
         bracket = self._pipeline.bracket(call)
         with bracket as picked:
             version = picked
-            call.deadline = call.began + self.timeout
             try:
                 with self._deadlines.within(self.timeout):
                     while True:
@@ -245,14 +255,6 @@ class DataPlane:
                 return await bracket.again(error)
         except TimeoutError:
             raise _late(version.model, self.timeout) from None
-
-    def _seconds(self, request: InferRequest) -> float:
-        asked = request.parameters.get("timeout")
-        if asked is None:
-            return self.timeout
-        if isinstance(asked, bool) or not isinstance(asked, int | float) or asked < 0:
-            raise InvalidArgument(f"parameters.timeout must be microseconds, got {shown(asked)}")
-        return min(self.timeout, asked / 1e6) if asked else self.timeout
 
     def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
         text = error.whole if self.exception_texts else str(error)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from serve_app.config import did_you_mean
 from serve_app.core.observer import Observers
+from serve_app.core.places import Places, Room
 from serve_app.core.refusals import Refusals
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
-from serve_app.errors import NotFound, Overloaded, Unavailable, UnknownModel
+from serve_app.errors import NotFound, Unavailable, UnknownModel
 from serve_app.protocol.bounds import MOST_IN_NAME
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
 from serve_app.routing.versions import choose
@@ -15,7 +16,7 @@ from serve_app.routing.versions import choose
 INLINE = ""  # the source of inline models; applications' are their names
 
 
-class Model:
+class Model(Places):
     """One name.
 
     Its versions come from sources: an application each, or the Router's own configuration. A source
@@ -23,11 +24,9 @@ class Model:
     whose last change was refused is in `refused`; what it had before goes on.
     """
 
-    def __init__(self, name: str, observers: Observers) -> None:
-        self.name = name
+    def __init__(self, name: str, observers: Observers, room: Room | None = None) -> None:
+        super().__init__(name, room)
         self.default_version: str | None = None
-        self.max_queued = 1
-        self.pending = 0
         self.versions: Mapping[str, Version] = {}  # oldest first
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
@@ -183,21 +182,6 @@ class Model:
             raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
 
-    def admit(self, version: Version) -> None:
-        """Take one request more, until `leave`. Unavailable or Overloaded when that can't be."""
-        if version.state is not State.READY:
-            raise Unavailable(f"model '{self.name}' is not ready: {version.reason}")
-        if self.pending >= self.max_queued:
-            raise Overloaded(
-                f"model '{self.name}' has {self.pending} requests waiting, the limit; try again later"
-            )
-        self.pending += 1
-        version.enter()
-
-    def leave(self, version: Version) -> None:
-        self.pending -= 1
-        version.leave()
-
     def _settle(self) -> None:
         # Of two sources with one number the later, unless it can't answer.
         found: dict[str, Version] = {}
@@ -214,6 +198,7 @@ class Directory:
 
     def __init__(self, observers: Observers) -> None:
         self.models: dict[str, Model] = {}
+        self.room = Room()
         self.refused = ""  # why the last configuration of inline models and routes isn't served
         self._observers = observers
 
@@ -241,7 +226,7 @@ class Directory:
         """The model, made where it isn't known yet; `reason` until something of `source` answers."""
         model = self.models.get(name)
         if model is None:
-            model = self.models[name] = Model(name, self._observers)
+            model = self.models[name] = Model(name, self._observers, self.room)
         model.expect(source, reason)
         return model
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
+from serve_app.core.waiting import Waiting
 from serve_app.errors import InvalidArgument, ModelFailed
 from serve_app.protocol.tensors import Arrays, Parameters
 
@@ -20,6 +21,13 @@ class Item:
     asking: Sequence[str] = ()  # ids
     who: Who | None = None
     batch: "Batch | None" = None
+    queued: bool = True  # in a lane still
+
+    def leave(self, waiting: Waiting) -> None:
+        """It waits no more."""
+        if self.queued:
+            self.queued = False
+            waiting.ahead -= self.rows
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +42,7 @@ class Lane:
     """Requests that fit together."""
 
     parameters: Parameters
+    waiting: Waiting  # of all lanes together
     items: deque[Item] = field(default_factory=deque)
     rows: int = 0  # of all items: to add them up for each batch would be the square of a long queue
 
@@ -41,12 +50,26 @@ class Lane:
         """Behind the others."""
         self.items.append(item)
         self.rows += item.rows
+        self.waiting.ahead += item.rows
 
     def pop(self) -> Item:
         """The oldest."""
         item = self.items.popleft()
         self.rows -= item.rows
+        item.leave(self.waiting)
         return item
+
+    def take(self, most: int) -> tuple[list[Item], int]:
+        """Those that come next in one batch of `most` rows, others that nobody waits for any more among
+        them, and how many rows there are without these.
+        """
+        popped: list[Item] = []
+        rows = 0
+        while self.items and (not rows or rows + self.items[0].rows <= most):
+            popped.append(item := self.pop())
+            if not item.future.done():
+                rows += item.rows
+        return popped, rows
 
 
 def rows_of(inputs: Arrays) -> int:

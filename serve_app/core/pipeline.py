@@ -17,13 +17,16 @@ from serve_app.core.observer import Observers
 from serve_app.core.version import Version
 from serve_app.errors import (
     Gone,
+    InvalidArgument,
     ModelFailed,
     NotFound,
     TandemError,
     Unavailable,
     VersionGone,
     kind_of,
+    shown,
 )
+from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
 
@@ -45,10 +48,22 @@ class Pipeline:
     def __init__(self, directory: Directory, observers: Observers) -> None:
         self.directory, self.observers = directory, observers
         self.renew: Renew = nothing_new
+        self.timeout = 60.0  # seconds that an answer, or a stream's first piece, may take
 
-    def bracket(self, call: Call) -> "Bracket":
-        """To be entered once; nothing happens before."""
-        return Bracket(self, call)
+    def bracket(self, call: Call, whole: bool = False) -> "Bracket":
+        """To be entered once; nothing happens before. `whole`: its time limit is for all of its answer,
+        and the request may name a shorter one.
+        """
+        return Bracket(self, call, whole)
+
+    def seconds(self, request: InferRequest) -> float:
+        """Its time limit; InvalidArgument where it asks for one that is none."""
+        asked = request.parameters.get("timeout")
+        if asked is None:
+            return self.timeout
+        if isinstance(asked, bool) or not isinstance(asked, int | float) or asked < 0:
+            raise InvalidArgument(f"parameters.timeout must be microseconds, got {shown(asked)}")
+        return min(self.timeout, asked / 1e6) if asked else self.timeout
 
     def refused(self, call: Call, error: TandemError) -> None:
         """Record a request that couldn't even be decoded."""
@@ -79,10 +94,10 @@ class Pipeline:
 class Bracket:
     """Around one call: its version on entering, its record on leaving, however it ends."""
 
-    __slots__ = ("_admitted", "_call", "_pipeline")
+    __slots__ = ("_admitted", "_call", "_pipeline", "_whole")
 
-    def __init__(self, pipeline: Pipeline, call: Call) -> None:
-        self._pipeline, self._call = pipeline, call
+    def __init__(self, pipeline: Pipeline, call: Call, whole: bool) -> None:
+        self._pipeline, self._call, self._whole = pipeline, call, whole
         self._admitted: Model | None = None
 
     def __enter__(self) -> Version:
@@ -97,7 +112,8 @@ class Bracket:
             model = pipeline.directory.model(request.model)
             call.model = model.name
             call.version = version = model.pick(request.version)
-            model.admit(version)
+            call.deadline = call.began + (pipeline.seconds(request) if self._whole else pipeline.timeout)
+            model.admit(version, call)
         except Exception as error:
             self._end(error)
             raise
@@ -135,14 +151,20 @@ class Bracket:
         self._admitted = None
         if left is not None:
             left.leave(call.version)  # its place among those that wait may be the last one
-        model.admit(version)
+        model.admit(version, call)
         self._admitted, call.version = model, version
 
     def _end(self, error: BaseException | None) -> None:
         call = self._call
-        if self._admitted is not None and call.version is not None:
-            self._admitted.leave(call.version)
-        call.seconds = time.monotonic() - call.began
+        now = time.monotonic()
+        call.seconds = now - call.began
+        if self._admitted is not None and (version := call.version) is not None:
+            self._admitted.leave(version)
+            if self._whole and (waiting := version.waiting) is not None:
+                if error is None:
+                    waiting.stayed()
+                elif isinstance(error, asyncio.CancelledError):
+                    waiting.left(call.seconds, now)
         self._pipeline.finish(call, error)
 
 

@@ -8,9 +8,13 @@ from enum import Enum
 from typing import Protocol
 
 from serve_app.core.batching import Batcher
-from serve_app.core.lanes import Who
+from serve_app.core.blame import AT_FAULT
+from serve_app.core.lanes import Who, rows_of
+from serve_app.core.pieces import in_pieces
 from serve_app.core.signature import validated
 from serve_app.core.target import Target
+from serve_app.core.turns import Turns
+from serve_app.core.waiting import Waiting
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.generation import asking_for
 from serve_app.protocol.metadata import ModelDescription, Statistics
@@ -62,6 +66,8 @@ class Version:
         self._requests = 0  # that it still has to answer
         self._empty: asyncio.Event | None = None
         self.batcher: Batcher | None = None
+        self.turns: Turns | None = None
+        self.waiting: Waiting | None = None  # None: it has no queue, or not here
         if about.max_batch_size:
             self.batcher = Batcher(
                 target.predicts.predict,
@@ -72,6 +78,15 @@ class Version:
                 spare,
                 target.uncancellable,
             )
+            self.waiting = self.batcher.waiting
+        elif about.engine is None and (slots > 1 or spare or not target.uncancellable):
+            self.turns = Turns(*self._turns(slots, spare))
+            self.waiting = self.turns.waiting
+
+    def _turns(self, slots: int, spare: int) -> tuple[int, float]:
+        """How many compute, and how many have their turn: threads here have a queue of their own."""
+        held = spare or self.target.uncancellable
+        return max(1, slots - spare), slots if held else float("inf")
 
     def ready(self) -> None:
         """Take requests from now on: it is in its place."""
@@ -113,6 +128,8 @@ class Version:
         """Change how many batches may be in flight."""
         if self.batcher:
             self.batcher.configure(self.about.max_batch_size, self.about.max_latency, slots, spare)
+        if self.turns:
+            self.turns.resize(*self._turns(slots, spare))
 
     def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
         """The request's arrays in the declared order, and the parameters that are the model's."""
@@ -131,8 +148,34 @@ class Version:
             outputs = await self.batcher.submit(inputs, parameters, who)
             self.counters.compute.input.ns += int((began - arrived) * 1e9)
             return outputs
-        outputs = await self.target.predicts.predict(inputs, parameters)
-        self.executed(1, 1, 0.0, time.monotonic() - began, began - arrived)
+        if self.turns is None:
+            outputs = await self.target.predicts.predict(inputs, parameters)
+            self.executed(1, 1, 0.0, time.monotonic() - began, began - arrived)
+            return outputs
+        turns, size = self.turns, self.about.piece
+        if size and (rows := rows_of(inputs)) > size:
+            return await in_pieces(
+                inputs, rows, size, turns.computing, lambda part: self._in_turn(turns, part, parameters)
+            )
+        return await self._in_turn(turns, inputs, parameters, began - arrived)
+
+    async def _in_turn(
+        self, turns: Turns, inputs: Arrays, parameters: Parameters, before: float = 0.0
+    ) -> Arrays:
+        arrived = began = time.monotonic()
+        if not turns.enter():
+            await turns.its_turn()
+            began = time.monotonic()
+        ended: float | None = None
+        try:
+            outputs = await self.target.predicts.predict(inputs, parameters)
+            ended = time.monotonic()
+        except AT_FAULT:
+            ended = time.monotonic()
+            raise
+        finally:
+            turns.leave(ended)
+        self.executed(1, 1, began - arrived, ended - began, before)
         return outputs
 
     async def stream(self, request: InferRequest) -> AsyncGenerator[tuple[Arrays, bool], None]:

@@ -64,8 +64,9 @@ class Conductor:
         self.refuse = self._refusing.whole
         self.background = Background()
         self.inline = InlineModels(
-            plane.directory, self._actual, self.background, self._settled, lambda: self._desired, gpu
-        )
+            plane.directory, self._actual, self.background, self._settled, lambda: self._desired, gpu,
+            self.turn,
+        )  # fmt: skip
         self._changed = asyncio.Event()
         self._followed = False  # else nothing is known of applications
         self.look = asyncio.Event()  # wants to know at once how Serve's applications are
@@ -187,7 +188,8 @@ class Conductor:
                 except Exception:
                     actual.generation = before
                     raise
-                self._refusing.adopted({n for n, at in actual.failed.items() if at == generation})
+                failed = {n for n, at in actual.failed.items() if at == generation}
+                self._refusing.adopted(failed | actual.overdue)
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
                 actual.expected.add(app.name)

@@ -1,6 +1,7 @@
 """Models in a Router's own process: loaded, put in place, given up."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -10,17 +11,20 @@ from serve_app.deployments.background import Background
 from serve_app.errors import ConfigError
 from serve_app.observability.logs import log_loaded
 from serve_app.releases.reconcile import Actual, Desired
-from serve_app.runtimes.host import ModelHost, origin
+from serve_app.runtimes.host import Loaded, ModelHost, origin
+from serve_app.runtimes.threads import in_thread, where
 
 log = logging.getLogger("tandem")
 
 MAY_HANG = 3  # threads of a model, until it is unavailable
+BESIDE_S = 10.0  # of one model's loading, until the next one's begins beside it
 
 
 class InlineModels:
     """Those of `directory`; what became of each is noted in `actual`.
 
-    `settle(model)` gives a model what the configuration decides about it; `desired()` is what is wanted.
+    `settle(model)` gives a model what the configuration decides about it; `desired()` is what is wanted;
+    `turn()` looks for what to do next.
     """
 
     def __init__(
@@ -31,7 +35,10 @@ class InlineModels:
         settle: Callable[[Model], None],
         desired: Callable[[], Desired],
         gpu: bool,
+        turn: Callable[[], None],
     ) -> None:
+        self._turn = turn
+        self._in_turn: InlineModel | None = None  # that the others wait for
         self._directory, self._actual, self._background = directory, actual, background
         self._settle, self._desired, self._gpu = settle, desired, gpu
         self.hosts: dict[str, ModelHost] = {}
@@ -40,12 +47,13 @@ class InlineModels:
     async def load(self, config: InlineModel, generation: int) -> None:
         """Load it, and let it serve where it is still wanted; where it can't be, its reason is kept."""
         actual, name = self._actual, config.name
+        self._in_turn = config
         host: ModelHost | None = None
         try:
             host = made = ModelHost(
                 config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
             )
-            log_loaded(name, await asyncio.to_thread(host.load))
+            log_loaded(name, await self._loaded(config, host))
             if self._desired().inline.get(name) == config:
                 self._put(config, host)
                 host = None  # it serves
@@ -61,8 +69,39 @@ class InlineModels:
                 if name not in self.hosts:
                     known.unavailable(INLINE, reason)
         finally:
-            actual.loading = ""
+            if self._in_turn is config:
+                self._in_turn, actual.loading = None, ""
+            elif actual.late.get(name) is config:
+                self._not_late(name)
             self._background.retire((), host)
+
+    async def _loaded(self, config: InlineModel, host: ModelHost) -> list[Loaded]:
+        """Load it, in a thread of its own: it may never come back, and others don't wait for it."""
+        loading, thread = in_thread(host.load, f"load-{config.name}")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(BESIDE_S, config.load_timeout)):
+                return await asyncio.shield(loading)
+        actual, name = self._actual, config.name
+        self._not_late(name)
+        actual.late[name], actual.loading, self._in_turn = config, "", None
+        self._turn()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0, config.load_timeout - BESIDE_S)):
+                return await asyncio.shield(loading)
+        reason = f"it is loading for more than {config.load_timeout:g} s (loadTimeout)"
+        log.error("model '%s': %s:\n%s", name, reason, where(thread))
+        if actual.late.get(name) is config:  # else another one is wanted by now
+            actual.overdue.add(name)
+            if (model := self._directory.models.get(name)) is not None:
+                model.refused.refuse(INLINE, reason, host.wanted)
+                if name not in self.hosts:
+                    model.unavailable(INLINE, reason)
+            self._turn()
+        return await loading
+
+    def _not_late(self, name: str) -> None:
+        self._actual.late.pop(name, None)
+        self._actual.overdue.discard(name)
 
     def unload(self, name: str) -> None:
         """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
@@ -73,6 +112,7 @@ class InlineModels:
         actual.inline.pop(name, None)
         actual.stale.discard(name)
         actual.failed.pop(name, None)
+        self._not_late(name)
         self.loaded.pop(name, None)
         self._background.retire(removed, self.hosts.pop(name, None))
 

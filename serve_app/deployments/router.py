@@ -62,7 +62,7 @@ class Router(GrpcIngress):
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
-        self._metrics.refusals.directory = self.plane.directory
+        self._metrics.watch(self.plane.directory)
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
         apart = Apart()
@@ -121,6 +121,7 @@ class Router(GrpcIngress):
     def _adopt(self, config: RouterUserConfig) -> None:
         self.limits, self.rest.cors = config.limits, config.cors
         self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
+        self.plane.directory.room.most = max_ongoing_requests()
         self.plane.exception_texts = config.exception_texts
         self.plane.observers.each = (
             (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)

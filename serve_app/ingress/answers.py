@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
-from serve_app.errors import MethodNotAllowed, Overloaded, TandemError, UnsupportedCoding
+from serve_app.errors import MethodNotAllowed, TandemError, UnsupportedCoding
 from serve_app.http.asgi import JSON, Send, respond
 from serve_app.http.codings import CODINGS
 from serve_app.ingress import openai_answers
-from serve_app.ingress.status import RETRY_AFTER_SECONDS, http_status
+from serve_app.ingress.status import http_status, retry_after
 
 # OpenAI's URLs, also those that aren't served; /v1/models is KServe's as well, and has its form.
 _OPENAI = re.compile(r"/openai(?:/.*)?|/v1/(?!models(?:/|$)).+")
@@ -31,8 +31,8 @@ async def send_json(send: Send, value: Any, status: int = 200) -> int:
 async def send_error(send: Send, error: TandemError, path: str) -> int:
     """An error below `path`; the status."""
     headers = [JSON]
-    if isinstance(error, Overloaded):
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    if seconds := retry_after(error):
+        headers.append((b"retry-after", b"%d" % seconds))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, UnsupportedCoding):

@@ -148,7 +148,8 @@ class RouterApp:
             await grpc_http1.answer(scope, receive, send, self._infer, limit)
             return
         if counter.full():
-            await grpc_http1.refuse(send, grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
+            full = grpc.StatusCode.RESOURCE_EXHAUSTED
+            await grpc_http1.refuse(send, full, FULL, grpc_http1.LATER)
             return
         counter.enter()
         self._paths.fast("grpc")
@@ -189,6 +190,7 @@ class FastServicer:
             if counter.full():
                 context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
                 context.set_details(FULL)
+                context.set_trailing_metadata(grpc_http1.LATER)
                 return b""
             counter.enter()
             paths.fast("grpc")

@@ -21,7 +21,7 @@ from serve_app.http.asgi import (
     respond,
     watched,
 )
-from serve_app.ingress.apart import Apart
+from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.status import http_status
 from serve_app.protocol.generate_codec import encode_response
 from serve_app.protocol.generation import whether_streamed
@@ -72,6 +72,8 @@ class GenerateApp:
             raise InvalidArgument(
                 f"model '{name}' generates no text, nor does it say what its inputs are: use infer"
             )
+        if coding or len(body) >= LARGE:
+            self.plane.check_room(Call(InferRequest(name, version, "", [])))
         most, about = self.limits().max_body_bytes, (name, version, inputs, streams)
         request, _ = await self._apart.http("generate", body, coding, most, about, len(body))
         return request, streams

@@ -146,7 +146,7 @@ class Servicer(Health):
         """
         limits = self.limits()
         stream = StreamInfer(self.plane, self._decoded, self._decoded_apart, metadata_of(grpc_context))
-        most = min(_SIDE_BY_SIDE, limits.max_queued_requests)
+        most = min(_SIDE_BY_SIDE, limits.max_queued_requests or _SIDE_BY_SIDE)
         answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
         async with contextlib.aclosing(answers):
             async for answer in answers:
@@ -171,6 +171,8 @@ class Servicer(Health):
             if grpc_codec.dear(data) < LARGE:
                 request, typed = grpc_codec.decode_request(data)
             else:
+                if to := grpc_codec.addressee(data):
+                    self.plane.check_room(Call(to, headers, "grpc"))
                 request, typed = await self._apart.elsewhere("grpc", data, b"", limit, ())
         except TandemError as error:
             self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)

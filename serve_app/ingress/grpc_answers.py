@@ -7,7 +7,7 @@ import grpc
 
 from serve_app.core.call import Headers
 from serve_app.errors import TandemError, TooLarge
-from serve_app.ingress.status import grpc_code, trailer_text
+from serve_app.ingress.status import grpc_code, retry_metadata, trailer_text
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
@@ -29,7 +29,8 @@ class Raw:
 
 def metadata_of(context: Any) -> Headers:
     """What the caller sent beside the message."""
-    return Headers(context.invocation_metadata() or ())
+    remaining = getattr(context, "time_remaining", None)  # Serve's own context has none
+    return Headers(context.invocation_metadata() or (), remaining)
 
 
 def within(data: Buffer, limit: int) -> None:
@@ -42,6 +43,8 @@ def failed(error: TandemError, context: Any) -> Raw:
     # Set, not raised: Serve logs every raised error with a traceback, a client's fault included.
     context.set_code(grpc_code(error))
     context.set_details(trailer_text(error.message))
+    if hints := retry_metadata(error):
+        context.set_trailing_metadata(hints)
     return Raw(b"", grpc_code(error).name)
 
 

@@ -14,10 +14,10 @@ from urllib.parse import quote
 from grpc import StatusCode
 
 from serve_app.core.call import Headers as CallHeaders
-from serve_app.errors import InvalidArgument, TandemError, Unsupported
+from serve_app.errors import InvalidArgument, Overloaded, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
 from serve_app.http.codings import CODINGS, unpacked
-from serve_app.ingress.status import grpc_code, trailer_text
+from serve_app.ingress.status import grpc_code, retry_metadata, trailer_text
 from serve_app.internals.uvicorn_cork import corked
 from serve_app.protocol.wire import Buffer
 
@@ -30,6 +30,8 @@ _HEADERS = [
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
 ]
 
+LATER = retry_metadata(Overloaded())  # beside a refusal that says nothing of when
+
 Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffer]]]
 
 
@@ -41,7 +43,7 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
         data = await infer((message, CallHeaders(scope["headers"])), receive)
     except TandemError as error:
         code = grpc_code(error)
-        await refuse(send, code, error.message)
+        await refuse(send, code, error.message, retry_metadata(error))
         return str(code.name)
     except Disconnected:
         return "CANCELLED"
@@ -64,14 +66,17 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     return "OK"
 
 
-async def refuse(send: Send, code: StatusCode, message: str) -> None:
-    """An error: headers alone, as gRPC has it when there is no message."""
+async def refuse(
+    send: Send, code: StatusCode, message: str, more: Sequence[tuple[str, str]] = ()
+) -> None:
+    """An error: headers alone, as gRPC has it when there is no message; `more` of them."""
     text = quote(trailer_text(message), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~\"")
     headers = [
         *_HEADERS,
         (b"grpc-status", b"%d" % code.value[0]),
         (b"grpc-message", text.encode()),
         (b"content-length", b"0"),
+        *((name.encode(), value.encode()) for name, value in more),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body"})

@@ -179,6 +179,7 @@ class RestApp:
                 body = await unpacked(body, coding, self.limits().max_body_bytes)
                 request = self._raw(body, headers.get(b"accept", b""), name, version)
             elif coding or len(body) >= LARGE:
+                self.plane.check_room(call_of(scope, InferRequest(name, version, "", [])))
                 most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
                 about = length, name, version
                 request, _ = await self._apart.http("rest", body, coding, most, about, cost)

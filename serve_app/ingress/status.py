@@ -1,5 +1,7 @@
 """The two error tables. A test holds every kind of `errors.py` against both."""
 
+import math
+
 import grpc
 
 from serve_app import errors
@@ -40,8 +42,6 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
-RETRY_AFTER_SECONDS = 1
-
 # Clients take 8 KiB of headers and trailers in all, and say nothing of an error that has more.
 _MOST_IN_TRAILER = 4096
 
@@ -63,6 +63,18 @@ def trailer_text(message: str) -> str:
         if room < 0:
             return f"{message[:at]}..."
     return message
+
+
+def retry_after(error: errors.TandemError) -> int:
+    """Whole seconds after which sending it again is right; 0 where that isn't said."""
+    return max(1, math.ceil(error.retry_after)) if isinstance(error, errors.Overloaded) else 0
+
+
+def retry_metadata(error: errors.TandemError) -> tuple[tuple[str, str], ...]:
+    """The same beside a gRPC status, for people and for gRPC's own retries (gRFC A6)."""
+    if seconds := retry_after(error):
+        return ("retry-after", str(seconds)), ("grpc-retry-pushback-ms", str(seconds * 1000))
+    return ()
 
 
 def grpc_code(error: errors.TandemError) -> grpc.StatusCode:

@@ -19,7 +19,7 @@ from serve_app.http.asgi import (
 )
 from serve_app.ingress import openai_answers
 from serve_app.ingress.answers import require, send_json
-from serve_app.ingress.apart import Apart
+from serve_app.ingress.apart import LARGE, Apart
 from serve_app.protocol import cloudevents, v1_codec
 from serve_app.protocol.tensors import InferRequest
 
@@ -51,6 +51,8 @@ class V1App:
                 self.plane.check_explains(name)  # before the body is read
             body, coding = await read_packed(receive, headers, self.limits())
             signature = self.plane.directory.model(name).pick().signature
+            if coding or len(body) >= LARGE:
+                self.plane.check_room(call_of(scope, InferRequest(name, "", "", [])))
             most, about = self.limits().max_body_bytes, (headers, name, signature)
             request, (structured, by_row) = await self._apart.http(
                 "v1", body, coding, most, about, len(body)

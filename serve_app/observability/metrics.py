@@ -4,6 +4,7 @@ Names follow KServe's model server where it has one (`request_predict_seconds`).
 """
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate, cycle
@@ -28,7 +29,7 @@ _FLUSH_S = 1.0
 class RayMetrics:
     """Implements `serve_app.core.observer.Observer`; to be made inside a Serve replica.
 
-    `paths` are counted elsewhere, and exported here. `refusals` has to be told of the directory.
+    `paths` are counted elsewhere, and exported here; so is what a directory knows, once it is watched.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -37,7 +38,7 @@ class RayMetrics:
             "router_generation", description="The configuration that this Router serves."
         )
         self._serves = 0
-        self.refusals = _Refusals()
+        self._refusals, self._queues = _Refusals(), _Queues()
         self._abandoned = metrics.Gauge(
             "model_abandoned_threads",
             description="Threads of inline models that hung and were left to themselves.",
@@ -71,13 +72,17 @@ class RayMetrics:
         )
         self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
         # One at a time: with a hundred models all at once would hold up requests.
-        gauges = self._predict, self._queue, self._inference, self._rows, self.refusals
-        self._next: cycle[_Histogram | _Refusals] = cycle(gauges)
+        gauges = self._predict, self._queue, self._inference, self._rows, self._refusals, self._queues
+        self._next: cycle[_Histogram | _Refusals | _Queues] = cycle(gauges)
         self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(gauges))
         # Counted here and handed on now and then: counters add up, so nothing is lost by waiting.
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(self._pause_s, self._flush)
+
+    def watch(self, directory: Directory) -> None:
+        """Export what it knows as well."""
+        self._refusals.directory = self._queues.directory = directory
 
     def serves(self, generation: int) -> None:
         """The configuration that is served from now on."""
@@ -90,8 +95,9 @@ class RayMetrics:
     ) -> None:
         """One execution of the model, and of a batched one what it was made of."""
         self._inference.observe(seconds, version.model, version.number)
-        if version.batcher is not None:
+        if version.waiting is not None:
             self._queue.observe(queued / requests, version.model, version.number)
+        if version.batcher is not None:
             self._rows.observe(rows, version.model, version.number)
 
     def finished(self, call: Call) -> None:
@@ -158,6 +164,32 @@ class _Refusals:
         self._config.set(int(bool(self.directory.refused)))
         for name, reason in self.directory.refusals().items():
             self._changes.set(int(bool(reason)), name)
+
+
+class _Queues:
+    """How long one more would wait for the models of `directory`, and how many weren't let in."""
+
+    def __init__(self) -> None:
+        self.directory: Directory | None = None
+        self._refused = Gauge(
+            "requests_refused_total",
+            "Requests that weren't let in: limit (maxQueuedRequests), time (they would wait for too "
+            "long), room (the model has its share of what the Router holds).",
+            ("model_name", "reason"),
+        )
+        self._wait = Gauge(
+            "model_expected_wait_seconds", "How long one more request would wait for its turn.", _TAGS
+        )
+
+    def flush(self) -> None:
+        """Hand on everything."""
+        now = time.monotonic()
+        for name, model in self.directory.models.items() if self.directory else ():
+            for reason, count in model.turned_away.items():
+                self._refused.set(count, name, reason)
+            for number, version in model.versions.items():
+                if version.waiting is not None:
+                    self._wait.set(version.waiting.expected(now), name, number)
 
 
 class _Histogram:

@@ -19,7 +19,7 @@ from serve_app.protocol.tensors import (
     RequestedOutput,
     Tensor,
 )
-from serve_app.protocol.wire import LARGE, Buffer, joined, split
+from serve_app.protocol.wire import LARGE, Buffer, beginning, joined, split
 
 # The field of InferTensorContents that carries a datatype. FP16 and BF16 have none.
 _FIELD = {
@@ -99,6 +99,14 @@ def addressed(data: Buffer, error: TandemError) -> InferRequest:
     except (DecodeError, InvalidArgument):
         message.Clear()
     return InferRequest(message.model_name, message.model_version, message.id, [])
+
+
+def addressee(data: Buffer) -> InferRequest | None:
+    """For which model it is, without decoding it; None where other things come first, which is rare."""
+    found = beginning(data, ModelInferRequest.ID_FIELD_NUMBER)
+    name = found.get(ModelInferRequest.MODEL_NAME_FIELD_NUMBER, b"").decode("utf-8", "replace")
+    version = found.get(ModelInferRequest.MODEL_VERSION_FIELD_NUMBER, b"").decode("utf-8", "replace")
+    return InferRequest(name, version, "", []) if name else None
 
 
 def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> list[Tensor]:

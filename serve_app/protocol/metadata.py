@@ -51,6 +51,7 @@ class ModelDescription:
     max_batch_size: int = 0  # 0: requests are never coalesced
     max_latency: float = 0  # milliseconds
     in_flight: int = 1  # batches that one replica may hold
+    piece: int = 0  # rows at a time of a request that needn't run whole; 0: none is taken apart
     engine: EngineDescription | None = None
     refused: str = ""
     loaded: float = 0.0

@@ -7,13 +7,30 @@ before the rest is parsed, and put behind the rest after that was serialized.
 from collections.abc import Iterable
 
 from serve_app.errors import InvalidArgument
-from serve_app.protocol.bounds import MOST_FIELDS
+from serve_app.protocol.bounds import MOST_FIELDS, MOST_IN_NAME
 
 Buffer = bytes | memoryview
 
 LARGE = 2**16  # bytes from which on that pays
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def beginning(data: Buffer, fields: int) -> dict[int, bytes]:
+    """The values of the bytes fields that stand before all others, of numbers up to `fields`."""
+    view, at = memoryview(data), 0
+    found: dict[int, bytes] = {}
+    try:
+        for _ in range(fields):  # a message may repeat them by the million
+            tag, at = _varint(view, at)
+            if tag & 7 != _BYTES or tag >> 3 > fields:
+                break
+            size, at = _varint(view, at)
+            found[tag >> 3] = bytes(view[at : at + min(size, MOST_IN_NAME)])
+            at += size
+    except (ValueError, IndexError):
+        pass  # whoever reads all of it says so
+    return found
 
 
 def split(data: Buffer, field: int) -> tuple[bytes, list[memoryview]]:

@@ -29,7 +29,9 @@ class Actual:
 
     `generation` is the one served; `inline`, the configurations that are loaded; `known`, inline
     models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
-    loaded; `loading`, the one under way; `stale`, those whose files aren't what was loaded.
+    loaded; `loading`, the one under way; `late`, those that are loaded for so long that others begin
+    beside them; `overdue`, those of them that nothing waits for any more; `stale`, those whose files
+    aren't what was loaded.
 
     `expected` are the applications that the directory has; `described`, as they were when they were last
     asked what they are, None where they have to be asked again; `describing`, those being asked;
@@ -47,6 +49,8 @@ class Actual:
     known: set[str] = field(default_factory=set)
     failed: dict[str, int] = field(default_factory=dict)
     loading: str = ""
+    late: dict[str, InlineModel] = field(default_factory=dict)
+    overdue: set[str] = field(default_factory=set)
     expected: set[str] = field(default_factory=set)
     described: dict[str, RemoteApp | None] = field(default_factory=dict)
     describing: set[str] = field(default_factory=set)
@@ -149,11 +153,17 @@ def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
         return
     for name, model in desired.inline.items():
         there = actual.inline.get(name) == model and name not in actual.stale
-        if not there and actual.failed.get(name) != desired.generation:
+        if not there and actual.failed.get(name) != desired.generation and not _late(model, actual):
             yield Load(model)
             return
-    if actual.generation != desired.generation:
+    late = {name for name, model in desired.inline.items() if _late(model, actual)}
+    if actual.generation != desired.generation and late <= actual.overdue:
         yield Adopt(desired.generation)
+
+
+def _late(model: InlineModel, actual: Actual) -> bool:
+    """Whether this very model is being loaded, beside others."""
+    return actual.late.get(model.name) == model
 
 
 def _held(name: str, desired: Desired, actual: Actual) -> bool:
@@ -173,7 +183,8 @@ def _held(name: str, desired: Desired, actual: Actual) -> bool:
 def coming(name: str, desired: Desired, actual: Actual) -> bool:
     """Whether a model has versions that are about to answer."""
     if name in desired.inline:
-        return name not in actual.inline and actual.failed.get(name) != desired.generation
+        tried = actual.failed.get(name) == desired.generation or name in actual.overdue
+        return name not in actual.inline and not tried
     return actual.changing or any(
         app.model == name and not app.failed and app.name not in actual.ready
         for app in desired.applications.values()

@@ -24,6 +24,10 @@ from serve_app.runtimes.version_host import VersionHost, described
 
 log = logging.getLogger("tandem")
 
+# Formats whose rows have nothing to do with each other: a large request goes in pieces of so many, so
+# that others come between them. Of torch, onnx and classes nobody knows that, without `batching`.
+_ROW_BY_ROW, _PIECE = ("transformers",), 64
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -132,6 +136,7 @@ class ModelHost:
             max_batch_size=batching.max_batch_size if batching else 0,
             max_latency=batching.max_latency if batching else 0,
             in_flight=in_flight,
+            piece=0 if batching or self.config.model_format not in _ROW_BY_ROW else _PIECE,
         )
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:

@@ -17,14 +17,40 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, TypeVar
 
 from serve_app.errors import Unavailable
 
 log = logging.getLogger("tandem")
 
+T = TypeVar("T")
+
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
+
+
+def where(thread: threading.Thread) -> str:
+    """What it is doing, as a traceback has it."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], threading.Thread]:
+    """Begin it in a thread of its own, a daemon: a process that ends doesn't wait for it."""
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # whoever waits may leave, it goes on
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return asyncio.wrap_future(done), thread
 
 
 class _Call(Future[Any]):
@@ -114,12 +140,10 @@ class Threads(Executor):
         self._workers.remove(worker)
         self._lost.append(worker)
         seconds = time.monotonic() - (worker.call.began if worker.call else 0)
-        frame = sys._current_frames().get(worker.thread.ident or 0)
-        where = "".join(traceback.format_stack(frame)) if frame else ""
         log.error(
             "a prediction of model '%s' hangs: it runs for %.0f s, and nobody waits for it any more. "
             "Its thread is left to itself (%d by now):\n%s",
-            self._model, seconds, len(self._lost), where,
+            self._model, seconds, len(self._lost), where(worker.thread),
         )  # fmt: skip
         if len(self._lost) > self._may_lose:
             self.trouble = (

@@ -136,6 +136,8 @@ async def test_an_answer_and_an_error_and_an_answer(infer, backend):
     assert (lost.code(), lost.details()) == (grpc.StatusCode.NOT_FOUND, LOST)
     full = await failure(infer(b"full"))
     assert (full.code(), full.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "later")
+    hints = {("retry-after", "1"), ("grpc-retry-pushback-ms", "1000")}
+    assert hints <= {(name, value) for name, value in full.trailing_metadata()}
     assert await infer(b"again") == b"again!"
     seen = [await backend.ended() for _ in range(5)]
     assert seen == ["OK", "OK", "NOT_FOUND", "RESOURCE_EXHAUSTED", "OK"]

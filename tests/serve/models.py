@@ -139,6 +139,17 @@ class SlowToLoad:
         return inputs
 
 
+class NeverLoads(Slow):
+    """Its `load` doesn't return."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def load(self, folder):
+        while True:
+            time.sleep(1)
+
+
 class Hangs:
     """For ever, for rows that begin with a negative number."""
 

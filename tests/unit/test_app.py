@@ -16,6 +16,7 @@ def deployment(application):
 def test_the_router_takes_its_limit():
     router = deployment(build_router({"maxOngoingRequests": 7}))
     assert (router.name, router.max_ongoing_requests) == ("Router", 7)
+    assert router._deployment_config.max_queued_requests == 7  # by Serve's way, else without bound
     assert router.user_config == {}
 
 

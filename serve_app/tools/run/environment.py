@@ -31,6 +31,9 @@ HIGH_THROUGHPUT = {
     # Large tensors: fewer, larger reads, and no waiting for HTTP/2 windows.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(2**16),
     "RAY_SERVE_HAPROXY_H2_FE_INITIAL_WINDOW_SIZE": str(2**20),
+    # Calls on one connection. With 100 those that wait for one model keep all others of their client's,
+    # or of a gateway's, from being sent: what a Router holds is what decides.
+    "RAY_SERVE_HAPROXY_H2_FE_MAX_CONCURRENT_STREAMS": "4096",
 }
 
 

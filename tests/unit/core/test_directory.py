@@ -15,6 +15,7 @@ from tests.unit.planes import (
     Backend,
     Bound,
     Recorded,
+    call,
     description,
     heard,
     request,
@@ -265,7 +266,7 @@ def test_a_version_takes_requests_when_it_is_in_its_place():
     assert (version.state, version.reason) == (State.LOADING, "loading")
     model = Directory(Observers()).expect("m", "m")
     with pytest.raises(Unavailable, match="model 'm' is not ready: loading"):
-        model.admit(version)
+        model.admit(version, call())
     of(model, "m", "1")
     assert (model.pick().state, model.pick().reason) == (State.READY, "")
 

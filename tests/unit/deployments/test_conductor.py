@@ -8,6 +8,7 @@ from serve_app.errors import NotFound, Unavailable
 from tests.unit.deployments.conducted import app, double, failing, settled, slow, unwanted
 from tests.unit.held import soon
 from tests.unit.models import Slow
+from tests.unit.planes import call
 from tests.unit.waiting import until
 
 
@@ -176,7 +177,7 @@ async def test_a_replaced_model_answers_what_it_has_before_it_is_closed(it, monk
     monkeypatch.setattr("tests.unit.models.Double.close", lambda self: closed.append(self.by))
     await it.serve(double())
     model = it.plane.directory.model("a")
-    model.admit(version := model.pick())
+    model.admit(version := model.pick(), call())
     await it.serve(double(by=3))
     await asyncio.sleep(0.05)
     assert closed == []

@@ -21,9 +21,12 @@ def post(body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-def refused(code: StatusCode, message: str) -> bytes:
+def refused(code: StatusCode, message: str, more: bytes = b"") -> bytes:
     status = b"grpc-status: %d\r\ngrpc-message: %b\r\n" % (code.value[0], message.encode())
-    return HEAD + status + b"content-length: 0\r\n\r\n"
+    return HEAD + status + b"content-length: 0\r\n" + more + b"\r\n"
+
+
+HINTS = b"retry-after: 1\r\ngrpc-retry-pushback-ms: 1000\r\n"
 
 
 class Context:
@@ -31,6 +34,7 @@ class Context:
 
     code, details = grpc.StatusCode.OK, ""
     metadata: tuple[tuple[str, str | bytes], ...] = ()
+    trailing: tuple[tuple[str, str], ...] = ()
 
     def invocation_metadata(self):
         return self.metadata
@@ -40,3 +44,6 @@ class Context:
 
     def set_details(self, details):
         self.details = details
+
+    def set_trailing_metadata(self, metadata):
+        self.trailing = metadata

@@ -14,13 +14,13 @@ from serve_app.ingress.grpc import Servicer
 from serve_app.ingress.rest import RestApp
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.unit.ingress.connections import Client
-from tests.unit.ingress.grpc_bodies import frame, post, refused
+from tests.unit.ingress.grpc_bodies import HINTS, frame, post, refused
 from tests.unit.planes import Backend
 from tests.unit.waiting import until
 
 HTTP, GRPC = RequestProtocol.HTTP, RequestProtocol.GRPC
 NO_ROUTER = refused(grpc.StatusCode.UNAVAILABLE, "no Router is ready; try again")
-FULL = refused(grpc.StatusCode.RESOURCE_EXHAUSTED, fast_path.FULL)
+FULL = refused(grpc.StatusCode.RESOURCE_EXHAUSTED, fast_path.FULL, HINTS)
 
 
 class Metric:

@@ -13,7 +13,8 @@ import orjson
 import pytest
 
 from serve_app.config import Limits
-from serve_app.errors import InvalidArgument, TooLarge, Unavailable
+from serve_app.core.call import Headers
+from serve_app.errors import InvalidArgument, Overloaded, TooLarge, Unavailable
 from serve_app.http import codings
 from serve_app.ingress import apart as module
 from serve_app.ingress.apart import LARGE, Apart
@@ -24,7 +25,7 @@ from serve_app.protocol import client, grpc_codec, rest_codec
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.planes import UNDECLARED, Echo, plane, served
+from tests.unit.planes import UNDECLARED, Echo, heard, plane, served
 
 MOST = 64 * 2**20
 SPEC = VersionDescription([TensorSpec("x", "FP32", (-1,))], [])
@@ -208,3 +209,40 @@ async def test_a_body_may_not_grow_without_bound(coding):
     )  # off the loop, small as it is
     noise = np.random.default_rng(1).bytes(2 * 2**20)
     assert await codings.unpacked(packs(noise), coding.split(b",")[0], MOST) == noise
+
+
+@pytest.mark.parametrize("path", ["/v2/models/m/infer", "/v1/models/m:predict", "/v2/models/m/generate"])
+async def test_a_large_body_that_wont_be_let_in_isnt_decoded(path):
+    made = plane()
+    model = served(made)
+    model.max_queued = 0
+    app = RestApp(made, Limits, apart=Never())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        answer = await http.post(path, content=b" " * LARGE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert model.turned_away == {"limit": 1}
+    assert [one[2] for one in heard(made).requests] == ["Overloaded"]
+
+
+async def test_nor_a_large_message():
+    made = plane()
+    model = served(made)
+    model.max_queued = 0
+    servicer = Servicer(made, Limits, Never())
+    message = ModelInferRequest(model_name="m")
+    message.inputs.add(name="x", datatype="FP32", shape=[LARGE]).contents.fp32_contents.extend(
+        [1] * LARGE
+    )
+    with pytest.raises(Overloaded):
+        await servicer.infer_parts(message.SerializeToString(), Headers())
+    assert model.turned_away == {"limit": 1}
+
+
+class Never(Apart):
+    """Decodes nothing."""
+
+    async def http(self, *args):
+        raise AssertionError
+
+    elsewhere = http

@@ -40,6 +40,13 @@ async def call(servicer, method: str, data: bytes = b""):
     return kind.FromString(answer), context
 
 
+async def test_who_is_refused_for_load_is_told_when_to_come_back(servicer):
+    _, context = await call(servicer, "ModelInfer", infer("full"))
+    assert dict(context.trailing) == {"retry-after": "1", "grpc-retry-pushback-ms": "1000"}
+    _, context = await call(servicer, "ModelInfer", infer("none"))
+    assert context.trailing == ()
+
+
 async def test_typed_and_raw_inference(servicer):
     typed, _ = await call(servicer, "ModelInfer", infer(id="abc"))
     assert (typed.model_name, typed.model_version, typed.id) == ("m", "2", "abc")

@@ -10,12 +10,12 @@ import pytest
 from grpc import StatusCode
 
 from serve_app.core.deadlines import Departures
-from serve_app.errors import NotFound
+from serve_app.errors import NotFound, Overloaded
 from serve_app.http.asgi import watched
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.status import GRPC
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.grpc_bodies import HEAD, frame, post, refused
+from tests.unit.ingress.grpc_bodies import HEAD, HINTS, frame, post, refused
 from tests.unit.loops import LOOPS  # noqa: F401
 
 LIMIT = 1_000_000
@@ -121,7 +121,8 @@ async def test_a_call_that_comes_in_pieces(client):
 async def test_every_kind_of_error_has_its_status(client, calls, kind):
     calls.infer = raises(kind("no: 'ö', 100 % of\nit"))
     said = "no: '%C3%B6', 100 %25 of%0Ait"
-    assert await client.ask(post(frame(b"x"))) == refused(GRPC[kind], said)
+    hints = HINTS if kind is Overloaded else b""
+    assert await client.ask(post(frame(b"x"))) == refused(GRPC[kind], said, hints)
     assert calls.statuses == [GRPC[kind].name]
 
 

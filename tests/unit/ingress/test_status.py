@@ -4,7 +4,15 @@ import grpc
 import pytest
 
 from serve_app import errors
-from serve_app.ingress.status import GRPC, HTTP, grpc_code, http_status, trailer_text
+from serve_app.ingress.status import (
+    GRPC,
+    HTTP,
+    grpc_code,
+    http_status,
+    retry_after,
+    retry_metadata,
+    trailer_text,
+)
 
 
 def test_every_kind_is_in_both_tables():
@@ -33,6 +41,24 @@ def test_a_users_own_class_has_the_status_of_its_kind():
 )  # fmt: skip
 def test_what_clients_are_promised(kind, http, code):
     assert (HTTP[kind], GRPC[kind]) == (http, grpc.StatusCode[code])
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, 1), (1.0, 1), (1.1, 2), (59.5, 60)])
+def test_who_is_refused_for_load_is_told_when_to_come_back(seconds, said):
+    class Full(errors.Overloaded):
+        retry_after = seconds
+
+    assert retry_after(Full("full")) == said
+    assert dict(retry_metadata(Full("full"))) == {
+        "retry-after": str(said),
+        "grpc-retry-pushback-ms": str(1000 * said),
+    }
+
+
+def test_nobody_else_is():
+    for kind in set(errors.KINDS.values()) - {errors.Overloaded}:
+        assert retry_after(kind("no")) == 0
+        assert retry_metadata(kind("no")) == ()
 
 
 def test_a_clients_fault_is_never_internal():

@@ -1,12 +1,13 @@
 """Histograms that are counted in the Router."""
 
+import time
 from typing import Any
 
 import pytest
 
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import InvalidArgument
+from serve_app.errors import InvalidArgument, Overloaded
 from serve_app.observability.logs import Lines
 from serve_app.observability.metrics import RayMetrics, _Histogram
 from tests.unit.observability.conftest import Handed
@@ -54,7 +55,7 @@ async def test_a_request_that_was_never_begun_is_counted_but_took_no_time(handed
     assert not handed["request_predict_seconds_count"]
     answered = call(tensor([[1, 2]]), version="1")
     await plane.infer(answered)
-    for _ in range(5):
+    for _ in range(6):
         made._flush()
     tags = {"model_name": "m", "model_version": "1"}
     assert handed["request_predict_seconds_sum"] == [(tags, answered.seconds)]
@@ -78,18 +79,42 @@ async def test_the_ways_that_requests_take_and_the_configuration_served(handed: 
 async def test_refused_changes_are_there_by_model_and_gone_when_accepted(handed: Handed) -> None:
     made = RayMetrics(Paths())
     plane = DataPlane(made)
-    made.refusals.directory = plane.directory
+    made.watch(plane.directory)
     model = plane.directory.expect("m", "")
     plane.directory.expect("n", "")
     model.refused.refuse("", "no such file")
-    made.refusals.flush()
+    made._refusals.flush()
     model.refused.accept("")
     plane.directory.refused = "user_config.limitz: unknown key"
-    for _ in range(5):  # one thing at a time
+    for _ in range(6):  # one thing at a time
         made._flush()
     seen = [(tags["model_name"], value) for tags, value in handed["refused_changes"]]
     assert seen == [("m", 1), ("n", 0), ("m", 0), ("n", 0)]
     assert [value for _, value in handed["router_config_refused"]] == [0, 1]
+
+
+async def test_how_long_one_would_wait_and_who_was_refused(handed: Handed) -> None:
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    made.watch(plane.directory)
+    model = served(plane, versions=("1",))
+    model.max_queued = 0
+    for _ in range(2):
+        with pytest.raises(Overloaded):
+            await plane.infer(call(tensor([[1, 2]])))
+    waiting = model.versions["1"].waiting
+    assert waiting is not None
+    for now in range(40):
+        waiting.took(1, float(now))
+        waiting.busy = True
+    waiting.ahead = 5
+    # As though the last of them were now.
+    waiting.last = waiting._sampled = time.monotonic()
+    made._queues.flush()
+    assert handed["requests_refused_total"] == [({"model_name": "m", "reason": "limit"}, 2)]
+    [(tags, seconds)] = handed["model_expected_wait_seconds"]
+    assert tags == {"model_name": "m", "model_version": "1"}
+    assert seconds == pytest.approx(5 * 39 / 41)
 
 
 async def test_lines_that_were_dropped_are_counted(

@@ -62,6 +62,13 @@ def models(*wanted: InlineModel) -> dict[str, InlineModel]:
         ([A], Actual(failed={"a": 0}, known={"a"}), [Load(A)]),
         ([A], Actual(generation=1, failed={"a": 1}, known={"a"}), []),
         ([], Actual(generation=0, failed={"a": 0}, known={"a"}), [Unload("a"), Adopt(1)]),
+        # One that takes long lets others begin, and the configuration waits for it until it is overdue.
+        ([A, B], Actual(late={"a": A}, known={"a"}), [Load(B)]),
+        ([A, B], Actual(late={"a": A}, inline=models(B), known={"a", "b"}), []),
+        ([A, B], Actual(late={"a": A}, overdue={"a"}, inline=models(B), known={"a", "b"}), [Adopt(1)]),
+        ([A], Actual(generation=1, late={"a": A}, overdue={"a"}, known={"a"}), []),
+        ([A2], Actual(generation=0, late={"a": A}, overdue={"a"}, known={"a"}), [Load(A2)]),
+        ([], Actual(generation=1, late={"a": A}, known={"a"}), [Unload("a")]),
     ],
 )
 def test_inline_models(wanted, actual, steps):

@@ -58,6 +58,7 @@ async def test_grpcs_own_server_refuses_beyond_the_limit(handler, replica):
     replica.ongoing, context = 2, Context()
     assert await handler("ServerLive")(b"", context) == b""
     assert (context.code, context.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, fast_path.FULL)
+    assert dict(context.trailing)["retry-after"] == "1"
     assert (replica.protocols, replica.ongoing) == ([], 2)
 
 
