@@ -1,6 +1,8 @@
 """Values on the command line that are more than text."""
 
+import json
 from argparse import ArgumentTypeError
+from typing import Any
 
 
 def count(text: str) -> int:
@@ -33,3 +35,14 @@ def size(text: str) -> tuple[int, int]:
     if not separator:
         raise ArgumentTypeError(f"expected HEIGHTxWIDTH, as in 224x224, got '{text}'")
     return count(height), count(width)
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """`{"max_tokens": 64}`."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ArgumentTypeError(f"expected a JSON object, got '{text}'")
+    return found

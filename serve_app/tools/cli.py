@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
-from serve_app.tools.arguments import between, count, pair, size
+from serve_app.tools.arguments import between, count, mapping, pair, size
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_batch(commands: Any) -> None:
     batch = commands.add_parser(
-        "batch", help="many rows through a model, without a service; what was stopped goes on"
+        "batch",
+        aliases=["offline"],
+        help="many rows through a model, without a service; what was stopped goes on",
     )
     batch.add_argument("config", type=Path, help="a Serve config")
     batch.add_argument("model", help="one of its models")
@@ -109,7 +111,9 @@ def _add_batch(commands: Any) -> None:
     batch.add_argument(
         "--image-size", type=size, metavar="HEIGHTxWIDTH", help="to which images are scaled"
     )
-    batch.add_argument("--sampling", default="{}", metavar="JSON", help="of an LLM: max_tokens, …")
+    batch.add_argument(
+        "--sampling", type=mapping, default={}, metavar="JSON", help="of an LLM: max_tokens, …"
+    )
     batch.add_argument("--chat", action="store_true", help="of an LLM: by its chat template")
     batch.add_argument(
         "--max-failed", type=int, metavar="ROWS", help="stop when more rows than these fail"
@@ -188,4 +192,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "local": _local,
     "doctor": _doctor,
     "batch": _batch,
+    "offline": _batch,
 }

@@ -14,6 +14,8 @@ from serve_app.runtimes.base import need
 from serve_app.tools.batch import job as jobs
 from serve_app.tools.batch import packed
 from serve_app.tools.batch.job import Counts, Job
+from serve_app.tools.batch.llm import tokens
+from serve_app.tools.batch.pieces import LEAST
 from serve_app.tools.batch.progress import Progress
 from serve_app.tools.batch.reading import chosen, cut
 from serve_app.tools.batch.store import Store
@@ -59,12 +61,21 @@ def run(options: Namespace) -> int:
     about = {
         "the model": config,
         "the input": [list(one) for one in files],
-        "the options": [kind, options.column, options.keep, options.image_size, options.sampling],
+        "the options": [
+            kind,
+            options.column,
+            options.keep,
+            options.image_size,
+            options.sampling,
+            options.chat,
+        ],
     }
     about = json.loads(json.dumps(about))
     job = jobs.found(store, about)
     if job is None:
-        pieces = cut(uri, kind, files, options.piece_rows)
+        # An LLM's rows take long, and are in memory until their piece is complete.
+        size = options.piece_rows or (LEAST if _is_llm(config) else None)
+        pieces = cut(uri, kind, files, size)
         if not pieces:
             raise ConfigError(f"{uri}: no row in it")
         packed.fits(options.output, sum(one.rows for one in pieces))
@@ -85,6 +96,10 @@ def run(options: Namespace) -> int:
     return 0 if total.rows else 1
 
 
+def _is_llm(config: Mapping[str, Any]) -> bool:
+    return config.get("modelFormat") == "vllm"
+
+
 def _compute(job: Job, options: Namespace, config: dict[str, Any], kind: Any) -> None:
     # Before Ray is there. It would explain what Ray Data's actors are made of, and its own token.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -102,8 +117,10 @@ def _compute(job: Job, options: Namespace, config: dict[str, Any], kind: Any) ->
         keep=tuple(options.keep),
         size=options.image_size,
         folder=os.getcwd(),
+        sampling=tokens(options.sampling),
+        chat=options.chat,
     )
-    connect()
+    connect(llm=_is_llm(config))
     progress, counts = Progress(job.rows, job.counts()), job.counts()
     try:
         for number, one in finished(job, options.input, kind, work, options.concurrency):

@@ -1,6 +1,7 @@
 """The Ray Data part: pieces through as many copies of the model as there is room for."""
 
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from serve_app.tools.batch.job import Counts, Job
 from serve_app.tools.batch.pieces import Kind
 from serve_app.tools.batch.predict import Predictor, Work
 
+_LITTLE = 0.1  # of a core, for what only hands on
 _CALLS = 2  # of one worker: while one piece is computed another is read, or written
 
 
@@ -23,9 +25,11 @@ class Workers(NamedTuple):
     most: int | None = None
 
 
-def connect() -> None:
+def connect(llm: bool) -> None:
     """The Ray cluster that there is, or one here; it is quiet."""
-    ray.init(ignore_reinit_error=True, logging_level="WARNING")
+    # Ray Data LLM has steps beside the engine: here they share its cores.
+    cores = {"num_cpus": max(os.cpu_count() or 1, 4)} if llm and "RAY_ADDRESS" not in os.environ else {}
+    ray.init(ignore_reinit_error=True, logging_level="WARNING", **cores)
     data: Any = need("ray.data", "batch")
     context = data.DataContext.get_current()
     context.enable_progress_bars = False  # there is ours
@@ -45,10 +49,8 @@ def room(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
     return count
 
 
-def strategy(workers: Workers, config: RemoteModel, pieces: int) -> Any:
-    """Ray Data's pool of actors."""
-    from ray.data import ActorPoolStrategy
-
+def copies(workers: Workers, config: RemoteModel, pieces: int) -> tuple[int, int]:
+    """The least and the most there are to be of a model."""
     here = room(ray.nodes(), config.resources.num_cpus, config.resources.num_gpus)
     least, most = workers
     if least is None:
@@ -60,39 +62,61 @@ def strategy(workers: Workers, config: RemoteModel, pieces: int) -> Any:
             )
         least = most = here
     assert most is not None
-    least, most = min(least, pieces), min(most, pieces)
-    size: dict[str, int] = {"size": most} if least == most else {"min_size": least, "max_size": most}
-    return ActorPoolStrategy(
-        **size, max_concurrent_calls_per_actor=_CALLS, enable_true_multi_threading=True
-    )
+    return min(least, pieces), min(most, pieces)
 
 
 def finished(
     job: Job, uri: str, kind: Kind, work: Work, workers: Workers
 ) -> Iterator[tuple[int, Counts]]:
     """Run what is left of a job: each piece that is finished, as they come."""
-    from serve_app.tools.batch.source import Pieces
+    config = RemoteModel.model_validate(work.config)
+    run = _by_engines if config.model_format == "vllm" else _by_models
+    try:
+        yield from run(job, uri, kind, work, config, copies(workers, config, len(job.left)))
+    except Exception as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ours(error) from error
 
-    config, left = RemoteModel.model_validate(work.config), job.left
+
+def _by_engines(
+    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: tuple[int, int]
+) -> Iterator[tuple[int, Counts]]:
+    from serve_app.tools.batch.llm import gathered, processor
+
+    rows = processor(config, work, *pool)(_read(job, uri, kind, num_cpus=_LITTLE))
+    yield from gathered(job, work, rows.iter_rows())
+
+
+def _by_models(
+    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: tuple[int, int]
+) -> Iterator[tuple[int, Counts]]:
+    from ray.data import ActorPoolStrategy
+
+    least, most = pool
+    size: dict[str, int] = {"size": most} if least == most else {"min_size": least, "max_size": most}
     asked = {"num_cpus": config.resources.num_cpus, "num_gpus": config.resources.num_gpus}
     # Readers that ask for what the model asks for, no more and no less, are put into its actors by Ray
     # Data: no core is kept for them, and no row goes from process to process.
-    source: Any = need("ray.data", "batch").read_datasource(
-        Pieces(uri, kind, left), override_num_blocks=len(left), **asked
-    )
-    rows = source.map_batches(
+    rows = _read(job, uri, kind, **asked).map_batches(
         Predictor,
         fn_constructor_kwargs={"work": work},
         batch_size=None,
         batch_format="pyarrow",
-        compute=strategy(workers, config, len(left)),
+        compute=ActorPoolStrategy(
+            **size, max_concurrent_calls_per_actor=_CALLS, enable_true_multi_threading=True
+        ),
         **asked,
     )
-    try:
-        for one in rows.iter_rows():
-            yield one["piece"], Counts(one["rows"], one["failed"])
-    except Exception as error:
-        raise ours(error) from error
+    for one in rows.iter_rows():
+        yield one["piece"], Counts(one["rows"], one["failed"])
+
+
+def _read(job: Job, uri: str, kind: Kind, **asked: float) -> Any:
+    from serve_app.tools.batch.source import Pieces
+
+    data: Any = need("ray.data", "batch")
+    return data.read_datasource(Pieces(uri, kind, job.left), override_num_blocks=len(job.left), **asked)
 
 
 def ours(error: BaseException) -> BaseException:

@@ -23,7 +23,10 @@ from serve_app.tools.batch.tries import Tries
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker is told. `config`: the model's, as written; `folder`: where the command started."""
+    """What a worker is told. `config`: the model's, as written; `folder`: where the command started.
+
+    `sampling`, `chat`: of an LLM.
+    """
 
     config: dict[str, Any]
     output: str
@@ -32,6 +35,8 @@ class Work:
     keep: tuple[str, ...] = ()
     size: Size | None = None
     folder: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    chat: bool = False
 
 
 def where(table: Any, row: int) -> dict[str, Any]:
