@@ -51,7 +51,7 @@ def processor(config: RemoteModel, work: Work, least: int, most: int) -> Callabl
     """From a dataset of prompts to one of answers."""
     llm: Any = need("ray.data.llm", "llm")
     need("vllm", "llm")
-    from serve_app.llm.arguments import checked, source
+    from serve_app.llm.arguments import FRONT, checked, source
 
     model, _ = source(config.storage_uri or "", config.versions)
     settings: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def processor(config: RemoteModel, work: Work, least: int, most: int) -> Callabl
     built: Callable[[Any], Any] = llm.build_processor(
         llm.vLLMEngineProcessorConfig(
             model_source=model,
-            engine_kwargs=checked(config.engine),
+            engine_kwargs={k: v for k, v in checked(config.engine).items() if k not in FRONT},
             batch_size=work.batch_size,
             concurrency=(least, most),
             should_continue_on_error=True,
