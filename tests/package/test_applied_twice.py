@@ -1,8 +1,8 @@
 """`kubectl apply` a second time changes nothing, and says so.
 
 It sends what differs between a file and the object that the API server keeps. Maps may lack what the
-server adds; most lists are compared as they are. So whatever is added inside a list is written out: here by
-the CRDs' defaults, by what a real API server and operator made of the RayService, and by Kubernetes' rules.
+server adds; most lists are compared as they are. So what is added inside a list is written out: by the
+CRDs' defaults, by what a real API server and operator made of the RayService, and by Kubernetes' rules.
 """
 
 import json

@@ -1,10 +1,9 @@
 """ConfigMaps that kustomize makes of files: those without a hash in their name."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from serve_app.tools.kube.documents import Document, read
 from serve_app.tools.kube.patches import NotOurs
@@ -27,7 +26,7 @@ def generated(folder: Path, file: Path, generators: list[dict[str, Any]]) -> Ite
         }
         data = dict(_content(folder, entry) for entry in one.get("files") or [])
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
-        yield from read(file, yaml.safe_dump(made))
+        yield from read(file, json.dumps(made))
 
 
 def _content(folder: Path, entry: str) -> tuple[str, str]:
