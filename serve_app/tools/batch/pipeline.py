@@ -2,13 +2,14 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import ray
 
 from serve_app.config import RemoteModel
-from serve_app.errors import ConfigError, TandemError
+from serve_app.errors import ConfigError
 from serve_app.runtimes.base import need
 from serve_app.tools.batch.job import Counts, Job
 from serve_app.tools.batch.pieces import Kind
@@ -16,6 +17,11 @@ from serve_app.tools.batch.predict import Predictor, Work
 
 _LITTLE = 0.1  # of a core, for what only hands on
 _CALLS = 2  # of one worker: while one piece is computed another is read, or written
+
+
+# The last line of a traceback: of ours, and of anybody's.
+_OURS = re.compile(r"serve_app\.errors\.\w+: (.+)")
+_ANY = re.compile(r"^[\w.]*(?:Error|Exception|Exit): .+", re.MULTILINE)
 
 
 class Workers(NamedTuple):
@@ -109,6 +115,8 @@ def _by_models(
         **asked,
     )
     for one in rows.iter_rows():
+        if one["wrong"]:
+            raise ConfigError(one["wrong"])
         yield one["piece"], Counts(one["rows"], one["failed"])
 
 
@@ -120,14 +128,11 @@ def _read(job: Job, uri: str, kind: Kind, **asked: float) -> Any:
 
 
 def ours(error: BaseException) -> BaseException:
-    """The reason, out of what Ray wraps around it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        cause = getattr(seen, "cause", None)
-        for one in (seen, cause):
-            if isinstance(one, TandemError):
-                return ConfigError(str(one))
-        seen = cause if isinstance(cause, BaseException) and cause is not seen else seen.__cause__
-    if isinstance(error, ray.exceptions.RayError):
-        return ConfigError(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
-    return error
+    """The reason, out of what Ray wraps around it: exceptions of other processes are a text."""
+    if not isinstance(error, ray.exceptions.RayError):
+        return error
+    said = f"{error}\n{error.__cause__ or ''}"
+    found = _OURS.findall(said) or _ANY.findall(said)
+    return ConfigError(
+        found[-1] if found else f"{type(error).__name__}: {said.strip().splitlines()[-1]}"
+    )

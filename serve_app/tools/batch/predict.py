@@ -15,7 +15,7 @@ from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.base import need
 from serve_app.runtimes.host import ModelHost
 from serve_app.tools.batch.columns import Size, array_of, column_of, feeds
-from serve_app.tools.batch.job import JOB, write
+from serve_app.tools.batch.job import JOB, Counts, write
 from serve_app.tools.batch.reading import FILE, PIECE, ROW
 from serve_app.tools.batch.store import Store
 from serve_app.tools.batch.tries import Tries
@@ -73,17 +73,25 @@ class Predictor:
             )
 
     def __call__(self, table: Any) -> Any:
-        """A piece's rows, all of them; the answer is a row about it."""
+        """A piece's rows, all of them; the answer is a row about it, or about a mistake of the job."""
         pa = need("pyarrow", "batch")
+        number, counts, wrong = table[PIECE][0].as_py(), Counts(), ""
+        try:
+            counts = self._done(number, table)
+        except ConfigError as error:  # as an exception it would come back as a text of Ray's
+            wrong = str(error)
+        about = {"piece": number, "rows": counts.rows, "failed": counts.failed, "wrong": wrong}
+        return pa.table({name: [value] for name, value in about.items()})
+
+    def _done(self, number: int, table: Any) -> Counts:
         if self._wrong:
             raise self._wrong
-        number = table[PIECE][0].as_py()
         with self._computes:  # another thread reads the next piece meanwhile, or writes the last one
             tries = Tries(self._store, number)
             outcome = self.outcome(table, tries)
         counts = write(self._store, number, *outcome)
         tries.over()
-        return pa.table({"piece": [number], "rows": [counts.rows], "failed": [counts.failed]})
+        return counts
 
     def close(self) -> None:
         """Give the model back."""
