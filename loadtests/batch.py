@@ -1,9 +1,9 @@
-"""`tandem batch` beside Transformers by itself, on the same cores; and its memory, for few rows and for many.
+"""`tandem batch` beside Transformers by itself, on the same cores; and its memory, for few rows and many.
 
     python -m loadtests.batch [--rounds 3] [--rows 3000] [--many 1000000]
 
 The rate is that of a job that runs: from the moment at which every worker has finished a piece, and of
-Transformers after its first batches. Memory is what the command and all it starts have for themselves (USS).
+Transformers after its first batches. Memory is what the command and all it starts have alone (USS).
 """
 
 import argparse
@@ -22,7 +22,19 @@ import psutil
 
 CORES = os.cpu_count() or 1
 _WORDS = (
-    "the a quick small brown lazy model serves many rows at once over two cores and none is lost".split()
+    "the",
+    "quick",
+    "brown",
+    "model",
+    "serves",
+    "many",
+    "rows",
+    "at",
+    "once",
+    "and",
+    "none",
+    "is",
+    "lost",
 )
 _WARM = 2  # batches
 
@@ -38,7 +50,7 @@ def texts(path: Path, rows: int) -> Path:
 
 
 def alone(path: Path, threads: int, model: str = ".models/sentences/1", size: int = 64) -> float:
-    """Rows per second of a loop as one writes it: tokenize, run, take the mean, in the order of the lines."""
+    """Rows per second of a loop as one writes it: tokenize, run, take the mean, line by line."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 

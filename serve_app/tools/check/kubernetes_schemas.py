@@ -22,9 +22,10 @@ _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 # Kubernetes' own groups with a dot, for when its schemas aren't here; each ends in `.k8s.io`.
 _GROUPS = frozenset({
-    "admission", "admissionregistration", "apiextensions", "apiregistration", "authentication", "authorization",
-    "certificates", "coordination", "discovery", "events", "flowcontrol.apiserver", "imagepolicy",
-    "internal.apiserver", "lifecycle", "networking", "node", "rbac.authorization", "resource", "scheduling", "storage", "storagemigration",
+    "admission", "admissionregistration", "apiextensions", "apiregistration", "authentication",
+    "authorization", "certificates", "coordination", "discovery", "events", "flowcontrol.apiserver",
+    "imagepolicy", "internal.apiserver", "lifecycle", "networking", "node", "rbac.authorization",
+    "resource", "scheduling", "storage", "storagemigration",
 })  # fmt: skip
 # Where names are DNS names; those of roles and of some others are freer.
 _NAMED = ("", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "storage.k8s.io")
