@@ -1,4 +1,4 @@
-"""`tandem batch` beside Transformers by itself, on the same cores; and its memory, for few rows and many.
+"""`tandem batch` beside Transformers by itself, on the same cores; and its memory, for few and for many.
 
     python -m loadtests.batch [--rounds 3] [--rows 3000] [--many 1000000]
 

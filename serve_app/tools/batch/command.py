@@ -105,7 +105,7 @@ def _compute(job: Job, options: Namespace, config: dict[str, Any], kind: Any) ->
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    from serve_app.tools.batch.pipeline import connect, finished
+    from serve_app.tools.batch.pipeline import Workers, connect, finished
     from serve_app.tools.batch.predict import Work
 
     batching = config.get("batching") or {}
@@ -123,7 +123,7 @@ def _compute(job: Job, options: Namespace, config: dict[str, Any], kind: Any) ->
     connect(llm=_is_llm(config))
     progress, counts = Progress(job.rows, job.counts()), job.counts()
     try:
-        for number, one in finished(job, options.input, kind, work, options.concurrency):
+        for number, one in finished(job, options.input, kind, work, Workers(*options.concurrency)):
             job.done[number] = one
             counts = progress.add(one)
             _not_too_many(counts, options.max_failed)

@@ -55,20 +55,24 @@ def room(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
     return count
 
 
-def copies(workers: Workers, config: RemoteModel, pieces: int) -> tuple[int, int]:
-    """The least and the most there are to be of a model."""
-    here = room(ray.nodes(), config.resources.num_cpus, config.resources.num_gpus)
-    least, most = workers
-    if least is None:
-        if not here:
-            raise ConfigError(
-                f"no node has room for the model: it asks {config.resources.num_cpus:g} CPUs and "
-                f"{config.resources.num_gpus:g} GPUs (resources); where nodes come when they are asked "
-                "for, --concurrency says how many copies there are to be"
+def copies(workers: Workers, config: RemoteModel, pieces: int, here: int, local: bool) -> Workers:
+    """The least and the most there are to be of a model. `here`: how many there is room for now."""
+    if not here and (local or workers.least is None):
+        raise ConfigError(
+            f"no node has room for the model: it asks {config.resources.num_cpus:g} CPUs and "
+            f"{config.resources.num_gpus:g} GPUs (`resources`)"
+            + (
+                ""
+                if local
+                else "; where nodes come when they are asked for, --concurrency says how many"
             )
-        least = most = here
-    assert most is not None
-    return min(least, pieces), min(most, pieces)
+        )
+    engine = config.model_format == "vllm"
+    if engine and not config.resources.num_gpus:
+        here = max(1, here - 1)  # the steps beside it need a core
+    least, most = workers.least or (1 if engine else here), workers.most or here
+    most = min(most, pieces, here if local else most)
+    return Workers(min(least, most), most)
 
 
 def finished(
@@ -77,8 +81,10 @@ def finished(
     """Run what is left of a job: each piece that is finished, as they come."""
     config = RemoteModel.model_validate(work.config)
     run = _by_engines if config.model_format == "vllm" else _by_models
+    here = room(ray.nodes(), config.resources.num_cpus, config.resources.num_gpus)
+    pool = copies(workers, config, len(job.left), here, "RAY_ADDRESS" not in os.environ)
     try:
-        yield from run(job, uri, kind, work, config, copies(workers, config, len(job.left)))
+        yield from run(job, uri, kind, work, config, pool)
     except Exception as error:
         if isinstance(error, ConfigError):
             raise
@@ -86,20 +92,21 @@ def finished(
 
 
 def _by_engines(
-    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: tuple[int, int]
+    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: Workers
 ) -> Iterator[tuple[int, Counts]]:
     from serve_app.tools.batch.llm import gathered, processor
 
-    rows = processor(config, work, *pool)(_read(job, uri, kind, num_cpus=_LITTLE))
+    least, most = pool.least or 1, pool.most or 1
+    rows = processor(config, work, least, most)(_read(job, uri, kind, num_cpus=_LITTLE))
     yield from gathered(job, work, rows.iter_rows())
 
 
 def _by_models(
-    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: tuple[int, int]
+    job: Job, uri: str, kind: Kind, work: Work, config: RemoteModel, pool: Workers
 ) -> Iterator[tuple[int, Counts]]:
     from ray.data import ActorPoolStrategy
 
-    least, most = pool
+    least, most = pool.least or 1, pool.most or 1
     size: dict[str, int] = {"size": most} if least == most else {"min_size": least, "max_size": most}
     asked = {"num_cpus": config.resources.num_cpus, "num_gpus": config.resources.num_gpus}
     # Readers that ask for what the model asks for, no more and no less, are put into its actors by Ray
