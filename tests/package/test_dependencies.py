@@ -28,6 +28,7 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/tools/check": {"check"},
     "serve_app/tools/kube": {"check"},
     "loadtests": {"load"},
+    "loadtests/batch.py": {"transformers"},  # what it compares with
     "tests": set(PROJECT["optional-dependencies"]),
 }
 # Imported, and installed beside us: from where.
