@@ -78,17 +78,28 @@ class Cluster:
 
     def _get(self, kind: str, *rest: str) -> str:
         name = rest[0] if rest and not rest[0].startswith("-") else ""
-        found = self.one(kind, name) if name else {"items": self.all(kind)}
-        output = dict(itertools.pairwise(rest)).get("-o", "")
+        flags = dict(itertools.pairwise(rest))
+        label, _, value = flags.get("-l", "").partition("=")
+        items = [
+            one for one in self.all(kind) if not label or one["metadata"]["labels"].get(label) == value
+        ]
+        found = self.one(kind, name) if name else {"items": items}
+        output = flags.get("-o", "")
         if output == "name":
             return "\n".join(f"{kind}/{one['metadata']['name']}" for one in found["items"])
-        return jsonpath(output.removeprefix("jsonpath="), found) if "jsonpath=" in output else ""
+        if "jsonpath=" in output:
+            return jsonpath(output.removeprefix("jsonpath="), found)
+        return "\n".join(one["metadata"]["name"] for one in found.get("items", [found]))
 
     def _wait(self, target: str, *rest: str) -> None:
-        found = self.one(*target.split("/"))
+        kind, _, name = target.partition("/")
+        found = [self.one(kind, name)] if name else self.all(kind)
+        assert found
+        assert name or "--all" in rest
         (wanted,) = (word.removeprefix("--for=condition=") for word in rest if word.startswith("--for"))
-        conditions = {one["type"] for one in found["status"]["conditions"]}
-        assert wanted.partition("=")[0] in conditions, f"{wanted}: none of {conditions}"
+        for one in found:
+            conditions = {one["type"] for one in one["status"]["conditions"]}
+            assert wanted.partition("=")[0] in conditions, f"{wanted}: none of {conditions}"
         assert any(word.startswith("--timeout=") for word in rest), "kubectl waits 30 s"
 
     def _delete(self, kind: str, *rest: str) -> None:

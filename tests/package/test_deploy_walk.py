@@ -32,7 +32,7 @@ def at(lines: list[str], beginning: str) -> int:
 def test_the_page_leads_from_nothing_to_nothing() -> None:
     wanted = [
         "A cluster, the operator, the image", "The service", "A request", "Changes", "For real",
-        "Upgrading Tandem, Ray and KubeRay", "Going back", "Uninstalling",
+        "Upgrading Tandem, Ray and KubeRay", "Going back", "A lost head", "Uninstalling",
     ]  # fmt: skip
     assert [name for name in SECTIONS if name in wanted] == wanted
 
@@ -81,6 +81,18 @@ def test_what_three_clusters_take_is_what_the_text_says() -> None:
     cpu, memory = int(cluster["status"]["desiredCPU"]), int(cluster["status"]["desiredMemory"][:-2])
     assert f"{cpu} CPUs and {memory} GiB" in SECTIONS["Upgrading Tandem, Ray and KubeRay"]
     assert f"{3 * cpu} CPUs and {3 * memory} GiB" in SECTIONS["Going back"]
+
+
+@pytest.mark.parametrize("state", ["head-killed-with-redis", "head-back-with-redis"])
+def test_a_lost_head_is_seen_and_waited_for(state: str) -> None:
+    cluster = Cluster(state)
+    pods, _ = ran(cluster, commands("A lost head"))
+    assert pods == "tandem-cq5hg-head-lbrtg"  # the selector finds it, and no worker
+    (head,) = (one for one in cluster.all("raycluster"))
+    (ready,) = (one["status"] for one in head["status"]["conditions"] if one["type"] == "HeadPodReady")
+    assert ready == str(state == "head-back-with-redis")  # what is waited for becomes true
+    (serves,) = (one for one in cluster.one("rayservice", "tandem")["status"]["conditions"][:1])
+    assert (serves["type"], serves["status"]) == ("Ready", "True")  # all the while
 
 
 def test_uninstalling_waits_for_the_clusters_before_redis_goes() -> None:
