@@ -50,6 +50,26 @@ def test_without_its_packages_it_names_the_extra(
 
 
 @pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("sentence", "empty.txt", "did you mean sentences?"),
+        ("sentences", "empty.txt", "no row in it"),
+        ("sentences", "none.txt", "no such file or folder"),
+        ("sentences", "s4://bucket/x", "s4"),
+        ("sentences", "*.csv", "no file there"),
+    ],
+)
+def test_mistakes_are_said_before_anything_starts(
+    tmp_path: Path, name: str, source: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    at = source if "://" in source else str(tmp_path / source)
+    assert main(["batch", str(QUICKSTART), name, at, str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "wanted"),
     [
         (count, "3", 3), (between, "4", (4, 4)), (between, "1:8", (1, 8)), (pair, "x=y=z", ("x", "y=z")),
