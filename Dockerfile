@@ -57,10 +57,11 @@ USER 1000:1000
 ENTRYPOINT ["tini", "--", "python", "-m", "loadtests.kserve"]
 
 FROM torch AS build
-COPY configs/locks/serve.txt configs/locks/serve.txt
-# vLLM's lock is whole.
+# Batches too: a RayJob runs them. vLLM's lock is whole.
+COPY configs/locks/serve.txt configs/locks/batch.txt configs/locks/
 ARG VARIANT=cpu
-RUN test "$VARIANT" = llm-gpu || pip install --no-deps --require-hashes --requirement configs/locks/serve.txt
+RUN test "$VARIANT" = llm-gpu || pip install --no-deps --require-hashes --requirement configs/locks/serve.txt \
+      --requirement configs/locks/batch.txt
 COPY pyproject.toml ./
 COPY serve_app serve_app
 RUN pip install --no-deps --no-build-isolation .

@@ -28,7 +28,7 @@ help:
 		if (name ~ /:$$/) { sub(/^[^:]*: */, "", text); printf "  %-10s %s\n", substr(name, 1, length(name) - 1), text } \
 		else printf "  %-10s %s\n", "", text }' Makefile
 
-.PHONY: help run models llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
+.PHONY: help run models batch llm test-llm test-long check image proofs deploy test lint load bench compare lock keys protos clean
 
 ## run: serve CONFIG on HTTP_PORT and GRPC_PORT until interrupted
 run: $(if $(LLM),llm,models)
@@ -39,6 +39,11 @@ run: $(if $(LLM),llm,models)
 ## models: build the demo models into .models
 models: $(VENV)/.serve
 	@$(BIN)/tandem models .models
+
+## batch: the rows of INPUT through MODEL of CONFIG into OUTPUT, without a service; ARGS as `tandem batch --help`
+batch: models $(if $(LLM),$(LLMVENV)/.serve,$(VENV)/.batch)
+	@$(if $(LLM),$(LLMVENV),$(VENV))/bin/tandem batch $(CONFIG) $(or $(MODEL),sentences) $(or $(INPUT),README.md) \
+		$(or $(OUTPUT),build/batch) $(ARGS)
 
 ## llm: vLLM, and for CPUs a tiny LLM in .models/llm, trained here
 llm: $(LLMVENV)/.serve
@@ -100,10 +105,14 @@ load: $(VENV)/.test
 		$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary \
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
-## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside vLLM's server
+## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside
+## vLLM's server, CASE=batch beside Transformers by itself
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
+else ifeq ($(CASE),batch)
+bench: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)
 else
 bench: models $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(call want,wrk,wrk)
@@ -157,6 +166,11 @@ $(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
 	@$(PIP) --no-deps -r $(LOCKS)/serve.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	$(call can-import,$(VENV),torch)
+	@touch $@
+
+$(VENV)/.batch: $(VENV)/.serve $(LOCKS)/batch.txt
+	@echo "installing what batches need"
+	@$(PIP) --no-deps -r $(LOCKS)/batch.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt

@@ -1,8 +1,8 @@
-"""Where RayJobs written before find `python -m serve_app.batch`: it is `tandem offline` now."""
+"""Where RayJobs written before find `python -m serve_app.batch`: it is `tandem batch` now."""
 
 import sys
 
 from serve_app.tools.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["offline", *sys.argv[1:]]))
+    sys.exit(main(["batch", *sys.argv[1:]]))

@@ -34,8 +34,12 @@ locks=configs/locks
 serve="--extra torch --extra onnx --extra transformers --extra demo"
 prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
-compile $locks/dev.txt pyproject.toml $serve --extra load --extra test --extra lint --extra protos
+compile $locks/dev.txt pyproject.toml $serve --extra batch --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
+# Of batches what the one above lacks: it is installed beside it.
+compile "$tool/batch.txt" pyproject.toml $serve --extra batch --constraint $locks/dev.txt
+awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name[1] in serve)' \
+  $locks/serve.txt "$tool/batch.txt" >$locks/batch.txt
 # PyTorch with CUDA, what every other lock leaves out: for the GPU image, and where there is no CPU build.
 echo "torch>=2.13,<2.14" >"$tool/gpu.in"
 prefer $locks/gpu.txt

@@ -4,8 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from serve_app.errors import ConfigError
+from serve_app.tools.arguments import between, count, mapping, pair, size
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,14 +71,56 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--address", help="of Ray's dashboard, without NAME; default as for deploy")
     doctor.add_argument("--json", action="store_true")
 
-    offline = commands.add_parser("offline", help="many texts through a model, without a service")
-    offline.add_argument("config", type=Path, help="a Serve config")
-    offline.add_argument("application", help="one of its models")
-    offline.add_argument("input", type=Path, help="a text in each line, UTF-8")
-    offline.add_argument("output", type=Path, help="where to write the outputs, as .npz")
-    offline.add_argument("--rows", type=int, default=64, help="of a batch (64)")
-    offline.add_argument("--workers", type=int, help="as many as the cluster has room for")
+    _add_batch(commands)
     return parser
+
+
+def _add_batch(commands: Any) -> None:
+    batch = commands.add_parser(
+        "batch",
+        aliases=["offline"],
+        help="many rows through a model, without a service; what was stopped goes on",
+    )
+    batch.add_argument("config", type=Path, help="a Serve config")
+    batch.add_argument("model", help="one of its models")
+    batch.add_argument("input", help="a file, a folder or a pattern; also s3://…, gs://…")
+    batch.add_argument("output", help="a folder, which gets Parquet, or FILE.npz; also in a bucket")
+    batch.add_argument(
+        "--format", choices=["text", "parquet", "images"], help="of the input (default: by its names)"
+    )
+    batch.add_argument(
+        "--column", type=pair, action="append", default=[], metavar="INPUT=COLUMN",
+        help="which column an input of the model takes (default: the one of its name)",
+    )  # fmt: skip
+    batch.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column of the input to write too",
+    )
+    batch.add_argument(
+        "--batch-size", type=count, help="rows the model gets at once (maxBatchSize, or 64)"
+    )
+    batch.add_argument("--piece-rows", type=count, help="rows of a piece (256 to 10,000, by the input)")
+    batch.add_argument(
+        "--concurrency", type=between, default=(None, None), metavar="N|LEAST:MOST",
+        help="copies of the model (default: as many as there is room for)",
+    )  # fmt: skip
+    batch.add_argument("--version", help="of the model (default: the newest)")
+    batch.add_argument(
+        "--image-size", type=size, metavar="HEIGHTxWIDTH", help="to which images are scaled"
+    )
+    batch.add_argument(
+        "--sampling", type=mapping, default={}, metavar="JSON", help="of an LLM: max_tokens, …"
+    )
+    batch.add_argument("--chat", action="store_true", help="of an LLM: by its chat template")
+    batch.add_argument(
+        "--max-failed", type=int, metavar="ROWS", help="stop when more rows than these fail"
+    )
+    batch.add_argument(
+        "--overwrite", action="store_true", help="begin anew, not where an earlier run was"
+    )
 
 
 # Each imports what it needs when it is asked for: Ray alone takes seconds.
@@ -134,11 +178,10 @@ def _doctor(options: argparse.Namespace) -> int:
     return run(options.name, options.namespace, options.address, options.json)
 
 
-def _offline(options: argparse.Namespace) -> int:
-    from serve_app.tools.offline import run
+def _batch(options: argparse.Namespace) -> int:
+    from serve_app.tools.batch.command import run
 
-    files = (options.input, options.output)
-    return run(options.config, options.application, *files, options.rows, options.workers)
+    return run(options)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -148,5 +191,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "deploy": _deploy,
     "local": _local,
     "doctor": _doctor,
-    "offline": _offline,
+    "batch": _batch,
+    "offline": _batch,
 }

@@ -16,6 +16,8 @@ class Strict(BaseModel):
 
 
 class ParentRef(Strict):
+    group: str = "gateway.networking.k8s.io"
+    kind: str = "Gateway"
     name: str
     namespace: str | None = None
     sectionName: str | None = None  # noqa: N815
@@ -23,6 +25,8 @@ class ParentRef(Strict):
 
 
 class Backend(Strict):
+    group: str = ""
+    kind: str = "Service"
     name: str
     port: Port
     namespace: str | None = None

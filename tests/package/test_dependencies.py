@@ -24,9 +24,11 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/internals": {"llm"},
     "serve_app/llm": {"llm"},
     "serve_app/runtimes": {"torch", "onnx", "transformers"},
+    "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/kube": {"check"},
     "loadtests": {"load"},
+    "loadtests/batch.py": {"transformers"},  # what it compares with
     "tests": set(PROJECT["optional-dependencies"]),
 }
 # Imported, and installed beside us: from where.
@@ -137,7 +139,7 @@ def test_no_exception_is_out_of_date() -> None:
     ("lock", "extras"),
     [
         ("serve", ("torch", "onnx", "transformers", "demo")),
-        ("dev", ("torch", "onnx", "transformers", "demo", "load", "test", "lint", "protos")),
+        ("dev", ("torch", "onnx", "transformers", "demo", "batch", "load", "test", "lint", "protos")),
         ("llm-gpu", ("torch", "onnx", "transformers", "demo", "llm")),
         ("llm-cpu", ("torch", "onnx", "transformers", "demo")),
     ],

@@ -35,8 +35,11 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("path", APPLIED)
 def test_what_is_applied_has_been_checked_in_the_text_before(path: str) -> None:
-    checked, applied = TEXT.index(f"tandem check {path}"), TEXT.index(f"apply -k {path}")
-    assert checked < applied
+    whole = path if (ROOT / path).is_dir() else str(Path(path).parent)  # a file, with its folder
+    applied = re.search(rf"apply -[kf] {re.escape(path)}$", TEXT, re.MULTILINE)
+    assert applied
+    assert TEXT.index(f"tandem check {whole}") < TEXT.rindex(f"apply -k {whole}")
+    assert whole != path or TEXT.index(f"tandem check {path}") < applied.start()
     assert [str(one) for one in check(ROOT / path, None) if one.severity == "error"] == []
 
 

@@ -85,6 +85,7 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     assert "--require-hashes --requirement configs/locks/gpu.txt" in torch  # for VARIANT=gpu alone
     assert lock.startswith('test "$VARIANT" = llm-gpu || pip install')  # vLLM's lock is whole
     assert "--require-hashes --requirement configs/locks/serve.txt" in lock
+    assert "--requirement configs/locks/batch.txt" in lock  # for RayJobs
     assert own.endswith(" .")
     assert len(twin) == 2
     assert all("--require-hashes" in install for install in twin)
@@ -176,7 +177,7 @@ def test_the_twin_is_ready_to_run(twin: list[Instruction]) -> None:
 def test_copied_files_exist_and_pass_the_dockerignore(instructions: list[Instruction]) -> None:
     copies = [rest.split() for keyword, rest in instructions if keyword == "COPY"]
     sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
-    assert len(sources) == 11
+    assert len(sources) == 12
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source

@@ -50,7 +50,7 @@ def test_one_name() -> None:
     }
     assert modules == {"serve_app/__main__.py", "serve_app/batch.py"}
     old = run(sys.executable, "-m", "serve_app.batch", "--help").stdout
-    assert old.startswith("usage: tandem offline ")
+    assert old.startswith("usage: tandem batch ")
 
 
 def test_extras_in_messages_exist() -> None:
@@ -96,7 +96,7 @@ def test_locks(path: Path) -> None:
 
 
 def test_there_are_locks() -> None:
-    own = {"dev", "gpu", "serve", "llm-cpu", "llm-gpu"}
+    own = {"batch", "dev", "gpu", "serve", "llm-cpu", "llm-gpu"}
     assert {path.stem for path in LOCKS} == own | {
         "kserve",
         "kserve-bench",

@@ -20,6 +20,13 @@ _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 
+# Kubernetes' own groups with a dot, for when its schemas aren't here; each ends in `.k8s.io`.
+_GROUPS = frozenset({
+    "admission", "admissionregistration", "apiextensions", "apiregistration", "authentication",
+    "authorization", "certificates", "coordination", "discovery", "events", "flowcontrol.apiserver",
+    "imagepolicy", "internal.apiserver", "lifecycle", "networking", "node", "rbac.authorization",
+    "resource", "scheduling", "storage", "storagemigration",
+})  # fmt: skip
 # Where names are DNS names; those of roles and of some others are freer.
 _NAMED = ("", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "storage.k8s.io")
 _NOT_KEPT = ("Binding", "Eviction", "Status", "Options")
@@ -31,7 +38,7 @@ _NAMES = Validator(
 def is_builtin(document: Document) -> bool:
     """Whether Kubernetes itself defines the kind's group. Not what merely ends in `.k8s.io`."""
     if not installed():
-        return "." not in document.group
+        return "." not in document.group or document.group.removesuffix(".k8s.io") in _GROUPS
     return any(group == document.group for group, _, _ in _kinds())
 
 

@@ -29,15 +29,14 @@ class Unseen:
         self._parts |= crds.not_asked()
 
     def notes(self, path: Path) -> Iterator[Finding]:
-        """One each, of the first path of a run."""
-        if self._parts:
-            what = f"not looked at: {' and '.join(sorted(self._parts))} of CRDs"
+        """Of the first path: a line for what the extra brings, and one for CRDs that are not here."""
+        parts = [f"{' and '.join(sorted(self._parts))} of CRDs"] if self._parts else []
+        own = ["Kubernetes' own kinds"] if any(self._kinds.values()) else []
+        if own or parts:
+            what = f"not looked at: {', '.join([*own, *parts])}"
             yield Finding(str(path), 1, "", "(top)", what, "", _EXTRA, "note")
-        if not self._kinds:
-            return
-        fixes = [f"Kubernetes' own: {_EXTRA}"] if any(self._kinds.values()) else []
-        if not all(self._kinds.values()):
-            fixes.append(f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})")
-        what = f"not held against a schema: {', '.join(sorted(self._kinds))}"
-        why = "the API server knows more than the rules here"
-        yield Finding(str(path), 1, "", "(top)", what, why, "; ".join(fixes), "note")
+        if others := sorted(name for name, builtin in self._kinds.items() if not builtin):
+            what = f"not held against a schema: {', '.join(others)}"
+            fix = f"`kubectl get crd -o yaml > crds/all.yaml`, and --crds crds (or {CRDS})"
+            why = "the API server knows more than the rules here"
+            yield Finding(str(path), 1, "", "(top)", what, why, fix, "note")

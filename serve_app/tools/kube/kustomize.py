@@ -15,11 +15,21 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, node_at, read
+from serve_app.tools.kube.generators import generated
 from serve_app.tools.kube.patches import NotOurs, Patch, standing
 from serve_app.tools.kube.yaml_text import Kustomize, nodes, values
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_KNOWN = ("apiVersion", "kind", "resources", "components", "namespace", "images", "patches")
+_KNOWN = (
+    "apiVersion",
+    "kind",
+    "resources",
+    "components",
+    "namespace",
+    "images",
+    "patches",
+    "configMapGenerator",
+)
 _CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 
@@ -52,19 +62,36 @@ def _build(folder: Path, nearly: bool = False) -> list[Document]:
     documents = [
         one for entry in data.get("resources") or [] for one in _resource(folder, entry, nearly)
     ]
-    for place in (*(folder / entry for entry in data.get("components") or []), folder):
-        for patch in _patches(place):
-            try:
-                patch.apply(documents, place)
-            except NotOurs:
-                if not nearly:
-                    raise
+    documents += generated(folder, _file(folder), data.get("configMapGenerator") or [])
+    for entry in data.get("components") or []:
+        _component(folder / entry, documents, nearly)
+    _patched(folder, documents, nearly)
     for one in documents:
         if (namespace := data.get("namespace")) and one.kind not in _CLUSTER_WIDE:
             one.data.setdefault("metadata", {})["namespace"] = namespace
         for image in data.get("images") or []:
             _images(one.data, image)
     return documents
+
+
+def _component(folder: Path, documents: list[Document], nearly: bool) -> None:
+    """Its resources beside those that are there, and its patches over all of them."""
+    data = _kustomization(folder)
+    unknown = [key for key in data if key not in ("apiVersion", "kind", "resources", "patches")]
+    if unknown and not nearly:
+        raise NotOurs(f"{', '.join(map(str, unknown))} of a component")
+    for entry in data.get("resources") or []:
+        documents += _resource(folder, entry, nearly)
+    _patched(folder, documents, nearly)
+
+
+def _patched(folder: Path, documents: list[Document], nearly: bool) -> None:
+    for patch in _patches(folder):
+        try:
+            patch.apply(documents, folder)
+        except NotOurs:
+            if not nearly:
+                raise
 
 
 def _file(folder: Path) -> Path:

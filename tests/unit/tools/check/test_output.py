@@ -91,10 +91,32 @@ def test_without_the_extra_a_note_names_it(tmp_path: Path, monkeypatch: pytest.M
     notes = list(check(tmp_path / "both.yaml", Crds(crd_folder())))
     assert {one.severity for one in notes} == {"note"}
     assert [one.what for one in notes] == [
-        "not looked at: patterns and rules in CEL of CRDs",
-        "not held against a schema: v1 Service",
+        "not looked at: Kubernetes' own kinds, patterns and rules in CEL of CRDs"
     ]
     assert all("tandem-serve[check]" in one.fix for one in notes)
+
+
+def test_without_the_extra_the_manifests_have_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the image: with KubeRay's CRDs, over all that the base has, and several paths at once."""
+    import importlib.util
+
+    known = importlib.util.find_spec
+    hidden = ("cel_expr_python", "re2", "kubernetes_validate")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n in hidden else known(n))
+    paths = [ROOT / name for name in ("rayservice.yaml", "configs/k8s/base", "configs/k8s/overlays/dev")]
+    assert run(paths, crd_folder(), "text", False) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if ": note: " in line]
+    (line,) = notes
+    assert "not looked at: Kubernetes' own kinds, patterns and rules in CEL of CRDs" in line
+
+
+def test_the_groups_that_are_known_by_heart_are_all_of_kubernetes() -> None:
+    from serve_app.tools.check import kubernetes_schemas
+
+    dotted = {group for group, _, _ in kubernetes_schemas._kinds() if "." in group}
+    assert {f"{name}.k8s.io" for name in kubernetes_schemas._GROUPS} == dotted
 
 
 @pytest.mark.parametrize("data", [b"a: \xff\xfe", b"\xffapiVersion: v1"])
