@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_FILES = 2  # that HAProxy opens for a connection: the client's and a Router's
+# That HAProxy counts for a connection: the client's, a Router's, and pipes to splice for some.
+_FILES = 2.5
 _OTHER_FILES = 400  # sockets, checks, logs
 _FEW = 64  # connections of an address, when there are few left
 _SERVICE = "/inference.GRPCInferenceService/"
@@ -74,7 +75,7 @@ def bounded(lines: list[str], bounds: Bounds) -> Iterator[str]:
         if words and not line[0].isspace():
             section = words[-1]
         if section == "global" and words[:1] == ["maxconn"]:
-            most = min(int(words[1]), (bounds.files - _OTHER_FILES) // _FILES)
+            most = min(int(words[1]), int((bounds.files - _OTHER_FILES) / _FILES))
             yield f"    maxconn {most}"
             continue
         if words[:1] == ["errorfile"] or words[:2] == ["timeout", "http-request"]:
