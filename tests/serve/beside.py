@@ -10,8 +10,7 @@ import grpc
 import httpx
 import numpy as np
 
-from serve_app.protocol import client
-from serve_app.protocol import health_pb2
+from serve_app.protocol import client, health_pb2
 from serve_app.protocol import inference_pb2 as pb
 from tests.server import Server
 

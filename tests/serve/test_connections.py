@@ -15,12 +15,12 @@ import pytest
 from tests.serve.beside import SERVICE, Beside
 from tests.server import Server, Setup
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.parametrize("server", [Setup("high-throughput")], ids=str, indirect=True),
-]
+pytestmark = pytest.mark.long
+behind_haproxy = pytest.mark.parametrize("server", [Setup("high-throughput")], ids=str, indirect=True)
+without_haproxy = pytest.mark.parametrize("server", [Setup("default")], ids=str, indirect=True)
 SECONDS = 8.0
 POST = b"POST /v2/models/identity/infer HTTP/1.1\r\nHost: t\r\nContent-Length: 90000\r\n\r\n{"
+STREAM, WATCH = f"{SERVICE}/ModelStreamInfer", "/grpc.health.v1.Health/Watch"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 
 
@@ -110,17 +110,20 @@ def unharmed(beside: Beside) -> None:
     assert beside.served > 100
 
 
+@behind_haproxy
 @pytest.mark.parametrize("count", [1100, 2300])
 def test_slow_bodies(server: Server, count: int) -> None:
     crowd = Crowd(server.http_port, count, POST, b" ")
     unharmed(held(server, f"{count} slow bodies", crowd))
 
 
+@behind_haproxy
 def test_slow_bodies_beyond_a_buffer(server: Server) -> None:
     crowd = Crowd(server.http_port, 1100, POST + b" " * 80_000)
     unharmed(held(server, "1100 bodies that stop in the middle", crowd))
 
 
+@behind_haproxy
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelMetadata"])
 def test_calls_without_a_message(server: Server, method: str) -> None:
     calls = b"".join(headers(2 * number + 1, f"{SERVICE}/{method}") for number in range(100))
@@ -129,18 +132,19 @@ def test_calls_without_a_message(server: Server, method: str) -> None:
     )
 
 
+@behind_haproxy
 def test_slow_heads(server: Server) -> None:
     unharmed(held(server, "2,300 slow heads", Crowd(server.http_port, 2300, POST[:40], b"x")))
 
 
+@behind_haproxy
 def test_idle_connections(server: Server) -> None:
     crowds = (Crowd(server.http_port, 2100, b""), Crowd(server.grpc_port, 2100, b""))
     unharmed(held(server, "4,200 idle connections", *crowds))
 
 
-@pytest.mark.parametrize("path", [f"{SERVICE}/ModelStreamInfer", "/grpc.health.v1.Health/Watch"])
-def test_idle_streams(server: Server, path: str) -> None:
-    async def idle(over: asyncio.Event) -> None:
+def idle_streams(server: Server, path: str) -> Attack:
+    async def attack(over: asyncio.Event) -> None:
         async def nothing() -> AsyncIterator[bytes]:
             await over.wait()
             return
@@ -151,7 +155,7 @@ def test_idle_streams(server: Server, path: str) -> None:
         calls = []
         for channel in channels:
             for _ in range(95):
-                if path.endswith("Watch"):
+                if path == WATCH:
                     calls.append(channel.unary_stream(path)(b""))
                 else:
                     calls.append(channel.stream_stream(path)(nothing()))
@@ -162,9 +166,16 @@ def test_idle_streams(server: Server, path: str) -> None:
         for channel in channels:
             await channel.close()
 
-    unharmed(held(server, f"1,330 idle {path}", idle))
+    return attack
 
 
+@behind_haproxy
+@pytest.mark.parametrize("path", [STREAM, WATCH])
+def test_idle_streams(server: Server, path: str) -> None:
+    unharmed(held(server, f"1,330 idle {path}", idle_streams(server, path)))
+
+
+@behind_haproxy
 @pytest.mark.parametrize("port", ["http_port", "grpc_port"])
 def test_rapid_reset(server: Server, port: str) -> None:
     sent = 0
@@ -190,3 +201,13 @@ def test_rapid_reset(server: Server, port: str) -> None:
     print(f"{sent} resets")
     assert sent > 10_000
     unharmed(beside)
+
+
+@without_haproxy
+def test_slow_bodies_without_haproxy(server: Server) -> None:
+    unharmed(held(server, "default mode: 1,100 slow bodies", Crowd(server.http_port, 1100, POST, b" ")))
+
+
+@without_haproxy
+def test_idle_streams_without_haproxy(server: Server) -> None:
+    unharmed(held(server, "default mode: 1,330 idle streams", idle_streams(server, STREAM)))
