@@ -21,7 +21,7 @@ _HEALTH = {
 }
 # Whose bodies are waited for here: of one message, of Tandem's own protocols. Others may be streams.
 _WHOLE = {
-    "http_frontend": "path_beg /v2/ /v1/ /openai/",
+    "http_frontend": f"path_beg /v2/ /v1/ /openai/ {_SERVICE}",
     "grpc_frontend": f"path_beg {_SERVICE} /grpc.health.v1.Health/Check",
 }
 _STREAM = f"path {_SERVICE}ModelStreamInfer"

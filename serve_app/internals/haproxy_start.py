@@ -28,6 +28,8 @@ def main(binary: str, narrow: bool, arguments: list[str]) -> None:
         raylet = os.environ.get("RAY_RAYLET_PID", "")  # Ray has it in each of its workers
         if "-c" not in arguments and raylet.isdigit():
             arguments = taken_over(binary, file, arguments)
+            # It outlives its manager, and with it what Ray ends with a worker's process group.
+            os.setpgid(0, 0)
             _watch(binary, file, int(raylet), "-dR" in arguments)
     os.execv(binary, [binary, *arguments])  # noqa: S606
 

@@ -48,6 +48,20 @@ async def test_a_body_that_is_on_its_way_takes_no_place(server, client, replica,
     assert replica.ongoing == 0
 
 
+async def test_serve_gets_whole_bodies(replica):
+    """In proxies, where a request takes one of a Router's places as soon as Serve has its head."""
+    async with Server(around(replica)) as server:
+        slow, other = Client(server.address), Client(server.address)
+        await slow.send(infer()[:-3])
+        assert await slow.silent()
+        assert await serves(other)
+        assert b"Serve's: /v2/models/m/infer" in await slow.ask(infer()[-3:])
+        await slow.send(infer()[:-3].replace(b"/v2/", b"/other/"))
+        assert b"Serve's: /other/" in await slow.receive()  # perhaps a stream
+        slow.close()
+        other.close()
+
+
 async def test_a_body_that_does_not_come_is_refused(router, server, client, replica, monkeypatch):
     slow = Limits(bodyTimeout=0.05)
     monkeypatch.setattr(router.servicer, "limits", lambda: slow)
