@@ -19,7 +19,8 @@ from pathlib import Path
 from serve_app.internals.haproxy_start import SERVED, answers, replaced, socket_of
 
 _BEGINS_S = 30.0  # Serve waits no longer
-_STOPPED_TOO_S = 0.5  # Serve kills HAProxy to stop it, and its manager right after
+# Serve kills HAProxy to stop it, and its manager within some tens of milliseconds.
+_STOPPED_TOO_S = 1.0
 _LEASE_S = 120.0  # without a manager; Serve has a new one long before
 _LOOK_S = 0.1
 
