@@ -39,6 +39,11 @@ async def test_who_makes_no_call_is_let_go(service, sent):
     assert ARRIVES - 0.5 < await one.closed() < ARRIVES + 10
 
 
+async def test_the_port_for_grpc_speaks_nothing_else(service):
+    one = await service.connect(port=service.grpc)
+    assert await one.ask(PLAIN) == b""
+
+
 async def test_a_body_that_does_not_come_reaches_no_router(service):
     one = await service.connect()
     answer = await one.ask(POST % 10 + b"half")

@@ -18,7 +18,7 @@ from tests.server import Server, Setup
 pytestmark = pytest.mark.long
 behind_haproxy = pytest.mark.parametrize("server", [Setup("high-throughput")], ids=str, indirect=True)
 without_haproxy = pytest.mark.parametrize("server", [Setup("default")], ids=str, indirect=True)
-SECONDS = 8.0
+SECONDS = 5.0
 POST = b"POST /v2/models/identity/infer HTTP/1.1\r\nHost: t\r\nContent-Length: 90000\r\n\r\n{"
 STREAM, WATCH = f"{SERVICE}/ModelStreamInfer", "/grpc.health.v1.Health/Watch"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
@@ -95,7 +95,7 @@ def held(server: Server, what: str, *attacks: Attack) -> Beside:
     thread = threading.Thread(target=lambda: asyncio.run(attack()))
     thread.start()
     try:
-        time.sleep(3)  # all of them are there
+        time.sleep(2)  # all of them are there
         with Beside(server, "http", "grpc", "stream", "health") as beside:
             time.sleep(SECONDS)
     finally:

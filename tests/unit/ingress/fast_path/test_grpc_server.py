@@ -99,7 +99,9 @@ async def test_health_takes_no_place(router, replica):
         add_generic_rpc_handlers=lambda handlers: None,
         add_registered_method_handlers=lambda name, handlers: kinds.update({name: handlers}),
     )
+    most = router.servicer.idle.most
     add_inference_service(router.servicer, server)
+    assert router.servicer.idle.most == 4 * most  # idle streams, which take none either
     replica.max_ongoing_requests = 0
     asked = {
         "ServerLive": (SERVICE.full_name, pb.ServerLiveResponse(live=True)),
