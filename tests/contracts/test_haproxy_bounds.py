@@ -54,29 +54,49 @@ async def test_a_body_that_does_not_come_reaches_no_router(service):
     assert (await long.ask(POST % 10**6 + bytes(10**5))).startswith(b"HTTP/1.1 4")
 
 
-async def test_a_call_whose_message_does_not_come(service):
-    frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+
+
+def begun(stream: int, method: str) -> bytes:
+    """A call in HTTP/2, without its message."""
     fields = {
         ":method": "POST",
         ":scheme": "http",
-        ":path": f"/{SERVICE}/ServerMetadata",
+        ":path": f"/{SERVICE}/{method}",
         ":authority": "t",
         "te": "trailers",
         "content-type": "application/grpc",
     }
     block = b"".join(
         b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in sorted(fields.items())
+        for name, value in fields.items()
     )
-    frames += len(block).to_bytes(3, "big") + b"\1\4\0\0\0\1" + block
+    return len(block).to_bytes(3, "big") + b"\1\4" + stream.to_bytes(4, "big") + block
+
+
+async def test_a_call_whose_message_does_not_come(service):
     one = await service.connect(port=service.grpc)
-    one.writer.write(frames)
+    one.writer.write(PREFACE + begun(1, "ServerMetadata"))
     said = b""
     while b"did not come" not in said:
         part = await asyncio.wait_for(one.reader.read(2**16), 20)
         assert part, said
         said += part
-    one.writer.close()
+
+
+@pytest.mark.parametrize("port", ["http", "grpc"])
+async def test_calls_that_are_reset_at_once_reach_no_router(service, port):
+    one = await service.connect(port=getattr(service, port))
+    one.writer.write(PREFACE)
+    for stream in range(1, 20_001, 2):
+        reset = b"\0\0\4\3\0" + stream.to_bytes(4, "big") + b"\0\0\0\x08"
+        one.writer.write(begun(stream, "ModelInfer") + reset)
+        if stream % 200 == 1:
+            await asyncio.wait_for(one.writer.drain(), 20)
+    async with service.channel() as channel:
+        assert await channel.unary_unary(f"/{SERVICE}/ServerMetadata")(b"", timeout=20)
+    assert b" 200 OK" in await (await service.connect()).ask(PLAIN)
+    assert service.backend.asked == ["/v2/models/m"]
 
 
 async def test_answers_and_streams_take_as_long_as_they_take(service):
@@ -91,10 +111,11 @@ async def test_answers_and_streams_take_as_long_as_they_take(service):
     async def streamed() -> None:
         async with service.channel() as channel:
             call = channel.stream_stream(f"/{SERVICE}/ModelStreamInfer")()
-            for seconds in (long, b"0"):  # while it is computed, and after a pause of the client's
-                await call.write(seconds)
-                assert await asyncio.wait_for(call.read(), 20) == seconds
-                await asyncio.sleep(2 * SILENT)
+            await call.write(long)  # silent while it is computed, and for a pause of its own
+            assert await asyncio.wait_for(call.read(), 20) == long
+            await asyncio.sleep(2 * SILENT)
+            await call.write(b"0")
+            assert await asyncio.wait_for(call.read(), 20) == b"0"
 
     body = POST.replace(b"/infer", b"/infer/" + long) % 2 + b"{}"
     await asyncio.gather(answered(body), answered(PLAIN.replace(b"/m ", b"/m/%b " % long)), streamed())
