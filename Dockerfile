@@ -65,8 +65,9 @@ RUN test "$VARIANT" = llm-gpu || pip install --no-deps --require-hashes --requir
 COPY pyproject.toml ./
 COPY serve_app serve_app
 RUN pip install --no-deps --no-build-isolation .
-# HAProxy with one option out of Serve's configuration: see docs/operations.md, "Clients that leave".
-RUN python -c "from pathlib import Path; from serve_app.internals.haproxy import haproxy_wrapper; \
+# HAProxy with Serve's configuration edited, and watched: docs/operations.md. -I: by what is installed, not by
+# the sources here, which the image doesn't have.
+RUN python -I -c "from pathlib import Path; from serve_app.internals.haproxy import haproxy_wrapper; \
         haproxy_wrapper(Path('/venv/bin'), narrow=False)"
 # What only the building of the demo models needs doesn't go further. Readable by any user, writable by none.
 RUN tandem models /app/.models \

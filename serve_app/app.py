@@ -24,6 +24,8 @@ __all__ = ["add_inference_service", "build_model", "build_router", "middlewares"
 
 # Serve calls reconfigure for an empty user_config, but not for one that went away.
 NOTHING: dict[str, Any] = {}
+# Seconds between Serve's looks whether a process is there: it starts another one so much later.
+LOOK_S = 1.0
 
 
 def build_router(args: dict[str, Any]) -> Application:
@@ -37,6 +39,7 @@ def build_router(args: dict[str, Any]) -> Application:
         # By Serve's way as many may wait in front of it; the rest Serve answers with 503.
         max_queued_requests=config.max_ongoing_requests,
         max_surge_percent=NEW_FIRST,
+        health_check_period_s=LOOK_S,
     )
     return deployment.bind()
 
@@ -53,6 +56,7 @@ def build_model(args: dict[str, Any]) -> Application:
         name=REPLICA,
         user_config=NOTHING,
         max_ongoing_requests=config.in_flight,
+        health_check_period_s=LOOK_S,
         ray_actor_options={"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus},
         **_scale(config),
     ).bind(args)
@@ -66,6 +70,7 @@ def build_model(args: dict[str, Any]) -> Application:
         name=TOKENIZER,
         num_replicas=tokenizer.replicas,
         max_ongoing_requests=256,
+        health_check_period_s=LOOK_S,
         max_surge_percent=NEW_FIRST,
         ray_actor_options={"num_cpus": tokenizer.num_cpus},
     ).bind(args, replica)

@@ -59,6 +59,10 @@ class TooLarge(TandemError):
     """The body is larger than the configured limit."""
 
 
+class TooSlow(TandemError):
+    """The request itself took too long to come."""
+
+
 class Unsupported(TandemError):
     """A known part of the protocol that this server doesn't implement."""
 
@@ -106,8 +110,8 @@ KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
         InvalidArgument, UnsupportedCoding, NotFound, UnknownModel, VersionGone, UnknownRoute,
-        MethodNotAllowed, TooLarge, Unsupported, Unavailable, Gone, Overloaded, DeadlineExceeded,
-        ModelFailed, ConfigError,
+        MethodNotAllowed, TooLarge, TooSlow, Unsupported, Unavailable, Gone, Overloaded,
+        DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip
 

@@ -30,6 +30,10 @@ class Limits(Config):
 
     max_body_bytes: int = Field(default=64 * 2**20, ge=1)
     """The largest request."""
+    body_timeout: float = Field(default=10, gt=0)
+    """Seconds that a client may pause while it sends a request; then it is answered with 408."""
+    stream_timeout: float = Field(default=300, gt=0)
+    """Seconds that a gRPC stream may stay open with no request under way."""
     max_queued_requests: int | None = Field(default=None, ge=1)
     """Requests of one model that may be in one Router; one more is answered with 503. Without it, as
     many as can be answered in time, by the model's pace and `timeout`.

@@ -62,6 +62,11 @@ def _text(value: str | bytes) -> str:
 NO_HEADERS = Headers()
 
 
+def address_of(headers: Headers) -> str:
+    """The client's, as HAProxy saw it; '' where there is none in front."""
+    return headers.get("x-client-address")
+
+
 @dataclass(slots=True)
 class Call:
     """A request and its context, from the edge that decoded it to the observers that hear of its end.
@@ -99,7 +104,7 @@ class Call:
 
     def client(self) -> str:
         """Who sent it, as far as that is known: the principal, else the address that HAProxy saw."""
-        return self.principal or self.headers.get("x-client-address")
+        return self.principal or address_of(self.headers)
 
     @property
     def session(self) -> str:

@@ -68,6 +68,7 @@ class Router(GrpcIngress):
         apart = Apart()
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths, apart)
         self.servicer = Servicer(self.plane, lambda: self.limits, apart)
+        self.servicer.idle.most = max(1, max_ongoing_requests() // 2)  # of Serve's places
         limit_received(_message_limit(first_user_config()))
         self._configured = False
         self._relied_on = True

@@ -12,25 +12,35 @@ processes (proxies), traced requests, and those beyond `max_ongoing_requests`.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import grpc
 from starlette.middleware import Middleware
 
+from serve_app.config import Limits
 from serve_app.core.call import Headers
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
-from serve_app.http.asgi import Receive, Scope, Send, watched
+from serve_app.errors import TandemError
+from serve_app.http.arrival import Arrivals
+from serve_app.http.asgi import Disconnected, Outgoing, Receive, Scope, Send, watched
 from serve_app.ingress import grpc_http1
+from serve_app.ingress.answers import send_error
 from serve_app.ingress.rest import PROTOCOLS, RestApp
+from serve_app.ingress.status import grpc_code
 from serve_app.internals.serve_context import deployment, in_replica
 from serve_app.internals.serve_replica import GRPC, HTTP, Counter, ServeReplica
+from serve_app.internals.uvicorn_cork import still_coming
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
 
 FULL = "the Router has max_ongoing_requests in flight; try again later"
+# How it is, is said however many requests there are: no place is taken for that.
+WATCHED = 1024  # streams that say how it is
+HEALTH = ("ServerLive", "ServerReady", "ModelReady")
+_HEALTH = ("/live", "/ready")
 
 
 @runtime_checkable
@@ -80,8 +90,14 @@ class ServesWay:
     def __init__(self, serve: Any) -> None:
         self._serve = serve
         self._departures = Departures()
+        self._arrivals = Arrivals(Limits)  # a Router's own, nobody here knows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if still_coming(receive):
+            arrived = await _arrived(self._arrivals, scope, receive, send)
+            if arrived is None:
+                return
+            receive = arrived
         if scope["type"] != "http" or scope["path"] != grpc_http1.PATH:
             await self._serve(scope, receive, send)
             return
@@ -104,6 +120,25 @@ def _inferring(router: Answers) -> Callable[[tuple[Buffer, Headers]], Awaitable[
     return infer
 
 
+async def _arrived(arrivals: Arrivals, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+    """The same with the whole body, of a request of ours; None for one that was refused."""
+    path = scope["path"]
+    if path != grpc_http1.PATH and not path.startswith(PROTOCOLS):
+        return receive
+    try:
+        return await arrivals.whole(receive)
+    except Disconnected:
+        return None
+    except TandemError as error:
+        if path == grpc_http1.PATH:
+            await grpc_http1.refuse(send, grpc_code(error), error.message)
+            return None
+        out = Outgoing(send, bodiless=False)
+        out.headers.append((b"connection", b"close"))  # with half a request on it
+        await send_error(out, error, path)
+        return None
+
+
 class RouterApp:
     """In a Router's replica, around Serve's ASGI application."""
 
@@ -111,6 +146,7 @@ class RouterApp:
         self._serve, self._rest, self._paths = serve, router.rest, router.paths
         self._limits = router.servicer.limits
         self._infer = watched(_inferring(router), Departures())
+        self._arrivals = Arrivals(router.servicer.limits)
         self._counter: Counter | None = None  # without it, HTTP takes Serve's way
         self._grpc_counter: Counter | None = None
         try:
@@ -122,6 +158,11 @@ class RouterApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         counter = self._counter
+        if still_coming(receive):
+            arrived = await _arrived(self._arrivals, scope, receive, send)
+            if arrived is None:
+                return
+            receive = arrived
         if scope["type"] == "http" and scope["path"] == grpc_http1.PATH:
             await self._grpc(scope, receive, send)
             return
@@ -129,7 +170,7 @@ class RouterApp:
             counter is None
             or scope["type"] != "http"
             or not scope["path"].startswith(PROTOCOLS)
-            or counter.full()
+            or (counter.full() and not scope["path"].endswith(_HEALTH))
         ):
             await self._serve(scope, receive, send)
             return
@@ -169,6 +210,7 @@ def fast_servicer(server: Any, *services: str) -> "FastServicer | None":
             counter = replica.counter("/", GRPC)
             for service in services:
                 server.add_passthrough_service(service)
+            router.servicer.idle.most *= 4  # here they take none of Serve's places
             return FastServicer(router.servicer, counter, router.paths)
     except Exception as error:
         log.warning("gRPC requests take Serve's way: %s", error)
@@ -180,6 +222,7 @@ class FastServicer:
 
     def __init__(self, servicer: Any, counter: Counter, paths: Paths) -> None:
         self._servicer, self._counter, self._paths = servicer, counter, paths
+        self._watched = 0
 
     def handler(self, service: str, name: str, streaming: bool) -> Callable[..., Any]:
         """The method `name` as grpc.aio calls it."""
@@ -202,17 +245,22 @@ class FastServicer:
             finally:
                 counter.leave(path, status, status != "OK")
 
-        async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        @contextlib.contextmanager
+        def counted() -> Iterator[None]:
             counter.enter()
-            paths.fast("grpc")
             status = "CANCELLED"
             try:
-                async with contextlib.aclosing(method(request, context)) as answers:
-                    async for answer in answers:
-                        yield answer.data
+                yield
                 status = "OK"
             finally:
                 counter.leave(path, status, status != "OK")
+
+        async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            paths.fast("grpc")
+            # A stream is no load, its requests are.
+            async with contextlib.aclosing(method(request, context, counted)) as answers:
+                async for answer in answers:
+                    yield answer.data
 
         return stream if streaming else unary
 
@@ -224,8 +272,16 @@ class FastServicer:
             return (await method(request, context)).data  # type: ignore[no-any-return]
 
         async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
-            async with contextlib.aclosing(method(request, context)) as answers:
-                async for answer in answers:
-                    yield answer.data
+            if self._watched >= WATCHED:
+                context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+                context.set_details(f"{WATCHED} streams of this kind are open; try again later")
+                return
+            self._watched += 1
+            try:
+                async with contextlib.aclosing(method(request, context)) as answers:
+                    async for answer in answers:
+                        yield answer.data
+            finally:
+                self._watched -= 1
 
         return stream if streaming else unary

@@ -4,6 +4,7 @@ client's INVALID_ARGUMENT and no generated class ever crosses actors."""
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import grpc
@@ -12,17 +13,19 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from serve_app.config import Limits
-from serve_app.core.call import Call, Headers
+from serve_app.core.call import Call, Headers, address_of
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound, TandemError
+from serve_app.errors import NotFound, TandemError, Unavailable
 from serve_app.ingress.apart import LARGE, Apart
+from serve_app.ingress.fast_path import HEALTH as OWN_HEALTH
 from serve_app.ingress.fast_path import fast_servicer
 from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of, within
 from serve_app.ingress.grpc_health import HEALTH, Health
 from serve_app.ingress.grpc_reflect import add_reflection
 from serve_app.ingress.grpc_stream import StreamInfer
-from serve_app.ingress.side_by_side import SideBySide
+from serve_app.ingress.idle import IdleStreams
+from serve_app.ingress.side_by_side import Counted, SideBySide
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.wire import Buffer
@@ -48,7 +51,7 @@ def add_inference_service(servicer: Any, server: Any) -> None:
         for method in service.methods:
             if fast is None:
                 answer = getattr(servicer, method.name)  # Serve puts its own in this place
-            elif service is HEALTH:
+            elif service is HEALTH or method.name in OWN_HEALTH:
                 answer = fast.uncounted(method.name, method.server_streaming)
             else:
                 answer = fast.handler(service.full_name, method.name, method.server_streaming)
@@ -69,6 +72,7 @@ class Servicer(Health):
     ) -> None:
         self.plane, self.limits = plane, limits
         self._apart = apart or Apart()
+        self.idle = IdleStreams(seconds=lambda: self.limits().stream_timeout)
 
     async def ServerLive(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Always live: a dead process answers nothing."""
@@ -137,20 +141,27 @@ class Servicer(Health):
             return broken(error, grpc_context)
 
     async def ModelStreamInfer(  # noqa: N802
-        self, request: AsyncIterator[bytes], grpc_context: Any
+        self, request: AsyncIterator[bytes], grpc_context: Any, counted: Counted = nullcontext
     ) -> AsyncIterator[Raw]:
         """Inference request by request, side by side; an error answers in its place in the stream.
 
         An LLM answers a request with several responses, unless its input `stream` is false, and
         those of several requests as they come. All others answer in the order of the requests.
+        `counted` stands around each request.
         """
-        limits = self.limits()
-        stream = StreamInfer(self.plane, self._decoded, self._decoded_apart, metadata_of(grpc_context))
-        most = min(_SIDE_BY_SIDE, limits.max_queued_requests or _SIDE_BY_SIDE)
-        answers = SideBySide(stream.begin, most, limits.max_body_bytes).answers(request)
-        async with contextlib.aclosing(answers):
-            async for answer in answers:
-                yield Raw(answer)
+        limits, headers = self.limits(), metadata_of(grpc_context)
+        stream = StreamInfer(self.plane, self._decoded, self._decoded_apart, headers)
+        most, client = (
+            min(_SIDE_BY_SIDE, limits.max_queued_requests or _SIDE_BY_SIDE),
+            address_of(headers),
+        )
+        requests = SideBySide(stream.begin, most, limits.max_body_bytes, counted, self.idle, client)
+        try:
+            async with contextlib.aclosing(requests.answers(request)) as answers:
+                async for answer in answers:
+                    yield Raw(answer)
+        except Unavailable as error:
+            failed(error, grpc_context)
 
     def _decoded(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
         began = time.monotonic()

@@ -44,6 +44,13 @@ class Cork:
         return getattr(self._transport, name)
 
 
+def still_coming(receive: Any) -> bool:
+    """Whether the body of the request that `receive` is for isn't whole yet; False where it isn't
+    uvicorn's own."""
+    cycle = getattr(receive, "__self__", None)
+    return type(cycle) is RequestResponseCycle and cycle.more_body
+
+
 def corked(send: Any) -> Cork | None:
     """Cork the answer that `send` is about to start; None where it isn't uvicorn's own `send`."""
     cycle = getattr(send, "__self__", None)

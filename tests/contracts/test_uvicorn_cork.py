@@ -1,5 +1,6 @@
 """uvicorn's own protocol, and what an answer in one write relies on in it."""
 
+import asyncio
 import inspect
 from typing import Any
 
@@ -8,7 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from serve_app.internals.uvicorn_cork import Cork, corked
+from serve_app.internals.uvicorn_cork import Cork, corked, still_coming
 
 HEADERS = [(b"content-type", b"a/b"), (b"content-length", b"5")]
 START = {"type": "http.response.start", "status": 200, "headers": HEADERS}
@@ -115,6 +116,29 @@ async def test_names_of_a_cycle():
     assert seen["transport"] is connection.transport
     assert seen["expected_content_length"] == 0
     assert seen["scope"]["method"] == "GET"
+
+
+async def test_whether_a_body_is_still_coming():
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(still_coming(receive))
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(still_coming(receive))
+        await answer(scope, receive, send)
+
+    for body in (b"abcd", b"ab"):
+        connection = Connection(app)
+        asked = asyncio.ensure_future(connection.ask(request("POST", "Content-Length: 4") + body))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if len(body) < 4:
+            connection.protocol.data_received(b"cd")
+        await asked
+    await Connection(app).ask(request())
+    assert seen == [False, False, True, False, False, False]
+    assert not still_coming(None)
 
 
 async def test_head_and_body_are_one_write(connection):

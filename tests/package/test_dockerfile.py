@@ -224,4 +224,6 @@ def test_haproxy_is_the_attentive_one():
     """Built by our wrapper, and the one that Serve is told to start."""
     text = (ROOT / "Dockerfile").read_text()
     assert "haproxy_wrapper(Path('/venv/bin'), narrow=False)" in text
+    # By the package that is in the image: the wrapper names the place of its modules.
+    assert 'RUN python -I -c "from pathlib import Path; from serve_app.internals.haproxy' in text
     assert "RAY_SERVE_HAPROXY_BINARY_PATH=/venv/bin/haproxy" in text

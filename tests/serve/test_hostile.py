@@ -12,13 +12,13 @@ from typing import Any
 
 import grpc
 import httpx
-import numpy as np
 import orjson
 import psutil
 import pytest
 
 from serve_app.protocol import client
 from serve_app.protocol.inference_pb2 import ModelInferRequest
+from tests.serve.beside import Beside
 from tests.server import Server, Setup
 
 pytestmark = [
@@ -29,38 +29,6 @@ INFER = "/v2/models/identity/infer"
 SECONDS = 6.0
 MOST_GREW = 2 * 2**30
 X = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
-
-
-class Beside:
-    """A client that asks on and on, and checks every answer."""
-
-    def __init__(self, server: Server) -> None:
-        self.served = self.lost = 0
-        self.longest = 0.0
-        self._server, self._ended = server, threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-
-    def __enter__(self) -> "Beside":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        with self._server.http() as http:
-            while not self._ended.is_set():
-                values = np.full((1, 4), self.served, np.float32)
-                body, _ = client.encode_http(client.request("identity", {"x": values}))
-                began = time.monotonic()
-                try:
-                    answer = http.post(INFER, content=body)
-                    right = (client.decode_http(answer.content, None).arrays["x"] == values).all()
-                except Exception:
-                    right = False
-                self.longest = max(self.longest, time.monotonic() - began)
-                self.served, self.lost = self.served + right, self.lost + (not right)
 
 
 def memory(server: Server) -> int:

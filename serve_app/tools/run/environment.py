@@ -14,14 +14,22 @@ GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
 # A worker's output, one line per request among it, is rotated where Ray is told how.
 LOG_FILES = {"RAY_ROTATION_MAX_BYTES": str(128 * 2**20), "RAY_ROTATION_BACKUP_COUNT": "3"}
 
+# Of proxies and of HAProxy's managers, which Serve replaces when three of them failed; else 10 s.
+PROXY_CHECKS = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1"}
+# In replicas V2 requests skip Serve's wrapping of each; in proxies they wait for their bodies.
+MIDDLEWARES = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares"}
+
 # The mode that everything but tests is meant to run in; rayservice.yaml sets the same.
 HIGH_THROUGHPUT = {
     **GRPC_MESSAGES,
+    **PROXY_CHECKS,
+    # Idle ones cost next to nothing; `haproxy_bounds` says what becomes of them, and it takes no
+    # more than the process may have files for.
+    "RAY_SERVE_HAPROXY_MAXCONN": "16384",
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
-    # V2 requests skip Serve's wrapping of each request.
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares",
+    **MIDDLEWARES,
     # Serve's counts then come from the Router, not from a process that reads a log line of
     # HAProxy's for every request.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -46,6 +54,8 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
     own = own_block()
     variables = {
         **GRPC_MESSAGES,
+        **MIDDLEWARES,
+        **PROXY_CHECKS,
         # No other Router serves meanwhile: each model answers as soon as it is loaded.
         "TANDEM_ANSWER_EARLY": "1",
         "RAY_AUTH_MODE": "token",

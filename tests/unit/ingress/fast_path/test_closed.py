@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from serve_app.config import Limits
 from serve_app.ingress import fast_path
 from serve_app.ingress.grpc import SERVICE
 from serve_app.internals import serve_replica
@@ -17,10 +18,65 @@ from tests.unit.ingress.serve_stand_ins import (
     Replica,
     around,
     call,
+    get,
     infer,
     serves,
 )
 from tests.unit.waiting import until
+
+
+async def test_health_is_answered_beyond_the_limit(server, client, replica):
+    replica.max_ongoing_requests = 0
+    for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/m/ready"):
+        assert b" 200 OK" in await client.ask(get(path))
+    assert await serves(client, "/v2")
+
+
+@pytest.mark.parametrize("request_of", [infer, call])
+async def test_a_body_that_is_on_its_way_takes_no_place(server, client, replica, request_of):
+    whole = request_of()
+    slow = [Client(server.address) for _ in range(5)]  # two may be in flight
+    for each in slow:
+        await each.send(whole[:-3])
+    await client.ask(get("/v2"))
+    assert len(replica.protocols) == 1
+    for each in slow:
+        answer = await each.ask(whole[-3:])
+        assert b" 200 OK" in answer
+        each.close()
+    assert len(replica.protocols) == 6
+    assert replica.ongoing == 0
+
+
+async def test_serve_gets_whole_bodies(replica):
+    """In proxies, where a request takes one of a Router's places as soon as Serve has its head."""
+    async with Server(around(replica)) as server:
+        slow, other = Client(server.address), Client(server.address)
+        await slow.send(infer()[:-3])
+        assert await slow.silent()
+        assert await serves(other)
+        assert b"Serve's: /v2/models/m/infer" in await slow.ask(infer()[-3:])
+        await slow.send(infer()[:-3].replace(b"/v2/", b"/other/"))
+        assert b"Serve's: /other/" in await slow.receive()  # perhaps a stream
+        slow.close()
+        other.close()
+
+
+async def test_a_body_that_does_not_come_is_refused(router, server, client, replica, monkeypatch):
+    slow = Limits(bodyTimeout=0.05)
+    monkeypatch.setattr(router.servicer, "limits", lambda: slow)
+    async with Server(around(replica)) as server:
+        http, grpc_call = Client(server.address), Client(server.address)
+        answer = await http.ask(infer()[:-3])
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in answer.lower()
+        assert b"bodyTimeout" in answer
+        answer = await grpc_call.ask(call()[:-3])
+        assert b"grpc-status: 4" in answer
+        assert await http.receive() == b""
+        http.close()
+        grpc_call.close()
+    assert replica.protocols == []
 
 
 async def test_beyond_the_limit_serve_decides(server, client, replica, held):

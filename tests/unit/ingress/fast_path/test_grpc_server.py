@@ -7,7 +7,9 @@ import grpc
 import pytest
 
 from serve_app.ingress import fast_path, grpc_http1
-from serve_app.ingress.grpc import SERVICE
+from serve_app.ingress.grpc import SERVICE, add_inference_service
+from serve_app.protocol import health_pb2
+from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.inference_pb2 import ModelInferResponse
 from tests.unit.ingress.grpc_bodies import Context
 from tests.unit.ingress.serve_stand_ins import GRPC, call, counted, get, infer, message
@@ -56,7 +58,7 @@ async def test_grpcs_own_server_calls_the_servicer(handler, replica, held):
 
 async def test_grpcs_own_server_refuses_beyond_the_limit(handler, replica):
     replica.ongoing, context = 2, Context()
-    assert await handler("ServerLive")(b"", context) == b""
+    assert await handler("ServerMetadata")(b"", context) == b""
     assert (context.code, context.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, fast_path.FULL)
     assert dict(context.trailing)["retry-after"] == "1"
     assert (replica.protocols, replica.ongoing) == ([], 2)
@@ -77,11 +79,55 @@ async def test_health_is_no_load(router, replica):
     await watched.aclose()
 
 
-async def test_streams_are_counted_as_long_as_they_run(handler, replica):
+async def test_requests_of_streams_are_counted_and_not_the_streams(handler, replica, held):
     async def requests():
-        for model in ("m", "none"):
-            assert replica.ongoing == 1
+        for model in ("m", "held", "none"):
             yield message(model)
+        await until(lambda: replica.ongoing == 2)  # the answer of the last one has to wait
+        held.go.set()
+        await until(lambda: replica.ongoing == 0)
 
     answers = [data async for data in handler("ModelStreamInfer", streaming=True)(requests(), Context())]
-    assert (len(answers), replica.protocols, replica.ongoing) == (2, [GRPC], 0)
+    assert (len(answers), replica.protocols, replica.ongoing) == (3, [GRPC] * 3, 0)
+
+
+async def test_health_takes_no_place(router, replica):
+    """However the methods are registered: those that probes ask are never refused."""
+    kinds: dict[str, dict] = {}
+    server = SimpleNamespace(
+        service_handler_factory=replica.handlers,
+        add_passthrough_service=lambda name: None,
+        add_generic_rpc_handlers=lambda handlers: None,
+        add_registered_method_handlers=lambda name, handlers: kinds.update({name: handlers}),
+    )
+    most = router.servicer.idle.most
+    add_inference_service(router.servicer, server)
+    assert router.servicer.idle.most == 4 * most  # idle streams, which take none either
+    replica.max_ongoing_requests = 0
+    asked = {
+        "ServerLive": (SERVICE.full_name, pb.ServerLiveResponse(live=True)),
+        "ServerReady": (SERVICE.full_name, pb.ServerReadyResponse(ready=True)),
+        "Check": ("grpc.health.v1.Health", health_pb2.HealthCheckResponse(status=1)),
+    }
+    for method, (service, answer) in asked.items():
+        context = Context()
+        found = await kinds[service][method].unary_unary(b"", context)
+        assert found == answer.SerializeToString(), context.details
+
+
+async def test_those_who_watch_are_bounded(router, replica, monkeypatch):
+    monkeypatch.setattr(fast_path, "WATCHED", 2)
+    server = SimpleNamespace(
+        service_handler_factory=replica.handlers, add_passthrough_service=lambda name: None
+    )
+    watch = fast_path.fast_servicer(server).uncounted("Watch", True)
+    first, second = watch(b"", Context()), watch(b"", Context())
+    assert await anext(first) == await anext(second) == b"\x08\1"
+    context = Context()
+    assert [answer async for answer in watch(b"", context)] == []
+    assert context.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await first.aclose()
+    third = watch(b"", Context())
+    assert await anext(third) == b"\x08\1"
+    await second.aclose()
+    await third.aclose()
