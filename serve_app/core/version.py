@@ -118,6 +118,8 @@ class Version:
         self.unavailable("it was removed")
         if self.batcher:
             self.batcher.close()
+        if self.turns:
+            self.turns.close()
 
     def abandon(self) -> None:
         """Others answer instead: what waits where nobody may ever answer goes to them."""
