@@ -60,13 +60,18 @@ class Turns:
     def leave(self, now: float | None) -> None:
         """One is done, at `now`; None for one that only gave up."""
         self._running -= 1
-        self._out()
-        if now is not None:
-            self.waiting.took(1, now)
-        if self._inside >= self.computing:
-            self.waiting.busy = True
-        else:
-            self.waiting.free()
+        self._inside = inside = self._inside - 1
+        waiting = self.waiting
+        waiting.ahead = inside - self.computing
+        if waiting.busy:
+            if now is not None:
+                waiting.took(1, now)
+            if inside < self.computing:
+                waiting.free()
+        else:  # written out: each request of a model with room comes by
+            if now is not None:
+                waiting.last = now
+            waiting.busy = inside >= self.computing
         if self._queue:
             self._call()
 
