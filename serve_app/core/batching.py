@@ -160,7 +160,10 @@ class Batcher:
             only_full = self._running >= max(1, free) and self._usual_s > _LONG_S
             batch = self._take(only_full)
             if batch is None:
-                self.waiting.busy = only_full
+                if only_full:
+                    self.waiting.busy = True
+                else:
+                    self.waiting.free()
                 return
             self._running += 1
             # A context of its own: a batch belongs to no single caller, and a framework that

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from enum import Enum
 from typing import Protocol
@@ -118,6 +118,8 @@ class Version:
         self.unavailable("it was removed")
         if self.batcher:
             self.batcher.close()
+        if self.turns:
+            self.turns.close()
 
     def abandon(self) -> None:
         """Others answer instead: what waits where nobody may ever answer goes to them."""
@@ -154,15 +156,17 @@ class Version:
             return outputs
         turns, size = self.turns, self.about.piece
         if size and (rows := rows_of(inputs)) > size:
-            return await in_pieces(
-                inputs, rows, size, turns.computing, lambda part: self._in_turn(turns, part, parameters)
-            )
-        return await self._in_turn(turns, inputs, parameters, began - arrived)
+
+            def run(part: Arrays) -> Awaitable[Arrays]:
+                return self._in_turn(turns, part, parameters, time.monotonic(), 0.0)
+
+            return await in_pieces(inputs, rows, size, turns.computing, run)
+        return await self._in_turn(turns, inputs, parameters, began, began - arrived)
 
     async def _in_turn(
-        self, turns: Turns, inputs: Arrays, parameters: Parameters, before: float = 0.0
+        self, turns: Turns, inputs: Arrays, parameters: Parameters, arrived: float, before: float
     ) -> Arrays:
-        arrived = began = time.monotonic()
+        began = arrived
         if not turns.enter():
             await turns.its_turn()
             began = time.monotonic()

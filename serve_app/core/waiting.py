@@ -14,9 +14,7 @@ _FEW = 2.0  # so many samples' worth of doubt: the first ones count less
 _FORGET_S = 10.0  # without a sample, and two usual gaps more
 _ENDS = 16  # of requests, until it is asked whether most of them left
 _RECOVER = 80.0  # patience doubles in so many times itself
-HALF = (
-    0.5  # of the time that a request has may be spent on waiting; the rest is for its turn and for error
-)
+HALF = 0.5  # of a request's time may go by until its turn; the rest is for that, and for error
 
 
 class Waiting:
@@ -44,6 +42,10 @@ class Waiting:
         if self.busy and full:
             self._learn(now - self.last, amount, now)
         self.last = now
+
+    def free(self) -> None:
+        """Something that computes has nothing to do."""
+        self.busy = self._period = False
 
     def _learn(self, gap: float, amount: int, now: float) -> None:
         if now - gap - self._sampled > _FORGET_S + 2 * self._gap:

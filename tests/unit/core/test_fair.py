@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 
+from serve_app.errors import Unavailable
 from tests.unit.core.virtual import Traffic, Works, open_model, plane, virtually
 from tests.unit.planes import call, tensor
 
@@ -82,3 +83,21 @@ def test_replicas_that_dont_batch_have_no_more_in_their_hands_than_they_may(monk
         return works.most
 
     assert virtually(monkeypatch, work) == 4 + more
+
+
+def test_of_a_model_that_is_removed_what_waits_is_refused_and_what_runs_is_answered(monkeypatch):
+    async def work():
+        made = plane()
+        open_model(made, "m", Works(1, lambda rows: 1.0), 2, spare=1)
+        row = tensor([[1.0, 2.0]])
+        asked = [asyncio.create_task(made.infer(call(row))) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        made.directory.remove("m", "")
+        await asyncio.sleep(0.1)
+        assert [task.done() for task in asked] == [False, False, True, True, True]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(one) for one in found[2:]] == [Unavailable] * 3
+        assert all(one.outputs for one in found[:2])
+        assert made.directory.room.taken == 0
+
+    virtually(monkeypatch, work)

@@ -219,3 +219,22 @@ def test_neighbours_notice_nothing(monkeypatch):
     assert waits[int(0.99 * len(waits))] < 3 * MEAN
     assert all(0.2 * room.most < many < 0.3 * room.most for many in held.values())
     assert room.taken == 0
+
+
+@pytest.mark.parametrize("extra", [{}, {"max_batch_size": 8}])
+def test_after_an_hour_without_requests_a_burst_is_let_in(monkeypatch, extra):
+    """Silence while nobody asks is no execution that takes long."""
+
+    async def work():
+        made = plane()
+        model = open_model(made, "m", Works(1, lambda rows: MEAN), 1, **extra)
+        ended = []
+        for _ in range(2):
+            burst = Traffic(made, "m", 5000.0, random.Random(2))
+            await burst.run(0.02)
+            await burst.over()
+            ended.append(set(burst.ended))
+            await asyncio.sleep(3600)
+        return ended, model.turned_away
+
+    assert virtually(monkeypatch, work) == ([{"ok"}] * 2, {})

@@ -6,6 +6,7 @@ import pytest
 
 from serve_app.core.places import Room
 from serve_app.core.turns import Turns
+from serve_app.errors import Gone
 
 INF = float("inf")
 
@@ -73,6 +74,19 @@ async def test_more_room_lets_more_in_and_less_nobody_out():
     turns.leave(1.0)
     await asyncio.sleep(0)
     assert called == ["a", "b", "c", "d"]
+
+
+async def test_of_a_model_that_is_removed_what_waits_is_refused_and_what_runs_ends():
+    turns, called = Turns(1, 1), []
+    tasks = [await wait(turns, name, called) for name in "abc"]
+    tasks[2].cancel()
+    turns.close()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in found] == [type(None), Gone, asyncio.CancelledError]
+    with pytest.raises(Gone):
+        turns.enter()
+    turns.leave(1.0)
+    assert turns.waiting.ahead == -1
 
 
 async def test_without_a_bound_they_are_counted_all_the_same():

@@ -64,7 +64,7 @@ def test_times_in_which_something_was_free_say_nothing():
     waiting, now = paced([0.1] * 50)
     before = waiting.expected(now)
     for _ in range(100):
-        waiting.busy = False
+        waiting.free()
         now += 3.0
         waiting.took(1, now)
     waiting.busy = True
@@ -98,7 +98,7 @@ def test_while_it_hangs_the_wait_grows():
 def test_the_first_of_a_busy_time_may_be_a_cold_start():
     waiting, now = paced([0.1] * 100)
     before = waiting.expected(now)
-    waiting.busy = False
+    waiting.free()
     waiting.took(1, now + 5)
     waiting.busy = True
     assert waiting.expected(now + 9) == before
@@ -114,7 +114,7 @@ def test_a_new_pace_is_learned_soon():
 
 def test_after_a_pause_it_learns_anew():
     waiting, now = paced([60.0] * 50)
-    waiting.busy = False
+    waiting.free()
     now += 500
     waiting.took(1, now)
     waiting.busy = True
