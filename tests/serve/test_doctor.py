@@ -56,7 +56,7 @@ def test_a_live_serve_from_well_to_ill(server: Server, tmp_path: Path) -> None:
     printed = doctor(*address)
     assert printed.returncode == 1
     assert printed.stdout.startswith(
-        "Serve isn't ready: deployment ModelReplica of application 'greedy'"
+        "Serve serves, but not all of it is ready: deployment ModelReplica of application 'greedy'"
     )
     refused = doctor(*address, RAY_AUTH_TOKEN="0" * 64)
     assert refused.returncode == 2

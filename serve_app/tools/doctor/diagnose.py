@@ -1,17 +1,46 @@
 """What is wrong with a service. Pure: what was gathered in, causes out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from serve_app.tools.doctor import applications, models, pods, service
+from serve_app.tools.doctor import (
+    agent,
+    applications,
+    deleting,
+    head,
+    models,
+    pods,
+    service,
+    upgrade,
+    workers,
+)
 from serve_app.tools.doctor.causes import Cause, Snapshot
+from serve_app.tools.doctor.seen import Seen
 
 
 def diagnose(snapshot: Snapshot) -> list[Cause]:
-    """All that is wrong, the root first. Empty: it is ready."""
+    """All that is wrong or moves, the root first. Empty: it is ready."""
     found: list[Cause] = []
-    for look in (pods.look, service.look, applications.look, models.look):
-        found += _new(look(snapshot), found)
-    return sorted(found, key=lambda cause: -cause.depth)
+    seen = Seen(snapshot)
+    if snapshot.namespace and (going := list(deleting.look(seen))):
+        return going
+    looks = [pods.look(snapshot), agent.look(snapshot), service.look(snapshot)]
+    if snapshot.namespace:
+        looks += [head.look(seen), upgrade.look(seen), workers.look(seen)]
+    looks += [applications.look(snapshot), models.look(snapshot)]
+    for look in looks:
+        found += _new(look, found)
+    return sorted(_plain(found), key=lambda cause: -cause.depth)
+
+
+def notes(snapshot: Snapshot, causes: list[Cause]) -> list[str]:
+    """What is as it should be and worth saying, and what couldn't be looked at."""
+    seen = Seen(snapshot)
+    unseen = [f"{one}: what that would tell is missing here" for one in snapshot.unseen]
+    if not causes or not snapshot.namespace or any(one.state == "deleting" for one in causes):
+        return unseen
+    unheard = [f"Serve itself wasn't asked ({snapshot.unheard})"] if snapshot.unheard else []
+    return [*workers.by_design(seen, causes), *unheard, *unseen]
 
 
 def _new(causes: Iterator[Cause], known: list[Cause]) -> Iterator[Cause]:
@@ -20,3 +49,29 @@ def _new(causes: Iterator[Cause], known: list[Cause]) -> Iterator[Cause]:
         if cause.what not in seen:
             seen.add(cause.what)
             yield cause
+
+
+def _stuck(upgrade: Cause) -> Cause:
+    """Waiting alone is no way out."""
+    return replace(upgrade, wait=False, next=upgrade.next.replace("wait; ", "mend what it waits for; "))
+
+
+def _plain(causes: list[Cause]) -> list[Cause]:
+    """Without what another one has said: an application that waits for a worker, a head or a cluster."""
+    words = {one.state for one in causes}
+    wrong = [one for one in causes if not one.wait]
+    causes = [_stuck(one) if one.state == "upgrading" and wrong else one for one in causes]
+    if "away" in words:
+        causes = [one for one in causes if one.state in ("", "away", "upgrading", "refused")]
+    if words & {"starting", "upgrading"}:
+        causes = [one for one in causes if not (one.wait and one.depth in (11, 12))]
+    if words & {"scaling", "recovering"}:
+        moves = [one for one in causes if one.state in ("scaling", "recovering") and one.depth > 12]
+        waits = [one for one in causes if one.depth == 12]
+        if moves and waits:
+            lines = "\n".join(one.what for one in waits)
+            causes = [one for one in causes if one not in waits]
+            causes[causes.index(moves[0])] = replace(
+                moves[0], evidence=f"{moves[0].evidence}\n{lines}".strip()
+            )
+    return causes
