@@ -19,6 +19,7 @@ _REPLACED = re.compile(
     r"actor (?:is dead|died) .{0,80}(?:node|SIGKILL|SIGTERM)|ActorUnavailable",
     re.IGNORECASE | re.DOTALL,
 )
+DEPTHS = _NOT_SEEN, _UNDER_WAY = 11, 12
 _GAVE_UP = "times in a row"  # Serve tries no more, until the next deploy
 _BUILD = "Deploying app"  # of an application that wasn't built: what was there before isn't touched
 
@@ -54,7 +55,7 @@ def _not_seen(seen: Seen, cluster: str, app: str, state: Mapping[str, Any]) -> I
     ):
         looked = seen.service.status.get("lastUpdateTime")
         yield Cause(
-            11, f"application '{app}' runs, and the operator hasn't seen that yet",
+            _NOT_SEEN, f"application '{app}' runs, and the operator hasn't seen that yet",
             "\n".join([f"the operator looked at {looked}, when it was {told}", *_came(seen.snapshot)]),
             "", seen.snapshot.watch,
             ends="with the operator's next look", state=_word(seen.snapshot, True), wait=True,
@@ -142,7 +143,8 @@ def _failed(snapshot: Snapshot, name: str, status: str, message: str, serving: b
 def _under_way(snapshot: Snapshot, name: str, status: str, message: str, serving: bool) -> Cause:
     what = "is removed" if status == "DELETING" else "is being deployed"
     return Cause(
-        12, f"application '{name}' {what} ({status})", "\n".join([last(message), *_came(snapshot)]),
+        _UNDER_WAY, f"application '{name}' {what} ({status})",
+        "\n".join([last(message), *_came(snapshot)]),
         "its replicas start, or are exchanged one after the other", snapshot.watch,
         ends="when they are all there", state=_word(snapshot, serving), wait=True,
     )  # fmt: skip

@@ -1,11 +1,9 @@
 """A service that is being deleted: what that waits for, and what ends it when it would wait for ever."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from serve_app.tools.doctor.causes import Cause, Json
 from serve_app.tools.doctor.seen import Seen
-from serve_app.tools.doctor.times import moment
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.pods import Pod
 
@@ -110,10 +108,6 @@ def _last(pods: list[Pod]) -> str:
 
 def _told(seen: Seen) -> str:
     """When the pods were told to go: their grace before they have to be gone."""
-    times = [
-        (at - timedelta(seconds=pod.grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for pod in seen.pods
-        if (at := moment(pod.leaves))
-    ]
+    times = [pod.told_to_go for pod in seen.pods]
     clusters = [str(get(one, "metadata", "deletionTimestamp") or "") for one in seen.snapshot.clusters]
     return min([one for one in (*times, *clusters) if one], default="")

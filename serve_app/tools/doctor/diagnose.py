@@ -17,6 +17,9 @@ from serve_app.tools.doctor import (
 from serve_app.tools.doctor.causes import Cause, Snapshot
 from serve_app.tools.doctor.seen import Seen
 
+# What an application that is being deployed waits for.
+_MOVES = ("starting", "upgrading", "scaling", "recovering")
+
 
 def diagnose(snapshot: Snapshot) -> list[Cause]:
     """All that is wrong or moves, the root first. Empty: it is ready."""
@@ -59,19 +62,16 @@ def _stuck(upgrade: Cause) -> Cause:
 def _plain(causes: list[Cause]) -> list[Cause]:
     """Without what another one has said: an application that waits for a worker, a head or a cluster."""
     words = {one.state for one in causes}
+    waits = [one for one in causes if one.wait and one.depth in applications.DEPTHS]
     wrong = [one for one in causes if not one.wait]
     causes = [_stuck(one) if one.state == "upgrading" and wrong else one for one in causes]
     if "away" in words:
         causes = [one for one in causes if one.state in ("", "away", "upgrading", "refused")]
-    if words & {"starting", "upgrading"}:
-        causes = [one for one in causes if not (one.wait and one.depth in (11, 12))]
-    if words & {"scaling", "recovering"}:
-        moves = [one for one in causes if one.state in ("scaling", "recovering") and one.depth > 12]
-        waits = [one for one in causes if one.depth == 12]
-        if moves and waits:
-            lines = "\n".join(one.what for one in waits)
-            causes = [one for one in causes if one not in waits]
-            causes[causes.index(moves[0])] = replace(
-                moves[0], evidence=f"{moves[0].evidence}\n{lines}".strip()
-            )
+    moves = [one for one in causes if one.state in _MOVES and one not in waits]
+    if not waits or not moves:
+        return causes
+    causes = [one for one in causes if one not in waits]
+    if moves[0].state in ("scaling", "recovering"):
+        lines = "\n".join([moves[0].evidence, *(one.what for one in waits)])
+        causes[causes.index(moves[0])] = replace(moves[0], evidence=lines.strip())
     return causes

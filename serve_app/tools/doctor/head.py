@@ -16,10 +16,10 @@ def look(seen: Seen) -> Iterator[Cause]:
     if not seen.active or not provisioned:
         return
     head = next(iter(seen.heads(seen.active)), None)
-    new = head is None or before(provisioned, head.started)
+    new = not seen.blind and (head is None or before(provisioned, head.started))
     said = seen.of_cluster(seen.active, "HeadPodReady")
     known = said.get("status", "True") == "True"  # KubeRay before 1.3 doesn't say
-    ready = known and head is not None and head.ready is not False
+    ready = known and (seen.blind or (head is not None and head.ready is not False))
     if ready and not new:
         return
     since = _since(seen, head, new) or str(said.get("lastTransitionTime") or "")

@@ -35,17 +35,23 @@ def from_kubernetes(
     clusters = _list(found, kubectl, "rayclusters.ray.io")
     found.clusters = [one for one in clusters if _of(one, name)]
     names = {one["metadata"]["name"] for one in found.clusters}
+    foreign = {one["metadata"]["name"] for one in clusters} - names
     all_pods = [Pod(one) for one in _list(found, kubectl, "pods")]
-    pods = [pod for pod in all_pods if pod.cluster in names or _named(pod.cluster, name)]
+    pods = [
+        pod
+        for pod in all_pods
+        if pod.cluster in names or (_named(pod.cluster, name) and pod.cluster not in foreign)
+    ]
     found.pods = [pod.data for pod in pods]
     if gone and not found.clusters and not found.pods:
         raise gone
-    found.events = _events(found, kubectl, {name, *names, *(pod.name for pod in pods)}, all_pods)
+    found.redis = _redis(kubectl, found.clusters, all_pods) if all_pods else None
+    about = [*pods, *map(Pod, found.redis or [])]
+    found.events = _events(found, kubectl, {name, *names, *(pod.name for pod in about)}, all_pods)
     found.whole = _optional(lambda: kubectl.get("namespace", namespace)) or {}
     found.logs = {
         pod.name: kubectl.last_log(pod.name, pod.died) for pod in pods if pod.died or pod.ended
     }
-    found.redis = _redis(kubectl, found.clusters, all_pods)
     if found.service and not get(found.service, "metadata", "deletionTimestamp"):
         one = kubectl.through(f"{name}-serve-svc:8000", "/v2/repository/changes")
         found.ray = (

@@ -19,7 +19,8 @@ _WAITS_S = 120  # that a worker waits for a head that is ready
 
 def look(snapshot: Snapshot) -> Iterator[Cause]:
     """Through every pod that stays, then the events."""
-    pods = [pod for pod in map(Pod, snapshot.pods) if not pod.leaves]
+    every = map(Pod, [*snapshot.pods, *(snapshot.redis or [])])
+    pods = [pod for pod in every if not pod.leaves]
     told = events(snapshot.events)
     for pod in pods:
         yield from _scheduled(snapshot, pod, told)

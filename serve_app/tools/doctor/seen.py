@@ -36,6 +36,11 @@ class Seen:
         return list(map(Pod, self.snapshot.pods))
 
     @property
+    def blind(self) -> bool:
+        """Whether pods couldn't be looked at: then there are none here, whatever there is."""
+        return any(one.startswith("pods ") for one in self.snapshot.unseen)
+
+    @property
     def ending(self) -> str:
         """Since when the namespace is being deleted, '' where it isn't."""
         whole = str(get(self.snapshot.whole, "metadata", "deletionTimestamp") or "")
@@ -76,6 +81,10 @@ class Seen:
     def workers(self, name: str) -> list[Pod]:
         """Those that stay."""
         return self._of(name, "worker")
+
+    def leaving(self, name: str) -> list[Pod]:
+        """Workers that have been told to go."""
+        return [one for one in self.pods if one.cluster == name and one.role == "worker" and one.leaves]
 
     def _of(self, name: str, role: str) -> list[Pod]:
         return [one for one in self.pods if (one.cluster, one.role) == (name, role) and not one.leaves]

@@ -106,6 +106,7 @@ def _quota(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
         said = seen.of_cluster(name, "ReplicaFailure")
         message = str(said.get("message") or "") if said.get("status") == "True" else ""
         short = not seen.heads(name) or len(seen.workers(name)) < seen.wanted(name)
+        short = short and not seen.blind
         told = [one.message for one in seen.events if "exceeded quota" in one.message and one.of == name]
         if "exceeded quota" in message or (told and short):
             yield Cause(

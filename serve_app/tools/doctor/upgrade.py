@@ -37,12 +37,9 @@ def _starting(seen: Seen) -> Cause:
 def _step(seen: Seen, name: str) -> str:
     """What comes next."""
     head = next(iter(seen.heads(name)), None)
-    if head is None or head.ready is not True:
-        return (
-            f"waits for the head, pod {head.name}"
-            if head
-            else "waits for the head, whose pod isn't there"
-        )
+    up = seen.of_cluster(name, "HeadPodReady").get("status") == "True"
+    if not (seen.blind and up) and (head is None or head.ready is not True):
+        return f"waits for the head{f', pod {head.name}' if head else ''}"
     applications = seen.applications(name)
     if not applications:
         return "the head is up; waits for Serve, to which the operator hands the applications"

@@ -17,7 +17,7 @@ _TOGETHER_S = 30  # from the end of a pod to the making of the next
 def look(seen: Seen) -> Iterator[Cause]:
     """One cause for each reason."""
     name = seen.active
-    if not name or not seen.cluster(name):
+    if not name or not seen.cluster(name) or seen.blind:
         return
     workers = seen.workers(name)
     ended = [pod for pod in workers if pod.phase == "Failed"]
@@ -45,12 +45,12 @@ def by_design(seen: Seen, causes: list[Cause]) -> list[str]:
 
 def _in_place_of(seen: Seen, pod: Pod) -> str:
     """The end of another one just before it was made, or ''."""
-    for one in seen.lost:
-        after = seconds(one.at, pod.created)
-        if one.head or one.cluster != pod.cluster or after is None:
-            continue
-        if -_TOGETHER_S < after < _TOGETHER_S and _unsettled(seen, pod):
-            return one.at
+    ends = [one.at for one in seen.lost if not one.head and one.cluster == pod.cluster]
+    ends += [one.told_to_go for one in seen.leaving(pod.cluster)]
+    for end in ends:
+        after = seconds(end, pod.created)
+        if after is not None and abs(after) < _TOGETHER_S and _unsettled(seen, pod):
+            return end
     return ""
 
 
@@ -84,13 +84,17 @@ def _recovering(
 ) -> Cause:
     evidence = [_counts(seen), *missing(seen, seen.active)]
     evidence += [f"pod {pod.name} ended{f' ({pod.said})' if pod.said else ''}" for pod in ended]
+    leaving = seen.leaving(seen.active)
+    evidence += [f"pod {pod.name} leaves, by {pod.leaves} at the latest" for pod in leaving]
     evidence += [f"{who} was on pod {pod}, which is gone" for who, pod in gone.items()]
     evidence += [f"pod {_starts(pod)} in its place" for pod in replaced]
     ends = " and ".join(pod.name for pod in replaced) or "the new worker"
     since = since or [one.at for one in seen.lost if one.name in gone.values()]
     return Cause(
-        21, f"a worker of {seen.active} was lost, and is being replaced", "\n".join(evidence),
-        "the others serve on; requests that were on it have failed or were sent again",
+        21, f"a worker of {seen.active} {'leaves' if leaving else 'was lost'}, and is being replaced",
+        "\n".join(evidence),
+        "it finishes what it has; the others serve on" if leaving
+        else "the others serve on; requests that were on it have failed or were sent again",
         seen.snapshot.watch, min(since, default=""), f"when {ends} is ready and has its replicas",
         "recovering", wait=True,
     )  # fmt: skip

@@ -43,13 +43,18 @@ class Kubectl:
 
     def inside(self, pod: str, container: str, *command: str) -> Any:
         """JSON that a command prints in a container; None where that can't be had."""
-        done = self._run("exec", pod, "-c", container, "--", *command)
-        return _json(done.stdout) if done.returncode == 0 else None
+        return self._try("exec", pod, "-c", container, "--", *command)
 
     def through(self, service: str, path: str) -> Any:
         """JSON from a service (`name:port`) by way of the API server; None where that can't be had."""
         way = f"/api/v1/namespaces/{self._namespace}/services/{service}/proxy{path}"
-        done = self._run("get", "--raw", way)
+        return self._try("get", "--raw", way)
+
+    def _try(self, *arguments: str) -> Any:
+        try:
+            done = self._run(*arguments)
+        except ConfigError:  # it hangs: whatever is behind the API server doesn't answer
+            return None
         return _json(done.stdout) if done.returncode == 0 else None
 
     def _json(self, *what: str) -> Any:

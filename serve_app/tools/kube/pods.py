@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 
@@ -45,6 +46,15 @@ class Pod:
     def grace(self) -> int:
         """Seconds from being told to go to having to be gone."""
         return int((self.data.get("metadata") or {}).get("deletionGracePeriodSeconds") or 0)
+
+    @property
+    def told_to_go(self) -> str:
+        """When it was told to, '' for one that stays."""
+        try:
+            last = datetime.fromisoformat(self.leaves)
+        except ValueError:
+            return ""
+        return (last - timedelta(seconds=self.grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
     def phase(self) -> str:

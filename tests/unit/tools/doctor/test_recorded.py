@@ -139,3 +139,13 @@ def test_a_worker_on_its_way_is_seen_without_events() -> None:
 
 def test_answers_of_another_day_are_looked_at_by_their_own_clock() -> None:
     assert look(recorded("starting"))[2].now.isoformat() == "2026-11-28T20:36:23+00:00"
+
+
+# Of pods the clusters' conditions tell as much as whether the head answers.
+@pytest.mark.parametrize(
+    "name", ["starting", "ready", "refused-args", "went-back-third-cluster", "head-killed-with-redis"]
+)
+def test_without_pods(name: str) -> None:
+    snapshot = look(recorded(name))[2]
+    state, _, _ = look(recorded(name), "pods", "exec", now=snapshot.now)
+    assert (state.word, state.serves, state.exit_code) == STATES[name][:3]
