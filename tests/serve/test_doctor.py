@@ -12,6 +12,7 @@ import pytest
 from tests.serve.configs import python, remote, router, write
 from tests.serve.live import deploy, until
 from tests.server import MODES, ROOT, Server, Setup
+from tests.unit.tools.doctor.cluster import recorded
 
 
 def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -136,6 +137,44 @@ def test_a_service_on_kubernetes(kubectl: Any) -> None:
     assert "version 3: no such file" in done.stdout
     done = doctor("tandem", "-n", "elsewhere", **kubectl(answers))
     assert (done.returncode, done.stdout) == (0, "tandem is ready\n")
+
+
+def answers_of(state: str) -> dict[str, Any]:
+    """kubectl's, for a state that a real cluster was in once. What it doesn't know isn't there."""
+    known = recorded(state)
+    lists = {"rayclusters.ray.io": "rayclusters", "pods": "pods", "events": "events"}
+    answers = {f"get {kind} -o json": listed(*known[key]) for kind, key in lists.items()}
+    answers["get namespace tandem -o json"] = [0, known["namespace"], ""]
+    for one in known["rayservices"]:
+        answers["get rayservices.ray.io tandem -o json"] = [0, one, ""]
+    for cluster, said in known["serve"].items():
+        service = f"/api/v1/namespaces/tandem/services/{cluster}-head-svc:8265/proxy"
+        answers[f"get --raw {service}/api/serve/applications/"] = [0, said, ""]
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "serves", "code"),
+    [
+        ("starting", "starting", False, 3),
+        ("scaling-pod-requested", "scaling", True, 3),
+        ("worker-killed-5s", "recovering", True, 3),
+        ("upgrade-began", "upgrading", True, 1),
+        ("refused-args", "refused", True, 1),
+        ("head-killed-without-redis", "away", False, 1),
+        ("deleting", "deleting", False, 1),
+        ("ready", "ready", True, 0),
+    ],
+)
+def test_the_state_as_a_word_and_as_an_exit_status(
+    kubectl: Any, state: str, word: str, serves: bool, code: int
+) -> None:
+    done = doctor("tandem", "--json", **kubectl(answers_of(state)))
+    assert done.returncode == code, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["state"], said["serves"], said["wait"]) == (word, serves, code == 3)
+    if state == "scaling-pod-requested":  # by the dashboard, through the API server
+        assert "runs 1 of 2" in said["causes"][0]["evidence"]
 
 
 @pytest.mark.parametrize(
