@@ -19,6 +19,7 @@ _REPLACED = re.compile(
     r"actor (?:is dead|died) .{0,80}(?:node|SIGKILL|SIGTERM)|ActorUnavailable",
     re.IGNORECASE | re.DOTALL,
 )
+NONE = 44
 DEPTHS = _NOT_SEEN, _UNDER_WAY = 11, 12
 _GAVE_UP = "times in a row"  # Serve tries no more, until the next deploy
 _BUILD = "Deploying app"  # of an application that wasn't built: what was there before isn't touched
@@ -32,6 +33,12 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
             for app, state in seen.applications(name).items():
                 yield from _one(snapshot, app, state, seen.active == name)
                 yield from _not_seen(seen, name, app, state)
+        if snapshot.serves.get(seen.active) and not seen.applications(seen.active):
+            yield Cause(
+                NONE, f"Serve has no application on {seen.active}", "by its own word",
+                "somebody took them away, and the operator hands its config over when that changes",
+                f"change serveConfigV2, a comment is enough: {snapshot.redeploy}",
+            )  # fmt: skip
     elif snapshot.ray:
         applications = applications_of(snapshot)
         serving = any(one.get("status") == "RUNNING" for one in applications.values())

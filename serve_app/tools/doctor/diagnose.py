@@ -66,7 +66,11 @@ def _plain(causes: list[Cause]) -> list[Cause]:
     wrong = [one for one in causes if not one.wait]
     causes = [_stuck(one) if one.state == "upgrading" and wrong else one for one in causes]
     if "away" in words:
-        causes = [one for one in causes if one.state in ("", "away", "upgrading", "refused")]
+        away = [one for one in causes if one.state == "away"]
+        deep = max(away, key=lambda one: one.depth)  # it explains the rest
+        said = ("", "upgrading", "refused", *(["recovering"] if deep.depth == service.SILENT else []))
+        causes = [one for one in causes if one is deep or one.state in said]
+        causes = [one for one in causes if one.depth != applications.NONE]
     moves = [one for one in causes if one.state in _MOVES and one not in waits]
     if not waits or not moves:
         return causes

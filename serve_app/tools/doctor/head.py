@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from serve_app.tools.doctor.causes import Cause
 from serve_app.tools.doctor.seen import Seen, before
+from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.pods import Pod
 
 AWAY = "away"
@@ -12,6 +13,7 @@ _AVOID = "so that it doesn't happen again: gcsFaultToleranceOptions with a Redis
 
 def look(seen: Seen) -> Iterator[Cause]:
     """At the head of the cluster that serves."""
+    yield from _deleted(seen)
     provisioned = seen.provisioned(seen.active)
     if not seen.active or not provisioned:
         return
@@ -27,6 +29,18 @@ def look(seen: Seen) -> Iterator[Cause]:
         yield _serves(seen, head, new, since)
     elif not seen.keeps_state(seen.active) and (not ready or (head and _not_yet(seen, head))):
         yield _away(seen, head, ready, since)
+
+
+def _deleted(seen: Seen) -> Iterator[Cause]:
+    """The cluster that served, deleted beside the operator."""
+    name, known = seen.active, not any(one.startswith("rayclusters") for one in seen.snapshot.unseen)
+    goes = str(get(seen.cluster(name), "metadata", "deletionTimestamp") or "")
+    if name and (goes or (known and not seen.cluster(name))):
+        yield Cause(
+            79, f"RayCluster {name}, which served, {'is being deleted' if goes else 'is gone'}", "",
+            "somebody deleted it, or its namespace's clean-up; the operator makes another one",
+            seen.snapshot.watch, goes, "when the applications run on the new one", AWAY, wait=True,
+        )  # fmt: skip
 
 
 def _since(seen: Seen, head: Pod | None, new: bool) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from serve_app.tools.doctor.causes import Cause, Snapshot
 from serve_app.tools.doctor.happened import Event
 from serve_app.tools.doctor.seen import Seen
+from serve_app.tools.doctor.times import seconds
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.pods import Pod
 from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE
@@ -14,6 +15,8 @@ _MODES = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 _OPERATOR = "kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator"
 _GO_ON = """'{"spec":{"suspend":false}}'"""
 _HANDED = ("FailedToUpdateServeApplications", "UpdatedServeApplications")
+_YOUNG_S = 30
+SILENT = 14
 _FEW = 4  # the first try fails while Serve is being started, as do one or two on a slow machine
 
 
@@ -35,6 +38,7 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
     yield from _quota(snapshot, seen)
     yield from _config(snapshot, seen)
     yield from _redis(snapshot, seen)
+    yield from _silent(snapshot, seen)
 
 
 def _refused(snapshot: Snapshot, service: RayService) -> Iterator[Cause]:
@@ -73,11 +77,18 @@ def _operator(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
         get(seen.service.data, "metadata", "generation"),
         seen.service.status.get("observedGeneration"),
     )
-    if not seen.service.status:
+    made = str(get(seen.service.data, "metadata", "creationTimestamp") or "")
+    age = seconds(made, snapshot.now)
+    if not seen.service.status and age is not None and age < _YOUNG_S:
+        yield Cause(
+            15, "the operator hasn't looked at it yet", "its status is empty", "it takes a few seconds",
+            snapshot.watch, made, "with the operator's next look", "starting", wait=True,
+        )  # fmt: skip
+    elif not seen.service.status:
         yield Cause(
             95, "no operator looks after the service", "its status is empty",
             "KubeRay isn't installed, doesn't watch this namespace, or is down", _OPERATOR,
-            str(get(seen.service.data, "metadata", "creationTimestamp") or ""),
+            made,
         )  # fmt: skip
     elif isinstance(asked, int) and isinstance(done, int) and done < asked:
         yield Cause(
@@ -165,3 +176,15 @@ def _redis(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
         "a head that can't reach it ends, and none can start; workers serve on as long as they live",
         f"{snapshot.kubectl} get pods,pvc; {snapshot.kubectl} get statefulset",
     )  # fmt: skip
+
+
+def _silent(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
+    """A service that had served, and of which no worker takes requests."""
+    ready = seen.condition("Ready")
+    if seen.active and ready.get("status") == "False" and ready.get("reason") == "ZeroServeEndpoints":
+        yield Cause(
+            SILENT, "no worker takes requests", str(ready.get("message") or ""),
+            "a worker does when Serve's proxy on it answers its probe",
+            f"{snapshot.watch}; {snapshot.kubectl} describe pods -l ray.io/cluster={seen.active}",
+            str(ready.get("lastTransitionTime") or ""), "when one is ready again", "away", wait=True,
+        )  # fmt: skip

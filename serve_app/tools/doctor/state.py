@@ -58,16 +58,11 @@ def state_of(snapshot: Snapshot, causes: list[Cause]) -> State:
     if not word and not causes:
         word, serves = READY, True
     if not word and not serves:
-        word = "failed" if wrong or "starting" not in words | _changing(words) else "starting"
+        word = "failed" if wrong or not words & {"starting", *_THEN} else "starting"
     word = word or next((one for one in _THEN if one in words), "degraded")
     if word in ("recovering", "scaling", "changing") and wrong:
         word = "degraded"
     return State(word, serves, word in _WAITS and not wrong)
-
-
-def _changing(words: set[str]) -> set[str]:
-    """What is changed before anything served is at its start."""
-    return {"starting"} if words & {"changing", "scaling", "recovering"} else set()
 
 
 def _serves(snapshot: Snapshot) -> bool:

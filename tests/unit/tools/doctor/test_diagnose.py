@@ -25,6 +25,7 @@ def apps(**states: Any) -> Json:
 
 
 RUNNING = {"status": "RUNNING", "serveDeploymentStatuses": {"Router": {"status": "HEALTHY"}}}
+CLUSTER = {"metadata": {"name": "tandem-abc"}}
 READY = service(activeServiceStatus=apps(tandem=RUNNING))
 WAITS = (
     "Deployment 'ModelReplica' in application 'm' has 1 replicas that have taken more than 30s to be "
@@ -138,7 +139,10 @@ UNSCHEDULABLE = [
                     activeServiceStatus=apps(tandem=RUNNING),
                     pendingServiceStatus={"rayClusterName": "new"},
                 ),
-                "clusters": [{"metadata": {"name": "new", "creationTimestamp": "2026-11-25T08:00:00Z"}}],
+                "clusters": [
+                    CLUSTER,
+                    {"metadata": {"name": "new", "creationTimestamp": "2026-11-25T08:00:00Z"}},
+                ],
             },
             "new gets ready to take over from tandem-abc",
             "since 2026-11-25",
@@ -146,14 +150,14 @@ UNSCHEDULABLE = [
     ],
 )
 def test_a_cause_is_found(known: Json, what: str, also: str) -> None:
-    snapshot = Snapshot("tandem", "ns", **{"service": READY, **known})
+    snapshot = Snapshot("tandem", "ns", **{"service": READY, "clusters": [CLUSTER], **known})
     (cause, *_) = diagnose(snapshot)
     assert what in cause.what
     assert also in str(cause)
 
 
 def test_a_service_that_is_ready() -> None:
-    snapshot = Snapshot("tandem", "ns", service=READY, pods=[pod()])
+    snapshot = Snapshot("tandem", "ns", service=READY, clusters=[CLUSTER], pods=[pod()])
     assert diagnose(snapshot) == []
     assert report(snapshot, []) == "tandem is ready"
 
@@ -167,7 +171,9 @@ def test_the_root_comes_first() -> None:
             "rayClusterName": "new",
         },
     )
-    snapshot = Snapshot("tandem", "ns", service=status, pods=[waiting("ImagePullBackOff"), pod("q")])
+    snapshot = Snapshot(
+        "tandem", "ns", service=status, clusters=[CLUSTER], pods=[waiting("ImagePullBackOff"), pod("q")]
+    )
     causes = diagnose(snapshot)
     assert ["can't be pulled" in causes[0].what, "no room" in causes[1].what] == [True, True]
     assert "take over" in causes[-1].what
@@ -188,13 +194,13 @@ def test_modes_that_differ() -> None:
         "headGroupSpec": group(RAY_SERVE_ENABLE_HA_PROXY="1"),
         "workerGroupSpecs": [group()],
     }
-    (cause,) = diagnose(Snapshot("tandem", "ns", service=found))
+    (cause,) = diagnose(Snapshot("tandem", "ns", service=found, clusters=[CLUSTER]))
     assert "RAY_SERVE_ENABLE_HA_PROXY differs" in cause.what
 
 
 def test_a_worker_without_a_replica_is_no_cause() -> None:
     idle = pod(conditions=[{"type": "Ready", "status": "False"}])
-    snapshot = Snapshot("tandem", "ns", service=READY, pods=[idle])
+    snapshot = Snapshot("tandem", "ns", service=READY, clusters=[CLUSTER], pods=[idle])
     assert diagnose(snapshot) == []
 
 

@@ -1,6 +1,10 @@
 """A service, its cluster and its machines in motion, in ways the recorded run didn't meet."""
 
-from tests.unit.tools.doctor.cluster import Json, changed
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.tools.doctor.cluster import Json, changed, look
 from tests.unit.tools.doctor.test_neighbours import ACTIVE, WITH_REDIS, condition, pod_of, says
 
 
@@ -19,6 +23,54 @@ def test_an_operator_that_is_away() -> None:
     word, code, said, _ = says(changed("ready", none))
     assert (word, code) == ("failed", 1)
     assert "no operator looks after the service" in said
+
+
+def test_all_workers_are_lost() -> None:
+    def all_gone(known: Json) -> None:
+        status = known["rayservices"][0]["status"]
+        message = "Number of serve endpoints dropped to 0"
+        condition(status, "Ready", "False", "ZeroServeEndpoints", message)
+        condition(pod_of(known, ACTIVE, "worker")["status"], "Ready", "False")
+
+    word, code, said, _ = says(changed("worker-killed-5s", all_gone))
+    assert (word, code) == ("away", 1)
+    assert "Number of serve endpoints dropped to 0" in said
+    assert "is being replaced" in said
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_somebody_deletes_the_cluster_that_serves(gone: bool) -> None:
+    def deleted(known: Json) -> None:
+        if gone:
+            known.update(rayclusters=[], pods=[], serve={})
+        else:
+            goes = {"deletionTimestamp": "2026-11-28T20:40:00Z"}
+            known["rayclusters"][0]["metadata"] |= goes
+
+    word, code, said, _ = says(changed("ready", deleted))
+    assert (word, code) == ("away", 1)
+    assert f"RayCluster tandem-8tgk9, which served, is {'gone' if gone else 'being deleted'}" in said
+
+
+def test_somebody_takes_the_applications_away() -> None:
+    def shut_down(known: Json) -> None:
+        known["serve"][ACTIVE]["applications"] = {}
+
+    word, code, said, _ = says(changed("ready", shut_down))
+    assert (word, code) == ("degraded", 1)
+    assert "Serve has no application on tandem-8tgk9" in said
+    assert "change serveConfigV2" in said
+
+
+def test_just_applied() -> None:
+    def fresh(known: Json) -> None:
+        known["rayservices"][0]["status"] = {}
+        known.update(rayclusters=[], pods=[], events=[], serve={})
+
+    at = datetime(2026, 11, 28, 20, 36, 21, tzinfo=UTC)  # two seconds after it
+    state, causes, _ = look(changed("starting", fresh), now=at)
+    assert (state.word, state.exit_code) == ("starting", 3)
+    assert causes[0].what == "the operator hasn't looked at it yet"
 
 
 def test_it_was_told_to_hold() -> None:
