@@ -9,9 +9,9 @@ from serve_app.tools.kube.pods import Pod
 from serve_app.tools.kube.quantity import quantity
 from serve_app.tools.kube.start_cost import LEAST_CPU
 
+# Ray 2.60's raylet, of the files into which its agents write their ports, and of their answer.
 _LATE = re.compile(
-    r"one Ray agent failed|agent timed out when Raylet try to connect|Failed to start agent|"
-    r"agent[^\n]{0,80}timed out before registering",
+    r"Timed out waiting for file \S*agent\S*port\S*|[Rr]untime [Ee]nv [Aa]gent timed out[^\n]{0,80}"
 )
 _LIVED_S = (30, 180)  # with less it was something else, and after that it had started
 _WHAT = "the node's agent didn't start in time: CPU"
@@ -77,4 +77,4 @@ def _short(pod: Pod) -> bool:
 
 def _lines(log: str) -> list[str]:
     """What the output says of it."""
-    return [line.strip()[:300] for line in log.splitlines() if _LATE.search(line)][:2]
+    return list(dict.fromkeys(found[0] for found in _LATE.finditer(log)))[:2]

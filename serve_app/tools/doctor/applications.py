@@ -29,7 +29,7 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
     """Through every application, of the cluster that serves and of the one that is made."""
     if snapshot.namespace:
         seen = Seen(snapshot)
-        for name in {seen.active, seen.pending} - {""}:
+        for name in seen.kept:
             for app, state in seen.applications(name).items():
                 yield from _one(snapshot, app, state, seen.active == name)
                 yield from _not_seen(seen, name, app, state)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serve_app.errors import ConfigError
+from serve_app.tools.doctor import agent
 from serve_app.tools.doctor.causes import Json, Snapshot
 from serve_app.tools.doctor.happened import events as sorted_events
 from serve_app.tools.doctor.times import clock, moment
@@ -49,9 +50,7 @@ def from_kubernetes(
     about = [*pods, *map(Pod, found.redis or [])]
     found.events = _events(found, kubectl, {name, *names, *(pod.name for pod in about)}, all_pods)
     found.whole = _optional(lambda: kubectl.get("namespace", namespace)) or {}
-    found.logs = {
-        pod.name: kubectl.last_log(pod.name, pod.died) for pod in pods if pod.died or pod.ended
-    }
+    found.logs = {pod.name: _log(kubectl, pod) for pod in pods if pod.died or pod.ended}
     if found.service and not get(found.service, "metadata", "deletionTimestamp"):
         one = kubectl.through(f"{name}-serve-svc:8000", "/v2/repository/changes")
         found.ray = (
@@ -62,6 +61,12 @@ def from_kubernetes(
     last = sorted_events(found.events)[-1].at if found.events else ""
     found.now = clock(here, youngest, last)
     return found
+
+
+def _log(kubectl: Kubectl, pod: Pod) -> str:
+    """The end of it, and not of it alone: Ray's other processes speak after the one that ended."""
+    few = kubectl.last_log(pod.name, pod.died)
+    return (few and not agent.late(few) and kubectl.last_log(pod.name, pod.died, 400)) or few
 
 
 def _list(found: Snapshot, kubectl: Kubectl, kind: str) -> list[Any]:

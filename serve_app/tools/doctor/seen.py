@@ -21,6 +21,7 @@ class Seen:
         self.snapshot = snapshot
         self.service = RayService(snapshot.service)
         self.active, self.pending = self.service.active.name, self.service.pending.name
+        self.kept = [name for name in (self.active, self.pending) if name]  # clusters that are to stay
 
     @cached_property
     def events(self) -> list[Event]:

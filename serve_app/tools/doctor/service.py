@@ -113,7 +113,7 @@ def _modes(snapshot: Snapshot, service: RayService) -> Iterator[Cause]:
 
 def _quota(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
     """Pods that may not be made, as long as some are missing."""
-    for name in {seen.active, seen.pending} - {""}:
+    for name in seen.kept:
         said = seen.of_cluster(name, "ReplicaFailure")
         message = str(said.get("message") or "") if said.get("status") == "True" else ""
         short = not seen.heads(name) or len(seen.workers(name)) < seen.wanted(name)
@@ -136,7 +136,7 @@ def _quota(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
 
 def _config(snapshot: Snapshot, seen: Seen) -> Iterator[Cause]:
     """Whether the operator could hand its config to Serve."""
-    for name in {seen.active, seen.pending} - {""}:
+    for name in seen.kept:
         tries = [one for one in seen.events if one.cluster == name and one.reason in _HANDED]
         failed: list[Event] = []
         for one in tries:

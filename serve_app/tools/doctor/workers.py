@@ -34,12 +34,14 @@ def look(seen: Seen) -> Iterator[Cause]:
 
 
 def by_design(seen: Seen, causes: list[Cause]) -> list[str]:
-    """Notes on workers that are NotReady and not said to come."""
+    """Notes on workers of a cluster that serves, which are NotReady and not said to come."""
+    if any(one.state == "away" for one in causes):
+        return []
     said = "\n".join(f"{one.what}\n{one.evidence}" for one in causes)
     return [
         f"{pod.name} is NotReady: a worker without a replica is, by design"
-        for pod in seen.pods
-        if pod.role == "worker" and pod.ready is False and not pod.leaves and pod.name not in said
+        for pod in seen.workers(seen.active)
+        if pod.ready is False and pod.placed and pod.name not in said
     ]
 
 

@@ -33,12 +33,12 @@ class Kubectl:
         found: list[Any] = self._json(kind)["items"]
         return found
 
-    def last_log(self, pod: str, again: bool = True) -> str:
+    def last_log(self, pod: str, again: bool = True, lines: int = 40) -> str:
         """The end of what the pod's container said before it ended; '' when unknown.
 
         `again`: it was started again since.
         """
-        done = self._run("logs", pod, *(["--previous"] if again else []), "--tail=40")
+        done = self._run("logs", pod, *(["--previous"] if again else []), f"--tail={lines}")
         return done.stdout if done.returncode == 0 else ""
 
     def inside(self, pod: str, container: str, *command: str) -> Any:

@@ -50,8 +50,9 @@ class Answers(Kubectl):
         self._allowed(kind)
         return list(self.known.get(kind.partition(".")[0]) or [])
 
-    def last_log(self, pod: str, again: bool = True) -> str:
-        return str((self.known.get("logs") or {}).get(pod, ""))
+    def last_log(self, pod: str, again: bool = True, lines: int = 40) -> str:
+        said = str((self.known.get("logs") or {}).get(pod, ""))
+        return "\n".join(said.splitlines()[-lines:])
 
     def through(self, service: str, path: str) -> Any:
         return None  # a token is asked for

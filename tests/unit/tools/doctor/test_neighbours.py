@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.tools.doctor.causes import Cause
 from serve_app.tools.doctor.command import text
-from tests.unit.tools.doctor.cluster import Change, Json, changed, look
+from tests.unit.tools.doctor.cluster import Change, Json, changed, look, recorded
 from tests.unit.tools.doctor.test_recorded import STATES
 
 ACTIVE, PENDING = "tandem-8tgk9", "tandem-6wpf2"
@@ -211,3 +211,17 @@ def test_serve_refuses_the_config_as_a_whole() -> None:
     word, code, said, _ = says(changed("ready", refused))
     assert (word, code) == ("refused", 1)
     assert "1 validation error" in said
+
+
+def test_a_worker_without_a_replica_is_a_note_where_there_is_something_to_say() -> None:
+    def idle(known: Json) -> None:
+        pod = pod_of(known, ACTIVE, "worker")
+        condition(pod["status"], "Ready", "False")
+        pod["metadata"]["creationTimestamp"] = "2026-11-28T20:00:00Z"
+
+    assert says(changed("refused-args-mended", idle))[:3] == ("ready", 0, "tandem is ready")
+    assert (
+        "q4g89 is NotReady: a worker without a replica is, by design"
+        in says(changed("refused-args", idle))[2]
+    )
+    assert "by design" not in says(recorded("head-killed-without-redis-40s"))[2]
