@@ -6,7 +6,7 @@ from typing import Any
 
 from serve_app.releases.applications import cause
 from serve_app.tools.doctor.causes import Cause, Snapshot, last
-from serve_app.tools.doctor.replicas import counts
+from serve_app.tools.doctor.replicas import counts, of
 from serve_app.tools.doctor.room import no_place
 from serve_app.tools.doctor.seen import Seen, before
 from serve_app.tools.doctor.times import length, seconds
@@ -53,13 +53,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
 
 def _not_seen(seen: Seen, cluster: str, app: str, state: Mapping[str, Any]) -> Iterator[Cause]:
     """An application that runs, by Serve's own word, and not yet by the operator's."""
-    one = seen.service.active if cluster == seen.active else seen.service.pending
-    told = (one.applications.get(app) or {}).get("status")
-    if (
-        told == "DEPLOYING"
-        and state.get("status") == "RUNNING"
-        and state is not one.applications.get(app)
-    ):
+    told = (seen.told(cluster).get(app) or {}).get("status")
+    if told == "DEPLOYING" and state.get("status") == "RUNNING" and cluster in seen.snapshot.serves:
         looked = seen.service.status.get("lastUpdateTime")
         yield Cause(
             _NOT_SEEN, f"application '{app}' runs, and the operator hasn't seen that yet",
@@ -97,9 +92,8 @@ def applications_of(snapshot: Snapshot) -> Mapping[str, Any]:
 
 
 def _one(snapshot: Snapshot, name: str, app: Mapping[str, Any], serving: bool) -> Iterator[Cause]:
-    status, deployments = app.get("status"), _deployments(app)
-    operator = (status == "RUNNING") and all(_well(one) for one in deployments.values())
-    if operator:
+    status, deployments = app.get("status"), of(app)
+    if status == "RUNNING" and all(_well(one) for one in deployments.values()):
         return
     found = [
         one
@@ -115,11 +109,6 @@ def _one(snapshot: Snapshot, name: str, app: Mapping[str, Any], serving: bool) -
         yield _failed(snapshot, name, str(status), message, serving and not deployments)
     else:
         yield _under_way(snapshot, name, str(status), message, serving)
-
-
-def _deployments(app: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = app.get("deployments") or app.get("serveDeploymentStatuses") or {}
-    return found
 
 
 def _well(state: Mapping[str, Any]) -> bool:

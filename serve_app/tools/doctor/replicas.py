@@ -9,9 +9,14 @@ from serve_app.tools.doctor.seen import Seen
 def deployments(applications: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Application, deployment, and what is said of it, by Serve or by the operator."""
     for name, app in applications.items():
-        found = app.get("deployments") or app.get("serveDeploymentStatuses") or {}
-        for deployment, state in found.items():
+        for deployment, state in of(app).items():
             yield name, deployment, state
+
+
+def of(app: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An application's deployments, by name."""
+    found = app.get("deployments") or app.get("serveDeploymentStatuses") or {}
+    return {name: state or {} for name, state in found.items()}
 
 
 def counts(state: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -19,7 +24,7 @@ def counts(state: Mapping[str, Any]) -> tuple[int, int] | None:
     target = state.get("target_num_replicas")
     if not isinstance(target, int) or "replicas" not in state:
         return None
-    running = sum(one.get("state") == "RUNNING" for one in state["replicas"] or [])
+    running = sum(one.get("state") == "RUNNING" for one in filter(None, state["replicas"] or []))
     return running, target
 
 
@@ -40,7 +45,7 @@ def homeless(seen: Seen, cluster: str) -> dict[str, str]:
         return {}
     found = {}
     for app, name, state in deployments(seen.applications(cluster)):
-        for one in state.get("replicas") or []:
+        for one in filter(None, state.get("replicas") or []):
             pod = str(one.get("node_instance_id") or "")
             if one.get("state") == "RUNNING" and pod.startswith(f"{cluster}-") and pod not in there:
                 found[f"a replica of {name} of application '{app}'"] = pod

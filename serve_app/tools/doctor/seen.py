@@ -109,10 +109,14 @@ class Seen:
         """Of a cluster's Serve: its own word, else the operator's, which is a little older."""
         said = self.snapshot.serves.get(name)
         if said is not None:
-            found: Mapping[str, Any] = said.get("applications") or {}
-            return found
+            return {app: one or {} for app, one in (said.get("applications") or {}).items()}
+        return self.told(name)
+
+    def told(self, name: str) -> Mapping[str, Any]:
+        """The same by the operator."""
         one = self.service.active if name == self.active else self.service.pending
-        return one.applications if name in (self.active, self.pending) else {}
+        found = one.applications if name in self.kept else {}
+        return {app: said or {} for app, said in found.items()}
 
     def since_event(self, reason: str, of: str) -> str:
         """When something last happened to what has that name."""

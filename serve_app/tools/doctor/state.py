@@ -9,7 +9,7 @@ READY = "ready"
 # Of several the first one is it. What each means is in docs/doctor.md.
 _FIRST = ("deleting", "suspended", "away", "empty")
 _THEN = ("upgrading", "refused", "recovering", "scaling", "changing")
-_GOING = {
+SENTENCES = {
     READY: "is ready",
     "starting": "is starting",
     "changing": "serves, and is changing",
@@ -46,7 +46,7 @@ class State:
         """The beginning of what is printed."""
         if self.word == "upgrading" and not self.wait:
             return f"{name} serves, and its upgrade can't go on"
-        return f"{name} {_GOING[self.word]}"
+        return f"{name} {SENTENCES[self.word]}"
 
 
 def state_of(snapshot: Snapshot, causes: list[Cause]) -> State:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from serve_app.tools.doctor.command import as_data, text
+from serve_app.tools.doctor.state import SENTENCES
+from tests.server import ROOT
 from tests.unit.tools.doctor.cluster import RECORDED, look, recorded
 
 
@@ -149,3 +151,9 @@ def test_without_pods(name: str) -> None:
     snapshot = look(recorded(name))[2]
     state, _, _ = look(recorded(name), "pods", "exec", now=snapshot.now)
     assert (state.word, state.serves, state.exit_code) == STATES[name][:3]
+
+
+def test_every_state_is_in_the_documentation() -> None:
+    rows = (ROOT / "docs/doctor.md").read_text().splitlines()
+    documented = {row.split("`")[1] for row in rows if row.startswith("| `")}
+    assert documented == set(SENTENCES)
