@@ -102,4 +102,4 @@ def _full(snapshot: Snapshot) -> Iterator[str]:
         if cluster and not cluster.autoscaled:
             yield f"group {group.name} has {len(have)} workers, and no autoscaler makes more"
         elif len(have) >= group.most:
-            yield f"group {group.name} has {len(have)} workers, its maxReplicas"
+            yield f"group {group.name} has {len(have)} of at most {group.most:g} workers (maxReplicas)"

@@ -135,7 +135,7 @@ def test_no_node_is_on_its_way_because_the_group_is_full() -> None:
     word, code, said, _ = says(known)
     assert (word, code) == ("degraded", 1)
     assert "max_replicas_per_node: 1 lets no more" in said
-    assert "group cpu has 1 workers, its maxReplicas" in said
+    assert "group cpu has 1 of at most 1 workers (maxReplicas)" in said
 
 
 def test_no_node_comes_without_an_autoscaler() -> None:
