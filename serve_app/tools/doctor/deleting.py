@@ -30,6 +30,9 @@ def look(seen: Seen) -> Iterator[Cause]:
         for cluster in held:
             yield _held(seen, cluster, since)
         return
+    if service and not seen.snapshot.clusters and not draining and not staying:
+        yield _left(seen, since)
+        return
     evidence = _pods(draining) if draining else ""
     evidence = evidence or ", ".join(f"RayCluster {one['metadata']['name']} is there" for one in held)
     if not draining and not staying and not held:
@@ -44,6 +47,19 @@ def look(seen: Seen) -> Iterator[Cause]:
 
 def _what(seen: Seen) -> str:
     return f"its namespace {seen.snapshot.namespace} is, " if seen.ending else ""
+
+
+def _left(seen: Seen, since: str) -> Cause:
+    """The resource alone: its operator has a second's work to do, if there is one."""
+    kubectl, name = seen.snapshot.kubectl, seen.snapshot.name
+    return Cause(
+        98, f"{_what(seen)}only the RayService is left", "\n".join(
+            [f"its finalizers: {', '.join(_finalizers(seen.snapshot.service)) or 'none'}", *_remaining(seen)]
+        ),
+        f"the operator takes {_OWN} off when no RayCluster is there any more",
+        f"wait; where no operator runs: {kubectl} patch rayservice {name} --type=merge {_NO_FINALIZERS}",
+        since, "with the operator's next look", "deleting", wait=True,
+    )  # fmt: skip
 
 
 def _held(seen: Seen, cluster: Json, since: str) -> Cause:

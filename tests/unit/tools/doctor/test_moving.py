@@ -225,3 +225,16 @@ def test_a_namespace_that_goes_while_pods_still_stop() -> None:
     assert (word, code) == ("deleting", 1)
     assert "its namespace tandem is, and what runs stops" in said
     assert "next: wait" in said
+
+
+def test_only_the_resource_is_left() -> None:
+    def left(known: Json) -> None:
+        known["rayservices"][0]["metadata"]["deletionTimestamp"] = "2026-11-28T20:48:25Z"
+        known["namespace"] = {"metadata": {"name": "tandem"}}
+        known["rayclusters"] = []
+
+    word, code, said, _ = says(changed("namespace-terminating-for-ever", left))
+    assert (word, code) == ("deleting", 1)
+    assert "only the RayService is left" in said
+    assert "ray.io/rayservice-finalizer" in said
+    assert "kubectl -n tandem patch rayservice tandem --type=merge -p" in said
