@@ -53,9 +53,8 @@ def _left(seen: Seen, since: str) -> Cause:
     """The resource alone: its operator has a second's work to do, if there is one."""
     kubectl, name = seen.snapshot.kubectl, seen.snapshot.name
     return Cause(
-        98, f"{_what(seen)}only the RayService is left", "\n".join(
-            [f"its finalizers: {', '.join(_finalizers(seen.snapshot.service)) or 'none'}", *_remaining(seen)]
-        ),
+        98, f"{_what(seen)}only the RayService is left",
+        "\n".join(["finalizers: " + ", ".join(_finalizers(seen.snapshot.service)), *_remaining(seen)]),
         f"the operator takes {_OWN} off when no RayCluster is there any more",
         f"wait; where no operator runs: {kubectl} patch rayservice {name} --type=merge {_NO_FINALIZERS}",
         since, "with the operator's next look", "deleting", wait=True,
@@ -81,14 +80,15 @@ def _held(seen: Seen, cluster: Json, since: str) -> Cause:
     else:
         evidence += [f"the job's pod {pod.name} is {pod.phase or 'unknown'}" for pod in jobs]
         why = f"it waits for a job that removes the cluster's keys from Redis. {_NOTHING}"
+    command = " && ".join(commands)
     limit = get(cluster, "metadata", "annotations", _LIMIT) or 300
     told = get(cluster, "metadata", "deletionTimestamp")
     return Cause(
         99, f"{_what(seen)}but RayCluster {name} is held back", "\n".join(evidence), why,
-        " && ".join(commands), since,
+        command if seen.ending else f"wait; to end it at once: {command}", since,
         f"KubeRay 1.7 and newer take it off {limit} s after the RayCluster was told to go ({told})"
         if told else "",
-        "deleting", wait=bool(jobs) and not seen.ending,
+        "deleting", wait=not seen.ending,
     )  # fmt: skip
 
 

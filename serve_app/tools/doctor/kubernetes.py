@@ -46,7 +46,7 @@ def from_kubernetes(
     found.pods = [pod.data for pod in pods]
     if gone and not found.clusters and not found.pods:
         raise gone
-    found.redis = _redis(kubectl, found.clusters, all_pods) if all_pods else None
+    found.redis = _redis(found, kubectl, all_pods) if all_pods else None
     about = [*pods, *map(Pod, found.redis or [])]
     found.events = _events(found, kubectl, {name, *names, *(pod.name for pod in about)}, all_pods)
     found.whole = _optional(lambda: kubectl.get("namespace", namespace)) or {}
@@ -111,17 +111,21 @@ def _named(cluster: str, service: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(service)}-[a-z0-9]{{5}}", cluster))
 
 
-def _redis(kubectl: Kubectl, clusters: list[Json], pods: list[Pod]) -> list[Any] | None:
+def _redis(found: Snapshot, kubectl: Kubectl, pods: list[Pod]) -> list[Any] | None:
     """The pods behind the service of Redis; None where it isn't a service of this namespace."""
-    for cluster in clusters:
+    for cluster in found.clusters:
         address = str(get(cluster, "spec", "gcsFaultToleranceOptions", "redisAddress") or "")
-        host = address.rpartition("://")[2].rpartition(":")[0]
-        if not host or "." in host:
+        host, *domain = address.rpartition("://")[2].partition(":")[0].split(".")
+        if not host or (domain and domain[0] != found.namespace):
             continue
-        service = _optional(lambda host=host: kubectl.get("service", host))  # type: ignore[misc]
-        selector = get(service, "spec", "selector") if service else None
-        if selector:
-            return [pod.data for pod in pods if selector.items() <= dict(pod.labels).items()]
+        services = _optional(lambda: kubectl.list("services"))
+        if services is None:
+            return None
+        named = [one for one in services if one["metadata"]["name"] == host]
+        selector = get(named[0], "spec", "selector") if named else None
+        if named and not selector:  # endpoints that somebody keeps by hand, or ExternalName
+            return None
+        return [pod.data for pod in pods if selector and selector.items() <= dict(pod.labels).items()]
     return None
 
 

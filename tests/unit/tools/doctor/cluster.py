@@ -40,8 +40,7 @@ class Answers(Kubectl):
         if kind == "namespace":
             found: Json = self.known["namespace"]
             return found
-        where = {"rayservices.ray.io": "rayservices", "service": "services"}[kind]
-        for one in self.known.get(where) or []:
+        for one in self.known["rayservices"]:
             if one["metadata"]["name"] == name:
                 return dict(one)
         raise NotThere(f'Error from server (NotFound): {kind} "{name}" not found')

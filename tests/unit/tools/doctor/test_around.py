@@ -118,6 +118,23 @@ def test_redis_is_gone_and_the_head_too() -> None:
     assert "the head of tandem-cq5hg was lost" in said
 
 
+@pytest.mark.parametrize("address", ["redis://redis:6379", "redis.tandem:6379", "redis.tandem.svc"])
+def test_redis_by_other_addresses(address: str) -> None:
+    def elsewhere(known: Json) -> None:
+        known["rayclusters"][0]["spec"]["gcsFaultToleranceOptions"]["redisAddress"] = address
+
+    assert says(changed("ready-base", elsewhere))[:2] == ("ready", 0)
+    assert f"Redis at {address} isn't there" in says(changed("ready-base", elsewhere, redis_gone))[2]
+
+
+def test_the_service_of_redis_is_gone() -> None:
+    def deleted(known: Json) -> None:
+        known["services"] = []
+
+    assert "Redis at redis:6379 isn't there" in says(changed("ready-base", deleted))[2]
+    assert look(changed("ready-base", deleted), "services")[0].word == "ready"  # nobody knows
+
+
 def test_redis_of_another_namespace_is_not_looked_for() -> None:
     def elsewhere(known: Json) -> None:
         redis_gone(known)

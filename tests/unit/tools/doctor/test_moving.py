@@ -213,7 +213,8 @@ def test_a_cluster_held_back_by_its_job_while_the_namespace_stays() -> None:
     assert "take it off 300 s after the RayCluster was told to go (2026-11-28T20:48:25Z)" in said
     (cause,) = causes
     patch = "kubectl -n tandem patch raycluster tandem-cq5hg --type=merge -p "
-    assert cause.next == patch + """'{"metadata":{"finalizers":null}}'"""
+    assert cause.wait
+    assert cause.next == "wait; to end it at once: " + patch + """'{"metadata":{"finalizers":null}}'"""
     assert " delete " not in cause.next  # it has been told to go
 
 
