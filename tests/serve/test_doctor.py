@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serve_app.tools.doctor.kubernetes import ASK
 from tests.serve.configs import python, remote, router, write
 from tests.serve.live import deploy, until
 from tests.server import MODES, ROOT, Server, Setup
@@ -175,6 +176,20 @@ def test_the_state_as_a_word_and_as_an_exit_status(
     assert (said["state"], said["serves"], said["wait"]) == (word, serves, code == 3)
     if state == "scaling-pod-requested":  # by the dashboard, through the API server
         assert "runs 1 of 2" in said["causes"][0]["evidence"]
+
+
+def test_serve_is_asked_in_its_head_where_a_token_is_needed(kubectl: Any) -> None:
+    answers = answers_of("scaling-pod-requested")
+    (raw,) = (one for one in answers if one.startswith("get --raw"))
+    said = answers.pop(raw)
+    answers[raw] = [1, "", "Error from server: Unauthorized"]
+    done = doctor("tandem", **kubectl(answers))
+    assert "runs 1 of 2" not in done.stdout
+    assert "note: Serve itself wasn't asked" in done.stdout
+    answers[f"exec tandem-8tgk9-head-bspnn -c ray-head -- sh -c {ASK}"] = said
+    done = doctor("tandem", **kubectl(answers))
+    assert "deployment ModelReplica of application 'sentences' runs 1 of 2" in done.stdout
+    assert "wasn't asked" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from serve_app.tools.kube.pods import Pod
 
 _APPLICATIONS = "/api/serve/applications/"
 # Within the head, which has the token in its environment.
-_ASK = (
+ASK = (
     'wget -qO- -T 10 --header "Authorization: Bearer $RAY_AUTH_TOKEN" '
     f"http://127.0.0.1:8265{_APPLICATIONS}"
 )
@@ -136,7 +136,7 @@ def _ask_serve(found: Snapshot, kubectl: Kubectl, pods: list[Pod]) -> None:
         said = kubectl.through(f"{head.cluster}-head-svc:8265", _APPLICATIONS)
         if not isinstance(said, dict):
             box = next(iter(head.requests), "ray-head")
-            said = kubectl.inside(head.name, box, "sh", "-c", _ASK)
+            said = kubectl.inside(head.name, box, "sh", "-c", ASK)
         if isinstance(said, dict) and "applications" in said:
             found.serves[head.cluster] = said
         else:
