@@ -47,7 +47,7 @@ def test_a_live_serve_from_well_to_ill(server: Server, tmp_path: Path) -> None:
 
     def found() -> Any:
         done = doctor(*address, "--json")
-        assert done.returncode in (0, 1), done.stderr
+        assert done.returncode in (0, 1, 3), done.stderr
         causes = json.loads(done.stdout)["causes"]
         text = json.dumps(causes)
         return causes if "no room" in text and "the weights are gone" in text else None

@@ -16,8 +16,12 @@ _OUT_OF_MEMORY = re.compile(r"OutOfMemory|OOM|out of memory|exit code 137", re.I
 # What Serve says when a replica died under it; it starts others without being asked.
 _REPLACED = re.compile(
     r"health check failed|node (?:has )?died|node was (?:terminated|drained|preempted)|NodeDied|"
-    r"actor (?:is dead|died) .{0,80}(?:node|SIGKILL|SIGTERM)|ActorUnavailable",
-    re.IGNORECASE | re.DOTALL,
+    r"ActorUnavailable",
+    re.IGNORECASE,
+)
+# Ray's guesses, which stand behind every crash.
+_GUESSES = re.compile(
+    r"(?:There are some potential root causes|Some common causes include).*", re.DOTALL
 )
 NONE = 44
 DEPTHS = _NOT_SEEN, _UNDER_WAY = 11, 12
@@ -170,7 +174,7 @@ def _deployment(snapshot: Snapshot, app: str, name: str, state: Mapping[str, Any
     elif _REPLACED.search(message) and _GAVE_UP not in message:
         yield _replaced(snapshot, who, message, "\n".join(filter(None, (runs, last(message)))))
     elif message and state.get("status") not in ("UPSCALING", "DOWNSCALING"):
-        memory = _OUT_OF_MEMORY.search(message)
+        memory = _OUT_OF_MEMORY.search(_GUESSES.sub("", message))
         yield Cause(
             55, f"a replica of {who} {'ran out of memory' if memory else 'fails'}", last(message),
             "the last line is the reason" + ("; Serve has given up" if _GAVE_UP in message else ""),

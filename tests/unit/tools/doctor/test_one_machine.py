@@ -66,3 +66,32 @@ def test_what_runs_of_an_application_that_failed() -> None:
     running = {"replicas": [{"state": "RUNNING"}], "target_num_replicas": 1}
     state, _, _ = found(m=app("DEPLOY_FAILED", GAVE_UP, "DEPLOY_FAILED", **running))
     assert (state.word, state.serves) == ("degraded", True)
+
+
+CRASH = (
+    "A replica failed to start with exception. Retrying 2 more time(s). Error:\nActorDiedError: The actor is "
+    "dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker "
+    "unexpectedly exits with a connection error code 2. End of file. Some common causes include: (1) the "
+    "process was killed by the OOM killer due to high memory usage, (2) ray stop --force was called, or "
+    "(3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error."
+)
+ITS_OWN = (
+    "A replica failed to start. Error:\nThe actor died because of an error raised in its creation task, "
+    "ray::ServeReplica:nodes:ModelReplica.__init__()\nValueError: x"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "wait"),
+    [
+        (CRASH, "a replica of deployment ModelReplica of application 'm' fails", False),
+        ("A replica failed to start. Error:\ntorch.OutOfMemoryError: CUDA", "ran out of memory", False),
+        ("The actor died because its node has died. Node Id: 5b73", "Serve starts others", True),
+        (ITS_OWN, "fails", False),
+    ],
+)  # fmt: skip
+def test_how_a_replica_died(message: str, what: str, wait: bool) -> None:
+    _, causes, _ = found(tandem=ROUTER, m=app("DEPLOYING", message))
+    (cause,) = causes
+    assert what in cause.what
+    assert cause.wait is wait
