@@ -69,11 +69,11 @@ def test_what_runs_of_an_application_that_failed() -> None:
 
 
 CRASH = (
-    "A replica failed to start with exception. Retrying 2 more time(s). Error:\nActorDiedError: The actor is "
-    "dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker "
-    "unexpectedly exits with a connection error code 2. End of file. Some common causes include: (1) the "
-    "process was killed by the OOM killer due to high memory usage, (2) ray stop --force was called, or "
-    "(3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error."
+    "A replica failed to start with exception. Retrying 2 more time(s). Error:\nActorDiedError: The "
+    "actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: "
+    "Worker unexpectedly exits with a connection error code 2. End of file. Some common causes include: "
+    "(1) the process was killed by the OOM killer due to high memory usage, (2) ray stop --force was "
+    "called, or (3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error."
 )
 ITS_OWN = (
     "A replica failed to start. Error:\nThe actor died because of an error raised in its creation task, "
