@@ -70,7 +70,7 @@ def test_what_runs_of_an_application_that_failed() -> None:
 
 CRASH = (
     "A replica failed to start with exception. Retrying 2 more time(s). Error:\nActorDiedError: The "
-    "actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: "
+    "actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR. "
     "Worker unexpectedly exits with a connection error code 2. End of file. Some common causes include: "
     "(1) the process was killed by the OOM killer due to high memory usage, (2) ray stop --force was "
     "called, or (3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error."
