@@ -171,6 +171,7 @@ $(VENV)/.serve: $(VENV)/.torch $(LOCKS)/serve.txt pyproject.toml
 $(VENV)/.batch: $(VENV)/.serve $(LOCKS)/batch.txt
 	@echo "installing what batches need"
 	@$(PIP) --no-deps -r $(LOCKS)/batch.txt
+	$(call can-import,$(VENV),pyarrow)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve $(LOCKS)/dev.txt

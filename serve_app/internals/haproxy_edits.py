@@ -12,7 +12,7 @@ _INFER = "/inference.GRPCInferenceService/ModelInfer"
 # With splicing, HAProxy doesn't notice that a client left whose body came after its headers. The others
 # are ours, of a file that was edited before.
 _DROPPED = re.compile(
-    r"\s*option (splice-request|clitcpka)$|\s*clitcpka-|\s*http-request set-header x-client-address "
+    r"\s*option (splice-request|clitcpka)$|\s*clitcpka-"
     rf"|\s*use_backend \S+ if {{ path {_INFER} }}"
 )
 # What a client that left had sent and HAProxy has no room for hides its leaving. TCP asks after it.
@@ -36,7 +36,7 @@ def edited(text: str, bounds: Bounds, *, narrow: bool, fast_path: bool) -> str:
 
 
 def _changed(lines: list[str], routable: set[str], narrow: bool) -> Iterator[str]:
-    section = ""
+    section, told = "", any(_SAY_WHO in line for line in lines)
     for given in lines:
         line, words = given, given.split()
         if words and not line[0].isspace():
@@ -51,7 +51,7 @@ def _changed(lines: list[str], routable: set[str], narrow: bool) -> Iterator[str
             line = line.replace("always", "never")
         yield line
         indent = line[: len(line) - len(line.lstrip())]
-        if words[:1] == ["bind"] and section.endswith("_frontend"):
+        if words[:1] == ["bind"] and section.endswith("_frontend") and not told:
             yield indent + _SAY_WHO
         elif words == ["option", "abortonclose"]:
             yield from (indent + one for one in _ASK_AFTER)

@@ -11,7 +11,10 @@ from serve_app.tools.arguments import between, count, mapping, pair, size
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. 0 when all went well, 1 for findings, 2 when the configuration can't be used."""
+    """Entry point. 0 when all went well, 1 for findings, 2 when the configuration can't be used.
+
+    3 of `doctor`: nothing is wrong, and waiting brings it to rest.
+    """
     options = _parser().parse_args(arguments)
     try:
         return _COMMANDS[options.command](options)
@@ -65,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--containers", metavar="RUN", help="nodes in containers, by `podman run` say")
     local.add_argument("--state-file", type=Path, help="where to write the status, as JSON")
 
-    doctor = commands.add_parser("doctor", help="why a service isn't ready, and what to do next")
+    doctor = commands.add_parser(
+        "doctor", help="in which state a service is, why, and what to do next (0 ready, 3 wait, 1 wrong)"
+    )
     doctor.add_argument("name", nargs="?", help="a RayService, asked for with kubectl")
     doctor.add_argument("--namespace", "-n", default="tandem", help="of the RayService (default tandem)")
     doctor.add_argument("--address", help="of Ray's dashboard, without NAME; default as for deploy")

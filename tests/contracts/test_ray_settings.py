@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 RAY = Path(ray.__file__).parent
 _NAME = re.compile(r"\b_{0,2}(?:RAY|LOG|METRICS)_\w+")
 # Set for processes of ours, or told to KubeRay's operator: Ray doesn't read them.
-OURS = {"RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE", "RAY_ROLE"}
+OURS = {"RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE", "RAY_ROLE", "TANDEM_ANSWER_EARLY"}
 
 
 @cache

@@ -11,8 +11,9 @@ from serve_app.tools.check.rules import Ray, Rule, Table, When
 from serve_app.tools.kube.documents import CONFIG, Document
 from serve_app.tools.kube.findings import Problem
 from serve_app.tools.kube.part import Looks, Part
-from serve_app.tools.kube.quantity import quantity
+from serve_app.tools.kube.quantity import exact, quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
+from serve_app.tools.kube.start_cost import LEAST_CPU
 
 _PROXY, _MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
 _DRAIN, _DRAIN_S = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30.0
@@ -171,6 +172,22 @@ def _services(ray: Ray) -> Iterable[Looks]:
     return ray.cluster.groups if ray.kind == "RayService" else []
 
 
+def _cold(head: bool) -> When:
+    """It asks for less than a start needs; on a full machine it gets no more."""
+
+    def broken(group: Group, ray: Ray) -> str:
+        asked, limit = (group.first.get("resources", kind, "cpu") for kind in ("requests", "limits"))
+        asks = limit if asked is None else asked  # as the API server fills it in
+        try:
+            short = asks is None or exact(asks) < exact(LEAST_CPU[head])
+        except ValueError:
+            return ""
+        said = "no CPU is asked for" if asks is None else f"{asks} CPU is asked for"
+        return said if short and group.head is head else ""
+
+    return broken
+
+
 _TOLD = "Ray places on it what doesn't fit"
 _GROUPS = (
     _advice("rayStartParams num-gpus", _more("num-gpus", 0), "{}", _TOLD, "the same in both"),
@@ -183,6 +200,11 @@ _GROUPS = (
     Rule(f"env {_MODE}", lambda g, _: g.env.get(_MODE) == "1" and g.env.get(_PROXY) != "1",
          f"{_MODE} without {_PROXY}", f'- {{name: {_PROXY}, value: "1"}}',
          "proxies then run on the head alone, and workers never become ready"),
+    *(_advice(f"{_BOX} resources requests cpu", _cold(head),
+              f"{{}}, and a {'head' if head else 'worker'} of Ray's needs {least} to start",
+              "on a full machine its agent isn't up within the 30 s that it has: the pod ends, again "
+              "and again", f"requests: {{cpu: {least}}} or more")
+      for head, least in LEAST_CPU.items()),
     _advice("template spec", _root, "may run as root",
             "what breaks out of the container is root on the node",
             "securityContext: {runAsNonRoot: true, runAsUser: 1000}"),

@@ -1,4 +1,4 @@
-"""Asking: a Ray through its dashboard and its HTTP port, a RayService through kubectl."""
+"""Asking a Ray through its dashboard and its HTTP port."""
 
 import contextlib
 import importlib.metadata
@@ -7,8 +7,6 @@ import urllib.error
 from serve_app.tools import clusters, routers
 from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.doctor.causes import Json, Snapshot
-from serve_app.tools.kube.kubectl import Kubectl
-from serve_app.tools.kube.pods import Pod
 
 
 def from_ray(address: str | None) -> Snapshot:
@@ -39,29 +37,3 @@ def _models(serve: Json) -> Json:
         return {"http": f"{url}/v2 answers {error.code}"}
     except (OSError, ValueError, AttributeError) as error:
         return {"http": f"{url}/v2: {error}"}
-
-
-def from_kubernetes(name: str, namespace: str) -> Snapshot:
-    """A RayService, with its clusters, pods and their events. ConfigError says why it can't be asked."""
-    kubectl = Kubectl(namespace)
-    service = kubectl.get("rayservices.ray.io", name)
-    owned = [one for one in kubectl.list("rayclusters.ray.io") if _of(one, name)]
-    names = {one["metadata"]["name"] for one in owned}
-    found = map(Pod, kubectl.list("pods"))
-    pods = [pod for pod in found if pod.labels.get("ray.io/cluster") in names]
-    known = {name, *names, *(pod.name for pod in pods)}
-    events = [
-        one
-        for one in kubectl.list("events")
-        if (one.get("involvedObject") or {}).get("name") in known
-        or "exceeded quota" in str(one.get("message"))
-    ]
-    logs = {pod.name: kubectl.last_log(pod.name) for pod in pods if pod.died}
-    one = kubectl.through(f"{name}-serve-svc:8000", "/v2/repository/changes")
-    ray = {"changes": {one["router"]: one}} if isinstance(one, dict) and "router" in one else {}
-    return Snapshot(name, namespace, ray, service, owned, [pod.data for pod in pods], events, logs)
-
-
-def _of(cluster: Json, service: str) -> bool:
-    owners = cluster["metadata"].get("ownerReferences") or []
-    return any(one.get("kind") == "RayService" and one.get("name") == service for one in owners)

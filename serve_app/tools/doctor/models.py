@@ -1,12 +1,11 @@
 """Causes in what the Routers say: models that can't answer, and changes that were refused."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serve_app.tools.doctor.applications import applications_of
 from serve_app.tools.doctor.causes import Cause, Snapshot
-
-_NEXT = "mend it, and `tandem deploy FILE`, which says what became of each model"
 
 
 def look(snapshot: Snapshot) -> Iterator[Cause]:
@@ -21,7 +20,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
     if whole := next((one["refused"] for one in told.values() if one["refused"]), ""):
         yield Cause(
             49, "the Router's user_config is refused", whole,
-            "inline models, routes and limits are those of the configuration before", _NEXT, serves=True,
+            "inline models, routes and limits are those of the configuration before",
+            snapshot.redeploy, state="refused",
         )  # fmt: skip
     for name, reasons in refused.items():
         # On Kubernetes there is no index, and an application that is ill has no other word for it.
@@ -29,7 +29,7 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
             few = f"\non {len(reasons)} of {len(told)} Routers" if len(reasons) < len(told) else ""
             yield Cause(
                 48, f"a change of model '{name}' is refused", reasons[0] + few,
-                "what was there before goes on", _NEXT, serves=True,
+                "what was there before goes on", snapshot.redeploy, state="refused",
             )  # fmt: skip
     for row in rows:
         if row.get("state") != "READY" and not (row["name"] in refused and row["name"] in ready):
@@ -38,13 +38,19 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
                 f"model '{row['name']}' isn't ready",
                 str(row.get("reason") or ""),
                 "the service answers for the others",
+                snapshot.redeploy,
             )
     if http := ray.get("http"):
         yield Cause(
             45, "HTTP doesn't answer as Tandem does", str(http),
             "another program has the port, or the proxies have no Router",
-            "ss -ltnp | grep PORT tells who listens",
+            f"ss -ltnp 'sport = :{_port(str(http))}' tells who listens",
         )  # fmt: skip
+
+
+def _port(http: str) -> str:
+    found = re.search(r":(\d+)/", http)
+    return found[1] if found else "8000"
 
 
 def _by_model(told: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

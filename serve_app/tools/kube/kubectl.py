@@ -10,6 +10,10 @@ from serve_app.errors import ConfigError
 _TIMEOUT_S = 30
 
 
+class NotThere(ConfigError):
+    """Nothing of that name."""
+
+
 class Kubectl:
     """kubectl in one namespace. ConfigError says what is missing when it can't be asked."""
 
@@ -29,24 +33,35 @@ class Kubectl:
         found: list[Any] = self._json(kind)["items"]
         return found
 
-    def last_log(self, pod: str) -> str:
-        """The end of what the pod's container said before it was started again; '' when unknown."""
-        done = self._run("logs", pod, "--previous", "--tail=40")
+    def last_log(self, pod: str, again: bool = True, lines: int = 40) -> str:
+        """The end of what the pod's container said before it ended; '' when unknown.
+
+        `again`: it was started again since.
+        """
+        done = self._run("logs", pod, *(["--previous"] if again else []), f"--tail={lines}")
         return done.stdout if done.returncode == 0 else ""
+
+    def inside(self, pod: str, container: str, *command: str) -> Any:
+        """JSON that a command prints in a container; None where that can't be had."""
+        return self._try("exec", pod, "-c", container, "--", *command)
 
     def through(self, service: str, path: str) -> Any:
         """JSON from a service (`name:port`) by way of the API server; None where that can't be had."""
         way = f"/api/v1/namespaces/{self._namespace}/services/{service}/proxy{path}"
-        done = self._run("get", "--raw", way)
+        return self._try("get", "--raw", way)
+
+    def _try(self, *arguments: str) -> Any:
         try:
-            return json.loads(done.stdout) if done.returncode == 0 else None
-        except ValueError:
+            done = self._run(*arguments)
+        except ConfigError:  # it hangs: whatever is behind the API server doesn't answer
             return None
+        return _json(done.stdout) if done.returncode == 0 else None
 
     def _json(self, *what: str) -> Any:
         done = self._run("get", *what, "-o", "json")
         if done.returncode:
-            raise ConfigError(_explained(done.stderr.strip(), self._namespace))
+            kind = NotThere if "NotFound" in done.stderr else ConfigError
+            raise kind(_explained(done.stderr.strip(), self._namespace))
         return json.loads(done.stdout)
 
     def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -58,6 +73,13 @@ class Kubectl:
         except subprocess.TimeoutExpired:
             text = f"`{' '.join(command)}` doesn't come back: is the cluster there?"
             raise ConfigError(text) from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _explained(error: str, namespace: str) -> str:

@@ -9,7 +9,6 @@ from tests.unit.deployments.conducted import app, double, failing, settled, slow
 from tests.unit.held import soon
 from tests.unit.models import Slow
 from tests.unit.planes import call
-from tests.unit.waiting import until
 
 
 async def test_models_are_loaded_changed_and_dropped(it):
@@ -150,26 +149,6 @@ async def test_routes_and_limits_hold_when_the_models_were_tried_and_for_all_at_
     gate.set()
     await soon(it.conductor.adopted())
     assert await it.answer("m") == 11
-
-
-async def test_the_first_configuration_may_hold_before_its_models_are_there(it, gate):
-    """Each answers as it is loaded; those that wait for their turn are known."""
-    it.asked.versions["m"] = ("1", "2")
-    it.plane.tried = False
-    it.configure(double("b"), slow(), double("c"), routing={"m": {"defaultVersion": "1"}})
-    it.conductor.begin()
-    await it.follow(app())
-    await soon(until(lambda: it.conductor.inline.hosts))
-    assert [await it.answer("b"), await it.answer("m")] == [2, 11]
-    for name in ("a", "c"):
-        with pytest.raises(Unavailable, match="loading"):
-            await it.answer(name)
-    assert it.conductor.generation == 0
-    assert not it.plane.tried
-    gate.set()
-    await soon(it.conductor.adopted())
-    assert [await it.answer("a"), await it.answer("c")] == [2, 2]
-    assert it.plane.tried
 
 
 async def test_a_replaced_model_answers_what_it_has_before_it_is_closed(it, monkeypatch):

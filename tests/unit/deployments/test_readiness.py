@@ -1,8 +1,11 @@
 """When a Router's server is ready: with Serve's status as it comes, without Ray."""
 
+import pytest
+
 from serve_app.errors import Unavailable
 from tests.unit.deployments.conducted import Setup, app, double, failing, settled, slow
 from tests.unit.held import soon
+from tests.unit.waiting import until
 
 
 def building(name: str = "m"):
@@ -99,3 +102,23 @@ async def test_strictly_all_models_have_to_be_ready(it: Setup):
     assert it.plane.ready
     await it.follow(app(stamp=2.0), starting("late"))
     assert not it.plane.ready
+
+
+async def test_the_first_configuration_may_hold_before_its_models_are_there(it, gate):
+    """Each answers as it is loaded; those that wait for their turn are known."""
+    it.asked.versions["m"] = ("1", "2")
+    it.plane.tried = False
+    it.configure(double("b"), slow(), double("c"), routing={"m": {"defaultVersion": "1"}})
+    it.conductor.begin()
+    await it.follow(app())
+    await soon(until(lambda: it.conductor.inline.hosts))
+    assert [await it.answer("b"), await it.answer("m")] == [2, 11]
+    for name in ("a", "c"):
+        with pytest.raises(Unavailable, match="loading"):
+            await it.answer(name)
+    assert it.conductor.generation == 0
+    assert not it.plane.tried
+    gate.set()
+    await soon(it.conductor.adopted())
+    assert [await it.answer("a"), await it.answer("c")] == [2, 2]
+    assert it.plane.tried

@@ -62,6 +62,7 @@ def grpc_config(default: str, *backends: str) -> str:
     lines = [
         "defaults", "    mode http", "    timeout connect 5s", "    timeout client 5s",
         "    timeout server 5s", "frontend grpc_frontend", f"    bind 127.0.0.1:{free_port()} proto h2",
+        "    http-request set-header x-client-address %[src]",
         r'    http-request return content-type a/b lf-string "\'%[path]\' & \\n" if { path /n }',
         f"    default_backend {default}", "",
     ]  # fmt: skip

@@ -63,7 +63,7 @@ def models(*wanted: InlineModel) -> dict[str, InlineModel]:
         ([A], Actual(generation=1, failed={"a": 1}, known={"a"}), []),
         ([], Actual(generation=0, failed={"a": 0}, known={"a"}), [Unload("a"), Adopt(1)]),
         # One that takes long lets others begin, and the configuration waits for it until it is overdue.
-        ([A, B], Actual(late={"a": A}, known={"a"}), [Load(B)]),
+        ([A, B], Actual(late={"a": A}, known={"a", "b"}), [Load(B)]),
         ([A, B], Actual(late={"a": A}, inline=models(B), known={"a", "b"}), []),
         ([A, B], Actual(late={"a": A}, overdue={"a"}, inline=models(B), known={"a", "b"}), [Adopt(1)]),
         ([A], Actual(generation=1, late={"a": A}, overdue={"a"}, known={"a"}), []),

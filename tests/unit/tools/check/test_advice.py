@@ -20,6 +20,15 @@ def env(**variables: str) -> dict[str, Any]:
     return {"env": [{"name": name, "value": value} for name, value in variables.items()]}
 
 
+def cpus(role: str, **given: Any) -> dict[str, Any]:
+    """`requests` or `limits` of Ray's container."""
+    return {
+        f"{role}box": {
+            "resources": {"limits": {}, **{key: {"cpu": value} for key, value in given.items()}}
+        }
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "put", "at", "says"),
     [
@@ -52,6 +61,13 @@ def env(**variables: str) -> dict[str, Any]:
         ("RayService", {"headbox": {"ports": [{"name": "dashboard", "containerPort": 8265},
                                               {"name": "serve-grpc", "containerPort": 9000}]}},
          "ports:", "no port named `serve` for HTTP"),
+        # Ray's agents have 30 s, on a machine that gives no more than was asked for
+        ("RayCluster", cpus("worker", requests="100m"), "cpu: 100m",
+         "100m CPU is asked for, and a worker of Ray's needs"),
+        ("RayJob", cpus("head", requests=0.1, limits=2), "cpu: 0.1", "0.1 CPU is asked for, and a head"),
+        ("RayService", cpus("head", limits="100m"), "resources:", "100m CPU is asked for, and a head"),
+        ("RayService", {"workerbox": {"resources": {"limits": {"memory": "4Gi"}}}}, "resources:",
+         "no CPU is asked for, and a worker"),
     ],
 )  # fmt: skip
 def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: str) -> None:
@@ -74,6 +90,9 @@ def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: s
         ("RayJob", {"headbox": env(RAY_AUTH_MODE="token")}, "no token"),  # by hand, as before the option
         ("RayCluster", {"cluster": {"rayVersion": "2.40.0"}}, "no token"),
         ("RayService", {"head": {"rayStartParams": {"num-cpus": "0"}}}, "may run on the head"),
+        *(("RayCluster", cpus(role, **given), "CPU is asked for")
+          for role in ("head", "worker")
+          for given in ({"requests": 0.5}, {"requests": "500m"}, {"limits": "1"}, {"requests": "$CPU"})),
         # a word inside of a word, a switch, a number or a place is no secret
         *(("RayCluster", {"headbox": env(**{name: value})}, "in plain text") for name, value in (
             ("TOKENIZERS_PARALLELISM", "false"), ("TOKENIZERS_MODE", "fast"), ("MAX_TOKENS", "100"),

@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 
-from serve_app.tools.doctor.causes import Snapshot
+from serve_app.tools.doctor.causes import Cause, Snapshot
 from serve_app.tools.doctor.command import text
 from serve_app.tools.doctor.diagnose import diagnose
+from serve_app.tools.doctor.state import state_of
 
 Json = dict[str, Any]
+
+
+def report(snapshot: Snapshot, causes: list[Cause]) -> str:
+    return text(snapshot, state_of(snapshot, causes), causes)
 
 
 def service(**status: Any) -> Json:
@@ -20,6 +25,7 @@ def apps(**states: Any) -> Json:
 
 
 RUNNING = {"status": "RUNNING", "serveDeploymentStatuses": {"Router": {"status": "HEALTHY"}}}
+CLUSTER = {"metadata": {"name": "tandem-abc"}}
 READY = service(activeServiceStatus=apps(tandem=RUNNING))
 WAITS = (
     "Deployment 'ModelReplica' in application 'm' has 1 replicas that have taken more than 30s to be "
@@ -133,24 +139,27 @@ UNSCHEDULABLE = [
                     activeServiceStatus=apps(tandem=RUNNING),
                     pendingServiceStatus={"rayClusterName": "new"},
                 ),
-                "clusters": [{"metadata": {"name": "new", "creationTimestamp": "2026-11-25T08:00:00Z"}}],
+                "clusters": [
+                    CLUSTER,
+                    {"metadata": {"name": "new", "creationTimestamp": "2026-11-25T08:00:00Z"}},
+                ],
             },
-            "an upgrade is under way: tandem-abc serves, new gets ready",
+            "new gets ready to take over from tandem-abc",
             "since 2026-11-25",
         ),
     ],
 )
 def test_a_cause_is_found(known: Json, what: str, also: str) -> None:
-    snapshot = Snapshot("tandem", "ns", **{"service": READY, **known})
+    snapshot = Snapshot("tandem", "ns", **{"service": READY, "clusters": [CLUSTER], **known})
     (cause, *_) = diagnose(snapshot)
     assert what in cause.what
     assert also in str(cause)
 
 
 def test_a_service_that_is_ready() -> None:
-    snapshot = Snapshot("tandem", "ns", service=READY, pods=[pod()])
+    snapshot = Snapshot("tandem", "ns", service=READY, clusters=[CLUSTER], pods=[pod()])
     assert diagnose(snapshot) == []
-    assert text(snapshot, []) == "tandem is ready"
+    assert report(snapshot, []) == "tandem is ready"
 
 
 def test_the_root_comes_first() -> None:
@@ -162,12 +171,16 @@ def test_the_root_comes_first() -> None:
             "rayClusterName": "new",
         },
     )
-    snapshot = Snapshot("tandem", "ns", service=status, pods=[waiting("ImagePullBackOff"), pod("q")])
+    snapshot = Snapshot(
+        "tandem", "ns", service=status, clusters=[CLUSTER], pods=[waiting("ImagePullBackOff"), pod("q")]
+    )
     causes = diagnose(snapshot)
     assert ["can't be pulled" in causes[0].what, "no room" in causes[1].what] == [True, True]
-    assert "upgrade" in causes[-1].what
-    printed = text(snapshot, causes)
-    assert printed.startswith("tandem isn't ready: image tandem:9 can't be pulled")
+    assert "take over" in causes[-1].what
+    printed = report(snapshot, causes)
+    assert printed.startswith(
+        "tandem serves, and its upgrade can't go on: image tandem:9 can't be pulled"
+    )
     assert "also, and perhaps because of it:" in printed
 
 
@@ -181,13 +194,13 @@ def test_modes_that_differ() -> None:
         "headGroupSpec": group(RAY_SERVE_ENABLE_HA_PROXY="1"),
         "workerGroupSpecs": [group()],
     }
-    (cause,) = diagnose(Snapshot("tandem", "ns", service=found))
+    (cause,) = diagnose(Snapshot("tandem", "ns", service=found, clusters=[CLUSTER]))
     assert "RAY_SERVE_ENABLE_HA_PROXY differs" in cause.what
 
 
 def test_a_worker_without_a_replica_is_no_cause() -> None:
     idle = pod(conditions=[{"type": "Ready", "status": "False"}])
-    snapshot = Snapshot("tandem", "ns", service=READY, pods=[idle])
+    snapshot = Snapshot("tandem", "ns", service=READY, clusters=[CLUSTER], pods=[idle])
     assert diagnose(snapshot) == []
 
 
@@ -220,10 +233,11 @@ def of_router(refused: str = "", **models: str) -> Json:
 
 
 def test_a_refused_change_of_a_model_that_serves() -> None:
-    (cause,) = causes = diagnose(Snapshot("Serve", ray=told(a=of_router(m="no file"))))
+    snapshot = Snapshot("Serve", ray=told(a=of_router(m="no file")))
+    (cause,) = causes = diagnose(snapshot)
     assert cause.what == "a change of model 'm' is refused"
     assert cause.evidence == "no file"
-    said = text(Snapshot("Serve"), causes)
+    said = report(snapshot, causes)
     assert said.startswith("Serve serves, but not what was last asked for: a change of model 'm'")
     assert "tandem deploy" in cause.next
 
@@ -242,16 +256,18 @@ def test_a_refused_user_config_is_one_cause_and_not_one_of_every_model() -> None
 def test_a_model_that_never_loaded_isnt_ready_and_not_also_refused() -> None:
     ray = told(a=of_router(n="no file"))
     ray["index"] = [{"name": "n", "version": "", "state": "UNAVAILABLE", "reason": "no file"}]
-    (cause,) = causes = diagnose(Snapshot("Serve", ray=ray))
+    snapshot = Snapshot("Serve", ray=ray)
+    (cause,) = causes = diagnose(snapshot)
     assert cause.what == "model 'n' isn't ready"
-    assert text(Snapshot("Serve"), causes).startswith("Serve isn't ready: model 'n'")
+    assert report(snapshot, causes).startswith("Serve serves, but not all of it is ready: model 'n'")
 
 
 def test_an_application_that_failed_to_change_is_one_cause() -> None:
     ray = told(a=of_router(m="its application is DEPLOY_FAILED: no file"))
     ray["serve"]["applications"]["m"] = {"status": "DEPLOY_FAILED", "message": "no file"}
     (cause,) = diagnose(Snapshot("Serve", ray=ray))
-    assert cause.what == "application 'm' is DEPLOY_FAILED"
+    assert cause.what == "the change of application 'm' is refused"
+    assert cause.evidence == "no file"
 
 
 def test_nothing_was_refused() -> None:
