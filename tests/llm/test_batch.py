@@ -24,7 +24,7 @@ PROMPTS = ["Beautiful is better", "", "Explicit is better", "Simple is better", 
 
 
 def run(bucket: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    env = {**os.environ, **bucket.env, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token"}
+    env = {**os.environ, **bucket.env, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "serve_app", "batch", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
