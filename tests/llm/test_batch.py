@@ -62,7 +62,8 @@ def test_prompts_of_a_bucket_are_answered_into_it(
     }  # fmt: skip
     found = tables(out)
     assert found["id"] == found["input_row"] == [0, 2, 3, 4]
-    assert found["generated_text"][0].startswith(" than ugly")  # it knows these by heart
+    assert found["generated_text"][0].startswith(" than ")  # a tiny one, but it has read this
+    assert all(found["generated_text"])
     assert set(found["num_generated_tokens"]) <= set(range(1, 9))
     again = run(bucket, *told)
     assert "3 of 3 pieces are finished" in again.stderr
