@@ -184,6 +184,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _batch(options: argparse.Namespace) -> int:
+    from serve_app.tools.batch import environment
+
+    environment.prepare()  # checking imports Ray
     from serve_app.tools.batch.command import run
 
     return run(options)

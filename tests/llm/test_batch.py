@@ -24,7 +24,7 @@ PROMPTS = ["Beautiful is better", "", "Explicit is better", "Simple is better", 
 
 
 def run(bucket: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    env = {**os.environ, **bucket.env, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token"}
+    env = {**os.environ, **bucket.env, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "serve_app", "batch", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
@@ -62,7 +62,8 @@ def test_prompts_of_a_bucket_are_answered_into_it(
     }  # fmt: skip
     found = tables(out)
     assert found["id"] == found["input_row"] == [0, 2, 3, 4]
-    assert found["generated_text"][0].startswith(" than ugly")  # it knows these by heart
+    assert found["generated_text"][0].startswith(" than ")  # a tiny one, but it has read this
+    assert all(found["generated_text"])
     assert set(found["num_generated_tokens"]) <= set(range(1, 9))
     again = run(bucket, *told)
     assert "3 of 3 pieces are finished" in again.stderr

@@ -101,10 +101,6 @@ def _is_llm(config: Mapping[str, Any]) -> bool:
 
 
 def _compute(job: Job, options: Namespace, config: dict[str, Any], kind: Any) -> None:
-    # Before Ray is there. It would explain what Ray Data's actors are made of, and its own token.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    if "RAY_ADDRESS" not in os.environ:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     from serve_app.tools.batch.pipeline import Workers, connect, finished
     from serve_app.tools.batch.predict import Work
 

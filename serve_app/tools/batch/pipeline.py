@@ -35,7 +35,7 @@ def connect(llm: bool) -> None:
     """The Ray cluster that there is, or one here; it is quiet."""
     # Ray Data LLM has steps beside the engine: here they share its cores.
     cores = {"num_cpus": max(os.cpu_count() or 1, 4)} if llm and "RAY_ADDRESS" not in os.environ else {}
-    ray.init(ignore_reinit_error=True, logging_level="WARNING", **cores)
+    ray.init(ignore_reinit_error=True, logging_level="WARNING", log_to_driver=False, **cores)
     data: Any = need("ray.data", "batch")
     context = data.DataContext.get_current()
     context.enable_progress_bars = False  # there is ours

@@ -1,6 +1,9 @@
 """What the command reads and says, without Ray."""
 
 import io
+import os
+import subprocess
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +25,33 @@ from serve_app.tools.batch.progress import Progress
 from serve_app.tools.batch.store import Store
 from serve_app.tools.check import load_checked
 from serve_app.tools.cli import main
-from tests.server import QUICKSTART
+from tests.server import QUICKSTART, ROOT
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command sets for Ray is taken back."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
+
+
+def test_ray_is_told_before_it_is_imported() -> None:
+    """Else this process has no token, and the GCS that it starts asks for one."""
+    code = """
+import sys
+from serve_app.tools.batch import environment
+real = environment.prepare
+environment.prepare = lambda: (real(), print("ray" in sys.modules))
+from serve_app.tools.cli import main
+main(["batch", "none.yaml", "m", "in", "out"])
+import os
+print(os.environ["RAY_AUTH_MODE"], "ray" in sys.modules)
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "token", "True"]
 
 
 def test_every_model_of_a_config_can_be_asked_for() -> None:
