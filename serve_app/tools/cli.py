@@ -107,7 +107,7 @@ def _add_batch(commands: Any) -> None:
     batch.add_argument(
         "--batch-size", type=count, help="rows the model gets at once (maxBatchSize, or 64)"
     )
-    batch.add_argument("--piece-rows", type=count, help="rows of a piece (256 to 10,000, by the input)")
+    batch.add_argument("--piece-rows", type=count, help="rows of a piece (64 to 10,000, by the input)")
     batch.add_argument(
         "--concurrency", type=between, default=(None, None), metavar="N|LEAST:MOST",
         help="copies of the model (default: as many as there is room for)",

@@ -9,7 +9,7 @@ import numpy as np
 Kind = Literal["text", "parquet", "images"]
 
 MOST = 10_000  # rows of a piece: what is done again after a kill, and what is in memory at a time
-LEAST = 256
+LEAST = 64
 _AIM = 64  # pieces, so that all workers have something to do until the end
 _PER_PIECE = 256  # images
 

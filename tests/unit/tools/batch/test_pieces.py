@@ -42,7 +42,7 @@ def test_neighbours_are_joined_where_there_are_many_and_never_over_files() -> No
         (("a",), 0, 256), (("a",), 256, 256), (("a",), 512, 256), (("a",), 768, 232),
         (("b",), 0, 256), (("b",), 256, 44),
     ]  # fmt: skip
-    many = joined([("a", list(row_cuts(1_000_000, 256)))], None)
+    many = joined([("a", list(row_cuts(1_000_000, 64)))], None)
     assert sum(one.rows for one in many) == 1_000_000
     assert max(one.rows for one in many) <= 10_000
     assert [one.number for one in many] == list(range(len(many)))
