@@ -75,6 +75,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed:
         for server in item.config.stash[_SERVERS]:
             report.sections.append((f"server {server.config.name} ({server.mode})", server.tail()))
+    # What is no Unicode (half a pair, say) can't be sent to who runs the workers.
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
     return report
 
 
