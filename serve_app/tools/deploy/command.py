@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from serve_app.tools.serve_names import Json
 
 _SAY_S = 30  # what is still under way, again and again
 _LOOK_S = 0.5
+_ROUTING = ".user_config.routing."
 
 
 def run(path: Path, address: str | None, http: str, timeout: float, as_json: bool) -> int:
@@ -57,8 +57,15 @@ def _checked(path: Path, cluster: Cluster) -> dict[str, Any]:
             f"{path}: a {kind} is Kubernetes' (kubectl apply -f {path}, then tandem doctor NAME); "
             "tandem deploy takes a Serve config"
         )
-    with contextlib.chdir(cluster.folder or os.getcwd()):
+    if not cluster.folder:
         return load_checked(path)
+    lacking: list[str] = []  # on this machine, which is where it will be served
+    with contextlib.chdir(cluster.folder):
+        config = load_checked(path, lacking.append)
+    # A model that lacks its files stays as it is. A route to a version that isn't there takes it away.
+    if any(_ROUTING in line for line in lacking):
+        raise ConfigError("\n".join(lacking))
+    return config
 
 
 def _kind(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`tandem deploy` against a dashboard of the test's own: what is sent, waited for and returned."""
 
+import copy
 import json
 import threading
 from collections.abc import Iterator
@@ -180,7 +181,7 @@ def test_relative_paths_are_the_services(ray: Ray, file: Path, monkeypatch: pyte
     """A `tandem run` resolves them where it was started."""
     seen = []
     monkeypatch.setattr(
-        command, "load_checked", lambda path: seen.append((path, Path.cwd())) or dict(CONFIG)
+        command, "load_checked", lambda path, _: seen.append((path, Path.cwd())) or dict(CONFIG)
     )
     monkeypatch.setattr(
         command.clusters,
@@ -191,6 +192,31 @@ def test_relative_paths_are_the_services(ray: Ray, file: Path, monkeypatch: pyte
     assert command.run(file, None, "", 60, False) == 0
     assert seen == [(file, file.parent)]
     assert Path.cwd() == before
+
+
+@pytest.mark.parametrize("version", ["1", "9"])
+def test_a_route_to_a_version_that_isnt_there_is_handed_to_nobody(
+    ray: Ray, file: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """A model whose files are missing is: what serves of it goes on."""
+    (file.parent / "m" / "1").mkdir(parents=True)
+    config = copy.deepcopy(CONFIG)
+    config["applications"][0]["deployments"][0]["user_config"] = {
+        "models": [
+            {"name": "m", "modelFormat": "onnx", "storageUri": "m"},
+            {"name": "n", "modelFormat": "onnx", "storageUri": "nowhere"},
+        ],
+        "routing": {"m": {"defaultVersion": version}},
+    }
+    file.write_text(yaml.safe_dump(config))
+    here = command.Cluster(f"http://127.0.0.1:{ray.port}", "secret", str(file.parent))
+    monkeypatch.setattr(command.clusters, "find", lambda *_: here)
+    if version == "9":
+        with pytest.raises(ConfigError, match="defaultVersion: model 'm' has no version 9"):
+            command.run(file, None, "", 60, False)
+    else:
+        command.run(file, None, "", 0.1, False)
+    assert len(ray.sent) == (version == "1")
 
 
 def test_a_dashboard_that_goes_away_is_an_error(
