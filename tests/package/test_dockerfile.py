@@ -81,11 +81,16 @@ def test_python_packages_are_the_locked_ones(instructions: list[Instruction]) ->
     installs = [rest for keyword, rest in instructions if keyword == "RUN" and "pip install" in rest]
     assert installs
     assert all("--no-deps" in install for install in installs)
-    torch, *twin, lock, own = installs
+    torch, *twin, lock, batch, own = installs
     assert "--require-hashes --requirement configs/locks/gpu.txt" in torch  # for VARIANT=gpu alone
     assert lock.startswith('test "$VARIANT" = llm-gpu || pip install')  # vLLM's lock is whole
     assert "--require-hashes --requirement configs/locks/serve.txt" in lock
-    assert "--requirement configs/locks/batch.txt" in lock  # for RayJobs
+    assert "configs/locks/batch.txt" not in lock  # pandas is a weight on each process of Serve
+    assert "--require-hashes --target /venv/batch " in batch
+    assert batch.endswith("--requirement configs/locks/batch.txt")
+    job = (ROOT / "configs/k8s/ray/rayjob.yaml").read_text()
+    assert job.count("{name: PYTHONPATH, value: /venv/batch}") == 1  # of the head; the workers' is its
+    assert job.count("env: *batch") == 1
     assert own.endswith(" .")
     assert len(twin) == 2
     assert all("--require-hashes" in install for install in twin)
