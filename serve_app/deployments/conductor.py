@@ -170,8 +170,8 @@ class Conductor:
         actual, directory = self._actual, self._plane.directory
         match step:
             case steps.Name(name):
+                actual.known.add(name)  # first: what is known is given up again
                 self._settled(directory.expect(name, INLINE))
-                actual.known.add(name)
             case steps.Load(config):
                 self._settled(directory.expect(config.name, INLINE))
                 actual.loading = config.name

@@ -105,7 +105,8 @@ class InlineModels:
 
     def unload(self, name: str) -> None:
         """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
-        others = self._directory.model(name).answering() - {INLINE}
+        model = self._directory.models.get(name)
+        others = model.answering() - {INLINE} if model else None
         removed = self._directory.remove(name, INLINE, refuse=not others)
         actual = self._actual
         actual.known.discard(name)

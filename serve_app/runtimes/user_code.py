@@ -1,6 +1,7 @@
 """The user's own modules: imported, and imported anew when their files changed."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,10 +63,13 @@ def _beside(path: str) -> Iterator[tuple[str, Path]]:
     root = _root(package)
     if root is None:
         return
+    within, ours = os.path.join(root, ""), os.path.join(_OURS, "")
     for name, module in list(sys.modules.items()):
-        file = _file(module)
-        if file is None or not file.is_relative_to(root) or file.is_relative_to(_OURS):
+        # Of thousands of modules: no Path of each.
+        place = getattr(module, "__file__", None)
+        if not isinstance(place, str) or not place.startswith(within) or place.startswith(ours):
             continue
+        file = Path(place)
         installed = not _INSTALLED.isdisjoint(file.parts)
         if (name.partition(".")[0] == package or not installed) and name != "__main__":
             yield name, file

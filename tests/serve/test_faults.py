@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.serve.beside import Beside
-from tests.serve.live import ENV, title, until
+from tests.serve.live import ENV, deploy, title, until
 from tests.server import QUICKSTART, Server
 
 pytestmark = [pytest.mark.long, pytest.mark.live]
@@ -95,4 +95,22 @@ def test_one_of_two_routers_is_killed(start_server, demo_models, tmp_path: Path)
     kill = lambda: named(server, ROUTER)[0].send_signal(signal.SIGKILL)  # noqa: E731
     beside = under_traffic(server, "one of two Routers killed", kill, 8, *kinds)
     assert beside.lost <= len(kinds)  # one in flight of each
+    assert beside.gap < 2
+
+
+def test_a_router_is_replaced_by_a_deploy(one: Server, tmp_path: Path) -> None:
+    """A change that takes a new process: not one request of any protocol is lost."""
+    config = yaml.safe_load(QUICKSTART.read_text())
+    config["applications"][0]["deployments"][0]["ray_actor_options"] = {"num_cpus": 0.4}
+    file = tmp_path / "changed.yaml"
+    file.write_text(yaml.safe_dump(config))
+    (router,) = named(one, ROUTER)
+
+    def replace() -> None:
+        deploy(one, file)
+        until(lambda: not router.is_running(), "the old Router is gone", 120)
+
+    kinds = ("http", "http", "grpc", "grpc", "stream")
+    beside = under_traffic(one, "the only Router replaced by a deploy", replace, 4, *kinds)
+    assert beside.errors == []
     assert beside.gap < 2

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from serve_app.core.directory import Directory, Model
@@ -82,6 +82,8 @@ changes = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(happen=changes, throws=st.lists(st.booleans(), max_size=60))
+@example(happen=[("inline", {"b": 2})], throws=[True])
+@example(happen=[("inline", {"b": 2})], throws=[False, True])
 def test_after_any_faults_a_good_configuration_is_served_whole(happen, throws):
     asyncio.run(_after_faults(happen, throws))
 
