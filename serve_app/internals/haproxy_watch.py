@@ -21,6 +21,8 @@ from serve_app.internals.haproxy_start import SERVED, answers, replaced, socket_
 _BEGINS_S = 30.0  # Serve waits no longer
 # Serve kills HAProxy to stop it, and its manager within some tens of milliseconds.
 _STOPPED_TOO_S = 1.0
+# So much longer on a machine that is busy; within three seconds Serve itself gives the manager up.
+_SLOWLY_S = 1.0
 _LEASE_S = 120.0  # without a manager; Serve has a new one long before
 _LOOK_S = 0.1
 
@@ -112,6 +114,9 @@ class Watch:
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
             self._haproxy = Process(self._child.pid)
             self._begun()
+        if had_manager and self._manager.ended(_SLOWLY_S):
+            self._haproxy.send(signal.SIGTERM)  # it was meant to end, by a Serve that had little time
+            return False
         self._manager.send(signal.SIGKILL)
         return True
 
