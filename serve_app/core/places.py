@@ -8,6 +8,7 @@ from serve_app.core.version import State, Version
 from serve_app.errors import Overloaded, Unavailable
 
 _LONGEST_RETRY_S = 60.0
+WHY = ("limit", "time", "room")  # no request more is let in
 
 
 class HasTime(Protocol):

@@ -15,6 +15,7 @@ from ray.serve import metrics
 from serve_app.core.call import Call
 from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
+from serve_app.core.places import WHY
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
 from serve_app.observability.logs import LINES
@@ -185,8 +186,8 @@ class _Queues:
         """Hand on everything."""
         now = time.monotonic()
         for name, model in self.directory.models.items() if self.directory else ():
-            for reason, count in model.turned_away.items():
-                self._refused.set(count, name, reason)
+            for reason in WHY:  # from 0 on, or the first one is none of a rate's
+                self._refused.set(model.turned_away[reason], name, reason)
             for number, version in model.versions.items():
                 if version.waiting is not None:
                     self._wait.set(version.waiting.expected(now), name, number)

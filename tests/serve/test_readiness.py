@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 @pytest.mark.parametrize("mode", MODES[:1])
 def test_a_server_isnt_ready_before_its_models_were_tried(tmp_path: Path, mode: str) -> None:
     late = remote("late", "SlowToLoad", options={"seconds": 6})
-    slow = python("SlowToLoad", name="slow", options={"seconds": 6})
+    slow = python("SlowToLoad", options={"seconds": 6})
     config = write(tmp_path / "late.yaml", router(python("Pid"), python("Broken"), slow), late)
     server = Server(config, mode, log=tmp_path / "server.log")
     seen: list[tuple[int, int]] = []  # the server's, the model's
@@ -34,7 +34,7 @@ def test_a_server_isnt_ready_before_its_models_were_tried(tmp_path: Path, mode: 
             def looked() -> bool:
                 ready = code("/v2/health/ready")
                 seen.append((ready, code("/v2/models/late/ready")))
-                alone.append((code("/v2/models/slow/ready"), code("/v2/models/pid/ready")))
+                alone.append((code("/v2/models/slowtoload/ready"), code("/v2/models/pid/ready")))
                 return ready == 200
 
             until(looked, "the server is ready", START_TIMEOUT_S)
