@@ -11,6 +11,8 @@ from typing import Any
 from grpc import _server
 from grpc.aio import _server as aio_server
 
+from serve_app.internals.serve_imports import light
+
 # Where the service's own gRPC port is to be heard, when that is another loopback address.
 GRPC_ADDRESS = "TANDEM_GRPC_ADDRESS"
 _WILDCARDS = ("[::]", "0.0.0.0", "*", "")  # noqa: S104 - narrowed, not bound
@@ -30,7 +32,8 @@ def limit_received(size: int) -> None:
 
 
 def fence() -> None:
-    """Make gRPC servers of this process listen on loopback, on ports that are theirs alone.
+    """Make gRPC servers of this process listen on loopback, on ports that are theirs alone; and Serve's
+    import light.
 
     Serve asks for the latter with the text "0", which gRPC doesn't take for a number: replicas of two
     nodes, each with ports of its own on Serve's list, would share one and answer for each other.
@@ -38,6 +41,7 @@ def fence() -> None:
     for kind in (aio_server.Server, _server._Server):
         _narrow(kind)
     _own_ports(aio_server.Server)
+    light()
 
 
 def _own_ports(kind: Any) -> None:

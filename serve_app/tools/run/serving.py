@@ -31,6 +31,10 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     In `scratch` are Ray's files, and others find out there how to speak to it.
     """
     import ray
+
+    from serve_app.internals.serve_imports import light
+
+    light()
     from ray import serve as ray_serve
 
     from serve_app.internals.ray_auth import credentials
