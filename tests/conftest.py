@@ -52,6 +52,9 @@ def _group(item: pytest.Item) -> str:
     return f"{item.path.parent.name}-{_mode(setup)}" if setup else item.path.stem
 
 
+_LONGEST = "serve-throughput"  # so that none waits for it alone at the end
+
+
 def _setup(item: pytest.Item) -> str:
     params = getattr(getattr(item, "callspec", None), "params", {})
     return str(params.get("server", ""))
@@ -72,6 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # Those of one mode together: a server of it serves them all.
     order = sorted(dict.fromkeys(map(_setup, items)), key=_mode)
     items.sort(key=lambda item: -1 if not _setup(item) else order.index(_setup(item)))
+    items.sort(key=lambda item: _setup(item) == "" or _group(item) != _LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -186,12 +186,12 @@ def test_a_side_that_dies_is_in_the_report(server: Server, tmp_path: Path) -> No
         )  # fmt: skip
         try:
             seen = until(running, "mortal, load")
-            faults.after = 50
+            faults.after = 5  # a busy machine's rate is low
             text = seen + running.communicate(timeout=120)[0]
         finally:
             running.kill()
     assert running.returncode == 1
-    assert "mortal, load: answered nothing (connection:" in text
+    assert "mortal, load: answered nothing (connection:" in text, text
     report = (tmp_path / "report.md").read_text()
     assert "mortal, load, in round" in report
     assert "answered nothing" in report
