@@ -21,6 +21,26 @@ from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.sources import files
 
 
+@functools.lru_cache(
+    maxsize=64
+)  # of a megabyte it takes seconds, and `tandem local` looks again and again
+def definitions(text: str) -> list[dict[str, Any]]:
+    """The CRDs of a file; of what is none, nothing. Not to be changed."""
+    try:
+        data = yaml_text.from_json(text)
+        waiting = [data] if data is not None else yaml_text.values(text)
+    except yaml.YAMLError:
+        return []  # a chart's template
+    found = []
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, dict) and isinstance(one.get("items"), list):
+            waiting += one["items"]
+        elif isinstance(one, dict) and isinstance(get(one, "spec", "versions"), list):
+            found.append(one)
+    return found
+
+
 class Crds:
     """CustomResourceDefinitions in a file, or a folder's YAML and JSON files, read when asked for."""
 
@@ -35,29 +55,11 @@ class Crds:
     def find(self, group: str, kind: str) -> dict[str, Any] | None:
         """The definition of a kind, if the folder has it. Of several the last, as of what is applied."""
         found = None
-        for file, text in self._texts.items():
+        for text in self._texts.values():
             if group in text and kind in text:
-                for one in self._read(file):
+                for one in definitions(text):
                     if get(one, "spec", "group") == group and get(one, "spec", "names", "kind") == kind:
                         found = one
-        return found
-
-    @functools.cache  # noqa: B019
-    def _read(self, file: Path) -> list[dict[str, Any]]:
-        """The CRDs of a file; of what is none, nothing."""
-        text = self._texts[file]
-        try:
-            data = yaml_text.from_json(text)
-            waiting = [data] if data is not None else yaml_text.values(text)
-        except yaml.YAMLError:
-            return []  # a chart's template
-        found = []
-        while waiting:
-            one = waiting.pop(0)
-            if isinstance(one, dict) and isinstance(one.get("items"), list):
-                waiting += one["items"]
-            elif isinstance(one, dict) and isinstance(get(one, "spec", "versions"), list):
-                found.append(one)
         return found
 
     def check(self, document: Document) -> Iterator[Problem]:
