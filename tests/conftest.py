@@ -66,7 +66,7 @@ def _mode(setup: str) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests without a server first, then one server after the other, each started once."""
+    """The longest group first, then tests without a server, then one server after the other."""
     if getattr(config.option, "loadgroup", False):
         for item in items:
             # xdist 3.8 writes the group where pytest 9.2 doesn't read it any more.
