@@ -111,6 +111,19 @@ class Service:
             return True
         return await one.closed() < 10
 
+    async def until(self, address: str, asked: bytes, said: bytes) -> None:
+        """It is answered so. HAProxy counts what comes and goes a moment later than the kernel."""
+        for _ in range(200):
+            found = b""
+            with contextlib.suppress(ConnectionError):
+                one = await self.connect(address)
+                found = await one.ask(asked)
+                await one.close()
+            if found[: len(said) or None] == said:
+                return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(found)
+
     def channel(self) -> grpc.aio.Channel:
         options = [("grpc.use_local_subchannel_pool", 1)]
         return grpc.aio.insecure_channel(f"127.0.0.1:{self.grpc}", options)

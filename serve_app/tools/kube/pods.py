@@ -13,14 +13,18 @@ class Pod:
     data: Mapping[str, Any]
 
     @property
+    def _metadata(self) -> Mapping[str, Any]:
+        return self.data.get("metadata") or {}
+
+    @property
     def name(self) -> str:
         """`metadata.name`."""
-        return str((self.data.get("metadata") or {}).get("name"))
+        return str(self._metadata.get("name"))
 
     @property
     def labels(self) -> Mapping[str, Any]:
         """Its labels; KubeRay's are `ray.io/cluster`, `ray.io/node-type` and others."""
-        return (self.data.get("metadata") or {}).get("labels") or {}
+        return self._metadata.get("labels") or {}
 
     @property
     def cluster(self) -> str:
@@ -35,17 +39,17 @@ class Pod:
     @property
     def created(self) -> str:
         """When it was made."""
-        return str((self.data.get("metadata") or {}).get("creationTimestamp") or "")
+        return str(self._metadata.get("creationTimestamp") or "")
 
     @property
     def leaves(self) -> str:
         """When it will have to be gone, '' for one that stays."""
-        return str((self.data.get("metadata") or {}).get("deletionTimestamp") or "")
+        return str(self._metadata.get("deletionTimestamp") or "")
 
     @property
     def grace(self) -> int:
         """Seconds from being told to go to having to be gone."""
-        return int((self.data.get("metadata") or {}).get("deletionGracePeriodSeconds") or 0)
+        return int(self._metadata.get("deletionGracePeriodSeconds") or 0)
 
     @property
     def told_to_go(self) -> str:

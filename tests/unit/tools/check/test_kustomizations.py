@@ -13,17 +13,7 @@ from serve_app.tools.check.verdict import check
 from serve_app.tools.kube.documents import read
 from serve_app.tools.kube.kustomize import build
 from tests.unit.tools.check.configs import ROOT
-
-
-def write(folder: Path, **files: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        text = data if isinstance(data, str) else yaml.safe_dump(data)
-        (folder / f"{name}.yaml").write_text(text)
-    return folder
-
-
-THING = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '1'\n  image: 'im:1'\n"
+from tests.unit.tools.kustomized import THING, write
 
 
 def test_kustomizations_are_built(tmp_path: Path) -> None:

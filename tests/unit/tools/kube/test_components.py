@@ -4,20 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.kustomize import build
-
-THING = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '1'\n  image: 'im:1'\n"
-
-
-def write(folder: Path, **files: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        text = data if isinstance(data, str) else yaml.safe_dump(data)
-        (folder / f"{name}.yaml").write_text(text)
-    return folder
+from tests.unit.tools.kustomized import THING, write
 
 
 def test_a_component_brings_resources_and_patches_what_is_there(tmp_path: Path) -> None:
