@@ -106,10 +106,13 @@ load: $(VENV)/.test
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
 ## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside
-## vLLM's server, CASE=batch beside Transformers by itself
+## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, by process
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
+else ifeq ($(CASE),start)
+bench: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.start --rounds $(or $(ROUNDS),3) $(ARGS)
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)
