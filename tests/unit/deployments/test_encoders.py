@@ -1,0 +1,131 @@
+"""A Tokenizer's encoders follow the replicas: before them, with them, and where they refuse files."""
+
+import asyncio
+import shutil
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from serve_app.config import RemoteModel, parse
+from serve_app.deployments import encoders
+from serve_app.deployments.encoders import Encoders
+from serve_app.errors import VersionGone
+from serve_app.runtimes.transformers import read_recipe
+from tests.unit.held import soon
+from tests.unit.runtimes.texts import save_classifier, texts
+from tests.unit.waiting import until
+
+
+class Replica:
+    """Has read `folder` / version, when it was told to."""
+
+    def __init__(self, folder) -> None:
+        self.folder, self.read, self.errors, self.asked = folder, {}, [], 0
+
+    def load(self, version="1", length=9):
+        options = {"task": "text-classification", "maxLength": length}
+        about = {"modelFormat": "transformers", "storageUri": "unused", "options": options}
+        recipe, _ = read_recipe(parse(RemoteModel, about), self.folder / version)
+        self.read[version] = recipe.packed()
+
+    async def recipe(self, version):
+        self.asked += 1
+        if self.errors:
+            raise self.errors.pop()
+        if version not in self.read:
+            raise VersionGone(version)
+        return self.read[version]
+
+
+@pytest.fixture
+def replica(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoders, "_LOOK_S", 0.01)
+    monkeypatch.setattr(encoders, "_AGAIN_S", 0.01)
+    (tmp_path / "1").mkdir()
+    save_classifier(tmp_path / "1")
+    return Replica(tmp_path)
+
+
+def made(replica, patience=60.0):
+    options = {"task": "text-classification"}
+    about = {"modelFormat": "transformers", "storageUri": str(replica.folder), "options": options}
+    return Encoders(parse(RemoteModel, about), replica.recipe, patience)
+
+
+def length(one: Encoders, version="1") -> int:
+    """By which one tells the recipes apart."""
+    return one.by_version[version].encode(texts("a b c d e " * 9)["text"])["input_ids"].shape[1]
+
+
+def change(replica, version="1"):
+    (replica.folder / version / "special_tokens_map.json").write_text("{}")
+
+
+async def test_not_before_a_replica_has_the_version(replica):
+    one = made(replica)
+    replica.errors = [ActorDiedError()]
+    loading = asyncio.create_task(one.load())
+    await until(lambda: replica.asked > 3)
+    assert not loading.done()
+    replica.load()
+    await soon(loading)
+    assert length(one) == 9
+
+
+async def test_one_that_read_other_files_is_about_to_go(replica):
+    replica.load(length=5)
+    change(replica)
+    one = made(replica)
+    loading = asyncio.create_task(one.load())
+    await until(lambda: replica.asked > 3)
+    assert not loading.done()
+    replica.load(length=7)
+    await soon(loading)
+    assert length(one) == 7
+
+
+async def test_tokens_are_those_of_the_network_that_there_is(replica, caplog):
+    """Of files that were changed and not deployed: a Tokenizer that died is there again all the same."""
+    replica.load(length=5)
+    change(replica)
+    one = made(replica, patience=0.05)
+    await soon(one.load())
+    assert length(one) == 5
+    assert "isn't what its replicas have read" in caplog.text
+    replica.load(length=7)  # and a replica that comes late is noticed
+    await until(lambda: length(one) == 7)
+
+
+async def test_files_that_the_replicas_refused_change_nothing(replica):
+    replica.load(length=5)
+    one = made(replica)
+    await one.load()
+    change(replica)
+    await soon(one.refresh())
+    assert length(one) == 5
+    replica.load(length=7)  # with a package that was missing, say: the same files
+    await soon(one.refresh())
+    assert length(one) == 7
+    asked = replica.asked
+    await soon(one.refresh())
+    assert replica.asked == asked
+
+
+async def test_a_new_version_that_they_refused_holds_nobody_up(replica):
+    replica.load()
+    one = made(replica)
+    await one.load()
+    shutil.copytree(replica.folder / "1", replica.folder / "2")
+    with pytest.raises(VersionGone):
+        await soon(one.refresh())
+    assert list(one.by_version) == ["1"]
+    replica.load("2")
+    await soon(one.refresh())
+    assert list(one.by_version) == ["1", "2"]
+
+
+async def test_where_only_transformers_can(replica):
+    replica.read["1"] = b""
+    one = made(replica)
+    await soon(one.load())
+    assert length(one) == 16
