@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SERVERS] = []
     # As Ctrl-C: what was started is stopped. `timeout` and a CI that gives up send this.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _SERVERS = pytest.StashKey[list[Server]]()
