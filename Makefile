@@ -20,6 +20,8 @@ LLM := $(shell grep -qs 'modelFormat: *vllm' $(CONFIG) && { grep -qs 'num_gpus: 
 LLMVENV := .venv-llm$(if $(filter gpu,$(LLM)),-gpu)
 
 export RAY_USAGE_STATS_ENABLED := 0
+# Each process, of Ray's too, would compile all of Tandem again.
+unexport PYTHONDONTWRITEBYTECODE
 
 ## help: this list
 help:
@@ -75,15 +77,16 @@ image:
 proofs: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.proofs $(ARGS)
 
-## test: all but what is long, with the real clients: two tests side by side, then what measures times. ARGS:
+SERVERS_TESTS := --ignore=tests/unit # none there, and to look at them takes a while
+## test: all but what is long, with the real clients: several tests side by side, then what measures times. ARGS:
 ## what pytest is told instead, one test after the other
 test: models $(VENV)/.test .venv-kserve/.bench .venv-clients/.done
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 -m "not live and not long" --cov --cov-report=term:skip-covered
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "live and not alone and not long"
-	$(BIN)/python -m pytest -m "alone and not long"
+	$(BIN)/python -m pytest -n 3 -m "not live and not long" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(SERVERS_TESTS) -m "live and not alone and not long"
+	$(BIN)/python -m pytest $(SERVERS_TESTS) -m "alone and not long"
 endif
 
 ## test-long: what takes long by nature, before a release

@@ -11,10 +11,7 @@ import pytest
 from loadtests import arrivals
 from tests.server import MODES, ROOT, Server, Setup
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str),
-]
+pytestmark = pytest.mark.parametrize("server", [Setup(MODES[0])], indirect=True, ids=str)
 
 
 def locust(
@@ -125,6 +122,7 @@ class Slow(ModelUser):
 """
 
 
+@pytest.mark.alone
 def test_a_latency_counts_from_when_the_request_was_due(server: Server, tmp_path: Path) -> None:
     """One connection, 200 ms an answer, ten requests a second: the last one waited two seconds."""
     (tmp_path / "slow.py").write_text(SLOW.replace("WORK", "gevent.sleep(0.2)"))
@@ -138,6 +136,7 @@ def test_a_latency_counts_from_when_the_request_was_due(server: Server, tmp_path
     assert "saturated" not in text
 
 
+@pytest.mark.alone
 def test_a_saturated_client_says_so(server: Server, tmp_path: Path) -> None:
     """The users keep the processor to themselves: what is due comes late to them."""
     busy = "until = time.perf_counter() + 0.2\n        while time.perf_counter() < until: pass"

@@ -14,7 +14,7 @@ from loadtests.client.target import Target
 from serve_app.ports import free_port
 from tests.package.answering import answer, jobs, serving
 
-pytestmark = [pytest.mark.live, pytest.mark.alone]  # times are measured here
+pytestmark = pytest.mark.live  # none of ours, but it runs beside others
 
 
 @pytest.fixture

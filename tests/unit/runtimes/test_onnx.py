@@ -129,7 +129,7 @@ PICKLED = pickle.dumps([1])
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a",
             "pointer of Git LFS.*git lfs pull",
         ),
-        (gzip.compress(b"x"), "compressed by gzip"),
+        (gzip.compress(b"x", mtime=0), "compressed by gzip"),
         (b"<!doctype html><title>404</title>", "it is HTML"),
         (b"\x08\x0a\x12\x40cut", "it was cut off, or is no ONNX model"),
     ],

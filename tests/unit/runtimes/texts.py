@@ -1,8 +1,5 @@
 """Texts, runtimes that take them, and a small network."""
 
-import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
 from serve_app.config import ModelConfig, parse
 from serve_app.runtimes.base import create
 from tests.unit.arrays import of_bytes
@@ -33,6 +30,10 @@ def texts(*words: str) -> dict:
 
 def save_classifier(folder) -> None:
     """A tiny BERT with random weights and a small vocabulary."""
+    # Here: whoever only collects tests needn't wait for them.
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
     words = [
         "[PAD]",
         "[UNK]",
