@@ -21,14 +21,14 @@ class Finding:
     seen: str
     sent: int
     failed: int
-    after: int  # failures of requests that were sent after it began: none may be, when a node dies
+    after: int  # failures of requests that were sent after it began, and its gap: none may be
     recovery: float  # seconds from its beginning to the end of the last failure; 0 without one
     longest: float  # seconds
     errors: dict[str, int]
 
     @property
     def holds(self) -> bool:
-        """No failure; where a node dies, none of a request sent later than that."""
+        """No failure; where something dies, none of a request sent later than that."""
         return not (self.failed if self.event.lossless else self.after)
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ def _finding(event: Event, seen: str, began: float, stream: Stream) -> Finding:
         seen,
         sent=len(lost),
         failed=int(lost.sum()),
-        after=int((lost & (stream.sent > began)).sum()),
+        after=int((lost & (stream.sent > began + event.gap)).sum()),
         recovery=float(stream.done[lost].max() - began) if lost.any() else 0.0,
         longest=stream.longest,
         errors=stream.errors,

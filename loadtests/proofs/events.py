@@ -16,11 +16,15 @@ from loadtests.proofs.manifest import WORKERS, config_of, with_config
 
 @dataclass(frozen=True)
 class Event:
-    """`run` returns when it is over: when it began (`time.monotonic`), and what was seen."""
+    """`run` returns when it is over: when it began (`time.monotonic`), and what was seen.
+
+    Where it isn't `lossless`, what is sent later than `gap` seconds after it began must be answered.
+    """
 
     title: str
     run: Callable[[Local, dict[str, Any]], tuple[float, str]]
     lossless: bool = True
+    gap: float = 0
     least_seconds: float = 40  # of load around it
 
 
@@ -83,6 +87,28 @@ def _killed(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
     return began, f"another node served {time.monotonic() - began:.0f} s later"
 
 
+def _unproxied(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
+    """HAProxy of one of the nodes dies; the node and its Router stay."""
+    nodes = local.state()["activeServiceStatus"]["nodes"]
+    victim = next(node for node in nodes if node["group"] != "head")
+    began = time.monotonic()
+    for process in _proxies(victim):
+        process.kill()
+    local.wait(lambda: any(map(_runs, _proxies(victim))), 30, "no HAProxy came back")
+    back = time.monotonic() - began
+    time.sleep(10)  # Serve replaces the manager, whose HAProxy takes over
+    return began, f"another HAProxy ran {back:.1f} s later"
+
+
+def _proxies(node: dict[str, Any]) -> list[psutil.Process]:
+    found = []
+    for pid in node["pids"]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            found += [one for one in family if one.name() == "haproxy"]
+    return found
+
+
 def _runs(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
@@ -126,4 +152,5 @@ EVENTS = {
     "replace": Event("every replica replaced", _replaced),
     "switch": Event("switch-over to a second cluster", _switched, least_seconds=150),
     "kill": Event("a worker node killed", _killed, lossless=False, least_seconds=60),
+    "proxy": Event("HAProxy of one of two nodes killed", _unproxied, lossless=False, gap=3),
 }
