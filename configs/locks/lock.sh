@@ -88,6 +88,7 @@ compile $locks/aiperf.txt "$tool/aiperf.in"
 # their own pins allow.
 cat >"$tool/runtimes.in" <<EOF
 torch>=2.13,<2.14
+onnxruntime>=1.23
 transformers>=5.16,<5.20
 safetensors>=0.6
 ml_dtypes>=0.5

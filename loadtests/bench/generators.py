@@ -39,6 +39,11 @@ class Sample:
     server_cpu: float = 0
     memory: int = 0  # bytes, of all the server's processes
 
+    @property
+    def cpu_each(self) -> float:
+        """Seconds of the server's CPU for each request, what it takes at rest among them."""
+        return self.server_cpu / self.rate
+
     def record(self) -> dict[str, object]:
         return asdict(self)
 

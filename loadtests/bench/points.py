@@ -74,15 +74,15 @@ def _grpc() -> Iterable[Point]:
 def _open_loop() -> Iterable[Point]:
     """Shares of what a server can do while it shares the cores with the client that keeps to rates."""
     # Of a few dozen texts per second it takes a while until there is a 99th percentile.
-    for name, longer in (("echo-http", 2), ("sentences", 5)):
-        (closed,) = (point for point in CASES[name]() if point.connections == 32)
+    for name, longer in (("echo-http", 2), ("sentences", 5), ("echo-grpc", 2)):
+        (closed,) = (p for p in CASES[name]() if p.connections * p.streams == 32)
         capacity = replace(closed, case="open-loop", label=f"{name} at most", plain_client=True)
         yield capacity
         own = replace(
             closed,
             case="open-loop",
             label=f"{name} at 70%",
-            connections=64,
+            connections=64 // closed.streams,
             load=0.7,
             capacity=capacity.key,
             longer=longer,

@@ -88,7 +88,9 @@ class ModelReplica:
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
-        return BatchApp(serve, replica, self)
+        app = BatchApp(serve, replica, self)
+        self._near = asyncio.create_task(app.listen())
+        return app
 
     def __del__(self) -> None:
         if hasattr(self, "_current"):

@@ -66,4 +66,6 @@ class Tokenizer:
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
-        return BatchApp(serve, replica, self)
+        app = BatchApp(serve, replica, self)
+        self._near = asyncio.create_task(app.listen())
+        return app

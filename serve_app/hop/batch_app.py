@@ -1,5 +1,6 @@
 """A remote model's replica answers batches in its own HTTP server, before Serve wraps the request."""
 
+import asyncio
 import logging
 from typing import Any, Protocol
 
@@ -7,7 +8,8 @@ from serve_app.core.asking import ASKING, on_requests
 from serve_app.core.deadlines import Departures
 from serve_app.errors import TandemError, raised
 from serve_app.hop import frames
-from serve_app.hop.calls import ANSWERED, FAILED, PATH
+from serve_app.hop.calls import ANSWERED, FAILED, FULL, PATH
+from serve_app.hop.near import SendNear, listen
 from serve_app.hop.served import LEFT, Served
 from serve_app.http.asgi import Disconnected, Receive, Scope, Send, collect, respond, watched
 from serve_app.internals.serve_replica import ServeReplica
@@ -15,8 +17,6 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
-
-_MOST_BYTES = 2**31 - 1  # as of Serve's gRPC messages (RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH)
 
 
 class Model(Protocol):
@@ -30,16 +30,20 @@ class BatchApp(Served):
 
     def __init__(self, serve: Any, replica: ServeReplica, model: Model) -> None:
         super().__init__(serve, replica, "predict")
-        self._model = model
+        self._name, self._model = replica.name, model
         self._predict = watched(self._run, Departures())
 
     def takes(self, path: str) -> bool:
         return path == PATH
 
+    async def listen(self) -> asyncio.Server | None:
+        """To this node's Routers, too, for as long as the server lives."""
+        return await listen(self._name, self, self._credentials)
+
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
         """The outputs, or the error."""
         try:
-            body = await collect(receive, _MOST_BYTES)
+            body = await collect(receive, frames.MOST_BYTES)
             status, parts = ANSWERED, await self._predict(body, receive)
         except TandemError as error:
             status, parts = FAILED, frames.pack_error(error)
@@ -48,7 +52,22 @@ class BatchApp(Served):
         await respond(send, status, parts, [])
         return status
 
-    async def _run(self, body: bytes) -> list[Buffer]:
+    async def near(self, body: Buffer, send: SendNear) -> None:
+        """The same where there is no HTTP; a Router that leaves cancels it."""
+        if self.full:
+            send(FULL, [])
+        else:
+            await self.counted(self._answer_near(body, send))
+
+    async def _answer_near(self, body: Buffer, send: SendNear) -> int:
+        try:
+            status, parts = ANSWERED, await self._run(body)
+        except TandemError as error:
+            status, parts = FAILED, frames.pack_error(error)
+        send(status, parts)
+        return status
+
+    async def _run(self, body: Buffer) -> list[Buffer]:
         about, inputs = frames.unpack(body)
         ASKING.set(about["asking"])
         version = about["version"]

@@ -3,7 +3,8 @@
 A call through a Serve handle costs several times what the rest of a small request does. In
 high-throughput mode the ingress replica of every application, also of one without a route, has an
 HTTP server. Serve's handle knows those replicas and follows them as they come and go; from it we
-take where they are and how much each may have in hand. The other end is `serve_app.hop.served`.
+take where they are and how much each may have in hand. The other end is `serve_app.hop.served`. A
+replica of this very node is asked without HTTP (`serve_app.hop.near`).
 
 What isn't plain goes through the handle: no replica yet (that wakes a model at zero), all of them
 full (Serve queues), a request router of the user's own, a replica that can't be reached.
@@ -17,10 +18,12 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.errors import VersionGone
+from serve_app.errors import TooLarge, VersionGone
+from serve_app.hop import frames
 from serve_app.hop.connection import Connection
+from serve_app.hop.near import NearConnection, connect
 from serve_app.internals.ray_auth import credentials
-from serve_app.internals.serve_router import HandleRouter
+from serve_app.internals.serve_router import HandleRouter, name_of
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")
@@ -34,13 +37,13 @@ _AVOID_S = 10.0  # so long a replica that can't be reached is left to the handle
 class Replica:
     """One replica, its unused connections, and how many others wait for an answer."""
 
-    def __init__(self, kind: type[Connection] = Connection) -> None:
-        self._kind = kind
+    def __init__(self, kind: type[Connection], token: bytes) -> None:
+        self._kind, self._token = kind, token
         self.running: Any = None  # Serve's own, which it replaces now and then
         self.busy = 0
         self.avoided_until = 0.0
         self.lacks: set[str] = set()  # versions of its model that it said it doesn't have
-        self.idle: list[Connection] = []
+        self.idle: list[Connection | NearConnection] = []
 
     @property
     def free(self) -> bool:
@@ -51,11 +54,13 @@ class Replica:
             and self.avoided_until < asyncio.get_running_loop().time()
         )
 
-    async def connected(self) -> Connection | None:
+    async def connected(self) -> Connection | NearConnection | None:
         """A connection that nobody uses; None when the replica can't be reached."""
         while self.idle:
             if (connection := self.idle.pop()).open:
                 return connection
+        if self._kind is Connection and (found := await connect(name_of(self.running), self._token)):
+            return found
         host, port = self.running.backend_http_endpoint
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -81,7 +86,7 @@ class Calls:
 
     def __init__(self, handle: DeploymentHandle[Any], kind: type[Connection] = Connection) -> None:
         self._kind = kind
-        self._credentials = credentials()
+        self._token = credentials()
         self._router = HandleRouter(handle)
         self._known: object = None  # Serve's records as last looked at
         self._replicas: dict[Any, Replica] = {}
@@ -97,7 +102,8 @@ class Calls:
             self._known = found
             old, self._replicas = self._replicas, {}
             for key, running in found.items():
-                replica = self._replicas[key] = old.pop(key) if key in old else Replica(self._kind)
+                replica = old.pop(key) if key in old else Replica(self._kind, self._token)
+                self._replicas[key] = replica
                 replica.running = running
             for gone in old.values():
                 gone.close()
@@ -109,15 +115,19 @@ class Calls:
             free = [one for one in free if adapter in one.running.multiplexed_model_ids] or free
         return min(free, key=lambda one: one.busy) if free else None
 
-    async def ask(self, replica: Replica, parts: list[Buffer]) -> tuple[int, bytes] | None:
+    async def ask(self, replica: Replica, parts: list[Buffer]) -> tuple[int, Buffer] | None:
         """Its answer, ANSWERED or FAILED; None when the handle has to be taken after all.
 
-        ConnectionError when the replica went away with the batch in hand.
+        ConnectionError when the replica went away with the batch in hand; TooLarge where none takes it.
         """
+        if sum(map(len, parts)) > frames.MOST_BYTES:
+            raise TooLarge(f"a batch is longer than {frames.MOST_BYTES} bytes, which no replica takes")
         with self.in_hand(replica):
             if (connection := await replica.connected()) is None:
                 return None
-            status, body = await connection.ask([self.head(PATH, parts), *parts])
+            if type(connection) is not NearConnection:
+                parts = [self.head(PATH, parts), *parts]
+            status, body = await connection.ask(parts)
             replica.idle.append(connection)
         if status in (ANSWERED, FAILED):
             self.answered()
@@ -144,6 +154,6 @@ class Calls:
 
     def head(self, path: str, parts: list[Buffer], more: bytes = b"") -> bytes:
         """A request's head for the body `parts`, with the lines `more`."""
-        key = b"authorization: %b\r\n" % self._credentials if self._credentials else b""
+        key = b"authorization: %b\r\n" % self._token if self._token else b""
         size = sum(map(len, parts))
         return b"POST %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n" % (path.encode(), key, more, size)

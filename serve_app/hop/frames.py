@@ -8,6 +8,8 @@ import json
 import struct
 from typing import Any
 
+import orjson
+
 from serve_app.errors import KINDS, InvalidArgument, ModelFailed, TandemError, kind_of
 from serve_app.protocol import raw
 from serve_app.protocol.datatypes import v2_datatype
@@ -15,7 +17,9 @@ from serve_app.protocol.tensors import Arrays
 from serve_app.protocol.wire import Buffer
 
 _SIZE = struct.Struct("<Q")
+MOST_BYTES = 2**31 - 1  # as of Serve's gRPC messages (RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH)
 _PADDING = bytes(8)
+_SPACE = ord(" ")
 
 
 def pack(about: dict[str, Any], arrays: Arrays) -> list[Buffer]:
@@ -29,22 +33,37 @@ def pack(about: dict[str, Any], arrays: Arrays) -> list[Buffer]:
         parts.append(data)
         if size % 8:
             parts.append(_PADDING[size % 8 :])
-    # Not orjson, which turns NaN into null and refuses large integers: parameters may be either.
-    head = json.dumps((about, tensors), separators=(",", ":")).encode()
+    head = _head(about, tensors)
     parts[0] = _SIZE.pack(len(head)) + head + b" " * (-len(head) % 8)
     return parts
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
+def _head(about: dict[str, Any], tensors: list[tuple[Any, ...]]) -> bytes:
+    """In JSON, by orjson, which is ten times as fast; behind a space by Python's own.
+
+    That is for parameters, of which orjson would turn NaN into null and not take large integers, and
+    for ids that aren't Unicode.
+    """
+    if not about.get("parameters"):
+        try:
+            return orjson.dumps((about, tensors))
+        except TypeError:
+            pass
+    return b" " + json.dumps((about, tensors), separators=(",", ":")).encode()
+
+
+def unpack(data: Buffer) -> tuple[dict[str, Any], Arrays]:
     """What `pack` was given, the arrays as read-only views; InvalidArgument for anything else."""
     try:
         (size,) = _SIZE.unpack_from(data)
-        about, tensors = json.loads(data[8 : 8 + size])
-        at, arrays, view = 8 + size + -size % 8, {}, memoryview(data)
+        view = memoryview(data)
+        head = view[8 : 8 + size]
+        about, tensors = json.loads(bytes(head)) if view[8] == _SPACE else orjson.loads(head)
+        at, arrays = 8 + size + -size % 8, {}
         for name, datatype, shape, size in tensors:
             arrays[name] = raw.decode(view[at : at + size], datatype, tuple(shape), name)
             at += size + -size % 8
-    except (struct.error, ValueError, TypeError, OverflowError) as error:
+    except (struct.error, IndexError, ValueError, TypeError, OverflowError) as error:
         raise InvalidArgument(f"not a batch: {error}") from None
     if at != len(data) or not isinstance(about, dict):
         raise InvalidArgument(f"not a batch: {at} bytes announced, {len(data)} came")
@@ -57,7 +76,7 @@ def pack_error(error: TandemError) -> list[Buffer]:
     return pack(about, {})
 
 
-def unpack_error(data: bytes) -> TandemError:
+def unpack_error(data: Buffer) -> TandemError:
     """What `pack_error` was given."""
     about, _ = unpack(data)
     error = KINDS.get(about["kind"], ModelFailed)(about["message"])

@@ -6,6 +6,7 @@ processes alone. What each kind of replica does with one is its subclass's.
 
 import hmac
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import Any
 
 from serve_app.hop.calls import FULL
@@ -42,17 +43,26 @@ class Served(ABC):
             await self._serve(scope, receive, send)
         elif not self._known(scope["headers"]):
             await respond(send, 401, [b"only for this cluster's own processes"], [])
-        elif self._slots.locked() or not self.ready():
+        elif self.full:
             await respond(send, FULL, [], [])
         else:
-            await self._slots.acquire()  # at once: it isn't locked
-            self._counter.enter()
-            status = LEFT
-            try:
-                status = await self.answer(scope, receive, send)
-            finally:
-                self._counter.leave("POST", str(status), status >= 400)
-                self._slots.release()
+            await self.counted(self.answer(scope, receive, send))
+
+    @property
+    def full(self) -> bool:
+        """Whether the next one has to be asked elsewhere."""
+        return self._slots.locked() or not self.ready()
+
+    async def counted(self, answer: Awaitable[int]) -> None:
+        """Count it while it lasts, by the status that it returns; not where it is `full`."""
+        await self._slots.acquire()  # at once: it isn't locked
+        self._counter.enter()
+        status = LEFT
+        try:
+            status = await answer
+        finally:
+            self._counter.leave("POST", str(status), status >= 400)
+            self._slots.release()
 
     def _known(self, headers: list[tuple[bytes, bytes]]) -> bool:
         if not self._credentials:

@@ -39,6 +39,14 @@ def on_loopback(params: Any, head: bool) -> None:
     os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(haproxy_wrapper(folder))
 
 
+def without_autoscaler() -> None:
+    """Ray's next `ray.init` starts none: a process of 46 MB that looks, all the time, whether a cluster
+    that is one machine needs others. `ray start` has `--no-monitor` for it."""
+    from ray._private.node import Node
+
+    Node.start_monitor = lambda self: None
+
+
 def options() -> frozenset[str]:
     """The names that `ray start` takes, without their dashes."""
     from ray.scripts.scripts import start  # 0.4 s

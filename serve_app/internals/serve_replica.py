@@ -42,6 +42,11 @@ class ServeReplica:
         """The object that the user's class became in it."""
         return self._replica._user_callable_wrapper.user_callable
 
+    @property
+    def name(self) -> str:
+        """As others know it (`serve_router.name_of`)."""
+        return str(self._replica._replica_id.to_full_id_str())
+
     def check_open(self) -> None:
         """RuntimeError when every request has to take Serve's way."""
         if is_tracing_enabled() or self._replica._route_prefix != "/":

@@ -11,6 +11,11 @@ from ray.serve.handle import DeploymentHandle
 log = logging.getLogger("tandem")
 
 
+def name_of(replica: Any) -> str:
+    """A replica's name, by Serve's record of it; its own process knows it as `ServeReplica.name`."""
+    return str(replica.replica_id.to_full_id_str())
+
+
 class HandleRouter:
     """Of one handle, which Serve updates as replicas come and go."""
 

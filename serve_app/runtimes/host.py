@@ -155,7 +155,7 @@ class ModelHost:
 
     def close(self) -> None:
         """Give everything back once running predictions are done. Blocks."""
-        self._pool.shutdown(wait=True)
+        self._pool.shutdown()
         for host in self._versions.values():
             host.close()
         self._versions.clear()

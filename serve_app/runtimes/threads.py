@@ -16,7 +16,7 @@ import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from serve_app.errors import Unavailable
@@ -53,22 +53,25 @@ def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], thre
     return asyncio.wrap_future(done), thread
 
 
-class _Call(Future[Any]):
+class _Call:
     """One prediction. Whoever waits for it may leave while it runs."""
 
-    def __init__(self, pool: "Threads", work: Callable[[], Any]) -> None:
-        super().__init__()
-        self.work, self.began, self.left = work, 0.0, False
-        self._pool = pool
+    __slots__ = ("__weakref__", "arguments", "began", "future", "left", "work")
 
-    def cancel(self) -> bool:
-        """Done by asyncio, on the event loop, when nobody waits any more."""
-        if super().cancel():
-            return True
-        if not self.done():
-            self.left = True
-            self._pool.watch(self)
-        return False
+    def __init__(
+        self, work: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]
+    ) -> None:
+        self.work, self.arguments, self.future = work, arguments, future
+        self.began, self.left = 0.0, False
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # nobody waits for it any more
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 class _Worker:
@@ -80,8 +83,12 @@ class _Worker:
         self.lost = False
 
 
-class Threads(Executor):
-    """`on_trouble` is told on the event loop why calls are refused, and '' when they no longer are."""
+class Threads:
+    """`on_trouble` is told on the event loop why calls are refused, and '' when they no longer are.
+
+    An executor of Python's own would do the same by futures and conditions that threads can share: a
+    third of what a small request takes.
+    """
 
     def __init__(
         self,
@@ -94,7 +101,7 @@ class Threads(Executor):
         self._size, self._model = size, model
         self._hang_after, self._may_lose, self._on_trouble = hang_after, may_lose, on_trouble
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._calls = 0  # queued or running, without those of lost threads
         self._lock = threading.Lock()
         self._workers: list[_Worker] = []
         self._lost: list[_Worker] = []
@@ -102,20 +109,30 @@ class Threads(Executor):
         self._closed = False
         self.trouble = ""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
-        """As Executor has it; Unavailable while too many hang."""
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What it returns or raises, in one of the threads; Unavailable while too many hang."""
         if self.trouble:
             raise Unavailable(self.trouble)
-        call = _Call(self, lambda: fn(*args, **more))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        call = _Call(work, arguments, future)
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads have ended")
+            self._calls += 1
             self._queue.put(call)
-            if not self._idle.acquire(blocking=False) and len(self._workers) < self._size:
+            if len(self._workers) < min(self._calls, self._size):
                 self._add()
-        return call
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if call.began and future.cancelled():  # not the model's own
+                call.left = True
+                self._watch(call)
+            raise
+        finally:
+            del call, future  # what was raised would hold them, and they it
 
-    def watch(self, call: _Call) -> None:
+    def _watch(self, call: _Call) -> None:
         """Nobody waits for a call any more; it may hang."""
         with contextlib.suppress(RuntimeError):  # no loop: nobody would serve either
             self._loop = asyncio.get_running_loop()
@@ -139,6 +156,7 @@ class Threads(Executor):
         worker.lost = True
         self._workers.remove(worker)
         self._lost.append(worker)
+        self._calls -= 1
         seconds = time.monotonic() - (worker.call.began if worker.call else 0)
         log.error(
             "a prediction of model '%s' hangs: it runs for %.0f s, and nobody waits for it any more. "
@@ -151,8 +169,8 @@ class Threads(Executor):
             )
             with contextlib.suppress(queue.Empty):
                 while (waiting := self._queue.get_nowait()) is not None:
-                    if waiting.set_running_or_notify_cancel():
-                        waiting.set_exception(Unavailable(self.trouble))
+                    self._calls -= 1
+                    _settle(waiting.future, None, Unavailable(self.trouble))
         else:
             self._add()
 
@@ -182,38 +200,36 @@ class Threads(Executor):
         worker.thread.start()
 
     def _work(self, me: _Worker) -> None:
-        while (call := self._next()) is not None:
-            if call.set_running_or_notify_cancel():
-                call.began = time.monotonic()
-                me.call = call
+        while (call := self._queue.get()) is not None:
+            call.began = time.monotonic()  # first: who leaves looks at it when the future is cancelled
+            me.call = call
+            result: Any = None
+            error: BaseException | None = None
+            if not (left := call.future.cancelled()):
                 try:
-                    result = call.work()
-                except BaseException as error:
-                    call.set_exception(error)
-                else:
-                    call.set_result(result)
-                    del result
+                    result = call.work(*call.arguments)
+                except BaseException as raised:
+                    error = raised
             with self._lock:
                 me.call = None
-            del call  # and with it what it was given and gave, while this waits for the next
+                if not me.lost:
+                    self._calls -= 1
+            if not left:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    call.future.get_loop().call_soon_threadsafe(_settle, call.future, result, error)
+            del call, result, error  # nothing is kept while this waits for the next
             if me.lost:
                 self._returned(me)
                 return
 
-    def _next(self) -> _Call | None:
-        with contextlib.suppress(queue.Empty):
-            return self._queue.get_nowait()
-        self._idle.release()  # the next call wakes this thread instead of making another
-        return self._queue.get()
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """No more calls. `wait`: until those that there are have ended, or hang."""
+    def shutdown(self) -> None:
+        """No more calls; returns when those that there are have ended, or hang."""
         with self._lock:
             self._closed = True
             workers = list(self._workers)
             for _ in workers:
                 self._queue.put(None)
-        for worker in workers if wait else ():
+        for worker in workers:
             while worker.thread and worker.thread.is_alive() and not self._hangs(worker):
                 worker.thread.join(_LOOK_S)
 

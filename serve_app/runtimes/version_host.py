@@ -4,7 +4,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, Tokenizes, is_async
 from serve_app.runtimes.tasks import contain_tasks
+from serve_app.runtimes.threads import Threads
 
 log = logging.getLogger("tandem")
 
@@ -27,7 +27,7 @@ class VersionHost:
     `uncancellable`: a prediction may go on although it is cancelled; a user's coroutine may.
     """
 
-    def __init__(self, model: str, version: str, runtime: Runtime, pool: Executor, ours: bool) -> None:
+    def __init__(self, model: str, version: str, runtime: Runtime, pool: Threads, ours: bool) -> None:
         self.model, self.version = model, version
         self.signature = runtime.metadata()
         self.uncancellable = is_async(runtime)
@@ -42,10 +42,7 @@ class VersionHost:
                 contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
-                loop, asking = asyncio.get_running_loop(), ASKING.get()
-                outputs = await loop.run_in_executor(
-                    self._pool, _called, run, inputs, parameters, asking
-                )
+                outputs = await self._pool.run(_called, run, inputs, parameters, ASKING.get())
         except TandemError as error:
             found = plain(error)
             if isinstance(found, ModelFailed):

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from serve_app.internals.serve_context import deployment, in_replica
 from serve_app.internals.serve_gauge import Gauge, shown_for
 from serve_app.internals.serve_replica import HTTP, ServeReplica
-from serve_app.internals.serve_router import HandleRouter
+from serve_app.internals.serve_router import HandleRouter, name_of
 
 MODEL = "model"  # the application without a route
 _ANSWER = b'{"is": "there"}'
@@ -61,6 +61,7 @@ class Look:
             slots=lambda: ServeReplica.around(app).slots().locked(),  # type: ignore[union-attr]
             counter=lambda: ServeReplica.around(app).counter("/", HTTP).full(),  # type: ignore[union-attr]
             open=lambda: ServeReplica.around(app).check_open(),  # type: ignore[union-attr]
+            name=lambda: ServeReplica.around(app).name,  # type: ignore[union-attr]
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -186,6 +187,7 @@ class Ingress:
             keyed=lambda: key == name,
             answer=lambda: answer.decode(),
             most=lambda: running.max_ongoing_requests,
+            name=lambda: name_of(running),
             adapters=lambda: sorted(running.multiplexed_model_ids),
             more=lambda: metrics.inc_num_running_requests_for_replica(name) or sent[name],
             less=lambda: metrics.dec_num_running_requests_for_replica(name) or sent[name],

@@ -5,6 +5,7 @@ import inspect
 from pathlib import Path
 
 from ray._private import ray_constants, services
+from ray._private.node import Node
 
 from serve_app.internals import ray_start
 
@@ -32,6 +33,12 @@ def test_what_the_hooks_name_is_there():
     for name in (ray_constants.RAY_START_HOOK, ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR):
         module, _, function = hooks[name].rpartition(".")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_a_node_starts_its_autoscaler_by_a_method_that_can_be_replaced():
+    """`ray.init` has no word for it; `ray start --no-monitor` leaves the same method out."""
+    assert list(inspect.signature(Node.start_monitor).parameters) == ["self"]
+    assert "start_monitor" in Node.start_head_processes.__code__.co_names
 
 
 def test_the_options_of_ray_start():

@@ -5,6 +5,7 @@ import inspect
 from ray.serve._private.request_router import PowerOfTwoChoicesRequestRouter, RunningReplica
 from ray.serve._private.router import RouterMetricsManager
 
+from tests.contracts.inside import MODEL
 from tests.contracts.live import MOST
 
 
@@ -38,6 +39,11 @@ def test_backend_http_endpoint_answers_also_without_a_route(live):
 
 def test_running_replica_says_what_it_may_have_in_hand(live):
     assert live("router", "most") == MOST
+
+
+def test_a_replica_is_known_by_the_name_that_its_own_process_has(live):
+    assert live("router", "name") == live("model", "replica", "name")
+    assert f"{MODEL}#Model#" in live("router", "name")
 
 
 def test_running_replica_says_which_adapters_it_has(live):

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from serve_app.addresses import authority, is_loopback
+from serve_app.errors import ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
-from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
@@ -38,10 +38,13 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     from ray import serve as ray_serve
 
     from serve_app.internals.ray_auth import credentials
+    from serve_app.internals.ray_start import without_autoscaler
+    from serve_app.internals.serve_client import deploy
     from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]
     local, folder = is_loopback(http["host"]), scratch / "ray"
+    without_autoscaler()
     context = ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 4),  # a laptop's cores are shared, not reserved
@@ -62,20 +65,21 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
         grpc_options=grpc,
     )
     token = credentials().decode().removeprefix("Bearer ")
-    dashboard = Dashboard(f"http://{context.dashboard_url}", token)
-    clusters.deploy(dashboard, config, path)
-    clusters.note(scratch, dashboard.url, token, path)
+    if reason := deploy(config):
+        raise ConfigError(f"Serve refuses {path}: {reason}")
+    dashboard = f"http://{context.dashboard_url}"
+    clusters.note(scratch, dashboard, token, path)
     startup, began = Startup(_router(config)), time.monotonic()
-    if not _started(dashboard, startup, began):
+    if not _started(startup, began):
         return 1
     url, logs = f"http://{authority(http['host'], http['port'])}", folder / "session_latest" / "logs"
     grpc_at = authority(http["host"], grpc["port"])
-    places = _Places(url, grpc_at, dashboard.url, _metrics(ray.nodes()), logs)
+    places = _Places(url, grpc_at, dashboard, _metrics(ray.nodes()), logs)
     _announce(places, path, startup.waiting)
     while True:
         time.sleep(1)
         if startup.waiting and time.monotonic() - began > PATIENCE_S:
-            _look(dashboard, startup, began)
+            _look(startup, began)
             if not startup.waiting:
                 _say("no application is under way any more")
 
@@ -84,25 +88,29 @@ def _router(config: dict[str, Any]) -> str:
     return next((name for name, one in named(config) if router_of(one) is not None), "")
 
 
-def _started(dashboard: Dashboard, startup: Startup, began: float) -> bool:
+def _started(startup: Startup, began: float) -> bool:
     """Wait until there is something to announce; False when there won't be."""
     heard = time.monotonic()
     while time.monotonic() - heard < _UNHEARD_S:
-        apps = _look(dashboard, startup, began)
+        apps = _look(startup, began)
         heard = time.monotonic() if apps else heard
         if startup.lost(apps):
             return False
         if startup.serves(apps, time.monotonic() - began):
             return True
         time.sleep(0.3)
-    _say("Ray's dashboard doesn't answer any more")
+    _say("Serve's controller doesn't answer any more")
     return False
 
 
-def _look(dashboard: Dashboard, startup: Startup, began: float) -> Apps:
+def _look(startup: Startup, began: float) -> Apps:
+    from ray.exceptions import RayError
+
+    from serve_app.internals.serve_client import applications
+
     try:
-        apps = dashboard.applications()
-    except (OSError, ValueError):  # busy; whether it lives is asked elsewhere
+        apps = applications()
+    except RayError:  # busy; whether it lives is asked elsewhere
         return {}
     for line in startup.look(apps, time.monotonic() - began):
         _say(line)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from ray.serve._private.common import DeploymentID, ReplicaID
 from ray.serve._private.utils import Semaphore
 
 from tests.unit.ingress.serve_stand_ins import Replica as RouterReplica
@@ -13,8 +14,9 @@ from tests.unit.ingress.serve_stand_ins import Replica as RouterReplica
 class Replica(RouterReplica):
     """What `PredictApp` uses of Serve's replica."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "one") -> None:
         super().__init__()
+        self._replica_id = replica_id(name)
         self._semaphore = Semaphore(lambda: self.max_ongoing_requests)
 
     def inc_num_ongoing_requests(self, metadata: Any) -> None:
@@ -33,9 +35,14 @@ class PowerOfTwoChoicesRequestRouter:
         self.curr_replicas = {name: running(name, where) for name, where in replicas.items()}
 
 
+def replica_id(name: str) -> ReplicaID:
+    """Serve's, of a model's replica."""
+    return ReplicaID(name, DeploymentID("ModelReplica", "m"))
+
+
 def running(name: str, where: tuple[str, int] | None, most: int = 2) -> SimpleNamespace:
     return SimpleNamespace(
-        replica_id=name,
+        replica_id=replica_id(name),
         backend_http_endpoint=where,
         max_ongoing_requests=most,
         multiplexed_model_ids=set(),

@@ -45,6 +45,12 @@ def test_parameters_are_not_bent():
     assert about == {"parameters": parameters}
 
 
+@pytest.mark.parametrize("id", ["a", "ü", "\ud800", 'q"', "\0"])
+def test_ids_are_what_clients_made_of_them(id):
+    about = {"version": "1", "parameters": {}, "asking": [id]}
+    assert frames.unpack(sent(about, {}))[0] == about
+
+
 @pytest.mark.parametrize("name", ["x", "odd", "seven..", "ü"])
 def test_arrays_are_aligned_whatever_lies_before_them(name):
     given_arrays = {

@@ -145,7 +145,7 @@ async def test_who_has_the_adapter_is_asked_unless_it_is_full() -> None:
         replica = calls.choose(adapter)
         assert replica is not None
         replica.busy += 1
-        return str(replica.running.replica_id)
+        return str(replica.running.replica_id.unique_id)
 
     assert [chosen(one) for one in ("m:x", "m:x", "m:x", "")] == ["b", "b", "a", "a"]
 

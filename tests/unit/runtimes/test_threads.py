@@ -24,7 +24,7 @@ def gate():
 
 
 def run(pool, work, *args):
-    return asyncio.get_running_loop().run_in_executor(pool, work, *args)
+    return asyncio.create_task(pool.run(work, *args))
 
 
 async def left(pool, gate):
@@ -49,7 +49,7 @@ async def test_calls_run_as_many_at_once_as_there_are_threads():
     assert set(names) <= {"model-m_0", "model-m_1"}
     pool.shutdown()
     with pytest.raises(RuntimeError, match="ended"):
-        pool.submit(print)
+        await run(pool, print)
 
 
 async def test_a_thread_that_had_much_to_do_doesnt_count_as_several_idle_ones():

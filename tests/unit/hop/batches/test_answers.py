@@ -8,8 +8,8 @@ import pytest
 from serve_app.core.asking import ASKING
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, ModelFailed, TooLarge
-from serve_app.hop import batch_app
 from serve_app.hop import calls as client
+from serve_app.hop import frames
 from serve_app.hop.remote import RemoteApplication
 from tests.unit.hop.batches.model import X, around
 from tests.unit.hop.serve_stand_ins import Handle
@@ -61,20 +61,19 @@ async def test_a_caller_that_gives_up_stops_the_model(backend, replica, model, c
 
 
 async def test_a_replica_that_dies_with_a_batch_costs_one_more_try(
-    backend, handle, server, replica, model
+    backend, handle, connections, replica, model
 ):
     model.go.clear()
     task = asyncio.create_task(backend.predict("1", X, {}))
     await until(lambda: replica.ongoing)
-    connection = next(iter(server.state.connections))
-    connection.transport.abort()
+    connections()[0].abort()
     assert (await task)["y"].tolist() == [-1]
     assert handle.taken == 1
 
 
-async def test_a_connection_closed_meanwhile_is_not_used(backend, handle, server):
+async def test_a_connection_closed_meanwhile_is_not_used(backend, handle, connections):
     await backend.predict("1", X, {})
-    next(iter(server.state.connections)).transport.abort()
+    connections()[0].abort()
     (replica,) = backend._calls._replicas.values()
     await until(lambda: not replica.idle[0].open)
     assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
@@ -111,9 +110,20 @@ def test_ray_without_tokens_has_no_credentials(monkeypatch):
 
 
 async def test_a_batch_beyond_all_limits_is_refused(backend, replica, monkeypatch):
-    monkeypatch.setattr(batch_app, "_MOST_BYTES", 10)
+    monkeypatch.setattr(frames, "MOST_BYTES", 10)
     with pytest.raises(TooLarge):
         await backend.predict("1", X, {})
+    assert replica.ongoing == 0
+
+
+async def test_the_replica_refuses_such_a_batch_too(server, replica, monkeypatch):
+    monkeypatch.setattr(frames, "MOST_BYTES", 2)
+    caller = Client(server.address)
+    request = f"POST {client.PATH} HTTP/1.1\r\nAuthorization: Bearer s\r\nContent-Length: 3\r\n\r\nabc"
+    answer = await caller.ask(request.encode())
+    assert b" 422 " in answer
+    assert b"TooLarge" in answer
+    caller.close()
     assert replica.ongoing == 0
 
 

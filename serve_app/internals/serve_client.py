@@ -1,0 +1,30 @@
+"""Serve's controller asked by a driver itself, as the dashboard does for its REST API.
+
+The dashboard's process would import Serve first, a second while everything else waits for it.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+from ray.exceptions import RayTaskError
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+
+
+def deploy(config: dict[str, Any]) -> str:
+    """Hand a config over to the Serve that this process has started; why it isn't taken, or ''."""
+    try:
+        schema = ServeDeploySchema.model_validate(config)
+        client = _get_global_client()
+        if schema.logging_config:
+            client.update_global_logging_config(schema.logging_config)
+        client.deploy_apps(schema)
+    except (ValidationError, RayTaskError) as error:
+        return str(error)
+    return ""
+
+
+def applications() -> dict[str, Any]:
+    """Serve's applications by name, as its REST API has them. RayError while it can't be asked."""
+    found: dict[str, Any] = _get_global_client().get_serve_details()["applications"]
+    return found

@@ -1,0 +1,29 @@
+"""Serve's controller, asked by the driver that has started it."""
+
+import inspect
+
+from ray.dashboard.modules.serve.serve_head import ServeHead
+from ray.serve._private.client import ServeControllerClient
+from ray.serve.schema import ServeDeploySchema
+
+from serve_app.internals import serve_client
+
+
+def test_how_a_config_is_handed_over():
+    inspect.signature(ServeControllerClient.deploy_apps).bind(object(), object())
+    inspect.signature(ServeControllerClient.update_global_logging_config).bind(object(), object())
+    inspect.signature(ServeControllerClient.get_serve_details).bind(object())
+
+
+def test_the_rest_api_does_the_same():
+    """Of what it does else, one is for a Serve that doesn't run yet, and one is Ray's statistics."""
+    asked = set(inspect.unwrap(ServeHead.put_all_applications).__code__.co_names)
+    assert {"model_validate", "update_global_logging_config", "deploy_apps"} <= asked
+    ours = set(serve_client.deploy.__code__.co_names)
+    assert {"model_validate", "update_global_logging_config", "deploy_apps"} <= ours
+
+
+def test_what_a_config_is():
+    schema = ServeDeploySchema.model_validate({"applications": [{"import_path": "a:b"}]})
+    assert schema.logging_config is None
+    assert "deploy(" not in serve_client.deploy({"applications": [{"route_prefix": "no"}]})

@@ -1,0 +1,138 @@
+"""The ways of a request, whole and in one process: uvicorn, the fast path, the data plane, the model.
+
+Serve's replica and metrics are stood in for, by what isn't counted.
+"""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from ray.serve import metrics
+
+from loadtests.requests import Request, binary_request, echo, grpc_request
+from serve_app.config import InlineModel, Limits
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.directory import INLINE
+from serve_app.core.paths import Paths
+from serve_app.hop import calls, served
+from serve_app.hop.remote import RemoteApplication
+from serve_app.ingress.grpc import Servicer
+from serve_app.observability.metrics import RayMetrics
+from serve_app.runtimes.host import ModelHost
+from tests.unit.cost.counting import Instructions
+from tests.unit.hop.batches.model import around as around_model
+from tests.unit.hop.batches.model import listening
+from tests.unit.hop.serve_stand_ins import Handle
+from tests.unit.hop.serve_stand_ins import Replica as ModelsReplica
+from tests.unit.ingress.connections import Client, Server
+from tests.unit.ingress.grpc_bodies import frame, post
+from tests.unit.ingress.serve_stand_ins import Deployment, Replica, around
+
+X = {"x": np.array([[1.5, -2.25, 3.125, 4.0]], dtype=np.float32)}
+REQUESTS = {
+    "HTTP, JSON": echo(),
+    "HTTP, binary": binary_request("identity", 16, grpc=False),
+    "gRPC": grpc_request("identity", X),
+    "HTTP, batched": echo("batched"),
+    "HTTP, to a replica": echo("remote"),
+}
+_WARM_UP, _COUNTED = 5, 25
+
+
+class _Metric:
+    """In the place of Serve's."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self._metric = self
+
+    def set(self, *_: object, **__: object) -> None: ...
+
+    inc = record = set
+
+    def _get_final_tags(self, tags: dict[str, str]) -> dict[str, str]:
+        return tags
+
+
+@contextlib.contextmanager
+def _stood_in() -> Iterator[None]:
+    with contextlib.ExitStack() as changed:
+        for kind in ("Gauge", "Counter"):
+            changed.enter_context(mock.patch.object(metrics, kind, _Metric))
+        for module in (calls, served):
+            changed.enter_context(mock.patch.object(module, "credentials", return_value=b"Bearer s"))
+        yield
+
+
+def _host(name: str, **more: Any) -> ModelHost:
+    """The echo, which runs in a thread as any class does."""
+    given = {"name": name, "modelFormat": "python", "class": "serve_app.demo.identity:Identity", **more}
+    host = ModelHost(InlineModel.model_validate(given), gpu=False)
+    host.load()
+    return host
+
+
+@contextlib.asynccontextmanager
+async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
+    """A Router's address, with a model for each of REQUESTS; `observers` beside its metrics."""
+    with _stood_in():
+        plane = DataPlane(RayMetrics(Paths()), *observers)
+        hosts = [_host("identity"), _host("batched", batching={"maxBatchSize": 64})]
+        for host in hosts:
+            model = plane.directory.expect(host.name, INLINE)
+            model.serve(INLINE, host.describe(host.config.batching, 1), host.targets())
+        apart = _host("remote")
+        hosts.append(apart)
+        router = Replica()
+        router.deployment = Deployment(Servicer(plane, Limits))
+        replica = ModelsReplica()
+        async with (
+            Server(around_model(replica, apart)) as far,
+            listening(replica),
+            Server(around(router)) as near,
+        ):
+            targets = RemoteApplication("remote", Handle(one=far.address), Paths()).targets(["1"])
+            plane.directory.expect("remote", "remote").serve(
+                "remote", apart.describe(None, 1), targets, slots=2, spare=1
+            )
+            yield near.address
+        for host in hosts:
+            host.close()
+
+
+def sent(request: Request) -> bytes:
+    """As it comes from HAProxy."""
+    if request.grpc:
+        return post(frame(request.body))
+    headers = {"Host": "t", "Content-Length": str(len(request.body)), **request.headers}
+    lines = [f"POST {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + request.body
+
+
+async def _counted(address: tuple[str, int], data: bytes, so_far: Instructions) -> tuple[int, int]:
+    """Instructions of one request, ours and all: the least, as timers come on top of some."""
+    client, ours, every = Client(address), [], []
+    for _ in range(_WARM_UP + _COUNTED):
+        before = so_far.ours, so_far.all
+        answer = await client.ask(data)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"grpc-status: 0" in answer or b"content-length: " in answer
+        await asyncio.sleep(0)
+        ours.append(so_far.ours - before[0])
+        every.append(so_far.all - before[1])
+    client.close()
+    return min(ours[_WARM_UP:]), min(every[_WARM_UP:])
+
+
+async def costs(*observers: Any, of: Iterable[str] = tuple(REQUESTS)) -> dict[str, tuple[int, int]]:
+    """What requests cost."""
+    gc.disable()  # what it finalizes is no request's
+    try:
+        with Instructions() as so_far:
+            async with serving(*observers) as address:
+                return {name: await _counted(address, sent(REQUESTS[name]), so_far) for name in of}
+    finally:
+        gc.enable()
