@@ -21,6 +21,7 @@ from tests.server import ROOT, Server
 TOKEN = "a-token-of-the-tests"
 KEY = {"admin-key": TOKEN}
 ROUTERS = 2
+CLIENTS = ROOT / ".venv-clients"
 ONNX = ROOT / ".models" / "digits-onnx" / "1" / "model.onnx"
 
 
@@ -163,6 +164,17 @@ def test_a_model_with_processes_of_its_own_is_refused_and_comes_back(live):
     assert change(live, "load", "apart").status_code == 200
     assert everywhere(live, lambda http: says(http, "apart").startswith("t"))
     assert change(live, "load", "apart", config="{}").status_code == 501
+
+
+@pytest.mark.skipif(not (CLIENTS / ".done").exists(), reason="make .venv-clients/.done")
+def test_mlservers_own_stubs(live):
+    script = Path(__file__).with_name("with_mlserver.py")
+    done = subprocess.run(
+        [CLIENTS / "bin" / "python", script, live.url, live.grpc, TOKEN, "pid"],
+        env={"NO_PROXY": "127.0.0.1"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout) == [["UNAVAILABLE"] * 2, ["READY"] * 2] * 2
 
 
 def test_who_did_what(live):
