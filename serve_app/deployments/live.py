@@ -59,6 +59,7 @@ class LiveChanges:
         self._configured = False
         self._follow: Callable[[], None] = lambda: None
         self._served = -1
+        self._settling = asyncio.Lock()  # one after the other: the later one implies the earlier
         self._read: dict[str, int] = {}
 
     async def first(self) -> None:
@@ -144,11 +145,12 @@ class LiveChanges:
     async def _settle(self, state: State) -> None:
         """Wait until it is served, or known not to be, then say so."""
         try:
-            await self._conductor.adopted()
-            await self._look_again(state.reads)
-            await self._conductor.adopted()
-            await self._conductor.described()
-            self._served = max(self._served, state.generation)
+            async with self._settling:
+                await self._conductor.adopted()
+                await self._look_again(state.reads)
+                await self._conductor.adopted()
+                await self._conductor.described()
+                self._served = max(self._served, state.generation)
             await self._steward.serves.remote(self._name, asdict(self._ack()))
         except LOST as error:  # the next question for news brings it
             log.warning("the Steward doesn't hear what is served: %s", first_line(error))

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from serve_app.releases.steward import Ack
 log = logging.getLogger("tandem")
 
 PATIENCE_S = 5.0  # of a Router that asks for news
+_APART_S = 1e-6
 Outcome = tuple[str, str]  # the kind of an error and what it says, both '' for none
 
 
@@ -78,11 +78,16 @@ class Steward:
         return routers(serve_applications().get(self._own) or {})
 
 
-async def reread(model: str) -> str:
-    """Let the replicas of a model look at their files; why one couldn't load them, or ''."""
+async def reread(model: str, generation: int) -> str:
+    """Let the replicas of a model look at their files; why one couldn't load them, or ''.
+
+    They look once for each moment: the one of their last deploy, and a millionth of a second on for
+    each generation, which is before any deploy to come, whatever this machine's clock has.
+    """
     found = remote_apps(await asyncio.to_thread(serve_applications))
     for app in found.values():
-        if app.model == model and app.ingress and (reason := await refresh(app, time.time())):
+        moment = app.stamp + generation * _APART_S
+        if app.model == model and app.ingress and (reason := await refresh(app, moment)):
             return reason
     return ""
 

@@ -37,14 +37,14 @@ class Ack:
 
 class Steward:
     """`routers` are those that take requests, by Serve's word; `reread` lets a model's applications look
-    at their files, and says why one can't; `tell` hears each line of the audit.
+    at their files for a generation, and says why one can't; `tell` hears each line of the audit.
     """
 
     def __init__(
         self,
         store: Store,
         routers: Callable[[], set[str]],
-        reread: Callable[[str], Awaitable[str]],
+        reread: Callable[[str, int], Awaitable[str]],
         timeout: float,
         tell: Callable[[Mapping[str, Any]], None],
     ) -> None:
@@ -75,7 +75,7 @@ class Steward:
                 if change.model in self.state.under_way:  # of one before this Steward
                     with contextlib.suppress(TandemError):
                         await self._seen_through(change.model)
-                if change.read and change.remote and (reason := await self._reread(change.model)):
+                if change.read and change.remote and (reason := await self._looked(change)):
                     await self._refused(change, reason)
                     raise InvalidArgument(f"failed to {change.verb} '{change.model}': {reason}")
                 await self._write(lambda state: ledger.begun(state, change, time.time()))
@@ -179,9 +179,15 @@ class Steward:
     def _of(self, router: str) -> Ack:
         return self.acks.get(router) or Ack()
 
+    async def _looked(self, change: Change) -> str:
+        return await self._reread(change.model, self.state.generation + 1)
+
     async def _refused(self, change: Change, reason: str) -> None:
-        line = ledger.said(change, time.time(), reason, self.state.generation)
-        await self._write(lambda state: ledger.noted(state, line))
+        """A generation of its own: the next look is another one to the replicas."""
+        line = ledger.said(change, time.time(), reason, self.state.generation + 1)
+        await self._write(
+            lambda state: replace(ledger.noted(state, line), generation=state.generation + 1)
+        )
         self._tell(line)
 
     async def _write(self, made: Callable[[State], State]) -> None:

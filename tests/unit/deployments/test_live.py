@@ -45,7 +45,7 @@ class Handle:
             call.cancel()
 
     def start(self) -> None:
-        async def reread(model):
+        async def reread(model, generation):
             self.rereads.append(model)
             return ""
 

@@ -52,8 +52,8 @@ class World:
         self.serve_away = False
 
     def steward(self, timeout: float = 5) -> Steward:
-        async def reread(model):
-            self.reread.append(model)
+        async def reread(model, generation):
+            self.reread.append((model, generation))
             return self.trouble
 
         def routers():
@@ -240,12 +240,14 @@ async def test_replicas_look_first_and_what_they_cant_load_changes_nothing(world
     task = await begun(steward, wanted)
     await steward.serves("r1", Ack(1))
     await task
-    assert world.reread == ["m"]
+    assert world.reread == [("m", 1)]
     world.trouble = "version 2: broken"
     with pytest.raises(InvalidArgument, match="failed to load 'm': version 2: broken"):
         await steward.change(replace(wanted, id="j"))
-    assert steward.state.generation == 1
     assert decoded(world.store.data[STATE]).audit[-1]["outcome"] == "version 2: broken"
+    with pytest.raises(InvalidArgument):
+        await steward.change(replace(wanted, id="k"))
+    assert world.reread[1:] == [("m", 2), ("m", 3)]  # each is another look
 
 
 async def test_while_serve_cant_say_who_runs_those_that_speak_count(world):
