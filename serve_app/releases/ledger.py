@@ -106,12 +106,15 @@ def begun(state: State, change: Change, now: float) -> State:
     )
 
 
-def ended(state: State, model: str, outcome: str, undo: bool = False) -> State:
+def ended(state: State, model: str, outcome: str, now: float, undo: bool = False) -> State:
     """The change of that model is over; `undo`: what was before it holds again."""
     one = state.under_way[model]
     left = {name: other for name, other in state.under_way.items() if name != model}
     audit = tuple(
-        {**line, "outcome": outcome} if line.get("id") == one.id else line for line in state.audit
+        {**line, "outcome": outcome, "seconds": round(now - line["time"], 3)}
+        if line.get("id") == one.id
+        else line
+        for line in state.audit
     )
     made = replace(state, under_way=left, audit=audit)
     if undo and state.layer.get(model) != one.before:

@@ -135,7 +135,7 @@ class Steward:
         if reasons:
             router, reason = next(iter(reasons.items()))
             said = f"failed to {one.verb} '{model}': {reason} (Router {router})"
-            await self._write(lambda state: ledger.ended(state, model, said, undo=True))
+            await self._write(lambda state: ledger.ended(state, model, said, time.time(), undo=True))
             self._told(one.id)
             await self._acked(model, self.state.generation)
             raise InvalidArgument(said)
@@ -144,10 +144,10 @@ class Steward:
                 f"'{model}': not served within {self._timeout:g} s by Router {', '.join(missing)}; it "
                 f"stays wanted (generation {one.generation})"
             )
-            await self._write(lambda state: ledger.ended(state, model, said))
+            await self._write(lambda state: ledger.ended(state, model, said, time.time()))
             self._told(one.id)
             raise DeadlineExceeded(said)
-        await self._write(lambda state: ledger.ended(state, model, "served"))
+        await self._write(lambda state: ledger.ended(state, model, "served", time.time()))
         self._told(one.id)
         await self._swept()
 

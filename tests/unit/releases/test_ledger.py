@@ -21,8 +21,9 @@ def test_a_change_is_a_generation_and_a_line():
         {"time": 12.346, "id": "i", "verb": "unload", "model": "m", "by": "10.0.0.1",
          "outcome": UNDER_WAY, "generation": 1},
     )  # fmt: skip
-    state = ended(state, "m", "served")
+    state = ended(state, "m", "served", 20.5)
     assert (state.generation, state.under_way, state.audit[0]["outcome"]) == (1, {}, "served")
+    assert state.audit[0]["seconds"] == 8.154
 
 
 def test_a_load_looks_at_files_and_says_which_keys_it_brought():
@@ -34,13 +35,13 @@ def test_a_load_looks_at_files_and_says_which_keys_it_brought():
 
 
 def test_what_failed_is_undone_in_another_generation():
-    before = ended(begun(State(), change(OTHER, id="a"), 0), "m", "served")
-    state = ended(begun(before, change(OFF, id="b"), 0), "m", "failed to load", undo=True)
+    before = ended(begun(State(), change(OTHER, id="a"), 0), "m", "served", 20.5)
+    state = ended(begun(before, change(OFF, id="b"), 0), "m", "failed to load", 0, undo=True)
     assert (state.generation, state.layer) == (3, {"m": OTHER})
     assert [line["outcome"] for line in state.audit] == ["served", "failed to load"]
-    fresh = ended(begun(State(), change(OTHER), 0), "m", "no", undo=True)
+    fresh = ended(begun(State(), change(OTHER), 0), "m", "no", 0, undo=True)
     assert (fresh.generation, fresh.layer) == (2, {})
-    same = ended(begun(before, change(OTHER, id="c", read=True), 0), "m", "no", undo=True)
+    same = ended(begun(before, change(OTHER, id="c", read=True), 0), "m", "no", 0, undo=True)
     assert same.generation == 2  # nothing to undo: what lies on disk is what it is
 
 
@@ -53,7 +54,7 @@ def test_a_deploy_drops_what_was_done_over_another_configuration():
 
 
 def test_what_is_kept_is_what_it_was():
-    state = begun(ended(begun(State(), change(OTHER), 0), "m", "served"), change(OFF, id="b"), 1)
+    state = begun(ended(begun(State(), change(OTHER), 0), "m", "served", 20.5), change(OFF, id="b"), 1)
     state = begun(state, change(None, model="n", read=True, id="c"), 2)
     assert decoded(state.encoded()) == state
     assert decoded(state.encoded()).under_way["m"].before == OTHER
@@ -66,9 +67,9 @@ def test_what_is_kept_is_what_it_was():
 
 
 def test_the_files_of_what_was_before_are_needed_until_it_is_over():
-    state = begun(ended(begun(State(), change(OTHER), 0), "m", "served"), change(OFF, id="b"), 1)
+    state = begun(ended(begun(State(), change(OTHER), 0), "m", "served", 20.5), change(OFF, id="b"), 1)
     assert state.uploads == {"d1"}
-    assert ended(state, "m", "served").uploads == set()
+    assert ended(state, "m", "served", 20.5).uploads == set()
 
 
 def test_the_audit_is_bounded():
