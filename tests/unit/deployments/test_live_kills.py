@@ -1,5 +1,5 @@
-"""Killed at each step of a load, the Steward or a Router: afterwards all serve it, or all what was before,
-nothing is half done, and whoever asked was answered rightly."""
+"""Killed at each step of a load, the Steward or a Router: afterwards all serve it, or all what was
+before, nothing is half done, and whoever asked was answered rightly."""
 
 import asyncio
 
