@@ -1,53 +1,25 @@
 """Load and unload at the edges: who may, what is answered, what is written down."""
 
 import base64
-import hashlib
-import hmac
 import json
-import time
 
 import grpc
 import httpx
 import pytest
 
-from serve_app.config import Admin, Limits, parse
+from serve_app.config import Admin, parse
 from serve_app.core.call import Headers
 from serve_app.errors import InvalidArgument, Unauthenticated, Unsupported
-from serve_app.ingress.admin import AdminApp
 from serve_app.ingress.grpc import Servicer
 from serve_app.ingress.rest import RestApp
 from serve_app.ingress.secrets import check_token
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.releases.asked import Asked
+from tests.unit.ingress.administered import BEARER, TOKEN, Changes, app, client, limits
 from tests.unit.planes import plane
 from tests.unit.waiting import until
 
-TOKEN = "a-token-of-some-length"
-BEARER = {"authorization": f"Bearer {TOKEN}"}
 LOAD, UNLOAD = "/v2/repository/models/m/load", "/v2/repository/models/m/unload"
-
-
-class Changes:
-    """What would go to the Steward."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Asked, str]] = []
-        self.noted: list[dict] = []
-        self.error: Exception | None = None
-
-    def known(self, model):
-        return model == "m"
-
-    def audit(self):
-        return [{"verb": "load"}]
-
-    async def apply(self, asked, by):
-        self.asked.append((asked, by))
-        if self.error:
-            raise self.error
-
-    async def refused(self, line):
-        self.noted.append(line)
 
 
 @pytest.fixture
@@ -57,21 +29,10 @@ def changes(monkeypatch):
     return Changes()
 
 
-def limits() -> Limits:
-    return Limits(maxBodyBytes=5000)
-
-
-def app(changes, **admin) -> AdminApp:
-    return AdminApp(parse(Admin, {"webhook": {"models": {"reg": "m"}}, **admin}), changes, limits)
-
-
 @pytest.fixture
 async def http(changes):
-    rest = RestApp(plane(), limits)
-    rest.admin = app(changes)
-    transport = httpx.ASGITransport(rest)
-    async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
-        yield client
+    async with client(changes) as made:
+        yield made
 
 
 async def test_tritons_answer_is_empty(http, changes):
@@ -248,54 +209,4 @@ async def test_grpc_refuses_as_http_does(servicer, changes, data, metadata, code
     context = Context(*metadata)
     await servicer.RepositoryModelLoad(data, context)
     assert context.code == grpc.StatusCode[code]
-    assert changes.asked == []
-
-
-def signed(body: bytes, secret="a-secret-of-some-length", moment=None, id="d-1") -> dict[str, str]:
-    """As MLflow's registry signs: https://mlflow.org/docs/latest/ml/webhooks"""
-    moment = str(int(moment if moment is not None else time.time()))
-    mac = hmac.new(secret.encode(), f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
-    return {
-        "X-MLflow-Signature": f"v1,{base64.b64encode(mac).decode()}",
-        "X-MLflow-Delivery-Id": id,
-        "X-MLflow-Timestamp": moment,
-    }
-
-
-EVENT = json.dumps(
-    {"entity": "model_version", "action": "created", "data": {"name": "reg", "version": "2"}}
-).encode()
-HOOK = "/v2/repository/webhook"
-
-
-async def test_mlflow_says_that_there_is_a_version(http, changes):
-    answer = await http.post(HOOK, content=EVENT, headers=signed(EVENT))
-    assert (answer.status_code, answer.json()) == (202, {"model": "m"})
-    await until(lambda: changes.asked)
-    assert changes.asked[0][0] == Asked("load", "m")
-    assert changes.asked[0][1].startswith("webhook")
-
-
-async def test_anybody_else_comes_with_the_token(http, changes):
-    assert (await http.post(HOOK, json={"model": "m"}, headers=BEARER)).status_code == 202
-    assert (await http.post(HOOK, json={"model": "m"})).status_code == 401
-    assert (await http.post(HOOK, json={"model": "nobody"}, headers=BEARER)).status_code == 404
-    other = json.dumps({"entity": "registered_model", "action": "created", "data": {"name": "m"}})
-    answer = await http.post(HOOK, content=other, headers=BEARER)
-    assert (answer.status_code, answer.json()) == (200, {"model": None})
-    await until(lambda: changes.asked)
-    assert len(changes.asked) == 1
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        signed(EVENT, secret="another-secret-of-length"), signed(EVENT + b" "),
-        signed(EVENT, moment=time.time() - 900), signed(EVENT, moment=time.time() + 900),
-        {**signed(EVENT), "X-MLflow-Delivery-Id": "d-2"}, {**signed(EVENT), "X-MLflow-Timestamp": "now"},
-        {**signed(EVENT), "X-MLflow-Signature": "v1,AA"}, {**signed(EVENT), "X-MLflow-Signature": "v1"},
-    ],
-)  # fmt: skip
-async def test_what_isnt_signed_rightly_or_is_old_does_nothing(http, changes, headers):
-    assert (await http.post(HOOK, content=EVENT, headers=headers)).status_code == 401
     assert changes.asked == []
