@@ -43,9 +43,13 @@ class Changing:
         """Whether there is, or was, a model of that name."""
         return model in self._live.parts or model in self._live.state.layer
 
-    def audit(self) -> list[Mapping[str, Any]]:
-        """What was done, as far as this Router heard of it."""
-        return list(self._live.state.audit)
+    def audit(self) -> Mapping[str, Any]:
+        """What was done, as far as this Router heard of it, and the generation that it serves."""
+        return {
+            "router": self._live.name,
+            "generation": self._live.served,
+            "audit": list(self._live.state.audit),
+        }
 
     async def apply(self, asked: Asked, by: str) -> None:
         """Returns when every Router serves it. TandemError says why that can't be."""

@@ -48,7 +48,7 @@ class LiveChanges:
         directory: Directory,
         places: bool,
     ) -> None:
-        self._name, self._steward, self._store = name, steward, store
+        self.name, self._steward, self._store = name, steward, store
         self._conductor, self._directory, self._with_places = conductor, directory, places
         self.published = Published()
         self.state = State()
@@ -58,7 +58,7 @@ class LiveChanges:
         self._merged = Merged(self.base)
         self._configured = False
         self._follow: Callable[[], None] = lambda: None
-        self._served = -1
+        self.served = -1
         self._settling = asyncio.Lock()  # one after the other: the later one implies the earlier
         self._read: dict[str, int] = {}
 
@@ -116,7 +116,7 @@ class LiveChanges:
         seen = -1  # so that the first answer comes at once
         while True:
             try:
-                kept = await self._steward.follow.remote(self._name, seen, asdict(self._ack()))
+                kept = await self._steward.follow.remote(self.name, seen, asdict(self._ack()))
                 state = ledger.decoded(kept)
                 if state.generation != seen:
                     await self._fetch(state)
@@ -133,7 +133,7 @@ class LiveChanges:
         """Want what it says; it is served later."""
         if state.generation < self.state.generation:
             log.error("the desired state is an older one: what was kept was lost, or put back")
-            self._served = -1
+            self.served = -1
         before = self._merged.config
         self._take(state)
         if self._configured and self._merged.config != before:
@@ -150,8 +150,8 @@ class LiveChanges:
                 await self._look_again(state.reads)
                 await self._conductor.adopted()
                 await self._conductor.described()
-                self._served = max(self._served, state.generation)
-            await self._steward.serves.remote(self._name, asdict(self._ack()))
+                self.served = max(self.served, state.generation)
+            await self._steward.serves.remote(self.name, asdict(self._ack()))
         except LOST as error:  # the next question for news brings it
             log.warning("the Steward doesn't hear what is served: %s", first_line(error))
         except Exception:
@@ -212,7 +212,7 @@ class LiveChanges:
         if self._with_places:
             uris = {one.name: one.storage_uri for one in self._merged.config.models}
             places = {**self._uris, **{name: uri for name, uri in uris.items() if uri}}
-        return Ack(self._served, failed, places)
+        return Ack(self.served, failed, places)
 
 
 def _why(model: Model) -> str:

@@ -38,8 +38,8 @@ class Applies(Protocol):
         """Whether there is a model of that name, loaded or not."""
         ...
 
-    def audit(self) -> list[Mapping[str, Any]]:
-        """What was done."""
+    def audit(self) -> Mapping[str, Any]:
+        """What was done, and what this Router serves of it."""
         ...
 
     async def apply(self, asked: Asked, by: str) -> None:
@@ -73,7 +73,7 @@ class AdminApp:
             return await self._webhook(scope, receive, send, headers)
         if other == "audit":
             self.admit("audit", "", headers)
-            return await send_json(send, {"audit": self._changes.audit()})
+            return await send_json(send, self._changes.audit())
         model, verb = unquote(model), _verb(match[2])
         self.admit(verb, model, headers)
         # Files come in base64.

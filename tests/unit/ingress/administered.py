@@ -27,7 +27,7 @@ class Changes:
         return model == "m"
 
     def audit(self):
-        return [{"verb": "load"}]
+        return {"generation": 3, "audit": [{"verb": "load"}]}
 
     async def apply(self, asked, by):
         self.asked.append((asked, by))
