@@ -14,6 +14,7 @@ from ray.serve.config import AutoscalingConfig
 from serve_app.config import NEW_FIRST, RemoteModel, RouterArgs, TokenizerConfig, parse
 from serve_app.deployments.replica import ModelReplica
 from serve_app.deployments.router import Router
+from serve_app.deployments.steward import Steward
 from serve_app.deployments.tokenizer import Tokenizer
 from serve_app.ingress.fast_path import middlewares
 from serve_app.ingress.grpc import add_inference_service
@@ -26,6 +27,7 @@ __all__ = ["add_inference_service", "build_model", "build_router", "middlewares"
 NOTHING: dict[str, Any] = {}
 # Seconds between Serve's looks whether a process is there: it starts another one so much later.
 LOOK_S = 1.0
+STEWARDS = 10_000  # calls under way of Routers that wait for news, and of changes
 
 
 def build_router(args: dict[str, Any]) -> Application:
@@ -41,7 +43,19 @@ def build_router(args: dict[str, Any]) -> Application:
         max_surge_percent=NEW_FIRST,
         health_check_period_s=LOOK_S,
     )
-    return deployment.bind()
+    if config.admin is None:
+        return deployment.bind()
+    admin = args["admin"]
+    steward = serve.deployment(
+        Steward,
+        name="Steward",
+        num_replicas=1,
+        max_ongoing_requests=STEWARDS,
+        graceful_shutdown_timeout_s=2,
+        health_check_period_s=LOOK_S,
+        ray_actor_options={"num_cpus": 0},
+    ).bind(admin)
+    return deployment.bind(admin, steward)
 
 
 def build_model(args: dict[str, Any]) -> Application:

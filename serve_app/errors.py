@@ -15,7 +15,9 @@ _MOST_SHOWN, _MOST_SAID = 80, 2000  # characters
 
 
 class TandemError(Exception):
-    """Base of all kinds. `str(error)` is safe to show to a client."""
+    """Base of all kinds. `str(error)` is safe to show to a client. `audited`: it stands in the audit."""
+
+    audited = False
 
     @cached_property  # not a property: a class below may set its own
     def message(self) -> str:
@@ -53,6 +55,10 @@ class MethodNotAllowed(TandemError):
     def __init__(self, message: str, allowed: str = "") -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class Unauthenticated(TandemError):
+    """Who asks didn't show that they may."""
 
 
 class TooLarge(TandemError):
@@ -110,7 +116,7 @@ KINDS: dict[str, type[TandemError]] = {
     kind.__name__: kind
     for kind in (
         InvalidArgument, UnsupportedCoding, NotFound, UnknownModel, VersionGone, UnknownRoute,
-        MethodNotAllowed, TooLarge, TooSlow, Unsupported, Unavailable, Gone, Overloaded,
+        MethodNotAllowed, Unauthenticated, TooLarge, TooSlow, Unsupported, Unavailable, Gone, Overloaded,
         DeadlineExceeded, ModelFailed, ConfigError,
     )
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from serve_app.config.admin import Admin
 from serve_app.config.base import Config, Place, refuse
 from serve_app.config.model import InlineModel, version_text
 
@@ -145,3 +146,5 @@ class RouterArgs(Config):
     """Requests that one Router holds at a time. One model may have half of them, two a third each, and
     so on.
     """
+    admin: Admin | None = None
+    """Load and unload over the network. Without it they are refused, and nothing of it runs."""

@@ -47,6 +47,7 @@ class DataPlane:
         self.directory = Directory(self.observers)
         self.router = ""  # its name, among several
         self.progress: Callable[[], Progress] = Progress
+        self.extensions = EXTENSIONS
         self.tried = False  # every model that is configured, once
         self.strict = self.exception_texts = False
         self._pipeline = Pipeline(self.directory, self.observers)
@@ -74,7 +75,7 @@ class DataPlane:
 
     def server_metadata(self) -> dict[str, Any]:
         """`GET /v2`."""
-        return {"name": "tandem", "version": __version__, "extensions": EXTENSIONS}
+        return {"name": "tandem", "version": __version__, "extensions": self.extensions}
 
     def model_ready(self, name: str, version: str = "") -> bool:
         """Whether this model, or this version of it, can answer. NotFound for unknown ones."""

@@ -61,6 +61,11 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
             rows.append(_row(model.name, str(model.default_version), "UNAVAILABLE", reason))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
+    # As Triton has them: in the repository, and not loaded.
+    rows += [
+        _row(name, "", "UNAVAILABLE", "unloaded")
+        for name in sorted(directory.unloaded - directory.models.keys())
+    ]
     return [row for row in rows if row["state"] == "READY" or not only_ready]
 
 

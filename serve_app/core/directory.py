@@ -200,6 +200,7 @@ class Directory:
         self.models: dict[str, Model] = {}
         self.room = Room()
         self.refused = ""  # why the last configuration of inline models and routes isn't served
+        self.unloaded: frozenset[str] = frozenset()  # models that are configured, and were unloaded
         self._observers = observers
 
     def refusals(self) -> dict[str, str]:
@@ -219,7 +220,8 @@ class Directory:
         """The model; NotFound when there is none of that name."""
         model = self.models.get(name)
         if model is None:
-            raise NotFound(f"no model '{name[:MOST_IN_NAME]}'")
+            why = ": it was unloaded" if name in self.unloaded else ""
+            raise NotFound(f"no model '{name[:MOST_IN_NAME]}'{why}")
         return model
 
     def expect(self, name: str, source: str, reason: str = "loading") -> Model:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from typing import Any
 
 from serve_app.config import InlineModel, RouterUserConfig
@@ -31,7 +31,6 @@ from serve_app.releases.reconcile import (
 from serve_app.runtimes.freeze_gc import freeze_gc
 
 log = logging.getLogger("tandem")
-
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
@@ -96,7 +95,7 @@ class Conductor:
         `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
         if self._deployed and deployed != self._deployed:
-            self.background.spawn(self._read_again())
+            self.background.spawn(self.read_again())
         self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = Desired(desired.generation, desired.inline, applications)
@@ -154,6 +153,10 @@ class Conductor:
     def coming(self, name: str) -> bool:
         """Whether a model of that name may be there soon."""
         return coming(name, self._desired, self._actual)
+
+    def sources(self, models: Container[str]) -> list[str]:
+        """The applications that have one of these models."""
+        return [name for name, app in self._desired.applications.items() if app.model in models]
 
     async def ask_again(self, source: str) -> None:
         """Ask an application now what it is, and wait for the answer."""
@@ -228,11 +231,11 @@ class Conductor:
                 self._stamps.pop(name, None)
                 self._loaded.pop(name, None)
 
-    async def _read_again(self) -> None:
-        """Load inline models whose files changed, and those that couldn't be loaded."""
-        if await self.inline.to_load_again():
-            wanted = self._desired
-            self._desired = Desired(wanted.generation + 1, wanted.inline, wanted.applications)
+    async def read_again(self, only: Container[str] | None = None) -> None:
+        """Load inline models (of these names) whose files changed, and those that couldn't be loaded."""
+        if await self.inline.to_load_again(only):
+            now = self._desired
+            self._desired = Desired(now.generation + 1, now.inline, now.applications)
             self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:

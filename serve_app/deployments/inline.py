@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from serve_app.config import InlineModel
 from serve_app.core.directory import INLINE, Directory, Model
@@ -117,11 +117,11 @@ class InlineModels:
         self.loaded.pop(name, None)
         self._background.retire(removed, self.hosts.pop(name, None))
 
-    async def to_load_again(self) -> bool:
-        """Whether files of some changed, which are stale then, or some couldn't be loaded."""
+    async def to_load_again(self, only: Container[str] | None = None) -> bool:
+        """Whether files of some (of these) changed, which are stale then, or some couldn't be loaded."""
         stale = self._actual.stale
         for name, host in list(self.hosts.items()):
-            if await asyncio.to_thread(host.changed):
+            if (only is None or name in only) and await asyncio.to_thread(host.changed):
                 stale.add(name)
         stale &= self.hosts.keys()
         return bool(stale or self._actual.failed)

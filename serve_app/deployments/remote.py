@@ -40,8 +40,11 @@ def asking(paths: Paths) -> Any:
     return ask
 
 
-async def refresh(app: RemoteApp) -> str:
-    """Let every replica load what changed on disk by its last deploy; why one couldn't, or ''."""
+async def refresh(app: RemoteApp, since: float = 0.0) -> str:
+    """Let every replica load what changed on disk by its last deploy; why one couldn't, or ''.
+
+    `since`: by another time than that of its deploy.
+    """
     if not app.running:
         return ""  # they read what there is when they come
     reasons: list[str] = []
@@ -49,7 +52,7 @@ async def refresh(app: RemoteApp) -> str:
         try:
             handle = serve.get_deployment_handle(deployment, app.name)
             await handle.describe.remote()  # only an answered handle knows all the replicas there are
-            said = handle.broadcast("refresh", app.stamp)
+            said = handle.broadcast("refresh", since or app.stamp)
             reasons += await said.results_async(timeout_s=REFRESH_TIMEOUT_S)
         except (RayError, RayServeException, TimeoutError) as error:
             log.warning("%s of %s can't look at its files: %s", deployment, app.name, error)

@@ -9,17 +9,23 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ray.exceptions import RayError
+from ray.serve.handle import DeploymentHandle
 
-from serve_app.config import InlineModel, Limits, RouterUserConfig, parse
-from serve_app.core.dataplane import DataPlane
+from serve_app.config import Admin, InlineModel, Limits, RouterUserConfig, parse
+from serve_app.core.dataplane import EXTENSIONS, DataPlane
 from serve_app.core.paths import Paths
+from serve_app.deployments.changing import Changing
 from serve_app.deployments.conductor import Conductor
+from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.remote import asking, refresh
+from serve_app.deployments.stores import store_of
 from serve_app.errors import ConfigError
 from serve_app.hop.failures import first_line
+from serve_app.ingress.admin import AdminApp
 from serve_app.ingress.apart import Apart
 from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
@@ -44,6 +50,7 @@ log = logging.getLogger("tandem")
 
 # A Router that starts beside models that run takes no request until it knows them, or for so long.
 FIRST_LOOK_S = 10
+REPOSITORY = ["model_repository", "model_repository(unload_dependents)"]  # as Triton names them
 EARLY = "TANDEM_ANSWER_EARLY"  # a variable: nobody waits for this cluster to be complete
 SHORTEST_LOOK_S = 0.1  # from one look at Serve's status to the next, however urgent
 
@@ -51,7 +58,11 @@ SHORTEST_LOOK_S = 0.1  # from one look at Serve's status to the next, however ur
 class Router(GrpcIngress):
     """The one application with a route."""
 
-    async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, admin: dict[str, Any] | None = None, steward: DeploymentHandle[Any] | None = None
+    ) -> None:
+        self._admin = parse(Admin, admin, "args.admin") if admin is not None else None
+        self._steward = steward
         near_haproxy()
         with heard():
             await self._begin()
@@ -69,7 +80,11 @@ class Router(GrpcIngress):
         self.rest = RestApp(self.plane, lambda: self.limits, self.paths, apart)
         self.servicer = Servicer(self.plane, lambda: self.limits, apart)
         self.servicer.idle.most = max(1, max_ongoing_requests() // 2)  # of Serve's places
-        limit_received(_message_limit(first_user_config()))
+        limit_received(_message_limit(first_user_config(), self._admin))
+        self._live: LiveChanges | None = None
+        if self._admin is not None and self._steward is not None:
+            self._live = self._with_live_changes(self._admin, self._steward)
+            await self._live.first()
         self._configured = False
         self._relied_on = True
         self._looked = asyncio.Event()
@@ -106,7 +121,7 @@ class Router(GrpcIngress):
             log.error("the new user_config is refused, the old one stays: %s", error)
             self._conductor.refuse(str(error))
             return
-        self._conductor.configure(config)
+        self._conductor.configure(self._live.over(config) if self._live else config)
         self._conductor.look.set()
         if not self._configured:
             if self._relied_on:
@@ -114,6 +129,19 @@ class Router(GrpcIngress):
             else:
                 self._conductor.begin()
             self._configured = True
+            if self._live is not None:
+                self._conductor.background.spawn(self._live.run())
+
+    def _with_live_changes(self, admin: Admin, steward: DeploymentHandle[Any]) -> LiveChanges:
+        directory, own = self.plane.directory, application()
+        live = LiveChanges(
+            self.plane.router, steward, store_of(admin, own), self._conductor, directory,
+            admin.poll_interval > 0,
+        )  # fmt: skip
+        changing = Changing(admin, live, steward, directory, _check_batches)
+        self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)
+        self.plane.extensions = [*EXTENSIONS, *REPOSITORY]
+        return live
 
     def generation(self) -> int:
         """Which configuration is served: its own number, else how many there were so far."""
@@ -130,6 +158,13 @@ class Router(GrpcIngress):
         if self._conductor.generation:
             self._metrics.serves(self.generation())
 
+    def _follow(self, found: Mapping[str, Any], own: str) -> None:
+        apps, mine = remote_apps(found), found.get(own) or {}
+        apps.pop(own, None)
+        if self._live is not None:
+            apps = self._live.visible(found, apps, lambda: self._follow(found, own))
+        self._conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
+
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
         own, conductor = application(), self._conductor
@@ -140,12 +175,10 @@ class Router(GrpcIngress):
                 return  # this process ends, and its threads take no more work
             try:
                 found = await looking
-                apps = remote_apps(found)
-                apps.pop(own, None)
                 mine = found.get(own) or {}
                 if not self._looked.is_set():
                     self._relied_on = os.environ.get(EARLY) != "1" or runs(mine)
-                conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
+                self._follow(found, own)
                 self._looked.set()
             except RayError as error:  # the controller is away, or everything is being stopped
                 text = "Serve's status can't be read, the models stay as they are: %s"
@@ -159,13 +192,16 @@ class Router(GrpcIngress):
             conductor.look.clear()
 
 
-def _message_limit(user_config: dict[str, Any]) -> int:
-    """What gRPC itself refuses: a little more than `maxBodyBytes`, of which our own error speaks."""
+def _message_limit(user_config: dict[str, Any], admin: Admin | None = None) -> int:
+    """What gRPC itself refuses: a little more than `maxBodyBytes`, or than the files of a load may have,
+    of which our own errors speak.
+    """
     try:
         limits = parse(RouterUserConfig, user_config).limits
     except ConfigError:  # `reconfigure` says so
         limits = Limits()
-    return min(limits.max_body_bytes + 2**20, 2**31 - 1)
+    most = max(limits.max_body_bytes, admin.max_upload_bytes + 2**20 if admin else 0)
+    return min(most + 2**20, 2**31 - 1)
 
 
 def _check_batches(models: list[InlineModel]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from serve_app.errors import MethodNotAllowed, TandemError, UnsupportedCoding
+from serve_app.errors import MethodNotAllowed, TandemError, Unauthenticated, UnsupportedCoding
 from serve_app.http.asgi import JSON, Send, respond
 from serve_app.http.codings import CODINGS
 from serve_app.ingress import openai_answers
@@ -35,6 +35,8 @@ async def send_error(send: Send, error: TandemError, path: str) -> int:
         headers.append((b"retry-after", b"%d" % seconds))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, UnsupportedCoding):
         headers.append((b"accept-encoding", b", ".join(CODINGS)))
     if _OPENAI.fullmatch(path):

@@ -16,7 +16,8 @@ from serve_app.config import Limits
 from serve_app.core.call import Call, Headers, address_of
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
-from serve_app.errors import NotFound, TandemError, Unavailable
+from serve_app.errors import NotFound, TandemError, Unavailable, Unsupported
+from serve_app.ingress.admin import OFF, AdminApp
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.fast_path import HEALTH as OWN_HEALTH
 from serve_app.ingress.fast_path import fast_servicer
@@ -29,6 +30,7 @@ from serve_app.ingress.side_by_side import Counted, SideBySide
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.wire import Buffer
+from serve_app.releases.asked import Verb
 
 SERVICE: ServiceDescriptor = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 POOL = pb.DESCRIPTOR.pool
@@ -72,6 +74,7 @@ class Servicer(Health):
     ) -> None:
         self.plane, self.limits = plane, limits
         self._apart = apart or Apart()
+        self.admin: AdminApp | None = None  # load and unload, where they are configured
         self.idle = IdleStreams(seconds=lambda: self.limits().stream_timeout)
 
     async def ServerLive(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
@@ -131,6 +134,16 @@ class Servicer(Health):
             return json_format.ParseDict(about, pb.RepositoryIndexResponse(), descriptor_pool=POOL)
 
         return self._answer(pb.RepositoryIndexRequest(), request, grpc_context, answer)
+
+    async def RepositoryModelLoad(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Load a model, or load it anew, on every Router."""
+        message = pb.RepositoryModelLoadRequest(), pb.RepositoryModelLoadResponse()
+        return await self._change("load", *message, request, grpc_context)
+
+    async def RepositoryModelUnload(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
+        """Unload a model on every Router."""
+        message = pb.RepositoryModelUnloadRequest(), pb.RepositoryModelUnloadResponse()
+        return await self._change("unload", *message, request, grpc_context)
 
     async def ModelInfer(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         try:
@@ -201,6 +214,21 @@ class Servicer(Health):
         parts = grpc_codec.encode_response(response, typed)
         self.plane.encoded(call, time.monotonic() - began)
         return parts
+
+    async def _change(self, verb: Verb, empty: Any, answer: Message, data: bytes, context: Any) -> Raw:
+        headers = metadata_of(context)
+        try:
+            within(data, self.admin.most if self.admin else self.limits().max_body_bytes)
+            if self.admin is None:
+                raise Unsupported(OFF)
+            self.admin.admit(verb, "", headers)
+            message = grpc_codec.parse(empty, data)
+            await self.admin.grpc(verb, message.model_name, message.parameters, headers)
+            return Raw(answer.SerializeToString())
+        except TandemError as error:
+            return failed(error, context)
+        except Exception as error:
+            return broken(error, context)
 
     def _answer(
         self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]

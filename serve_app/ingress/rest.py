@@ -35,7 +35,7 @@ from serve_app.http.asgi import (
 )
 from serve_app.http.codings import unpacked
 from serve_app.http.request_id import REQUEST_ID, request_id
-from serve_app.ingress import openai
+from serve_app.ingress import admin, openai
 from serve_app.ingress.about import About
 from serve_app.ingress.answers import require, send_error, send_json
 from serve_app.ingress.apart import LARGE, Apart
@@ -53,7 +53,6 @@ _OPENAI = re.compile(rf"(?:/openai)?/v1/({'|'.join(openai.ROUTES)})")
 _OPENAI_MODEL = re.compile(r"/openai/v1/models/(.+)")
 _V1_MODEL = re.compile(r"/v1/models/([^/:]+)(?::(predict|explain))?")
 _V1_ADAPTER = re.compile(r"/v1/models/([^/]+)")  # `name:folder`, for OpenAI's clients
-_LOAD = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
 _ABSENT = re.compile(
     r"/v2/(?:systemsharedmemory|cudasharedmemory|trace|logging)(?:/.*)?"
     r"|/v2/models/[^/]+(?:/versions/[^/]+)?/trace/setting"
@@ -95,6 +94,7 @@ class RestApp:
         self._generate = GenerateApp(plane, limits, apart)
         self._v1 = V1App(plane, limits, apart)
         self.cors: Cors | None = None
+        self.admin: admin.AdminApp | None = None  # load and unload, where they are configured
         self._infer_watched = watched(plane.infer, Departures())
         self._about = About(plane, limits)
         self._plain = {**self._about.routes, "/v1/models": ("GET", self._v1.listed)}
@@ -163,8 +163,10 @@ class RestApp:
         if _DOCS.fullmatch(path):
             require("GET", method)
             return await self._docs(scope, receive, send)
-        if _LOAD.fullmatch(path):
-            raise Unsupported("models are loaded and unloaded by deploying a changed config")
+        if match := admin.ROUTE.fullmatch(path):
+            if self.admin is None:
+                raise Unsupported(admin.OFF)
+            return await self.admin.http(scope, receive, send, match)
         if _ABSENT.fullmatch(path):
             raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
         raise UnknownRoute(f"no route {path}")

@@ -8,6 +8,7 @@ from serve_app import errors
 
 HTTP: dict[type[errors.TandemError], int] = {
     errors.InvalidArgument: 400,
+    errors.Unauthenticated: 401,
     errors.UnsupportedCoding: 415,
     errors.NotFound: 404,
     errors.UnknownModel: 404,
@@ -27,6 +28,7 @@ HTTP: dict[type[errors.TandemError], int] = {
 
 GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.UnsupportedCoding: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.UnknownModel: grpc.StatusCode.NOT_FOUND,

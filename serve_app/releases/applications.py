@@ -7,9 +7,13 @@ from enum import Enum
 from typing import Any
 
 from serve_app.redact import redacted
+from serve_app.releases.live import digest
 
 REPLICA = "ModelReplica"
+ROUTER = "Router"
 TOKENIZER = "Tokenizer"
+# Of replicas that take requests.
+_ANSWERS = ("RUNNING", "UPDATING", "RECOVERING", "PENDING_MIGRATION")
 _PYDANTIC = "For further information visit"
 
 
@@ -72,8 +76,8 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
             message=cause(replica["message"] if replica and replica["message"] else app["message"]),
             running=len(running),
             stamp=app["last_deployed_time_s"],
-            model=str(_arguments(app).get("model") or name),
-            versions=_versions(_arguments(app).get("versions")),
+            model=str(arguments(app).get("model") or name),
+            versions=_versions(arguments(app).get("versions")),
             replicas=frozenset(running),
         )
     return apps
@@ -82,6 +86,20 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
 def changing(application: Mapping[str, Any]) -> bool:
     """Whether Serve is about to change the application: what is deployed isn't all there yet."""
     return _text(application.get("status")) == "DEPLOYING"
+
+
+def routers(application: Mapping[str, Any]) -> set[str]:
+    """The names of an application's Routers that take requests, or are being told another config."""
+    replicas = (application.get("deployments") or {}).get(ROUTER, {}).get("replicas") or ()
+    return {one["replica_id"] for one in replicas if _text(one["state"]) in _ANSWERS}
+
+
+def said(applications: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """By the model's name, the applications that have it, each with a digest of its arguments."""
+    found: dict[str, dict[str, str]] = {}
+    for name, app in remote_apps(applications).items():
+        found.setdefault(app.model, {})[name] = digest(arguments(applications[name]))
+    return found
 
 
 def runs(application: Mapping[str, Any]) -> bool:
@@ -93,7 +111,7 @@ def runs(application: Mapping[str, Any]) -> bool:
     )
 
 
-def _arguments(application: Mapping[str, Any]) -> Mapping[str, Any]:
+def arguments(application: Mapping[str, Any]) -> Mapping[str, Any]:
     """Those that it was deployed with; {} where Serve doesn't give them."""
     return (application.get("deployed_app_config") or {}).get("args") or {}
 

@@ -15,7 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     3 of `doctor`: nothing is wrong, and waiting brings it to rest.
     """
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(_with_build(given))
     try:
         return _COMMANDS[options.command](options)
     except ConfigError as error:
@@ -35,9 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--format", choices=["text", "json", "github"], default="text")
     check.add_argument("--strict", action="store_true", help="warnings and notes count too")
 
-    models = commands.add_parser("models", help="build the demo models")
-    models.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
-    models.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
+    _add_models(commands)
 
     run = commands.add_parser("run", help="serve a config on this machine until interrupted")
     run.add_argument("config", type=Path)
@@ -78,6 +77,47 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_batch(commands)
     return parser
+
+
+_OF_MODELS = ("list", "versions", "load", "unload", "build")
+
+
+def _with_build(arguments: list[str]) -> list[str]:
+    """`tandem models FOLDER` builds the demo models there, as `tandem models build FOLDER` does."""
+    if arguments[:1] == ["models"] and not {*_OF_MODELS, "-h", "--help"} & {*arguments[1:2]}:
+        return ["models", "build", *arguments[1:]]
+    return arguments
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser("models", help="the models of a service: list, load, unload")
+    what = models.add_subparsers(dest="what", required=True)
+    told = {
+        "list": "every version of every model, and its state",
+        "versions": "those of one model, and what each has answered",
+        "load": "load a model, or load it anew; returns when it is served",
+        "unload": "unload a model; returns when it is gone",
+    }
+    for name, text in told.items():
+        one = what.add_parser(name, help=text)
+        if name != "list":
+            one.add_argument("model")
+        one.add_argument(
+            "--address", "-a", metavar="URL",
+            help="of the service; default: TANDEM_ADDRESS, the last `tandem run`",
+        )  # fmt: skip
+        one.add_argument("--json", action="store_true")
+        if name in ("load", "unload"):
+            one.add_argument("--version", help="this one alone")
+        if name == "load":
+            one.add_argument("--config", metavar="JSON", help="keys of its entry, or @FILE")
+            one.add_argument(
+                "--file", action="append", default=[], metavar="VERSION/NAME=PATH",
+                help="a file to be loaded, as 1/model.onnx=mine.onnx",
+            )  # fmt: skip
+    build = what.add_parser("build", help="build the demo models (also: tandem models FOLDER)")
+    build.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
+    build.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
 
 
 def _add_batch(commands: Any) -> None:
@@ -138,6 +178,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
+    if options.what != "build":
+        from serve_app.tools.models.command import run
+
+        return run(options)
     if options.llm:
         from serve_app.demo.llm import build
 

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
+from serve_app.internals.gcs_kv import GcsKeys
 from serve_app.internals.serve_context import deployment, in_replica
 from serve_app.internals.serve_gauge import Gauge, shown_for
 from serve_app.internals.serve_replica import HTTP, ServeReplica
@@ -164,6 +165,7 @@ class Ingress:
         look("gauge", shown_for=shown_for, twice=_twice)
         look("auth", enabled=_token_is_on, header=_token)
         await asyncio.to_thread(look, "status", applications=_applications)
+        await asyncio.to_thread(look, "gcs", keys=_keys)
         seen = {**_seen, "model": await handle.ask.remote()}
         return Response(json.dumps(seen, default=lambda one: one.value))
 
@@ -237,6 +239,23 @@ def _applications() -> Any:
     from ray.serve.context import _get_global_client
 
     return _get_global_client().get_serve_details()["applications"]
+
+
+def _keys() -> list[Any]:
+    """Nothing, one value, another in its place, all names, and nothing again."""
+    kept, other = GcsKeys("one"), GcsKeys("one-more")
+    seen = [_text(kept.get("state"))]
+    other.put("state", b"of another")
+    for value in (b"one", b"two"):
+        kept.put("state", value)
+        seen.append(_text(kept.get("state")))
+    seen.append(kept.names())
+    kept.delete("state")
+    return [*seen, _text(kept.get("state")), _text(other.get("state"))]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
 
 
 def _token_is_on() -> bool:

@@ -159,3 +159,18 @@ class Hangs:
         while (inputs["x"] < 0).any():
             time.sleep(1)
         return {"x": inputs["x"]}
+
+
+class LoadsSlowly:
+    """Says what it was told, after a while."""
+
+    outputs = (TensorSpec("text", "BYTES", (1,)),)
+
+    def __init__(self, text: str, seconds: float = 0) -> None:
+        self.text, self.seconds = text, seconds
+
+    def load(self, folder):
+        time.sleep(self.seconds)
+
+    def predict(self, inputs, parameters):
+        return {"text": np.array([self.text])}

@@ -81,3 +81,32 @@ def test_wrong_arguments_are_refused_with_the_reason(build, args, says):
     with pytest.raises(ConfigError) as refused:
         build(args)
     assert says in str(refused.value)
+
+
+def test_a_router_without_admin_has_no_steward():
+    assert deployment(build_router({})).init_args == ()
+
+
+def test_with_it_one_steward_that_takes_no_cpu_is_beside_it():
+    router = deployment(build_router({"admin": {"pollInterval": 5}}))
+    admin, steward = router.init_args
+    assert admin == {"pollInterval": 5}
+    made = deployment(steward)
+    assert (made.name, made.num_replicas, made.ray_actor_options["num_cpus"]) == ("Steward", 1, 0)
+    assert made.init_args == ({"pollInterval": 5},)
+    with pytest.raises(ConfigError, match=r"admin\.tokn: unknown key"):
+        build_router({"admin": {"tokn": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("admin", "word"),
+    [
+        ({"header": "Authorization"}, "header"), ({"header": "a b"}, "header"),
+        ({"timeout": 0}, "timeout"),
+        ({"allow": {"classes": ["os system"]}}, "ClassName"), ({"maxUploadBytes": -1}, "maxUploadBytes"),
+        ({"pollInterval": -1}, "pollInterval"), ({"webhook": {"secret": "x"}}, "unknown key"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_it_is_named(admin, word):
+    with pytest.raises(ConfigError, match=word):
+        build_router({"admin": admin})

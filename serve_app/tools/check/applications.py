@@ -60,8 +60,9 @@ class Applications:
 
     def _application(self, app: dict[str, Any], place: Place, ours: str) -> None:
         if ours == ROUTER_PATH:
-            self._deployments(app, place, ("Router",))
             args = read(RouterArgs, app.get("args") or {}, (*place, "args"), self._report)
+            admin = args is not None and args.admin is not None
+            self._deployments(app, place, ("Router", "Steward") if admin else ("Router",))
             self.limit = args.max_ongoing_requests if args else None
             deployment, where = _deployment(app, place, "Router")
             if isinstance(said := deployment.get("max_ongoing_requests"), int):
@@ -154,6 +155,8 @@ def _deployment(app: dict[str, Any], place: Place, name: str) -> tuple[dict[str,
         if isinstance(one, dict)
     ]
     for one, where in found:
-        if one.get("name") == name or (len(found) == 1 and one.get("name") != TOKENIZER):
+        if one.get("name") == name or (
+            len(found) == 1 and one.get("name") not in (TOKENIZER, "Steward")
+        ):
             return one, where
     return {}, place

@@ -22,6 +22,11 @@ class Look:
         found: Json = self.serve.get("applications") or {}
         return found
 
+    @property
+    def unloaded(self) -> set[str]:
+        """The models that somebody unloaded: a deploy that doesn't change them leaves them so."""
+        return {row["name"] for row in self.index if not row["version"] and row["reason"] == "unloaded"}
+
     def config(self, name: str) -> Json:
         """What was last deployed as an application; {} for none."""
         found: Json = (self.applications.get(name) or {}).get("deployed_app_config") or {}

@@ -8,6 +8,7 @@ from serve_app.tools.deploy.pending import pending
 from serve_app.tools.serve_names import Json, inline, model_of, named, router_of
 from serve_app.tools.serve_says import why
 
+UNLOADED = "it was unloaded: `tandem models load` brings it back"
 SERVED = ("new", "changed", "unchanged", "removed")
 
 
@@ -71,6 +72,8 @@ def _router(
     for model in inline(application):
         if state[0]:
             yield Outcome(model, "inline", *state)
+        elif model in after.unloaded:
+            yield Outcome(model, "inline", "refused", UNLOADED)
         elif reason := next((one["models"][model] for one in told if one["models"].get(model)), ""):
             yield Outcome(model, "inline", "refused", _and_before(model, reason, after))
         else:
@@ -108,6 +111,8 @@ def _remote(name: str, application: Json, before: Look, after: Look, state: tupl
     where = "remote" if model == name else f"remote: {name}"
     if state[0]:
         return Outcome(model, where, *state)
+    if model in after.unloaded:
+        return Outcome(model, where, "refused", UNLOADED)
     told = [one["applications"].get(name) or {} for one in after.changes.values()]
     if reason := next((one["refused"] for one in told if one.get("refused")), ""):
         return Outcome(model, where, "refused", reason)

@@ -32,7 +32,7 @@ def _followed(name: str, application: Json, now: Look) -> str:
         settled = all(one["settled"] for one in now.changes.values())
         return "" if settled else "its models are being loaded"
     known = remote_apps({name: app}).get(name)
-    if known is None:  # no model of ours
+    if known is None or known.model in now.unloaded:  # no model of ours, or one that nobody serves
         return ""
     asked = [(one["applications"].get(name) or {}).get("deployed") for one in now.changes.values()]
     return "" if set(asked) == {known.stamp} else "the Router hasn't asked it yet what it is"

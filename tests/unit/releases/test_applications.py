@@ -15,7 +15,15 @@ from ray.serve.schema import (
     ServeInstanceDetails,
 )
 
-from serve_app.releases.applications import RemoteApp, cause, changing, remote_apps, runs
+from serve_app.releases.applications import (
+    RemoteApp,
+    cause,
+    changing,
+    remote_apps,
+    routers,
+    runs,
+    said,
+)
 
 RUNNING = ReplicaState.RUNNING
 
@@ -189,3 +197,25 @@ def test_a_deploy_changes_the_stamp_alone():
     before, after = (one(deployment("ModelReplica", RUNNING), at=at) for at in (1.0, 2.0))
     assert before != after
     assert before == one(deployment("ModelReplica", RUNNING), at=1.0)
+
+
+def test_who_takes_requests():
+    states = ("RUNNING", "STARTING", "UPDATING", "STOPPING", "RECOVERING")
+    replicas = [{"replica_id": state.lower(), "state": state} for state in states]
+    application = {"deployments": {"Router": {"replicas": replicas}, "Steward": {"replicas": replicas}}}
+    assert routers(application) == {"running", "updating", "recovering"}
+    assert routers({}) == routers({"deployments": {}}) == set()
+
+
+def test_what_configures_models_by_their_applications():
+    def application(args):
+        replica = {"replicas": [], "message": ""}
+        return {
+            "status": "RUNNING", "message": "", "last_deployed_time_s": 1.0,
+            "deployments": {"ModelReplica": replica}, "deployed_app_config": {"args": args},
+        }  # fmt: skip
+
+    one = said({"a": application({"x": 1}), "b": application({"model": "a"}), "c": application({})})
+    assert {model: set(apps) for model, apps in one.items()} == {"a": {"a", "b"}, "c": {"c"}}
+    assert said({"a": application({"x": 2})})["a"]["a"] != one["a"]["a"]
+    assert said({"a": application({"x": 1})})["a"]["a"] == one["a"]["a"]

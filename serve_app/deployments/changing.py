@@ -1,0 +1,108 @@
+"""Takes what the repository API is asked to the Steward."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.config import Admin, InlineModel
+from serve_app.core.directory import Directory
+from serve_app.core.version import State
+from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
+from serve_app.errors import KINDS, ConfigError, InvalidArgument, Unavailable
+from serve_app.hop.failures import first_line
+from serve_app.releases.asked import Asked
+from serve_app.releases.change import Change, Known, change
+from serve_app.releases.live import entry
+from serve_app.releases.uploads import packed
+from serve_app.repository.storage import local_path
+
+_BESIDE_S = 30.0  # that a Steward has to come back, beside what a change may take
+
+
+class Changing:
+    """`fits(models)` raises ConfigError for models that can't be in this Router."""
+
+    def __init__(
+        self,
+        admin: Admin,
+        live: LiveChanges,
+        steward: DeploymentHandle[Any],
+        directory: Directory,
+        fits: Callable[[list[InlineModel]], None],
+    ) -> None:
+        self._admin, self._live, self._steward = admin, live, steward
+        self._directory, self._fits = directory, fits
+
+    def known(self, model: str) -> bool:
+        """Whether there is, or was, a model of that name."""
+        return model in self._live.parts or model in self._live.state.layer
+
+    def audit(self) -> Mapping[str, Any]:
+        """What was done, as far as this Router heard of it, and the generation that it serves."""
+        return {
+            "router": self._live.name,
+            "generation": self._live.served,
+            "audit": list(self._live.state.audit),
+        }
+
+    async def apply(self, asked: Asked, by: str) -> None:
+        """Returns when every Router serves it. TandemError says why that can't be."""
+        digest, whole = "", b""
+        if asked.files:
+            digest, whole = await asyncio.to_thread(packed, asked.files)
+        made = change(asked, self._known(asked.model), self._admin.allow, _local, digest)
+        self._check(made)
+        if whole:
+            await self._ask("upload", digest, whole)
+        await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+
+    async def refused(self, line: Mapping[str, Any]) -> None:
+        """Keep a refusal; one that can't be kept stands in this Router's log."""
+        try:
+            await self._steward.note.remote(dict(line))
+        except LOST:
+            return
+
+    def _known(self, name: str) -> Known:
+        live, parts = self._live.state.layer.get(name), self._live.parts.get(name, {})
+        base = next((one for one in self._live.base.models if one.name == name), None)
+        model = self._directory.models.get(name)
+        versions = model.versions.values() if model else ()
+        loaded = tuple(one.number for one in versions if one.state is State.READY)
+        return Known(base, live, parts, loaded)
+
+    def _check(self, made: Change) -> None:
+        if made.live and made.live.config is not None:
+            try:
+                self._fits([entry(made.model, made.live, lambda digest: f"/{digest}")])
+            except ConfigError as error:
+                raise InvalidArgument(f"failed to load '{made.model}': {error}") from None
+
+    async def _ask(self, method: str, *arguments: Any) -> None:
+        until = time.monotonic() + self._admin.timeout + _BESIDE_S
+        while True:
+            try:
+                kind, text = await getattr(self._steward, method).remote(*arguments)
+                break
+            except LOST as error:  # it was killed: the next one knows the change, or takes it
+                if time.monotonic() > until:
+                    raise Unavailable(f"the Steward doesn't answer: {first_line(error)}") from None
+            await asyncio.sleep(PAUSE_S)
+        if kind:
+            refusal = KINDS[kind](text)
+            refusal.audited = True
+            raise refusal
+
+
+def _local(uri: str) -> Path | None:
+    """Where a storageUri of this machine is; None for one of elsewhere, and for one that is none."""
+    try:
+        return local_path(uri)
+    except ConfigError:
+        return None

@@ -1,0 +1,224 @@
+"""What a Router does with live changes: it serves its configuration with them, and says which it serves.
+
+Only where `admin` is configured. Requests don't meet it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.config import RouterUserConfig
+from serve_app.core.directory import INLINE, Directory, Model
+from serve_app.deployments.conductor import Conductor
+from serve_app.errors import ConfigError, Unavailable
+from serve_app.hop.failures import first_line
+from serve_app.releases import applications as serves
+from serve_app.releases import ledger
+from serve_app.releases.applications import RemoteApp
+from serve_app.releases.ledger import State
+from serve_app.releases.live import Merged, merged, parts
+from serve_app.releases.steward import Ack
+from serve_app.releases.store import STATE, Store
+from serve_app.releases.uploads import Published
+
+log = logging.getLogger("tandem")
+
+PAUSE_S = 0.5  # before a Steward is asked again that didn't answer
+FIRST_S = 60.0  # a Router doesn't start without the state; after so long it says so
+LOST = (RayError, RayServeException, TimeoutError)
+Found = Mapping[str, Any]
+
+
+class LiveChanges:
+    """Of one Router, `name`; `places`: whether the Steward wants to know where models lie."""
+
+    def __init__(
+        self,
+        name: str,
+        steward: DeploymentHandle[Any],
+        store: Store,
+        conductor: Conductor,
+        directory: Directory,
+        places: bool,
+    ) -> None:
+        self.name, self._steward, self._store = name, steward, store
+        self._conductor, self._directory, self._with_places = conductor, directory, places
+        self.published = Published()
+        self.state = State()
+        self.base = RouterUserConfig()
+        self.apps: dict[str, dict[str, str]] = {}  # by model, with digests of what configures them
+        self._uris: dict[str, str] = {}
+        self._merged = Merged(self.base)
+        self._configured = False
+        self._follow: Callable[[], None] = lambda: None
+        self.served = -1
+        self._settling = asyncio.Lock()  # one after the other: the later one implies the earlier
+        self._read: dict[str, int] = {}
+
+    async def first(self) -> None:
+        """The state that holds now. Unavailable: it can't be had."""
+        until = time.monotonic() + FIRST_S
+        while True:
+            try:
+                state = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+                await self._fetch(state)
+                self._take(state)
+                self._read = dict(state.reads)
+                return
+            except Exception as error:
+                if time.monotonic() > until:
+                    raise Unavailable(f"the desired state can't be read: {error}") from error
+                log.warning("the desired state can't be read yet: %s", error)
+            await asyncio.sleep(PAUSE_S)
+
+    def over(self, config: RouterUserConfig) -> RouterUserConfig:
+        """The configuration as it is to be served."""
+        self.base = config
+        self._merge()
+        self._configured = True
+        return self._merged.config
+
+    def visible(
+        self, found: Found, apps: Mapping[str, RemoteApp], follow: Callable[[], None]
+    ) -> dict[str, RemoteApp]:
+        """Those of the applications that Serve has whose models aren't unloaded.
+
+        `follow` looks at them again.
+        """
+        said = serves.said(found)
+        self._follow = follow
+        self._uris = {
+            app.model: str(uri)
+            for name, app in apps.items()
+            if (uri := serves.arguments(found[name]).get("storageUri"))
+        }
+        if said != self.apps:
+            before, self.apps = self._merged.config, said
+            self._merge()
+            if self._configured and self._merged.config != before:
+                self._conductor.configure(self._merged.config)
+        return {name: app for name, app in apps.items() if app.model not in self._merged.off}
+
+    @property
+    def parts(self) -> dict[str, dict[str, str]]:
+        """What configures each model now."""
+        return parts(self.base.models, self.apps)
+
+    async def run(self) -> None:
+        """Follow the Steward for as long as this Router lives."""
+        seen = -1  # so that the first answer comes at once
+        while True:
+            try:
+                kept = await self._steward.follow.remote(self.name, seen, asdict(self._ack()))
+                state = ledger.decoded(kept)
+                if state.generation != seen:
+                    await self._fetch(state)
+                    self._conductor.background.spawn(self._settle(self._taken(state)))
+                    seen = state.generation
+            except LOST as error:
+                log.warning("the Steward doesn't answer, what is served stays: %s", first_line(error))
+                await asyncio.sleep(PAUSE_S)
+            except Exception:
+                log.exception("following the Steward failed; it will be tried again")
+                await asyncio.sleep(PAUSE_S)
+
+    def _taken(self, state: State) -> State:
+        """Want what it says; it is served later."""
+        if state.generation < self.state.generation:
+            log.error("the desired state is an older one: what was kept was lost, or put back")
+            self.served = -1
+        before = self._merged.config
+        self._take(state)
+        if self._configured and self._merged.config != before:
+            self._conductor.configure(self._merged.config)
+        self._follow()
+        self.published.prune(state.uploads)
+        return state
+
+    async def _settle(self, state: State) -> None:
+        """Wait until it is served, or known not to be, then say so."""
+        try:
+            async with self._settling:
+                await self._conductor.adopted()
+                await self._look_again(state.reads)
+                await self._conductor.adopted()
+                await self._conductor.described()
+                self.served = max(self.served, state.generation)
+            await self._steward.serves.remote(self.name, asdict(self._ack()))
+        except LOST as error:  # the next question for news brings it
+            log.warning("the Steward doesn't hear what is served: %s", first_line(error))
+        except Exception:
+            log.exception("generation %d can't be settled", state.generation)
+
+    async def _look_again(self, reads: Mapping[str, int]) -> None:
+        names = {name for name, at in reads.items() if at > self._read.get(name, 0)}
+        self._read = {**self._read, **reads}
+        if names:
+            await self._conductor.read_again(names)
+            for source in self._conductor.sources(names):
+                await self._conductor.ask_again(source)
+
+    async def _fetch(self, state: State) -> None:
+        """The files that it needs and that aren't here: from the Steward, or where it keeps them."""
+        for digest in state.uploads:
+            if self.published.has(digest):
+                continue
+            whole: bytes | None = None
+            if self._configured:
+                whole = await self._steward.uploaded.remote(digest)
+            else:
+                whole = await asyncio.to_thread(self._store.get, f"upload-{digest}")
+            if whole is None:
+                log.error("the files of upload %s are nowhere", digest[:12])
+                continue
+            try:
+                await asyncio.to_thread(self.published.publish, digest, whole)
+            except ConfigError as error:  # its model says so
+                log.error("%s", error)
+
+    def _take(self, state: State) -> None:
+        self.state = state
+        self._merge()
+
+    def _merge(self) -> None:
+        self._merged = made = merged(self.base, self.apps, self.state.layer, self.published.folder)
+        self._directory.unloaded = made.off
+        for name in made.overruled:
+            if self._configured:
+                self._conductor.background.spawn(self._drop(name))
+
+    async def _drop(self, name: str) -> None:
+        if live := self.state.layer.get(name):
+            try:
+                await self._steward.drop.remote(name, dict(live.over))
+            except LOST:  # the next change of either brings it again
+                log.warning("the Steward doesn't hear that a deploy changed %s", name)
+
+    def _ack(self) -> Ack:
+        failed = dict(self._merged.reasons)
+        for name in self._merged.overruled:
+            failed[name] = "a deploy changed its configuration meanwhile"
+        for name, model in self._directory.models.items():
+            if reason := _why(model):
+                failed.setdefault(name, reason)
+        places: dict[str, str] = {}
+        if self._with_places:
+            uris = {one.name: one.storage_uri for one in self._merged.config.models}
+            places = {**self._uris, **{name: uri for name, uri in uris.items() if uri}}
+        return Ack(self.served, failed, places)
+
+
+def _why(model: Model) -> str:
+    """Why it isn't as it is wanted; '' where it is."""
+    if reason := model.refused.reason or next(iter(model.missing().values()), ""):
+        return reason
+    if model.answering():
+        return ""
+    return next((reason for source, reason in model.waiting.items() if source != INLINE), "")

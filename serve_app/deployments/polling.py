@@ -1,0 +1,77 @@
+"""Notices new versions where models lie, and has them loaded. Off unless it is configured."""
+
+import asyncio
+import importlib
+import logging
+import uuid
+from typing import Any
+
+from serve_app.errors import TandemError
+from serve_app.releases.change import Change
+from serve_app.releases.live import digest
+from serve_app.releases.steward import Steward
+from serve_app.repository.stamps import stamps_in
+from serve_app.repository.storage import local_folder, local_path
+
+log = logging.getLogger("tandem")
+
+
+class Poller:
+    """What lies somewhere is loaded when two looks in a row find the same: while files still come, it
+    isn't."""
+
+    def __init__(self, steward: Steward, seconds: float) -> None:
+        self._steward, self._seconds = steward, seconds
+        self._before: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """For as long as the Steward lives."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("looking for new versions failed; it will be tried again")
+
+    async def look(self) -> None:
+        """Once at every place."""
+        places = {name: uri for ack in self._steward.acks.values() for name, uri in ack.places.items()}
+        fresh = {}
+        for model, uri in sorted(places.items()):
+            try:
+                found = await asyncio.to_thread(listed, uri)
+            except Exception as error:
+                log.warning("model %s: %s can't be looked at: %s", model, uri, error)
+                continue
+            before, self._before[model] = self._before.get(model), found
+            known = self._steward.state.polled.get(model)
+            if known is None:
+                fresh[model] = found
+            elif found == before and found != known:
+                await self._load(model, found)
+        if fresh:
+            await self._steward.polled(fresh)
+
+    async def _load(self, model: str, found: str) -> None:
+        # First: what can't be loaded isn't tried again and again.
+        await self._steward.polled({model: found})
+        live = self._steward.state.layer.get(model)
+        if live and live.off:
+            return
+        change = Change(f"poll-{uuid.uuid4().hex}", model, "load", live, True, True, by="poller")
+        try:
+            await self._steward.change(change)
+        except TandemError as error:
+            log.warning("what the poller found isn't served: %s", error)
+
+
+def listed(uri: str) -> str:
+    """A digest of what lies there: names, sizes and times, or what the bucket has instead of these."""
+    if local_path(uri) is not None:
+        return digest(stamps_in([local_folder(uri)]))
+    fsspec: Any = importlib.import_module("fsspec")
+    files, at = fsspec.core.url_to_fs(uri)
+    files.invalidate_cache()
+    about = files.find(at, detail=True)
+    marks = ("size", "ETag", "etag", "LastModified", "mtime", "last_modified", "md5Hash", "sha256")
+    return digest({name: {key: one.get(key) for key in marks} for name, one in about.items()})

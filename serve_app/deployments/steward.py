@@ -1,0 +1,107 @@
+"""Steward: the one control actor, which holds what is wanted. Serve starts another where it dies."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.config import Admin, parse
+from serve_app.deployments.polling import Poller
+from serve_app.deployments.remote import refresh
+from serve_app.deployments.stores import store_of
+from serve_app.errors import TandemError, copied
+from serve_app.internals.serve_context import application
+from serve_app.internals.serve_status import serve_applications
+from serve_app.observability.logs import LINES
+from serve_app.observability.output import heard
+from serve_app.releases import steward as desired
+from serve_app.releases.applications import remote_apps, routers
+from serve_app.releases.change import Change
+from serve_app.releases.steward import Ack
+
+log = logging.getLogger("tandem")
+
+PATIENCE_S = 5.0  # of a Router that asks for news
+_APART_S = 1e-6
+Outcome = tuple[str, str]  # the kind of an error and what it says, both '' for none
+
+
+class Steward:
+    """Errors go to its callers as a kind and a text: no class has to be known on both sides."""
+
+    async def __init__(self, admin: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        with heard():
+            settings = parse(Admin, admin, "args.admin")
+            self._own = application()
+            store = store_of(settings, self._own)
+            made = await asyncio.to_thread(
+                lambda: desired.Steward(store, self._routers, reread, settings.timeout, _tell)
+            )
+            self._steward = made
+            self._work = [asyncio.create_task(made.resume())]
+            if settings.poll_interval:
+                poller = Poller(made, settings.poll_interval)
+                self._work.append(asyncio.create_task(poller.run()))
+
+    async def change(self, change: Mapping[str, Any]) -> Outcome:
+        """As releases.steward's."""
+        return await _outcome(self._steward.change(Change.of(change)))
+
+    async def follow(self, router: str, seen: int, ack: Mapping[str, Any]) -> bytes:
+        """The state as it is kept, soon after it isn't `seen` any more."""
+        state = await self._steward.follow(router, seen, Ack(**ack), PATIENCE_S)
+        return state.encoded()
+
+    async def serves(self, router: str, ack: Mapping[str, Any]) -> None:
+        """What a Router serves."""
+        await self._steward.serves(router, Ack(**ack))
+
+    async def drop(self, model: str, over: Mapping[str, str]) -> None:
+        """A deploy changed what something was done over."""
+        with contextlib.suppress(TandemError):  # it can't be written: another Router says it again
+            await self._steward.drop(model, over)
+
+    async def note(self, line: Mapping[str, Any]) -> None:
+        """A line of the audit, which its Router has written to its log."""
+        await self._steward.note(line)
+
+    async def upload(self, digest: str, whole: bytes) -> Outcome:
+        """Keep files that came."""
+        return await _outcome(self._steward.upload(digest, whole))
+
+    async def uploaded(self, digest: str) -> bytes | None:
+        """Files that came."""
+        return await self._steward.uploaded(digest)
+
+    def _routers(self) -> set[str]:
+        return routers(serve_applications().get(self._own) or {})
+
+
+async def reread(model: str, generation: int) -> str:
+    """Let the replicas of a model look at their files; why one couldn't load them, or ''.
+
+    They look once for each moment: the one of their last deploy, and a millionth of a second on for
+    each generation, which is before any deploy to come, whatever this machine's clock has.
+    """
+    found = remote_apps(await asyncio.to_thread(serve_applications))
+    for app in found.values():
+        moment = app.stamp + generation * _APART_S
+        if app.model == model and app.ingress and (reason := await refresh(app, moment)):
+            return reason
+    return ""
+
+
+async def _outcome(work: Any) -> Outcome:
+    try:
+        await work
+    except TandemError as error:
+        return type(copied(error)).__name__, error.message
+    except Exception as error:
+        log.exception("the Steward failed")
+        return "Unavailable", f"the Steward failed: {type(error).__name__}: {error}"
+    return "", ""
+
+
+def _tell(line: Mapping[str, Any]) -> None:
+    LINES.write({"event": "audit", **line})

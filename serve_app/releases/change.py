@@ -1,0 +1,156 @@
+"""From what is asked, and what there is, to a change of the layer. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from serve_app.config import Allow, InlineModel
+from serve_app.errors import ConfigError, InvalidArgument, NotFound, Unsupported
+from serve_app.releases.asked import Asked
+from serve_app.releases.live import ENTRY, Live, Parts, entry, written
+from serve_app.releases.permitted import check
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a model: its entry in the configuration, what was done to it, its parts (the
+    configuration's as `over` of Live has them) and its versions that are loaded."""
+
+    base: InlineModel | None = None
+    live: Live | None = None
+    parts: Parts = field(default_factory=dict)
+    loaded: tuple[str, ...] = ()
+
+    @property
+    def remote(self) -> bool:
+        """Whether applications have it."""
+        return any(part != ENTRY for part in self.parts)
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The entry that holds, were it loaded."""
+        if self.live and self.live.config is not None:
+            return dict(self.live.config)
+        return written(self.base) if self.base else None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`live` takes the place of what was done to the model, None takes it away; `read`: its files are
+    looked at anew, by its applications too where it is `remote`. `id` is the request's, `by` who it was.
+    """
+
+    id: str
+    model: str
+    verb: str
+    live: Live | None = None
+    read: bool = False
+    remote: bool = False
+    version: str = ""
+    by: str = ""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        live = self.live.plain if self.live else None
+        names = ("id", "model", "verb", "read", "remote", "version", "by")
+        return {**{name: getattr(self, name) for name in names}, "live": live}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Change":
+        """The same back."""
+        live = plain["live"]
+        return cls(**{**plain, "live": Live(**live) if live else None})
+
+
+def change(
+    asked: Asked,
+    known: Known,
+    allow: Allow,
+    local: Callable[[str], Path | None],
+    upload: str = "",
+) -> Change:
+    """TandemError says why it can't be. `upload`: the digest of the files that were brought."""
+    if not known.parts and known.live is None and asked.config is None:
+        raise NotFound(
+            f"failed to {asked.verb} '{asked.model}': no model of that name is configured"
+            + (", and no `config` came with the request" if asked.verb == "load" else "")
+        )
+    made = Change("", asked.model, asked.verb, version=asked.version, remote=known.remote)
+    if known.remote:
+        return _of_applications(made, asked, known)
+    if asked.verb == "unload":
+        return replace(made, live=_less(asked, known))
+    if asked.config is not None or asked.files:
+        return replace(made, live=_given(asked, known, allow, local, upload))
+    if asked.version:
+        if known.config is None:
+            raise NotFound(f"failed to load '{asked.model}': it was unloaded, and had no configuration")
+        loaded = () if known.live and known.live.off else known.loaded
+        live = _listed(known, {*loaded, asked.version})
+        return replace(made, live=live, read=True)
+    # Plain: as the configuration has it; a model that only a request brought stays what it is.
+    return replace(made, live=None if known.base else known.live, read=True)
+
+
+def _of_applications(made: Change, asked: Asked, known: Known) -> Change:
+    if asked.config is not None or asked.files:
+        raise Unsupported(
+            f"failed to load '{asked.model}': it has processes of its own, and its configuration is "
+            "that of its application: deploy a changed one (tandem deploy)"
+        )
+    if asked.version:
+        raise Unsupported(
+            f"failed to {asked.verb} '{asked.model}': it has processes of its own, which load the "
+            "versions that their application's `versions` names: deploy a changed one (tandem deploy)"
+        )
+    if asked.verb == "unload":
+        return replace(made, live=Live(known.parts, off=True))
+    return replace(made, live=None, read=True)
+
+
+def _less(asked: Asked, known: Known) -> Live | None:
+    """Unloaded, or without one version."""
+    if not asked.version:
+        return Live(known.parts, off=True) if known.base else None
+    if asked.version not in known.loaded:
+        raise NotFound(f"failed to unload '{asked.model}': it has no version '{asked.version}' loaded")
+    left = set(known.loaded) - {asked.version}
+    if not left:
+        return Live(known.parts, off=True) if known.base else None
+    return _listed(known, left)
+
+
+def _listed(known: Known, versions: Iterable[str]) -> Live:
+    listed = sorted(versions, key=int)
+    upload = known.live.upload if known.live else ""
+    return Live(known.parts, {**(known.config or {}), "versions": listed}, upload)
+
+
+def _given(
+    asked: Asked, known: Known, allow: Allow, local: Callable[[str], Path | None], upload: str
+) -> Live:
+    """With keys or files of the request's own, over the configuration's entry."""
+    base = written(known.base) if known.base else None
+    below = base if base is not None else known.config or {}
+    given = dict(asked.config or {})
+    said = {**below, **given}
+    said = {key: value for key, value in said.items() if value is not None}
+    if asked.version:
+        said["versions"] = [asked.version]
+    if asked.files:
+        if "storageUri" in given:
+            raise InvalidArgument("config.storageUri: the files that came are what is loaded")
+        said.pop("storageUri", None)
+        if "versions" not in given:
+            said.pop("versions", None)
+    elif base is None and known.live and "storageUri" not in given:
+        upload = known.live.upload
+    check(said, base, bool(asked.files), allow, local)
+    live = Live(known.parts, said, upload)
+    try:
+        entry(asked.model, live, lambda digest: f"/{digest}")
+    except ConfigError as error:
+        raise InvalidArgument(f"failed to load '{asked.model}': {error}") from None
+    return live

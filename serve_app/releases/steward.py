@@ -1,0 +1,237 @@
+"""Holds the desired state and sees that it is served. No Ray: it is told how to look, where to write."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
+from serve_app.releases import ledger
+from serve_app.releases.change import Change
+from serve_app.releases.ledger import State
+from serve_app.releases.live import Parts
+from serve_app.releases.store import STATE, Store
+
+log = logging.getLogger("tandem")
+
+LOOK_S = 0.5  # between two looks at who serves
+_FRESH_S = 600.0
+_HEARD_S = 10.0  # a Router that said nothing for so long isn't waited for, where Serve can't be asked
+
+
+@dataclass(slots=True)
+class Ack:
+    """What a Router says: which generation it serves, and which models it doesn't, and why.
+
+    `places`: where its models lie, by name.
+    """
+
+    generation: int = -1
+    failed: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    heard: float = 0.0
+
+
+class Steward:
+    """`routers` are those that take requests, by Serve's word; `reread` lets a model's applications look
+    at their files for a generation, and says why one can't; `tell` hears each line of the audit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        routers: Callable[[], set[str]],
+        reread: Callable[[str, int], Awaitable[str]],
+        timeout: float,
+        tell: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self._store, self._routers, self._reread = store, routers, reread
+        self._timeout, self._tell = timeout, tell
+        self.state = ledger.decoded(store.get(STATE))
+        self.acks: dict[str, Ack] = {}
+        self._news = asyncio.Condition()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._writing = asyncio.Lock()
+        self._fresh: dict[str, float] = {}  # uploads whose loads are about to come
+
+    async def resume(self) -> None:
+        """See the changes through that were under way when the one before this ended."""
+        for model in list(self.state.under_way):
+            with contextlib.suppress(TandemError):
+                async with self._turn(model):
+                    await self._seen_through(model)
+
+    async def change(self, change: Change) -> None:
+        """Returns when every Router serves it; TandemError says why it isn't served.
+
+        A change whose `id` is known is only waited for.
+        """
+        async with self._turn(change.model):
+            line = self.state.line(change.id)
+            if line is None:
+                if change.model in self.state.under_way:  # of one before this Steward
+                    with contextlib.suppress(TandemError):
+                        await self._seen_through(change.model)
+                if change.read and change.remote and (reason := await self._looked(change)):
+                    await self._refused(change, reason)
+                    raise InvalidArgument(f"failed to {change.verb} '{change.model}': {reason}")
+                await self._write(lambda state: ledger.begun(state, change, time.time()))
+                self._told(change.id)
+            if change.model in self.state.under_way:
+                await self._seen_through(change.model)
+            elif line is not None and line["outcome"] != "served":
+                raise InvalidArgument(str(line["outcome"]))
+
+    async def follow(self, router: str, seen: int, ack: Ack, patience: float) -> State:
+        """The state, as soon as it is another one than `seen`, or after so many seconds."""
+        await self.serves(router, ack)
+        async with self._news:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._news.wait_for(lambda: self.state.generation != seen)
+        self.acks[router].heard = time.monotonic()
+        return self.state
+
+    async def serves(self, router: str, ack: Ack) -> None:
+        """A Router says what it serves."""
+        ack.heard = time.monotonic()
+        self.acks[router] = ack
+        async with self._news:
+            self._news.notify_all()
+
+    async def drop(self, model: str, over: Parts) -> None:
+        """A deploy changed what something was done over."""
+        async with self._turn(model):
+            before = self.state
+            await self._write(lambda state: ledger.dropped(state, model, over, time.time()))
+            if self.state is not before:
+                self._tell(self.state.audit[-1])
+
+    async def note(self, line: Mapping[str, Any]) -> None:
+        """Keep a line of the audit: with the next change it is written."""
+        async with self._writing:
+            self.state = ledger.noted(self.state, line)
+
+    async def upload(self, digest: str, whole: bytes) -> None:
+        """Keep the files of a load that is about to come."""
+        if len(whole) > self._store.most:
+            raise InvalidArgument(
+                f"the files have {len(whole)} bytes, and Ray's GCS, where they would be kept, takes "
+                f"{self._store.most}: admin.stateUri names a place for more"
+            )
+        self._fresh[digest] = time.monotonic()
+        await asyncio.to_thread(self._store.put, _piece(digest), whole)
+
+    async def uploaded(self, digest: str) -> bytes | None:
+        """These files."""
+        return await asyncio.to_thread(self._store.get, _piece(digest))
+
+    async def _seen_through(self, model: str) -> None:
+        one = self.state.under_way[model]
+        missing, reasons = await self._acked(model, one.generation)
+        if reasons:
+            router, reason = next(iter(reasons.items()))
+            said = f"failed to {one.verb} '{model}': {reason} (Router {router})"
+            await self._write(lambda state: ledger.ended(state, model, said, time.time(), undo=True))
+            self._told(one.id)
+            await self._acked(model, self.state.generation)
+            raise InvalidArgument(said)
+        if missing:
+            said = (
+                f"'{model}': not served within {self._timeout:g} s by Router {', '.join(missing)}; it "
+                f"stays wanted (generation {one.generation})"
+            )
+            await self._write(lambda state: ledger.ended(state, model, said, time.time()))
+            self._told(one.id)
+            raise DeadlineExceeded(said)
+        await self._write(lambda state: ledger.ended(state, model, "served", time.time()))
+        self._told(one.id)
+        await self._swept()
+
+    async def _acked(self, model: str, generation: int) -> tuple[list[str], dict[str, str]]:
+        """Who doesn't serve that generation in the end, and who can't serve the model in it."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            wanted = await self._wanted()
+            missing = [one for one in wanted if self._of(one).generation < generation]
+            reasons = {one: reason for one in wanted if (reason := self._of(one).failed.get(model))}
+            told = {one for one in wanted if one not in missing}
+            if any(one in told for one in reasons) or not missing:
+                return missing, {one: why for one, why in reasons.items() if one in told}
+            if (left := deadline - time.monotonic()) <= 0:
+                return missing, {}
+            async with self._news:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(LOOK_S, left)):
+                        await self._news.wait()
+
+    async def _wanted(self) -> list[str]:
+        try:
+            return sorted(await asyncio.to_thread(self._routers))
+        except Exception as error:  # Serve's controller is away: those that speak are there
+            log.warning("Serve can't say which Routers there are: %s", error)
+            recent = time.monotonic() - _HEARD_S
+            return sorted(name for name, ack in self.acks.items() if ack.heard > recent)
+
+    def _of(self, router: str) -> Ack:
+        return self.acks.get(router) or Ack()
+
+    async def _looked(self, change: Change) -> str:
+        return await self._reread(change.model, self.state.generation + 1)
+
+    async def _refused(self, change: Change, reason: str) -> None:
+        """A generation of its own: the next look is another one to the replicas."""
+        line = ledger.said(change, time.time(), reason, self.state.generation + 1)
+        await self._write(
+            lambda state: replace(ledger.noted(state, line), generation=state.generation + 1)
+        )
+        self._tell(line)
+
+    async def _write(self, made: Callable[[State], State]) -> None:
+        """Kept first, then known: what a Router was told is never lost."""
+        async with self._writing:
+            kept = await asyncio.to_thread(self._store.get, STATE)
+            newest = ledger.decoded(kept)
+            if newest.generation > self.state.generation:  # another one's, before this was replaced
+                self.state = newest
+            state = made(self.state)
+            if state is self.state:
+                return
+            try:
+                await asyncio.to_thread(self._store.put, STATE, state.encoded())
+            except Exception as error:
+                log.error("the desired state can't be written: %s", error)
+                raise Unavailable(f"the change can't be kept: {error}") from error
+            self.state = state
+        async with self._news:
+            self._news.notify_all()
+
+    async def polled(self, found: Mapping[str, str]) -> None:
+        """Keep what the poller acted on last, by model."""
+        await self._write(lambda state: replace(state, polled={**state.polled, **found}))
+
+    async def _swept(self) -> None:
+        """Without the files that nothing needs."""
+        now = time.monotonic()
+        self._fresh = {one: at for one, at in self._fresh.items() if now - at < _FRESH_S}
+        needed = {_piece(digest) for digest in {*self.state.uploads, *self._fresh}}
+        for name in await asyncio.to_thread(self._store.names):
+            if name.startswith(_PIECE) and name not in needed:
+                await asyncio.to_thread(self._store.delete, name)
+
+    def _told(self, id: str) -> None:
+        if line := self.state.line(id):
+            self._tell(line)
+
+    def _turn(self, model: str) -> asyncio.Lock:
+        return self._turns.setdefault(model, asyncio.Lock())
+
+
+_PIECE = "upload-"
+
+
+def _piece(digest: str) -> str:
+    return _PIECE + digest

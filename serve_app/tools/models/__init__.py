@@ -1,0 +1,1 @@
+"""`tandem models`: which models a service has, and load and unload them."""

@@ -1,0 +1,96 @@
+"""New versions that are found where models lie."""
+
+import os
+from unittest.mock import patch
+
+import fsspec
+import pytest
+
+from serve_app.deployments.polling import Poller, listed
+from serve_app.releases import steward as module
+from serve_app.releases.live import Live
+from serve_app.releases.steward import Ack
+from tests.unit.releases.test_steward import World
+
+
+@pytest.fixture
+async def polling(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    world = World()
+    world.routers = set()  # nobody has to serve it: what was asked for is looked at
+    steward = world.steward()
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "model.onnx").write_text("one")
+    await steward.serves("r1", Ack(0, places={"m": str(tmp_path)}))
+    return Poller(steward, 1), steward, tmp_path
+
+
+def changes(steward) -> list[str]:
+    return [f"{line['by']} {line['verb']} {line['model']}" for line in steward.state.audit]
+
+
+async def test_what_is_there_already_is_nothing_new(polling):
+    poller, steward, _ = polling
+    for _ in range(3):
+        await poller.look()
+    assert changes(steward) == []
+
+
+async def test_a_version_is_loaded_when_it_has_come_to_rest(polling):
+    poller, steward, folder = polling
+    await poller.look()
+    (folder / "2").mkdir()
+    file = folder / "2" / "model.onnx"
+    for size in (1, 2, 3):  # it is being copied
+        file.write_text("x" * size)
+        await poller.look()
+        assert changes(steward) == []
+    await poller.look()
+    assert changes(steward) == ["poller load m"]
+    for _ in range(3):
+        await poller.look()
+    assert len(changes(steward)) == 1  # once
+
+
+async def test_what_came_while_no_steward_ran_is_found(polling):
+    poller, steward, folder = polling
+    await poller.look()
+    os.utime(folder / "1" / "model.onnx", (1, 1))
+    other = Poller(steward, 1)  # of the next one, which knows what the last one acted on
+    await other.look()
+    await other.look()
+    assert changes(steward) == ["poller load m"]
+
+
+async def test_a_model_that_was_unloaded_stays_so(polling):
+    poller, steward, folder = polling
+    await poller.look()
+    object.__setattr__(steward.state, "layer", {"m": Live(off=True)})
+    (folder / "1" / "model.onnx").write_text("other")
+    await poller.look()
+    await poller.look()
+    assert changes(steward) == []
+
+
+async def test_a_place_that_cant_be_looked_at_is_left(polling, caplog):
+    poller, steward, folder = polling
+    places = {"gone": str(folder / "no" / "such"), "m": str(folder)}
+    await steward.serves("r1", Ack(0, places=places))
+    await poller.look()
+    assert "gone" in caplog.text
+    assert set(steward.state.polled) == {"m"}
+
+
+def test_a_bucket_is_looked_at_by_what_it_says_of_its_files():
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/polled/m/1/model.onnx", b"one")
+    before = _listed("memory://polled/m")
+    assert _listed("memory://polled/m") == before
+    files.pipe_file("/polled/m/2/model.onnx", b"two")
+    assert _listed("memory://polled/m") != before
+
+
+def _listed(uri: str) -> str:
+    """With a scheme of fsspec's that storageUri doesn't take."""
+    with patch("serve_app.deployments.polling.local_path", return_value=None):
+        return listed(uri)

@@ -1,0 +1,56 @@
+"""The repository API's edges, before what would go to the Steward."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from serve_app.config import Admin, Limits, parse
+from serve_app.ingress.admin import AdminApp
+from serve_app.ingress.rest import RestApp
+from serve_app.releases.asked import Asked
+from tests.unit.planes import plane
+
+TOKEN = "a-token-of-some-length"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+
+
+class Changes:
+    """What would go to the Steward."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Asked, str]] = []
+        self.noted: list[dict] = []
+        self.error: Exception | None = None
+
+    def known(self, model):
+        return model == "m"
+
+    def audit(self):
+        return {"generation": 3, "audit": [{"verb": "load"}]}
+
+    async def apply(self, asked, by):
+        self.asked.append((asked, by))
+        if self.error:
+            raise self.error
+
+    async def refused(self, line):
+        self.noted.append(line)
+
+
+def limits() -> Limits:
+    return Limits(maxBodyBytes=5000)
+
+
+def app(changes, **admin) -> AdminApp:
+    return AdminApp(parse(Admin, {"webhook": {"models": {"reg": "m"}}, **admin}), changes, limits)
+
+
+@asynccontextmanager
+async def client(changes) -> AsyncIterator[httpx.AsyncClient]:
+    """Over HTTP."""
+    rest = RestApp(plane(), limits)
+    rest.admin = app(changes)
+    transport = httpx.ASGITransport(rest)
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as made:
+        yield made

@@ -1,0 +1,145 @@
+"""`tandem models` against a service that speaks over HTTP."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from serve_app.tools.cli import main
+
+ROWS = [
+    {"name": "digits", "version": "1", "state": "READY", "reason": ""},
+    {"name": "digits", "version": "2", "state": "READY", "reason": ""},
+    {"name": "broken", "version": "", "state": "UNAVAILABLE", "reason": "no folder"},
+]
+
+
+class Service(HTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, dict, str]] = []
+        self.refuse: tuple[int, dict] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/v2/repository/index":
+            return self._send(200, ROWS)
+        self.server.asked.append((self.path, body, self.headers.get("authorization", "")))
+        return self._send(*(self.server.refuse or (200, None)))
+
+    def do_GET(self):
+        count = {"inference_stats": {"success": {"count": 7}}}
+        self._send(200, {"model_stats": [{"version": "2", **count}]})
+
+    def _send(self, status, value):
+        body = b"" if value is None else json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setenv("TANDEM_ADMIN_TOKEN", "the-token")
+    with Service() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def test_a_table(service, capsys):
+    assert main(["models", "list", "--address", service.url]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "name    version  state        reason",
+        "digits  1        READY",
+        "digits  2        READY",
+        "broken  -        UNAVAILABLE  no folder",
+    ]
+
+
+def test_json(service, capsys):
+    assert main(["models", "list", "-a", service.url.removeprefix("http://"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ROWS
+
+
+def test_the_versions_of_one(service, capsys):
+    assert main(["models", "versions", "digits", "-a", service.url]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "version  state  requests", "1        READY  0", "2        READY  7",
+    ]  # fmt: skip
+    assert main(["models", "versions", "nobody", "-a", service.url]) == 1
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_load_and_unload(service, capsys, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"abc")
+    (tmp_path / "config.json").write_text('{"concurrency": 2}')
+    main([
+        "models", "load", "digits", "-a", service.url, "--config", f"@{tmp_path}/config.json",
+        "--file", f"1/model.onnx={tmp_path}/m.onnx",
+    ])  # fmt: skip
+    main(["models", "unload", "digits", "-a", service.url, "--version", "1"])
+    main(["models", "unload", "a/b", "-a", service.url])
+    assert service.asked == [
+        (
+            "/v2/repository/models/digits/load",
+            {"parameters": {
+                "config": '{"concurrency": 2}',
+                "file:1/model.onnx": base64.b64encode(b"abc").decode(),
+            }},
+            "Bearer the-token",
+        ),
+        ("/v2/repository/models/digits/unload", {"parameters": {"version": "1"}}, "Bearer the-token"),
+        ("/v2/repository/models/a%2Fb/unload", {"parameters": {}}, "Bearer the-token"),
+    ]  # fmt: skip
+
+
+def test_what_the_service_refuses_is_said(service, capsys):
+    service.refuse = 401, {"error": "the token is wrong"}
+    assert main(["models", "load", "digits", "-a", service.url]) == 1
+    assert capsys.readouterr().err == "the token is wrong (the variable TANDEM_ADMIN_TOKEN)\n"
+
+
+@pytest.mark.parametrize(
+    "more", [["--file", "x"], ["--file", "1/a.onnx=/no/such"], ["--config", "@/no/such"]]
+)
+def test_what_isnt_there_is_named(service, capsys, more):
+    assert main(["models", "load", "digits", "-a", service.url, *more]) == 2
+    assert more[0] in capsys.readouterr().err
+    assert service.asked == []
+
+
+def test_nobody_at_the_address(capsys):
+    assert main(["models", "list", "-a", "http://127.0.0.1:1"]) == 2
+    assert "--address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        ([], ".models"),
+        (["x"], "x"),
+        (["build"], ".models"),
+        (["build", "list"], "list"),
+        (["./list"], "list"),
+    ],
+)
+def test_the_demo_models_are_built_as_before(monkeypatch, capsys, arguments, folder):
+    built = []
+    monkeypatch.setattr("serve_app.demo.build.build", lambda path: built.append(str(path)) or True)
+    assert main(["models", *arguments]) == 0
+    assert built == [folder]
