@@ -68,7 +68,12 @@ class Unsupported(TandemError):
 
 
 class Unavailable(TandemError):
-    """The model exists but can't answer now (loading, failed to load, its replicas are gone)."""
+    """The model exists but can't answer now (loading, failed to load, its replicas are gone).
+
+    `retry_after`: seconds after which it may, where that is known.
+    """
+
+    retry_after = 0.0
 
 
 class Gone(Unavailable):

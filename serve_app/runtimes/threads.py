@@ -15,8 +15,8 @@ import time
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, wait
 from typing import Any, TypeVar
 
 from serve_app.errors import Unavailable
@@ -101,6 +101,12 @@ class Threads(Executor):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.trouble = ""
+        self._users = 0  # versions that run here
+
+    @property
+    def closed(self) -> bool:
+        """Whether they take no more calls."""
+        return self._closed
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
         """As Executor has it; Unavailable while too many hang."""
@@ -206,6 +212,28 @@ class Threads(Executor):
         self._idle.release()  # the next call wakes this thread instead of making another
         return self._queue.get()
 
+    def wait_for(self, calls: Iterable[Future[Any]]) -> None:
+        """Until these have ended, or hang. Blocks."""
+        for call in calls:
+            while not call.done() and not (isinstance(call, _Call) and self._late(call)):
+                wait([call], _LOOK_S)
+
+    def hold(self) -> None:
+        """One version more runs here."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """One fewer; with the last one they end. Blocks."""
+        with self._lock:
+            self._users -= 1
+        self.end_unused()
+
+    def end_unused(self) -> None:
+        """End, where no version runs here. Blocks."""
+        if not self._users:
+            self.shutdown()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """No more calls. `wait`: until those that there are have ended, or hang."""
         with self._lock:
@@ -218,6 +246,7 @@ class Threads(Executor):
                 worker.thread.join(_LOOK_S)
 
     def _hangs(self, worker: _Worker) -> bool:
-        call = worker.call
-        late = call is not None and call.left and time.monotonic() - call.began > self._hang_after
-        return worker.lost or late
+        return worker.lost or (worker.call is not None and self._late(worker.call))
+
+    def _late(self, call: _Call) -> bool:
+        return call.left and time.monotonic() - call.began > self._hang_after

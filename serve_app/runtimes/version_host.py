@@ -4,7 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, Tokenizes, is_async
+from serve_app.runtimes.room import give_back
 from serve_app.runtimes.tasks import contain_tasks
+from serve_app.runtimes.threads import Threads
 
 log = logging.getLogger("tandem")
 
@@ -27,12 +29,19 @@ class VersionHost:
     `uncancellable`: a prediction may go on although it is cancelled; a user's coroutine may.
     """
 
-    def __init__(self, model: str, version: str, runtime: Runtime, pool: Executor, ours: bool) -> None:
+    def __init__(self, model: str, version: str, runtime: Runtime, pool: Threads, ours: bool) -> None:
         self.model, self.version = model, version
         self.signature = runtime.metadata()
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
+        self._running: set[Future[Any]] = set()  # in threads, whether somebody waits for them or not
+        pool.hold()
+
+    @property
+    def trouble(self) -> str:
+        """Why it refuses predictions; '' while it doesn't."""
+        return self._pool.trouble
 
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """Run one batch; ModelFailed when the model's code raises or breaks its declaration."""
@@ -42,10 +51,10 @@ class VersionHost:
                 contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
-                loop, asking = asyncio.get_running_loop(), ASKING.get()
-                outputs = await loop.run_in_executor(
-                    self._pool, _called, run, inputs, parameters, asking
-                )
+                call = self._pool.submit(_called, run, inputs, parameters, ASKING.get())
+                self._running.add(call)
+                call.add_done_callback(self._running.discard)
+                outputs = await asyncio.wrap_future(call)
         except TandemError as error:
             found = plain(error)
             if isinstance(found, ModelFailed):
@@ -120,11 +129,14 @@ class VersionHost:
         return self._runtime.recipe() if isinstance(self._runtime, Tokenizes) else b""
 
     def close(self) -> None:
-        """Give its memory back; no verb follows."""
+        """Give its memory back, once what runs has ended, or hangs; no verb follows. Blocks."""
+        self._pool.wait_for(list(self._running))
+        self._pool.release()
         try:
             self._runtime.close()
         except Exception:  # a user's close: the other versions' come after it
             log.exception("model '%s' version %s couldn't be closed", self.model, self.version)
+        give_back()
 
 
 def _called(run: Any, inputs: Arrays, parameters: Parameters, asking: Sequence[str]) -> Any:
