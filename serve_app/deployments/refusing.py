@@ -44,6 +44,7 @@ class Refusing:
             if model is None or app.name not in model.sources:
                 continue
             if reason := refused.get(app.name) or self.told.get(app.name):
-                model.refused.refuse(app.name, reason, app.versions)
+                lacking = self.lacking.get(app.name, {})
+                model.refused.refuse(app.name, reason, dict.fromkeys((*app.versions, *lacking)))
             else:
                 model.refused.accept(app.name, self.lacking.get(app.name))

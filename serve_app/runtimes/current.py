@@ -36,6 +36,7 @@ class CurrentHost:
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served
+        self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
         self._turns = asyncio.Lock()
         self._lingering: dict[str, VersionHost] = {}  # that Routers may ask for yet
@@ -45,7 +46,7 @@ class CurrentHost:
         """Load what changed, once for the deploy of that time; why that couldn't be, or ''."""
         async with self._turns:
             if deployed > self._deployed:
-                self._deployed, self.refused = deployed, ""
+                self._deployed, self.refused, self.failed = deployed, "", {}
                 if await asyncio.to_thread(self.host.changed):
                     await self._replace()
             return self.refused
@@ -59,7 +60,9 @@ class CurrentHost:
             try:
                 self._tell(fresh.name, await asyncio.to_thread(fresh.load))
             except Exception as error:  # whatever it is: the old one goes on
-                self.refused = str(error)
+                self.failed = dict(fresh.failed)
+                some = self.failed and self.failed.keys() < set(fresh.wanted)
+                self.refused = "" if some else str(error)
                 log.error("what changed on disk isn't served: %s", error)
                 self._spawn(partial(fresh.close, keep=self.host))
                 await self._restore(way or [], fresh)

@@ -76,7 +76,10 @@ async def test_an_application_says_which_of_its_versions_it_lacks(it: Setup):
     assert it.index() == [("m", "1", "READY"), ("m", "2", "READY"), ("m", "3", "UNAVAILABLE")]
     assert await it.answer("m") == 12
     assert "no weights" in it.plane.changes()["applications"]["m"]["refused"]
-    it.asked.versions["m"], it.asked.failed["m"] = ("1", "2", "3"), {}
+    it.asked.refused["m"] = "model 'm' version 3: no weights"  # nothing else was to come
+    await it.follow(app(stamp=1.5))
+    assert it.index() == [("m", "1", "READY"), ("m", "2", "READY"), ("m", "3", "UNAVAILABLE")]
+    it.asked.versions["m"], it.asked.failed["m"], it.asked.refused = ("1", "2", "3"), {}, {}
     await it.follow(app(stamp=2.0))
     assert it.index()[-1] == ("m", "3", "READY")
     assert it.plane.changes()["applications"]["m"]["refused"] == ""

@@ -198,6 +198,9 @@ async def test_a_replicas_versions_stay_through_a_deploy(folder):
     write(folder, "4", "40")
     assert await current.refresh(2.0) == ""
     assert (told[1:], list(current.host.failed)) == ([["4"]], ["2"])
+    write(folder, "5", "broken")
+    assert await current.refresh(3.0) == ""  # which is of these versions alone
+    assert (sorted(current.failed), current.refused) == (["2", "5"], "")
     found = [float((await current.predict(v, X, {}))["y"][0, 0]) for v in "1234"]
     assert found == [10, 20, 30, 40]
     while current._closing:
