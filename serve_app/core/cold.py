@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator
 from serve_app.core.lanes import Who
 from serve_app.core.target import Target
 from serve_app.core.version import Version
-from serve_app.errors import Gone
+from serve_app.errors import NOT_HERE, Gone
 from serve_app.protocol.metadata import ModelDescription, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
-NOT_HERE = "it isn't in memory: a request loads it"
 UNKNOWN = VersionDescription([], [])
 ANY = ""  # the number of a version while nobody has looked which there are
 RETRY_S = 1.0  # who couldn't wait until it is loaded may ask again then

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from serve_app.core.cold import ANY, NOT_HERE
+from serve_app.core.cold import ANY
 from serve_app.core.directory import Directory
 from serve_app.core.model_config import model_config
 from serve_app.core.version import State, Version
+from serve_app.errors import NOT_HERE
 from serve_app.protocol.metadata import Compute, Duration
 from serve_app.protocol.tensors import TensorSpec
 from serve_app.redact import redacted

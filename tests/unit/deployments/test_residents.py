@@ -7,9 +7,8 @@ from typing import ClassVar
 import pytest
 
 from serve_app.config import RouterUserConfig, parse
-from serve_app.core.cold import NOT_HERE
 from serve_app.deployments import residents
-from serve_app.errors import ConfigError, NotFound, Unavailable
+from serve_app.errors import NOT_HERE, ConfigError, NotFound, Unavailable
 from tests.unit.deployments.conducted import ROW, Setup, double, failing, settled, unwanted
 from tests.unit.held import soon
 from tests.unit.models import Double

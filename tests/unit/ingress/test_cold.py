@@ -6,9 +6,9 @@ import grpc
 import pytest
 
 from serve_app.config import Limits
-from serve_app.core.cold import ANY, NOT_HERE, UNKNOWN
+from serve_app.core.cold import ANY, UNKNOWN
 from serve_app.core.directory import INLINE
-from serve_app.errors import Unavailable
+from serve_app.errors import NOT_HERE, Unavailable
 from serve_app.ingress.grpc import Servicer
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.metadata import ModelDescription
