@@ -44,6 +44,8 @@ def load(file: Path, only: Container[str] | None = None, storage: str = "") -> d
         if host.name in found:
             raise ConfigError(f"{file} holds the model '{host.name}' twice")
         log_loaded(host.name, host.load())
+        for reason in host.failed.values():
+            raise ConfigError(reason)
         found[host.name] = host
     return found
 

@@ -13,6 +13,9 @@ from serve_app.redact import redacted
 
 _MOST_SHOWN, _MOST_SAID = 80, 2000  # characters
 
+# Why a model isn't loaded that will be as soon as it is asked for: nothing is wrong with it.
+NOT_HERE = "it isn't in memory: a request loads it"
+
 
 class TandemError(Exception):
     """Base of all kinds. `str(error)` is safe to show to a client. `audited`: it stands in the audit."""
@@ -74,7 +77,12 @@ class Unsupported(TandemError):
 
 
 class Unavailable(TandemError):
-    """The model exists but can't answer now (loading, failed to load, its replicas are gone)."""
+    """The model exists but can't answer now (loading, failed to load, its replicas are gone).
+
+    `retry_after`: seconds after which it may, where that is known.
+    """
+
+    retry_after = 0.0
 
 
 class Gone(Unavailable):

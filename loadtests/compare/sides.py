@@ -67,7 +67,7 @@ class Side:
             return
         server.write(config)
         if self.kind == "tandem":
-            _deploy(server, config)
+            deploy(server, config)
         else:
             get(server.target, f"/v2/repository/models/{model}/load", b"")
 
@@ -78,7 +78,7 @@ class Side:
         return {"name": self.name, "kind": self.kind, "command": " ".join(["python", *arguments])}
 
 
-def _deploy(server: Server, config: dict[str, Any]) -> None:
+def deploy(server: Server, config: dict[str, Any]) -> None:
     """What `serve deploy` sends, without the second of CPU that starting the command takes."""
     found = _DASHBOARD.search(server.text())
     if not found:

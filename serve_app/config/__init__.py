@@ -12,6 +12,7 @@ from serve_app.config.model import (
     servable,
 )
 from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOptions
+from serve_app.config.policy import Latest, Versions, newest, served
 from serve_app.config.remote import (
     BUCKETS,
     ENGINE_CONCURRENCY,
@@ -28,9 +29,9 @@ from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUse
 
 __all__ = [
     "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling",
-    "Batching", "Config", "Cors", "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging",
-    "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources",
-    "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions",
-    "TransformersOptions", "Webhook", "did_you_mean", "join", "keys_at", "meant", "named", "parse",
-    "problems", "servable",
+    "Batching", "Config", "Cors", "Datatype", "InlineModel", "Latest", "Limits", "LlmConfig",
+    "Logging", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel", "ReplicaUserConfig",
+    "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
+    "TorchOptions", "TransformersOptions", "Versions", "Webhook", "did_you_mean", "join", "keys_at",
+    "meant", "named", "newest", "parse", "problems", "servable", "served",
 ]  # fmt: skip

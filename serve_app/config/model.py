@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from serve_app.config.base import APART, Config, Place, refuse
 from serve_app.config.options import check_options
+from serve_app.config.policy import Versions, policy
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -17,12 +18,6 @@ ModelFormat = Literal["torch", "onnx", "transformers", "python", "vllm"]
 
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_VERSION = re.compile(r"[1-9][0-9]{0,18}")
-
-
-def version_text(value: Any) -> Any:
-    """A version as text: YAML makes a number of one without quotes."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def servable(name: str | None) -> str | None:
@@ -92,8 +87,14 @@ class ModelConfig(Config):
     """
     class_path: str | None = Field(default=None, alias="class")
     """For modelFormat python: `package.module:ClassName`."""
-    versions: Literal["all", "latest"] | list[str] = "all"
-    """Which of the version folders below storageUri are loaded."""
+    versions: Versions = "all"
+    """Which of the version folders below storageUri are loaded: `all`, the newest (`latest`), the
+    newest so many (`{latest: 2}`), or those that are listed. Triton's `version_policy` is taken, too.
+    """
+    swap: Literal["beside", "replace"] = "beside"
+    """How another version takes the place of one that serves: it is loaded beside it, and refused where
+    there is no room for both; or the one of before is dropped first (`replace`), and requests wait.
+    """
     inputs: list[TensorConfig] = []
     """What a request has to hold. Required for torch; onnx and transformers know it themselves. Where
     nothing is said anything is taken.
@@ -128,21 +129,8 @@ class ModelConfig(Config):
 
     @field_validator("versions", mode="before")
     @classmethod
-    def _numbers(cls, versions: Any) -> Any:
-        if versions in ("all", "latest"):
-            return versions
-        if not isinstance(versions, list):
-            example = versions if _VERSION.fullmatch(str(versions)) else 2
-            raise ValueError(
-                f"expected all, latest or a list of versions, as in [{example}], got {versions!r}"
-            )
-        found = list(map(version_text, versions))
-        for one in found:
-            if not isinstance(one, str) or not _VERSION.fullmatch(one):
-                raise ValueError(f"a version is a positive integer, not '{one}'")
-        if len(set(found)) != len(found):
-            raise ValueError(f"a version is listed twice: {', '.join(found)}")
-        return found
+    def _policy(cls, versions: Any) -> Any:
+        return policy(versions)
 
     @field_validator("options")
     @classmethod

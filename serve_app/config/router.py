@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.admin import Admin
 from serve_app.config.base import Config, Place, refuse
-from serve_app.config.model import InlineModel, version_text
+from serve_app.config.model import InlineModel
+from serve_app.config.policy import version_text
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -38,6 +39,10 @@ class Limits(Config):
     max_queued_requests: int | None = Field(default=None, ge=1)
     """Requests of one model that may be in one Router; one more is answered with 503. Without it, as
     many as can be answered in time, by the model's pace and `timeout`.
+    """
+    max_loaded_models: int | None = Field(default=None, ge=1)
+    """How many models inside the Router are in memory at a time. With it each one is loaded when it is
+    asked for, and the one that was asked for longest ago gives way. Without it all of them are loaded.
     """
     timeout: float = Field(default=60, gt=0)
     """Seconds until a request that has no answer yet is answered with 504."""

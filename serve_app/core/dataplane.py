@@ -9,6 +9,7 @@ from serve_app import __version__
 from serve_app.core import describe
 from serve_app.core.call import Call
 from serve_app.core.changes import Progress, changes
+from serve_app.core.cold import RETRY_S, Cold
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers
@@ -121,6 +122,22 @@ class DataPlane:
         """What became of the last configuration, on this Router."""
         return changes(self.router, self.directory, self.progress())
 
+    async def awake(self, name: str, version: str = "") -> Version:
+        """The version that would answer, loaded first where nobody knows what it takes otherwise.
+
+        What its `pick` raises; Unavailable when it can't be loaded, or not in time.
+        """
+        model = self.directory.model(name)
+        picked = model.pick(version)
+        try:
+            with self._deadlines.within(self.timeout):
+                while isinstance(picked, Cold) and not picked.known:
+                    await self._pipeline.renew(picked)
+                    picked = model.pick(version)
+        except TimeoutError:
+            raise _late(picked, self.timeout) from None
+        return picked
+
     def refused(self, call: Call, error: TandemError) -> None:
         """Count and log a request that couldn't even be decoded."""
         self._pipeline.refused(call, error)
@@ -155,7 +172,7 @@ class DataPlane:
                         except GONE as error:
                             version = await bracket.again(error)
             except TimeoutError:
-                raise _late(version.model, seconds) from None
+                raise _late(version, seconds) from None
             except ModelFailed as error:
                 raise self._identified(error, request) from error
             tensors = tensors_from(outputs, wanted(request, outputs))
@@ -180,7 +197,7 @@ class DataPlane:
                 with self._deadlines.within(seconds):
                     found = await explains.explain(inputs, parameters)
             except TimeoutError:
-                raise _late(version.model, seconds) from None
+                raise _late(version, seconds) from None
             except ModelFailed as error:
                 raise self._identified(error, request) from error
             tensors = tensors_from(found, list(found))
@@ -207,7 +224,7 @@ class DataPlane:
                         except GONE as error:
                             version = await bracket.again(error)
             except TimeoutError:
-                raise _late(version.model, self.timeout) from None
+                raise _late(version, self.timeout) from None
             except ModelFailed as error:
                 raise self._identified(error, request) from error
             async with aclosing(pieces):
@@ -250,12 +267,12 @@ class DataPlane:
     ) -> Version:
         rest = until - time.monotonic()
         if rest <= 0:
-            raise _late(version.model, self.timeout)
+            raise _late(version, self.timeout)
         try:
             with self._deadlines.within(rest):
                 return await bracket.again(error)
         except TimeoutError:
-            raise _late(version.model, self.timeout) from None
+            raise _late(version, self.timeout) from None
 
     def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
         text = error.whole if self.exception_texts else str(error)
@@ -264,5 +281,9 @@ class DataPlane:
         return found
 
 
-def _late(model: str, seconds: float) -> DeadlineExceeded:
-    return DeadlineExceeded(f"model '{model}' gave no answer within {seconds:g} s")
+def _late(version: Version, seconds: float) -> DeadlineExceeded | Unavailable:
+    if not version.cold:
+        return DeadlineExceeded(f"model '{version.model}' gave no answer within {seconds:g} s")
+    error = Unavailable(f"model '{version.model}' wasn't loaded within {seconds:g} s")
+    error.retry_after = RETRY_S
+    return error

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from serve_app.core.cold import ANY
 from serve_app.core.directory import Directory
 from serve_app.core.model_config import model_config
 from serve_app.core.version import State, Version
+from serve_app.errors import NOT_HERE
 from serve_app.protocol.metadata import Compute, Duration
 from serve_app.protocol.tensors import TensorSpec
 from serve_app.redact import redacted
@@ -14,12 +16,12 @@ def metadata(directory: Directory, name: str, version: str) -> dict[str, Any]:
     """`GET /v2/models/{name}`: the signature of the version that would answer."""
     model = directory.model(name)
     chosen = model.pick(version)
-    signature = chosen.signature
+    signature, batched = chosen.signature, chosen.about.max_batch_size > 0
     return {
         "name": name,
-        "versions": list(model.versions),
+        "versions": [number for number in model.versions if number != ANY],
         "platform": chosen.about.platform,
-        "inputs": [_tensor(spec, spec.asked(chosen.batcher is not None)) for spec in signature.inputs],
+        "inputs": [_tensor(spec, spec.asked(batched)) for spec in signature.inputs],
         "outputs": [_tensor(spec, spec.shape) for spec in signature.outputs],
     }
 
@@ -39,7 +41,7 @@ def statistics(directory: Directory, name: str, version: str) -> list[dict[str, 
         _statistics(one)
         for model in chosen
         for one in model.versions.values()
-        if version in ("", one.number)
+        if version in ("", one.number) and one.number != ANY
     ]
 
 
@@ -52,8 +54,8 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
     rows = []
     for model in directory.models.values():
         for one in model.versions.values():
-            state = "READY" if one.state is State.READY else "UNAVAILABLE"
-            reason = one.reason or refused(model.why_old(one))
+            state = "READY" if one.state is State.READY and not one.cold else "UNAVAILABLE"
+            reason = one.reason or refused(model.why_old(one)) or (NOT_HERE if one.cold else "")
             rows.append(_row(model.name, one.number, state, reason))
         for number, reason in model.missing().items():
             rows.append(_row(model.name, number, "UNAVAILABLE", refused(reason)))

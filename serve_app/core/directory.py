@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from serve_app.config import did_you_mean
+from serve_app.core.cold import ANY, NOWHERE, Cold, Coldness
 from serve_app.core.observer import Observers
 from serve_app.core.places import Places, Room
 from serve_app.core.refusals import Refusals
@@ -50,17 +51,22 @@ class Model(Places):
     ) -> list[Version]:
         """Put a source's versions in the place of those it had, which are returned, to be drained.
 
-        All or nothing: what throws leaves everything as it was.
+        A version that is what it was stays, with its queue and what it has learned; one without a target
+        isn't in memory. All or nothing: what throws leaves everything as it was.
         """
         before = self._sources
-        versions = [
-            Version(
-                self.name, number, about, target,
-                self.statistics.setdefault(number, Statistics()), self._observers, slots, spare,
-            )
-            for number, target in targets.items()
-        ]  # fmt: skip
+        there = {version.number: version for version in before.get(source, ())}
+        versions = []
+        for number in about.versions:
+            target, version = targets.get(number, NOWHERE), there.get(number)
+            if version is None or not version.serves(about, target):
+                kind = Version if number in targets else Cold
+                counters = self.statistics.setdefault(number, Statistics())
+                version = kind(self.name, number, about, target, counters, self._observers, slots, spare)
+            versions.append(version)
         for version in versions:
+            if version in there.values():
+                version.resize(slots, spare)
             version.ready()
         self._sources = {**before, source: versions}
         try:
@@ -69,7 +75,7 @@ class Model(Places):
             self._sources = before
             raise
         self._waiting.pop(source, None)
-        return before.get(source, [])
+        return [version for version in there.values() if version not in versions]
 
     def resize(self, source: str, slots: int, spare: int = 0) -> None:
         """Change how many batches of a source's versions may be in flight."""
@@ -138,7 +144,7 @@ class Model(Places):
     def no_default(self) -> str:
         """Why requests that name no version are refused though there are versions; else ''."""
         default = self.default_version
-        if default is None or not self.versions or default in self.versions:
+        if default is None or not self.versions or default in self.versions or ANY in self.versions:
             return ""
         known = ", ".join(self.versions)
         return (
@@ -155,7 +161,7 @@ class Model(Places):
         """Why the change that was to replace a version was refused; '' where there is none."""
         for source, versions in self._sources.items():
             if version in versions:
-                return self.refused.of(source)
+                return self.refused.of(source, version.number)
         return ""
 
     @property
@@ -178,6 +184,8 @@ class Model(Places):
             raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
         if not asked and self.default_version is None:
             return self._newest
+        if ANY in self.versions:
+            return self.versions[ANY]
         if asked and asked not in self.versions and (reason := self.missing().get(asked)):
             raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
@@ -188,9 +196,13 @@ class Model(Places):
         for one in (one for versions in self._sources.values() for one in versions):
             if one.number not in found or one.state is State.READY:
                 found[one.number] = one
-        self.versions = {number: found[number] for number in sorted(found, key=int)}
+        self.versions = {number: found[number] for number in sorted(found, key=_place)}
         ready = [one for one in self.versions.values() if one.state is State.READY]
         self._newest = next(reversed(ready or list(self.versions.values())), None)
+
+
+def _place(number: str) -> int:
+    return int(number or 0)
 
 
 class Directory:
@@ -199,6 +211,7 @@ class Directory:
     def __init__(self, observers: Observers) -> None:
         self.models: dict[str, Model] = {}
         self.room = Room()
+        self.cold = Coldness()
         self.refused = ""  # why the last configuration of inline models and routes isn't served
         self.unloaded: frozenset[str] = frozenset()  # models that are configured, and were unloaded
         self._observers = observers

@@ -19,7 +19,7 @@ def model_config(model: Model, version: Version) -> dict[str, Any]:
         "name": model.name,
         "platform": about.platform,
         "backend": about.platform,
-        "version_policy": {"specific": {"versions": [int(number) for number in model.versions]}},
+        "version_policy": {"specific": {"versions": [int(one) for one in model.versions if one]}},
         "max_batch_size": rows,
         "input": [_tensor(spec, rows) for spec in version.signature.inputs],
         "output": [_tensor(spec, rows) for spec in version.signature.outputs],

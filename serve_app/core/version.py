@@ -47,6 +47,8 @@ class Version:
     it, as the number's next holder counts on.
     """
 
+    cold = False  # whether it isn't in memory (serve_app.core.cold)
+
     def __init__(
         self,
         model: str,
@@ -68,6 +70,10 @@ class Version:
         self.batcher: Batcher | None = None
         self.turns: Turns | None = None
         self.waiting: Waiting | None = None  # None: it has no queue, or not here
+        self._queue(slots, spare)
+
+    def _queue(self, slots: int, spare: int) -> None:
+        about, target = self.about, self.target
         if about.max_batch_size:
             self.batcher = Batcher(
                 target.predicts.predict,
@@ -87,6 +93,10 @@ class Version:
         """How many compute, and how many have their turn: threads here have a queue of their own."""
         held = spare or self.target.uncancellable
         return max(1, slots - spare), slots if held else float("inf")
+
+    def serves(self, about: ModelDescription, target: Target) -> bool:
+        """Whether it is, and does, what another one of these would."""
+        return self.target == target and _of(self.about, self.number) == _of(about, self.number)
 
     def ready(self) -> None:
         """Take requests from now on: it is in its place."""
@@ -210,3 +220,11 @@ class Version:
             rows, requests, int(queued * 1e9), int(before * 1e9), int(seconds * 1e9), int(after * 1e9)
         )
         self._observers.executed(self, rows, requests, queued, seconds)
+
+
+def _of(about: ModelDescription, number: str) -> tuple[object, ...]:
+    """What a description says of one version."""
+    return (
+        about.versions[number], about.platform, about.engine, about.max_batch_size, about.max_latency,
+        about.in_flight, about.piece,
+    )  # fmt: skip

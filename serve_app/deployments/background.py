@@ -23,14 +23,17 @@ class Background:
         self.tasks.add(task)  # the event loop itself keeps only a weak reference
         task.add_done_callback(self._done)
 
-    def retire(self, versions: Iterable[Version], host: ModelHost | None) -> None:
-        """Let these answer what they have, then give their memory back."""
+    def retire(
+        self, versions: Iterable[Version], host: ModelHost | None = None, keep: ModelHost | None = None
+    ) -> None:
+        """Let these answer what they have, then give back what `host` has, and `keep` hasn't."""
 
         async def retire() -> None:
             for version in versions:
                 await version.drained()
             if host is not None:
-                await asyncio.to_thread(host.close)  # in a thread: it waits for predictions that run
+                # In a thread: it waits for predictions that run.
+                await asyncio.to_thread(host.close, keep)
 
         self.spawn(retire())
 

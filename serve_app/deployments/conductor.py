@@ -3,20 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 
 from serve_app.config import InlineModel, RouterUserConfig
 from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
-from serve_app.core.target import Target
+from serve_app.deployments.applications import Applications, Ask, Refresh
 from serve_app.deployments.background import Background
 from serve_app.deployments.inline import InlineModels
 from serve_app.deployments.refusing import Refusing
+from serve_app.deployments.residents import Residents
 from serve_app.deployments.successors import Successors
-from serve_app.errors import Unavailable
-from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
 from serve_app.releases.reconcile import (
@@ -31,11 +30,6 @@ from serve_app.releases.reconcile import (
 from serve_app.runtimes.freeze_gc import freeze_gc
 
 log = logging.getLogger("tandem")
-Described = tuple[ModelDescription, Mapping[str, Target]]
-# Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
-Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
-# Lets an application's replicas load what changed on disk; why one couldn't, or ''.
-Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
 
 
 class Conductor:
@@ -54,11 +48,9 @@ class Conductor:
     ) -> None:
         self.config = self._wanted = RouterUserConfig()
         plane.progress = self.progress
-        self._plane, self._ask, self._on_adopted = plane, ask, on_adopted
+        self._plane, self._on_adopted = plane, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
-        self._refresh, self._stamps = refresh, dict[str, float]()  # of the deploys that were looked at
         self._deployed = 0.0
-        self._loaded: dict[str, float] = {}  # as applications say of their files
         self._refusing = Refusing(plane.directory)
         self.refuse = self._refusing.whole
         self.background = Background()
@@ -66,7 +58,12 @@ class Conductor:
             plane.directory, self._actual, self.background, self._settled, lambda: self._desired, gpu,
             self.turn,
         )  # fmt: skip
+        self._residents = Residents(self.inline, plane.directory, self._actual, self.background)
         self._changed = asyncio.Event()
+        self.applications = Applications(
+            plane.directory, self._actual, self.background, self._refusing, ask, refresh, self._settled,
+            lambda name: name in self._desired.applications, self._changed.set, self.turn,
+        )  # fmt: skip
         self._followed = False  # else nothing is known of applications
         self.look = asyncio.Event()  # wants to know at once how Serve's applications are
         plane.look_for_successors(Successors(plane.directory, self).renew)
@@ -76,7 +73,9 @@ class Conductor:
         self._plane.directory.refused = ""
         self._wanted = config
         inline = {model.name: model for model in config.models}
-        self._desired = Desired(self._desired.generation + 1, inline, self._desired.applications)
+        lazily = config.limits.max_loaded_models is not None
+        generation = self._desired.generation + 1
+        self._desired = replace(self._desired, generation=generation, inline=inline, lazily=lazily)
         self.turn()
 
     def begin(self) -> None:
@@ -98,7 +97,7 @@ class Conductor:
             self.background.spawn(self.read_again())
         self._deployed = deployed
         desired, actual = self._desired, self._actual
-        self._desired = Desired(desired.generation, desired.inline, applications)
+        self._desired = replace(desired, applications=applications)
         self._followed = True
         actual.seen, actual.changing = desired.generation, changing
         actual.now = time.monotonic()
@@ -126,7 +125,7 @@ class Conductor:
             actual.generation == desired.generation and not actual.describing,
             self.inline.loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
-            self._loaded,
+            self.applications.loaded,
         )
 
     @property
@@ -158,6 +157,16 @@ class Conductor:
         """The applications that have one of these models."""
         return [name for name, app in self._desired.applications.items() if app.model in models]
 
+    async def wake(self, name: str) -> bool:
+        """Have a model loaded that isn't in memory; whether there was something to wait for."""
+        if (way := self.inline.ways.get(name)) is not None:
+            await way.over.wait()
+        elif name in self._actual.cold:
+            await self._residents.wake(name)
+        else:
+            return False
+        return True
+
     async def ask_again(self, source: str) -> None:
         """Ask an application now what it is, and wait for the answer."""
         app = self._desired.applications.get(source)
@@ -179,6 +188,8 @@ class Conductor:
                 self._settled(directory.expect(config.name, INLINE))
                 actual.loading = config.name
                 self.background.spawn(self._load(config, self._desired.generation))
+            case steps.Rest(config):
+                self.inline.rest(config)
             case steps.Unload(name):
                 self.inline.unload(name)
             case steps.Adopt(generation):
@@ -192,106 +203,30 @@ class Conductor:
                     actual.generation = before
                     raise
                 failed = {n for n, at in actual.failed.items() if at == generation}
-                self._refusing.adopted(failed | actual.overdue)
+                self._refusing.adopted(failed | actual.overdue, self.inline.lacking())
+                self._residents.limit(self.config.limits.max_loaded_models)
                 freeze_gc(5_000)
             case steps.Expect(app, reason):
-                actual.expected.add(app.name)
-                self._only(app)
-                self._settled(directory.expect(app.model, app.name, reason))
+                self.applications.expect(app, reason)
             case steps.Refuse(app, reason):
-                actual.expected.add(app.name)
-                self._only(app)
-                model = directory.expect(app.model, app.name, reason)
-                self._settled(model)
-                model.unavailable(app.name, reason)
-                actual.described[app.name] = None
+                self.applications.refuse(app, reason)
             case steps.Resize(app):
-                if found := directory.models.get(app.model):
-                    found.resize(app.name, *app.slots(found.in_flight(app.name)))
-                actual.described[app.name] = app
+                self.applications.resize(app)
             case steps.Describe(app):
-                actual.describing.add(app.name)
-                actual.expected.add(app.name)
-                self.background.spawn(self._describe(app))
+                self.applications.begin(app)
             case steps.Forget(name):
-                # One that is still there gave its name to an inline model, and answers what it has.
-                gone = name not in self._desired.applications
-                for model in list(directory.models.values()):
-                    if name in model.sources:
-                        removed = directory.remove(model.name, name, refuse=gone)
-                        if gone and model.answering():
-                            for version in removed:
-                                version.abandon()
-                        self.background.retire(removed, None)
-                actual.expected.discard(name)
-                actual.described.pop(name, None)
-                actual.served.pop(name, None)
-                actual.trouble.pop(name, None)
-                self._refusing.told.pop(name, None)
-                self._stamps.pop(name, None)
-                self._loaded.pop(name, None)
+                self.applications.forget(name)
 
     async def read_again(self, only: Container[str] | None = None) -> None:
         """Load inline models (of these names) whose files changed, and those that couldn't be loaded."""
+        self._residents.forget()
         if await self.inline.to_load_again(only):
-            now = self._desired
-            self._desired = Desired(now.generation + 1, now.inline, now.applications)
+            self._desired = replace(self._desired, generation=self._desired.generation + 1)
             self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         await self.inline.load(config, generation)
         self.turn()
-
-    async def _describe(self, app: RemoteApp) -> None:
-        """One that is changing is asked too, where nothing of it is known here: its replicas that run
-        serve. It will be asked again when it is settled, and one that fails to answer at the next look.
-        """
-        actual = self._actual
-        try:
-            reason = ""
-            if self._refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
-                reason = await self._refresh(app)
-            about, targets = await self._ask(app)
-            if app.name not in actual.expected:
-                return  # forgotten meanwhile
-            served = actual.served.get(app.name, frozenset())
-            if not app.settled and app.name in actual.ready and about.replica in served:
-                return  # one of those that go: they serve until others say what there is
-            self._only(app)
-            model = self._plane.directory.expect(app.model, app.name)
-            self._settled(model)
-            replaced = model.serve(app.name, about, targets, *app.slots(about.in_flight))
-        except Unavailable as error:
-            log.warning("model %s doesn't describe itself yet: %s", app.name, error)
-            self._trouble(app, str(error))
-            return
-        except Exception as error:
-            log.exception("model %s can't be served as it describes itself", app.name)
-            self._trouble(app, f"{type(error).__name__}: {error}")
-            return
-        finally:
-            actual.describing.discard(app.name)
-            self._changed.set()
-        actual.described[app.name] = app if app.settled else None
-        self._stamps[app.name], self._loaded[app.name] = app.stamp, about.loaded
-        self._refusing.told[app.name] = about.refused or reason
-        actual.served[app.name] = app.replicas if app.settled else app.replicas - served
-        actual.trouble.pop(app.name, None)
-        self.background.retire(replaced, None)
-        self.turn()
-
-    def _trouble(self, app: RemoteApp, reason: str) -> None:
-        if app.name in self._actual.expected:
-            self._actual.trouble[app.name] = reason
-            waiting = f"its application is {app.status}: {reason}"
-            self._plane.directory.expect(app.model, app.name, waiting)
-
-    def _only(self, app: RemoteApp) -> None:
-        """An application has one model: what it was before, by another name, is gone."""
-        directory = self._plane.directory
-        for model in list(directory.models.values()):
-            if model.name != app.model and app.name in model.sources:
-                directory.remove(model.name, app.name)
 
     def _settled(self, model: Model) -> None:
         """What the configuration decides about a model, wherever it is placed."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from ray.exceptions import RayActorError
 
 from serve_app.config import RemoteModel
-from serve_app.errors import VersionGone
+from serve_app.errors import ConfigError, VersionGone
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import version_folders
+from serve_app.repository.versions import select
 from serve_app.runtimes.texts import Recipe, TextEncoder, digest
 
 log = logging.getLogger("tandem")
@@ -24,7 +24,8 @@ _AGAIN_S = 10.0
 
 
 class Encoders:
-    """By version. `recipe` asks a replica (serve_app.deployments.replica).
+    """By version. `recipe` asks a replica (serve_app.deployments.replica); its ConfigError says that a
+    version can't be loaded.
 
     Where its files aren't those that lie here, another replica may be about to come that has read
     these: for `patience` seconds it is waited for. After that the tokens are those of the network that
@@ -65,7 +66,11 @@ class Encoders:
         read = await asyncio.to_thread(self._on_disk)
         made, agreed = {}, True
         for version, folder in self._folders().items():
-            made[version], same = await self._encoder(version, folder, patience)
+            try:
+                made[version], same = await self._encoder(version, folder, patience)
+            except ConfigError as error:  # it can't be loaded there: the others are served
+                log.warning("no tokenizer of %s version %s: %s", self._config.name, version, error)
+                same = False
             agreed &= same
         # What the replicas refused they may take at the next deploy, as it is.
         self.by_version, self._read = made, read if agreed else {}
@@ -94,7 +99,7 @@ class Encoders:
         return (await asyncio.to_thread(read_recipe, self._config, folder))[1], True
 
     def _folders(self) -> dict[str, Path]:
-        return version_folders(local_folder(self._config.storage_uri or ""), self._config.versions)
+        return select(local_folder(self._config.storage_uri or ""), self._config.versions)[0]
 
     def _on_disk(self) -> dict[str, Stamp]:
         return stamps_in(self._folders().values())

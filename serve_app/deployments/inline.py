@@ -6,12 +6,16 @@ import logging
 from collections.abc import Callable, Container
 
 from serve_app.config import InlineModel
+from serve_app.core.cold import ANY, UNKNOWN
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.deployments.background import Background
+from serve_app.deployments.making_way import Way, make_way
 from serve_app.errors import ConfigError
 from serve_app.observability.logs import log_loaded
+from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.reconcile import Actual, Desired
-from serve_app.runtimes.host import Loaded, ModelHost, origin
+from serve_app.runtimes.host import ModelHost, origin
+from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.threads import in_thread, where
 
 log = logging.getLogger("tandem")
@@ -43,37 +47,57 @@ class InlineModels:
         self._settle, self._desired, self._gpu = settle, desired, gpu
         self.hosts: dict[str, ModelHost] = {}
         self.loaded: dict[str, int] = {}  # at which generation
+        self.ways: dict[
+            str, Way
+        ] = {}  # of models of which versions were dropped before others are there
+
+    def host(self, config: InlineModel, before: ModelHost | None = None) -> ModelHost:
+        """One that may be loaded, and then serve in the place of `before`."""
+        return ModelHost(config, self._gpu, MAY_HANG, lambda _: self._hangs(config.name), before)
 
     async def load(self, config: InlineModel, generation: int) -> None:
         """Load it, and let it serve where it is still wanted; where it can't be, its reason is kept."""
         actual, name = self._actual, config.name
         self._in_turn = config
-        host: ModelHost | None = None
+        host, before = None, self.hosts.get(name)
         try:
-            host = made = ModelHost(
-                config, self._gpu, MAY_HANG, lambda reason: self._hangs(made, reason)
-            )
+            if before is not None and config.swap == "replace":
+                before = await self._make_way(config, before)
+            host = self.host(config, before)
             log_loaded(name, await self._loaded(config, host))
-            if self._desired().inline.get(name) == config:
+            # What it takes over may be gone, where another was loaded meanwhile: it is loaded anew.
+            if self._desired().inline.get(name) == config and self.hosts.get(name) is before:
                 self._put(config, host)
+                self.loaded[name] = self._desired().generation
                 host = None  # it serves
         except Exception as error:  # whatever it is: the models behind this one wait for their turn
-            reason = str(error)
-            if not isinstance(error, ConfigError):
-                reason = f"model '{name}': {type(error).__name__}: {error}"
-            log.error("%s", reason, exc_info=origin(error))
             actual.failed[name] = generation
-            known = self._directory.models.get(name)
-            if known is not None:
-                known.refused.refuse(INLINE, reason, host.wanted if host else ())
-                if name not in self.hosts:
-                    known.unavailable(INLINE, reason)
+            await self._restore(name, host)
+            self._refused(name, error, host)
         finally:
             if self._in_turn is config:
                 self._in_turn, actual.loading = None, ""
             elif actual.late.get(name) is config:
                 self._not_late(name)
-            self._background.retire((), host)
+            if (way := self.ways.pop(name, None)) is not None:
+                way.over.set()
+            self._background.retire((), host, before)
+
+    def _refused(self, name: str, error: Exception, host: ModelHost | None) -> None:
+        """Note at a model why what it was to be isn't served."""
+        reason = str(error)
+        if not isinstance(error, ConfigError):
+            reason = f"model '{name}': {type(error).__name__}: {error}"
+        log.error("%s", reason, exc_info=origin(error))
+        model = self._directory.models.get(name)
+        if model is None:
+            return
+        if host is not None and host.failed and host.failed.keys() < set(host.wanted):
+            model.refused.accept(INLINE, host.failed)
+        else:
+            model.refused.refuse(INLINE, reason, host.wanted if host else ())
+        if name not in self.hosts and name not in self._actual.cold:
+            model.unavailable(INLINE, reason)
 
     async def _loaded(self, config: InlineModel, host: ModelHost) -> list[Loaded]:
         """Load it, in a thread of its own: it may never come back, and others don't wait for it."""
@@ -103,6 +127,39 @@ class InlineModels:
         self._actual.late.pop(name, None)
         self._actual.overdue.discard(name)
 
+    async def _make_way(self, config: InlineModel, before: ModelHost) -> ModelHost:
+        """Drop what is to be replaced; the host of what stays, which serves now."""
+        name = config.name
+        way = await make_way(self.host(config, before), before)
+        if way is None or self.hosts.get(name) is not before:
+            return before
+        self.ways[name], self.hosts[name] = way, way.rest
+        self._actual.inline.pop(name, None)
+        model = self._directory.expect(name, INLINE)
+        replaced = model.serve(INLINE, way.about, way.rest.targets(), config.concurrency)
+        for version in replaced:
+            await version.drained()
+        await asyncio.to_thread(before.close, way.rest)
+        return way.rest
+
+    async def _restore(self, name: str, host: ModelHost | None) -> None:
+        """What was dropped comes back, where that can be; else what stayed is all there is."""
+        way = self.ways.get(name)
+        if way is None or self.hosts.get(name) is not way.rest:
+            return
+        restored, old = way.rest, None
+        try:
+            restored, old = await asyncio.to_thread(way.restored, host), way.rest
+        except Exception as error:
+            log.error("model '%s' can't be what it was, either: %s", name, error)
+        if self.hosts.get(name) is not way.rest:
+            self._background.retire((), old and restored)  # another one is wanted by now
+        elif restored.versions:
+            self._serve(way.config, restored, old)
+            self._actual.inline[name] = way.config
+        else:
+            del self.hosts[name]
+
     def unload(self, name: str) -> None:
         """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
         model = self._directory.models.get(name)
@@ -111,6 +168,7 @@ class InlineModels:
         actual = self._actual
         actual.known.discard(name)
         actual.inline.pop(name, None)
+        actual.cold.discard(name)
         actual.stale.discard(name)
         actual.failed.pop(name, None)
         self._not_late(name)
@@ -126,25 +184,82 @@ class InlineModels:
         stale &= self.hosts.keys()
         return bool(stale or self._actual.failed)
 
-    def _hangs(self, host: ModelHost, reason: str) -> None:
-        """Too much of a model hangs, or no longer, without a reason."""
-        model = self._directory.models.get(host.name)
-        if model is None or self.hosts.get(host.name) is not host:
+    def lacking(self) -> dict[str, dict[str, str]]:
+        """By model, the versions that can't be loaded, and why."""
+        return {name: host.failed for name, host in self.hosts.items() if host.failed}
+
+    def _hangs(self, name: str) -> None:
+        """Too much of a model hangs, or no longer."""
+        model, host = self._directory.models.get(name), self.hosts.get(name)
+        if model is None or host is None:
             return
-        if reason:
-            model.unavailable(INLINE, reason)
+        if host.trouble:
+            model.unavailable(INLINE, host.trouble)
         else:
             model.recovered(INLINE)
 
+    def rest(self, config: InlineModel) -> None:
+        """Name it, to be loaded when it is asked for (serve_app.deployments.residents).
+
+        Of one that rests already, what is known of its versions is forgotten.
+        """
+        name, actual = config.name, self._actual
+        about = ModelDescription(name, config.model_format, {ANY: UNKNOWN})
+        model = self._directory.expect(name, INLINE)
+        self._settle(model)
+        replaced = model.serve(INLINE, about, {})
+        model.refused.accept(INLINE)
+        actual.cold.add(name)
+        self._placed(config)
+        self._background.retire(replaced)
+
+    async def bring(self, config: InlineModel) -> None:
+        """Load one that rests, where it is still wanted. ConfigError says why it can't be."""
+        name, host = config.name, self.host(config)
+        loading, thread = in_thread(host.load, f"load-{name}")
+        try:
+            async with asyncio.timeout(config.load_timeout):
+                log_loaded(name, await asyncio.shield(loading))
+        except TimeoutError:
+            reason = f"it is loading for more than {config.load_timeout:g} s (loadTimeout)"
+            log.error("model '%s': %s:\n%s", name, reason, where(thread))
+            self._background.spawn(_given_up(loading, host))
+            raise ConfigError(f"model '{name}': {reason}") from None
+        except Exception as error:
+            self._refused(name, error, host)
+            self._background.retire((), host)
+            raise
+        if self._actual.inline.get(name) == config and name in self._actual.cold:
+            self._put(config, host)
+        else:
+            self._background.retire((), host)
+
     def _put(self, config: InlineModel, host: ModelHost) -> None:
-        slots, actual = config.concurrency, self._actual
-        about, targets = host.describe(config.batching, slots), host.targets()
+        old, host.before = host.before, None
+        self._serve(config, host, old)
+        self._actual.cold.discard(config.name)
+        self._placed(config)
+
+    def _placed(self, config: InlineModel) -> None:
+        actual, name = self._actual, config.name
+        if actual.inline.get(name) != config:
+            self.loaded[name] = self._desired().generation
+        actual.inline[name] = config
+        actual.stale.discard(name)
+
+    def _serve(self, config: InlineModel, host: ModelHost, old: ModelHost | None = None) -> None:
+        """Put it in its place, and give back what `old` has and it hasn't."""
+        slots = config.concurrency
         model = self._directory.expect(config.name, INLINE)
         self._settle(model)
-        replaced = model.serve(INLINE, about, targets, slots)
-        model.refused.accept(INLINE)
-        actual.inline[config.name] = config
-        actual.stale.discard(config.name)
-        self.loaded[config.name] = self._desired().generation
-        old, self.hosts[config.name] = self.hosts.get(config.name), host
-        self._background.retire(replaced, old)
+        about = host.describe(config.batching, slots)
+        replaced = model.serve(INLINE, about, host.targets(), slots)
+        model.refused.accept(INLINE, host.failed)
+        self.hosts[config.name] = host
+        self._background.retire(replaced, old, host)
+
+
+async def _given_up(loading: asyncio.Future[list[Loaded]], host: ModelHost) -> None:
+    with contextlib.suppress(Exception):
+        await loading
+    await asyncio.to_thread(host.close)

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from serve_app.core.paths import Paths
-from serve_app.deployments.conductor import Described
+from serve_app.deployments.applications import Described
 from serve_app.errors import TandemError, Unavailable
 from serve_app.hop.remote import RemoteApplication
 from serve_app.llm.target import EngineTarget
@@ -22,18 +23,29 @@ REFRESH_TIMEOUT_S = 3600  # to load a model
 
 
 def asking(paths: Paths) -> Any:
-    """How a Router asks; calls to what it finds are counted in `paths`."""
+    """How a Router asks; calls to what it finds are counted in `paths`.
+
+    An application of which versions serve is called as before, so that they may stay what they are.
+    """
+    known = WeakValueDictionary[tuple[str, str, str], RemoteApplication]()
+
+    def application_of(app: RemoteApp) -> RemoteApplication:
+        which = app.name, app.ingress, app.model
+        found = known.get(which)
+        if found is None or found.abandoned:
+            handle = serve.get_deployment_handle(app.ingress, app.name)
+            found = known[which] = RemoteApplication(app.model, handle, paths)
+        return found
 
     async def ask(app: RemoteApp) -> Described:
         try:
-            handle = serve.get_deployment_handle(app.ingress, app.name)
-            application = RemoteApplication(app.model, handle, paths)
+            application = application_of(app)
             async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
                 about = await application.describe()
         except (TandemError, RayError, TimeoutError) as error:
             raise Unavailable(str(error) or type(error).__name__) from None
         if about.engine:
-            target = EngineTarget(app.model, handle, about.engine, paths).target()
+            target = EngineTarget(app.model, application.handle, about.engine, paths).target()
             return about, dict.fromkeys(about.versions, target)
         return about, application.targets(about.versions)
 

@@ -60,6 +60,7 @@ class ModelReplica:
         about = self._current.host.describe(self._batching, self._config.in_flight)
         about.replica, about.loaded = replica_id(), self._current.loaded
         about.refused = self._refused or self._current.refused
+        about.failed |= self._current.failed
         return about
 
     async def predict(

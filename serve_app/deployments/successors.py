@@ -18,6 +18,10 @@ class Knows(Protocol):
         """Whether a model of that name may be there soon."""
         ...
 
+    async def wake(self, name: str) -> bool:
+        """Have a model loaded that isn't in memory; False where it is. Unavailable where it can't be."""
+        ...
+
     async def ask_again(self, source: str) -> None:
         """Ask an application now what it is, and wait for the answer."""
         ...
@@ -30,7 +34,12 @@ class Successors:
         self._directory, self._knows = directory, knows
 
     async def renew(self, gone: Version) -> bool:
-        """Wait a little for what takes the place of a version that is gone; whether there is hope."""
+        """Wait a little for what takes the place of a version that is gone; whether there is hope.
+
+        For one that isn't in memory it waits until it is. Unavailable where it can't be loaded.
+        """
+        if gone.cold and await self._knows.wake(gone.model):
+            return True
         self._knows.look.set()
         if (source := self._place(gone)) is not None:
             await self._knows.ask_again(source)

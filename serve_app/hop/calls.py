@@ -115,6 +115,11 @@ class Calls:
             free = [one for one in free if adapter in one.running.multiplexed_model_ids] or free
         return min(free, key=lambda one: one.busy) if free else None
 
+    def renew(self) -> None:
+        """Replicas may have versions by now that they lacked."""
+        for replica in self._replicas.values():
+            replica.lacks.clear()
+
     async def ask(self, replica: Replica, parts: list[Buffer]) -> tuple[int, Buffer] | None:
         """Its answer, ANSWERED or FAILED; None when the handle has to be taken after all.
 

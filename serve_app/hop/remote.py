@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import RayActorError
@@ -30,18 +31,24 @@ class RemoteApplication:
 
     def __init__(self, name: str, handle: DeploymentHandle[Any], paths: Paths) -> None:
         self._name, self._paths = name, paths
-        self._handle = handle
+        self.handle = handle
         self._calls = Calls(handle)
         self._by_handle = 0
         self._abandoned = False
         self._responses: set[Any] = set()  # of calls by the handle
 
     def targets(self, versions: Iterable[str]) -> dict[str, Target]:
-        """Its versions as the data plane takes them."""
+        """Its versions as the data plane takes them, by its word of now: equal to those of before."""
+        self._calls.renew()
         return {
             version: Target(predicts=RemoteVersion(self, version), abandon=self.abandon)
             for version in versions
         }
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it is deleted."""
+        return self._abandoned
 
     def abandon(self) -> None:
         """The application is deleted, and Serve tells those who wait for its replicas nothing."""
@@ -112,7 +119,7 @@ class RemoteApplication:
         return whole
 
     async def _call(self, method: str, *args: Any) -> Any:
-        response = getattr(self._handle, method).remote(*args)
+        response = getattr(self.handle, method).remote(*args)
         self._responses.add(response)
         try:
             return await response
@@ -130,14 +137,13 @@ class RemoteApplication:
             self._responses.discard(response)
 
 
+@dataclass(frozen=True, slots=True)
 class RemoteVersion:
     """One version of an application."""
 
-    __slots__ = ("_application", "_version")
-
-    def __init__(self, application: RemoteApplication, version: str) -> None:
-        self._application, self._version = application, version
+    application: RemoteApplication
+    version: str
 
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch. Raises TandemError only."""
-        return await self._application.predict(self._version, inputs, parameters)
+        return await self.application.predict(self.version, inputs, parameters)

@@ -36,10 +36,11 @@ class About:
             if reason := self._plane.why(name, version):
                 about["reason"] = reason
             return await send_json(send, about, 200 if ready else 503)
-        if verb == "config":
-            return await send_json(send, self._plane.model_config(name, version))
         if verb == "stats":
             return await send_json(send, {"model_stats": self._plane.statistics(name, version)})
+        await self._plane.awake(name, version)
+        if verb == "config":
+            return await send_json(send, self._plane.model_config(name, version))
         return await send_json(send, self._plane.model_metadata(name, version))
 
     async def _alive(self, scope: Scope, receive: Receive, send: Send) -> int:

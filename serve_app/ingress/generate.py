@@ -67,6 +67,8 @@ class GenerateApp:
     ) -> tuple[InferRequest, bool]:
         """The request, and whether its model can answer piece by piece."""
         chosen = self.plane.directory.model(name).pick(version)
+        if chosen.cold:
+            chosen = await self.plane.awake(name, version)
         inputs, streams = chosen.signature.inputs, chosen.target.streams is not None
         if not inputs:
             raise InvalidArgument(

@@ -99,7 +99,7 @@ class Servicer(Health):
                 ready = False
             return pb.ModelReadyResponse(ready=ready)
 
-        return self._answer(pb.ModelReadyRequest(), request, grpc_context, answer)
+        return await self._answer(pb.ModelReadyRequest(), request, grpc_context, answer)
 
     async def ModelMetadata(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
 
@@ -107,7 +107,7 @@ class Servicer(Health):
             about = self.plane.model_metadata(message.name, message.version)
             return json_format.ParseDict(about, pb.ModelMetadataResponse(), descriptor_pool=POOL)
 
-        return self._answer(pb.ModelMetadataRequest(), request, grpc_context, answer)
+        return await self._answer(pb.ModelMetadataRequest(), request, grpc_context, answer, True)
 
     async def ModelConfig(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Triton's model configuration."""
@@ -116,7 +116,7 @@ class Servicer(Health):
             about = {"config": self.plane.model_config(message.name, message.version)}
             return json_format.ParseDict(about, pb.ModelConfigResponse(), descriptor_pool=POOL)
 
-        return self._answer(pb.ModelConfigRequest(), request, grpc_context, answer)
+        return await self._answer(pb.ModelConfigRequest(), request, grpc_context, answer, True)
 
     async def ModelStatistics(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
 
@@ -124,7 +124,7 @@ class Servicer(Health):
             about = {"model_stats": self.plane.statistics(message.name, message.version)}
             return json_format.ParseDict(about, pb.ModelStatisticsResponse(), descriptor_pool=POOL)
 
-        return self._answer(pb.ModelStatisticsRequest(), request, grpc_context, answer)
+        return await self._answer(pb.ModelStatisticsRequest(), request, grpc_context, answer)
 
     async def RepositoryIndex(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Every model version and its state."""
@@ -133,7 +133,7 @@ class Servicer(Health):
             about = {"models": self.plane.repository_index(message.ready)}
             return json_format.ParseDict(about, pb.RepositoryIndexResponse(), descriptor_pool=POOL)
 
-        return self._answer(pb.RepositoryIndexRequest(), request, grpc_context, answer)
+        return await self._answer(pb.RepositoryIndexRequest(), request, grpc_context, answer)
 
     async def RepositoryModelLoad(self, request: bytes, grpc_context: Any) -> Raw:  # noqa: N802
         """Load a model, or load it anew, on every Router."""
@@ -230,12 +230,21 @@ class Servicer(Health):
         except Exception as error:
             return broken(error, context)
 
-    def _answer(
-        self, empty: Message, data: bytes, context: Any, answer: Callable[[Any], Message]
+    async def _answer(
+        self,
+        empty: Message,
+        data: bytes,
+        context: Any,
+        answer: Callable[[Any], Message],
+        awake: bool = False,
     ) -> Raw:
+        """`awake`: it is about a model's signature, for which the model may have to be loaded."""
         try:
             within(data, self.limits().max_body_bytes)
-            return Raw(answer(grpc_codec.parse(empty, data)).SerializeToString())
+            asked: Any = grpc_codec.parse(empty, data)
+            if awake:
+                await self.plane.awake(asked.name, asked.version)
+            return Raw(answer(asked).SerializeToString())
         except TandemError as error:
             return failed(error, context)
         except Exception as error:

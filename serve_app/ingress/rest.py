@@ -10,6 +10,7 @@ from serve_app.config import Cors, Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
+from serve_app.core.version import Version
 from serve_app.errors import (
     InvalidArgument,
     ModelFailed,
@@ -179,7 +180,10 @@ class RestApp:
             length = _length(headers.get(b"inference-header-content-length"))
             if length == 0:
                 body = await unpacked(body, coding, self.limits().max_body_bytes)
-                request = self._raw(body, headers.get(b"accept", b""), name, version)
+                picked = self.plane.directory.model(name).pick(version)
+                if picked.cold:
+                    picked = await self.plane.awake(name, version)
+                request = _raw(body, headers.get(b"accept", b""), name, version, picked)
             elif coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, version, "", [])))
                 most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
@@ -207,14 +211,12 @@ class RestApp:
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200
 
-    def _raw(self, body: bytes, accept: bytes, name: str, version: str) -> InferRequest:
-        # The answer is binary as the request is, unless the client takes nothing but JSON.
-        binary = b"application/json" not in accept or b"*/*" in accept or OCTETS[1] in accept
-        picked = self.plane.directory.model(name).pick(version)
-        rows = picked.about.max_batch_size > 0
-        return raw_request.decode_request(
-            body, name, version, picked.signature, rows=rows, binary=binary
-        )
+
+def _raw(body: bytes, accept: bytes, name: str, version: str, picked: Version) -> InferRequest:
+    # The answer is binary as the request is, unless the client takes nothing but JSON.
+    binary = b"application/json" not in accept or b"*/*" in accept or OCTETS[1] in accept
+    rows = picked.about.max_batch_size > 0
+    return raw_request.decode_request(body, name, version, picked.signature, rows=rows, binary=binary)
 
 
 def _length(header: bytes | None) -> int | None:

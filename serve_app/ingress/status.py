@@ -71,7 +71,8 @@ def trailer_text(message: str) -> str:
 
 def retry_after(error: errors.TandemError) -> int:
     """Whole seconds after which sending it again is right; 0 where that isn't said."""
-    return max(1, math.ceil(error.retry_after)) if isinstance(error, errors.Overloaded) else 0
+    seconds = getattr(error, "retry_after", 0.0)
+    return max(1, math.ceil(seconds)) if seconds else 0
 
 
 def retry_metadata(error: errors.TandemError) -> tuple[tuple[str, str], ...]:

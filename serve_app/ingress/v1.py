@@ -50,10 +50,12 @@ class V1App:
             if verb == "explain":
                 self.plane.check_explains(name)  # before the body is read
             body, coding = await read_packed(receive, headers, self.limits())
-            signature = self.plane.directory.model(name).pick().signature
+            picked = self.plane.directory.model(name).pick()
+            if picked.cold:
+                picked = await self.plane.awake(name)
             if coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, "", "", [])))
-            most, about = self.limits().max_body_bytes, (headers, name, signature)
+            most, about = self.limits().max_body_bytes, (headers, name, picked.signature)
             request, (structured, by_row) = await self._apart.http(
                 "v1", body, coding, most, about, len(body)
             )

@@ -2,9 +2,9 @@
 
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-from serve_app.config import BUCKETS, did_you_mean
+from serve_app.config import BUCKETS, Versions, did_you_mean
 from serve_app.errors import ConfigError
 from serve_app.internals.vllm_arguments import adapter, engine_arguments
 from serve_app.repository.storage import local_folder
@@ -68,7 +68,7 @@ def reachable(uri: str) -> str:
     return uri
 
 
-def source(uri: str, versions: Literal["all", "latest"] | list[str]) -> tuple[str, str]:
+def source(uri: str, versions: Versions) -> tuple[str, str]:
     """Where the engine finds the model, and its version: the newest folder's number, else 1."""
     if uri.startswith(_HUB):
         return uri.removeprefix(_HUB).strip("/"), "1"

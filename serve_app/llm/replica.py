@@ -39,7 +39,7 @@ from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
 from serve_app.repository.stamps import stamps_in
 from serve_app.runtimes.freeze_gc import freeze_gc
-from serve_app.runtimes.host import Loaded
+from serve_app.runtimes.one_version import Loaded
 
 log = logging.getLogger("tandem")
 

@@ -11,7 +11,7 @@ import psutil
 
 from serve_app.core.call import Call
 from serve_app.core.version import Version
-from serve_app.runtimes.host import Loaded
+from serve_app.runtimes.one_version import Loaded
 
 _MOST = 128  # characters of a field that a client fills
 

@@ -13,6 +13,7 @@ from typing import Any
 from ray.serve import metrics
 
 from serve_app.core.call import Call
+from serve_app.core.cold import Coldness
 from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
 from serve_app.core.places import WHY
@@ -39,7 +40,7 @@ class RayMetrics:
             "router_generation", description="The configuration that this Router serves."
         )
         self._serves = 0
-        self._refusals, self._queues = _Refusals(), _Queues()
+        self._refusals, self._queues, self._cold = _Refusals(), _Queues(), _Cold()
         self._abandoned = metrics.Gauge(
             "model_abandoned_threads",
             description="Threads of inline models that hung and were left to themselves.",
@@ -84,6 +85,7 @@ class RayMetrics:
     def watch(self, directory: Directory) -> None:
         """Export what it knows as well."""
         self._refusals.directory = self._queues.directory = directory
+        self._cold.counts = directory.cold
 
     def serves(self, generation: int) -> None:
         """The configuration that is served from now on."""
@@ -123,6 +125,7 @@ class RayMetrics:
             self._abandoned.set(count, {"model_name": model})
         if dropped := LINES.take():
             self._dropped.inc(dropped)
+        self._cold.flush()
         next(self._next).flush()
 
 
@@ -191,6 +194,39 @@ class _Queues:
             for number, version in model.versions.items():
                 if version.waiting is not None:
                     self._wait.set(version.waiting.expected(now), name, number)
+
+
+class _Cold:
+    """What became of models that are loaded when they are asked for (`maxLoadedModels`)."""
+
+    def __init__(self) -> None:
+        self.counts: Coldness | None = None
+        self._loads = metrics.Counter(
+            "model_loads", description="Models that were loaded because they were asked for."
+        )
+        self._evictions = metrics.Counter(
+            "model_evictions", description="Models that were dropped from memory for others."
+        )
+        self._waits = _Histogram(
+            "cold_request_wait_seconds",
+            "How long requests waited for their model to be loaded, of all models together.",
+            _SECONDS,
+        )
+        self._told = 0, 0
+
+    def flush(self) -> None:
+        """Hand on what happened since the last time."""
+        if (counts := self.counts) is None:
+            return
+        loads, evictions = self._told
+        if counts.loads > loads:
+            self._loads.inc(counts.loads - loads)
+        if counts.evictions > evictions:
+            self._evictions.inc(counts.evictions - evictions)
+        self._told = counts.loads, counts.evictions
+        while counts.waits:
+            self._waits.observe(counts.waits.popleft(), "", "")
+        self._waits.flush()
 
 
 class _Histogram:

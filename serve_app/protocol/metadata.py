@@ -42,7 +42,8 @@ class ModelDescription:
     """A model that is loaded: `versions` by name, oldest first; by the word of a `replica`, if any.
 
     `refused` says why what it was to become last isn't served, and what it was before is; `loaded`, by
-    the deploy of which time its files were last loaded anew, 0 where they are as they were at its start.
+    the deploy of which time its files were last loaded anew, 0 where they are as they were at its start;
+    `failed`, which versions couldn't be loaded, and why.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelDescription:
     refused: str = ""
     loaded: float = 0.0
     replica: str = ""
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -15,23 +15,24 @@ class Desired:
     """What a Router is to serve.
 
     `generation` counts its configurations; `inline` are their models by name; `applications`, those
-    that Serve has, by their own names.
+    that Serve has, by their own names. `lazily`: inline models are loaded when they are asked for.
     """
 
     generation: int = 0
     inline: Mapping[str, InlineModel] = field(default_factory=dict)
     applications: Mapping[str, RemoteApp] = field(default_factory=dict)
+    lazily: bool = False
 
 
 @dataclass(slots=True)
 class Actual:
     """What a Router serves, and what it is about.
 
-    `generation` is the one served; `inline`, the configurations that are loaded; `known`, inline
-    models that the directory has, loaded or not; `failed`, the generation at which one couldn't be
-    loaded; `loading`, the one under way; `late`, those that are loaded for so long that others begin
-    beside them; `overdue`, those of them that nothing waits for any more; `stale`, those whose files
-    aren't what was loaded.
+    `generation` is the one served; `inline`, the configurations that are in their places; `cold`, those
+    of them that aren't in memory; `known`, inline models that the directory has, in place or not;
+    `failed`, the generation at which one couldn't be loaded; `loading`, the one under way; `late`, those
+    that are loaded for so long that others begin beside them; `overdue`, those of them that nothing
+    waits for any more; `stale`, those whose files aren't what was loaded.
 
     `expected` are the applications that the directory has; `described`, as they were when they were last
     asked what they are, None where they have to be asked again; `describing`, those being asked;
@@ -46,6 +47,7 @@ class Actual:
 
     generation: int = -1
     inline: dict[str, InlineModel] = field(default_factory=dict)
+    cold: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
     failed: dict[str, int] = field(default_factory=dict)
     loading: str = ""
@@ -75,6 +77,13 @@ class Name:
 @dataclass(frozen=True, slots=True)
 class Load:
     """Load an inline model beside what serves, then put it in its place."""
+
+    model: InlineModel
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Put an inline model in its place without loading it: a request will."""
 
     model: InlineModel
 
@@ -130,7 +139,7 @@ class Forget:
     name: str
 
 
-Step = Name | Load | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
+Step = Name | Load | Rest | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
 
 
 def reconcile(desired: Desired, actual: Actual) -> list[Step]:
@@ -149,16 +158,30 @@ def _inline(desired: Desired, actual: Actual) -> Iterator[Step]:
     for name in desired.inline:
         if name not in actual.known:
             yield Name(name)
+    wanted = [model for model in desired.inline.values() if not _there(model, desired, actual)]
+    load = None
+    for model in wanted:
+        if desired.lazily and (model.name in actual.cold or model.name not in actual.inline):
+            yield Rest(model)
+        else:
+            load = load or model
     if actual.loading:
         return
-    for name, model in desired.inline.items():
-        there = actual.inline.get(name) == model and name not in actual.stale
-        if not there and actual.failed.get(name) != desired.generation and not _late(model, actual):
-            yield Load(model)
-            return
+    if load is not None:
+        yield Load(load)
+        return
     late = {name for name, model in desired.inline.items() if _late(model, actual)}
     if actual.generation != desired.generation and late <= actual.overdue:
         yield Adopt(desired.generation)
+
+
+def _there(model: InlineModel, desired: Desired, actual: Actual) -> bool:
+    """Whether nothing is to be done for it: it is in its place, on the way there, or can't be."""
+    name = model.name
+    if actual.inline.get(name) == model and name not in actual.stale:
+        return desired.lazily or name not in actual.cold
+    busy = name == actual.loading or _late(model, actual)
+    return busy or actual.failed.get(name) == desired.generation
 
 
 def _late(model: InlineModel, actual: Actual) -> bool:

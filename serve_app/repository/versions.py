@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
+from serve_app.config import Versions, served
 from serve_app.errors import ConfigError
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
@@ -15,10 +15,24 @@ _NEARLY = re.compile(
 )
 
 
-def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) -> dict[str, Path]:
-    """The folders to load, oldest first. A folder without version folders is its own version 1."""
+def version_folders(folder: Path, policy: Versions) -> dict[str, Path]:
+    """The folders to load, oldest first. A folder without version folders is its own version 1.
+
+    ConfigError where one that is asked for can't be had.
+    """
+    found, missing = select(folder, policy)
+    for reason in missing.values():
+        raise ConfigError(reason)
+    return found
+
+
+def select(folder: Path, policy: Versions) -> tuple[dict[str, Path], dict[str, str]]:
+    """The same, and why those that are asked for and can't be had aren't among them.
+
+    ConfigError where that says nothing of one version alone.
+    """
     found = {
-        entry.name: _inside(folder, entry)
+        entry.name: entry
         for entry in sorted(folder.iterdir())
         if entry.is_dir() and _VERSION.fullmatch(entry.name)
     }
@@ -26,20 +40,24 @@ def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) 
         if (nearly := misnamed(folder)) and not any(entry.is_file() for entry in folder.iterdir()):
             raise ConfigError(f"{folder}: {_rename(nearly)}")
         found = {"1": folder}
-    ordered = dict(sorted(found.items(), key=lambda item: int(item[0])))
-    if policy == "all":
-        return ordered
-    if policy == "latest":
-        newest = list(ordered)[-1]
-        return {newest: ordered[newest]}
-    missing = [version for version in policy if version not in ordered]
-    if missing or not policy:
-        nearly = {name: number for name, number in misnamed(folder).items() if number in missing}
-        raise ConfigError(
-            f"versions: {', '.join(missing) or 'an empty list'} asked for, "
-            f"{folder} holds {', '.join(ordered)}" + (f"; {_rename(nearly)}" if nearly else "")
-        )
-    return {version: path for version, path in ordered.items() if version in policy}
+    folders, missing = dict[str, Path](), dict[str, str]()
+    for version in served(policy, found):
+        try:
+            folders[version] = _inside(folder, found[version])
+        except ConfigError as error:
+            missing[version] = str(error)
+    if isinstance(policy, list):
+        absent = [version for version in policy if version not in found]
+        if absent or not policy:
+            nearly = {name: number for name, number in misnamed(folder).items() if number in absent}
+            reason = (
+                f"versions: {', '.join(absent) or 'an empty list'} asked for, {folder} holds "
+                f"{', '.join(sorted(found, key=int))}" + (f"; {_rename(nearly)}" if nearly else "")
+            )
+            if not policy:
+                raise ConfigError(reason)
+            missing |= dict.fromkeys(absent, reason)
+    return folders, missing
 
 
 def misnamed(folder: Path) -> dict[str, str]:

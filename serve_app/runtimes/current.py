@@ -2,17 +2,27 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
 
 from serve_app.config import ModelConfig
+from serve_app.errors import VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.runtimes.host import Loaded, ModelHost
+from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.one_version import Loaded
+from serve_app.runtimes.version_host import VersionHost
 
 log = logging.getLogger("tandem")
 
+_LOOK_S = 0.01
+# A version that isn't there any more answers for so long yet: Routers don't learn of it all at once.
+LINGER_S = 5.0
+
 
 class CurrentHost:
-    """A ModelHost, and another in its place when what it was loaded from changed: loaded beside it.
+    """A ModelHost, and another in its place when what it was loaded from changed: loaded beside it. The
+    versions of which nothing changed go over to the new one as they are.
 
     `tell` hears the model's name and what was loaded.
     """
@@ -22,48 +32,119 @@ class CurrentHost:
     ) -> None:
         self._config, self._gpu, self._tell = config, gpu, tell
         self.host = ModelHost(config, gpu)
-        self._busy: dict[ModelHost, int] = {}
+        self._busy: dict[VersionHost, int] = {}
+        self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served
+        self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
         self._turns = asyncio.Lock()
+        self._lingering: dict[str, VersionHost] = {}  # that Routers may ask for yet
+        self._gap: asyncio.Event | None = None  # while what was dropped isn't there anew
 
     async def refresh(self, deployed: float) -> str:
         """Load what changed, once for the deploy of that time; why that couldn't be, or ''."""
         async with self._turns:
             if deployed > self._deployed:
-                self._deployed, self.refused = deployed, ""
+                self._deployed, self.refused, self.failed = deployed, "", {}
                 if await asyncio.to_thread(self.host.changed):
                     await self._replace()
             return self.refused
 
     async def _replace(self) -> None:
-        fresh = ModelHost(self._config, self._gpu)
+        old, way = self.host, None
         try:
-            self._tell(fresh.name, await asyncio.to_thread(fresh.load))
-        except Exception as error:  # whatever it is: the old one goes on
-            self.refused = str(error)
-            log.error("what changed on disk isn't served: %s", error)
-            self._close(fresh)
+            if self._config.swap == "replace":
+                way = await self._make_way(old)
+            fresh = ModelHost(self._config, self._gpu, before=self.host)
+            try:
+                self._tell(fresh.name, await asyncio.to_thread(fresh.load))
+            except Exception as error:  # whatever it is: the old one goes on
+                self.failed = dict(fresh.failed)
+                some = self.failed and self.failed.keys() < set(fresh.wanted)
+                self.refused = "" if some else str(error)
+                log.error("what changed on disk isn't served: %s", error)
+                self._spawn(partial(fresh.close, keep=self.host))
+                await self._restore(way or [], fresh)
+                return
+            self.loaded, fresh.before = self._deployed, None
+            self._leave(fresh)
+        finally:
+            if self._gap is not None:
+                gap, self._gap = self._gap, None
+                gap.set()
+
+    async def _make_way(self, old: ModelHost) -> list[str]:
+        """Drop what is to be replaced, before that is loaded; which versions it was."""
+        going, _ = await asyncio.to_thread(ModelHost(self._config, self._gpu, before=old).plan)
+        if going:
+            self._gap = asyncio.Event()
+            self._leave(old.without(going))
+            until = time.monotonic() + self._config.hang_after
+            while (self._leaving or self._closing) and time.monotonic() < until:  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_S)
+        return going
+
+    async def _restore(self, gone: list[str], fresh: ModelHost) -> None:
+        """What was dropped, again: what was to take its place can't be loaded."""
+        if not gone:
             return
-        old, self.host, self.loaded = self.host, fresh, self._deployed
-        if not self._busy.get(old):
-            self._busy.pop(old, None)
-            self._close(old)
+        try:
+            restore = partial(self.host.restored, gone, self._config, fresh.failed)
+            self._leave(await asyncio.to_thread(restore))
+        except Exception as error:
+            log.error("model '%s' can't be what it was, either: %s", fresh.name, error)
+
+    def _leave(self, fresh: ModelHost) -> None:
+        """Serve by another host; what it hasn't taken over is closed when nothing runs on it."""
+        old, self.host = self.host, fresh
+        for version in old.leaving(fresh):
+            if self._gap is None and version.version not in fresh.versions:
+                self._lingering[version.version] = version
+                asyncio.get_running_loop().call_later(LINGER_S, self._lingered, version)
+            else:
+                self._go(version)
+
+    def _lingered(self, version: VersionHost) -> None:
+        if self._lingering.get(version.version) is version:
+            del self._lingering[version.version]
+        self._go(version)
+
+    def _go(self, version: VersionHost) -> None:
+        self._leaving.add(version)
+        self._ended(version)
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """As ModelHost's, on the one that is there when it begins."""
-        host, busy = self.host, self._busy
+        """As ModelHost's, on the version that is there when it begins; waits while one is replaced."""
+        try:
+            host = self.host.version(version)
+        except VersionGone:
+            host = await self._other(version)
+        busy = self._busy
         busy[host] = busy.get(host, 0) + 1
         try:
-            return await host.predict(version, inputs, parameters)
+            return await host.predict(inputs, parameters)
         finally:
             busy[host] -= 1
-            if host is not self.host and not busy[host]:
+            if not busy[host]:
                 del busy[host]
-                self._close(host)
+                self._ended(host)
 
-    def _close(self, host: ModelHost) -> None:
-        task = asyncio.create_task(asyncio.to_thread(host.close))
+    async def _other(self, version: str) -> VersionHost:
+        """One that is about to go, or to come. VersionGone where there is none."""
+        if version in self._lingering:
+            return self._lingering[version]
+        if self._gap is not None:
+            await self._gap.wait()
+        return self.host.version(version)
+
+    def _ended(self, version: VersionHost) -> None:
+        """Nothing runs on a version, or it is to go: it goes when both is so."""
+        if version in self._leaving and version not in self._busy:
+            self._leaving.discard(version)
+            self._spawn(version.close)
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        task = asyncio.create_task(asyncio.to_thread(work))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

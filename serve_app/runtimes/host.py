@@ -2,46 +2,49 @@
 its own; both through `ModelHost`."""
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from serve_app.config import Batching, ModelConfig
+from serve_app.config import Batching, ModelConfig, newest
 from serve_app.core.target import Target
 from serve_app.errors import ConfigError, TandemError, VersionGone
-from serve_app.protocol.elements import to_array
-from serve_app.protocol.metadata import ModelDescription, example_inputs
-from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+from serve_app.protocol.metadata import ModelDescription
+from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import version_folders
-from serve_app.runtimes.base import Runtime, create
+from serve_app.repository.versions import select
+from serve_app.runtimes.one_version import Loaded, check_room, load_version, needed
+from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
-from serve_app.runtimes.version_host import VersionHost, described
+from serve_app.runtimes.version_host import VersionHost
 
 log = logging.getLogger("tandem")
 
 # Formats whose rows have nothing to do with each other: a large request goes in pieces of so many, so
 # that others come between them. Of torch, onnx and classes nobody knows that, without `batching`.
 _ROW_BY_ROW, _PIECE = ("transformers",), 64
+# Keys that change nothing in a version.
+_NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """How long a version took: `began` as `time.time()`, the rest in seconds."""
+@dataclass(eq=False, slots=True)
+class _Held:
+    """A version in memory, the files that it was read from, as they were, and the bytes that it took."""
 
-    version: str
-    began: float
-    load: float
-    warm_up: float
+    host: VersionHost
+    folder: Path | None
+    files: Mapping[str, Stamp]
+    memory: int
 
 
 class ModelHost:
-    """Loads and closes the versions of one model, which share its threads.
+    """Loads the versions of one model, which share its threads.
 
+    `before` is the host that serves now: the versions that it has as they are wanted are taken over,
+    so that nothing happens to them; what it has besides is closed by its `close(keep=this)`.
     `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads).
     """
 
@@ -51,80 +54,163 @@ class ModelHost:
         gpu: bool = False,
         may_lose: int = 0,
         on_trouble: Callable[[str], None] = lambda reason: None,
+        before: "ModelHost | None" = None,
     ) -> None:
         self.config = config
         self.name = config.name or ""
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
-        self._gpu = gpu
-        self._versions: dict[str, VersionHost] = {}
-        self._files: dict[str, Stamp] = {}  # as they were read
-        self._sources: dict[str, Stamp] = {}
-        self._pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
+        self.failed: dict[str, str] = {}  # those that can't be loaded, and why
+        self.before = before
+        self._gpu, self._hanging = gpu, (may_lose, on_trouble)
+        self._held: dict[str, _Held] = {}
+        self._sources: Mapping[str, Stamp] = {}
+        self._same = before is not None and _read(before.config) == _read(config)
+        pool: Threads | None = before._pool if before is not None and self._same else None
+        if pool is None or pool.closed:
+            pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
+        self._pool: Threads = pool
 
     def load(self) -> list[Loaded]:
-        """Load and warm up every version; ConfigError names model and version. Blocks."""
-        done = []
-        config = self.config
-        folders = self._folders()
-        self._files = stamps_in(filter(None, folders.values()))
-        self.wanted = tuple(folders)
+        """Load and warm up each version that isn't there yet as it should be. Blocks.
+
+        Those that can't be loaded are in `failed`, with what they were before in their place, if that is
+        there. ConfigError, of model and version, when there is nothing but failures.
+        """
+        folders, self.failed = self._folders()
+        self.wanted = tuple(sorted([*folders, *self.failed], key=int))
+        done, errors = list[Loaded](), list[ConfigError]()
+        old = self.before._held if self.before else {}
         for version, folder in folders.items():
-            began, started = time.time(), time.monotonic()
+            files = stamps_in([folder] if folder else [])
+            if self._fresh(version, folder, files):
+                self._held[version] = old[version]
+                continue
             try:
-                ours = config.model_format != "python"
-                extra: dict[str, Any] = {"gpu": self._gpu} if ours else {"version": version}
-                runtime = create(config, folder, **extra)
-                runtime.load()
-                # A user's class may keep the arrays it returns, and change them; frameworks' are new
-                # each time.
-                host = VersionHost(self.name, version, runtime, self._pool, ours)
-                self._versions[version] = host
-                loaded = time.monotonic()
-                _batches(config, host.signature.inputs)
-                if config.warm_up and host.signature.inputs:
-                    _warmed_up(runtime, host.signature.inputs)
-                warm = time.monotonic()
-                done.append(Loaded(version, began, loaded - started, warm - loaded))
-            except TandemError as error:
-                raise ConfigError(f"model '{self.name}' version {version}: {error}") from error
-            # Nobody cancels or ends a thread: CancelledError and SystemExit are the model's own, too.
-            except BaseException as error:
-                raise ConfigError(
-                    f"model '{self.name}' version {version}: {described(error)}"
-                ) from error
-        self._sources = stamps(config.class_path) if config.class_path else {}
+                done.append(self._load(version, folder, files, old))
+            except ConfigError as error:
+                errors.append(error)
+                self.failed[version] = str(error)
+        self._go_on(old)
+        if self.failed and not done and (not self._held or self._held.keys() == old.keys()):
+            raise errors[0] if errors else ConfigError(next(iter(self.failed.values())))
+        for wrong in errors:
+            log.error("%s", wrong, exc_info=origin(wrong))
+        if self.config.class_path:
+            self._sources = stamps(self.config.class_path)
         return done
 
-    def _folders(self) -> Mapping[str, Path | None]:
+    def _load(
+        self,
+        version: str,
+        folder: Path | None,
+        files: Mapping[str, Stamp],
+        old: Mapping[str, _Held],
+    ) -> Loaded:
+        """One of them, where it fits beside what serves. ConfigError names model and version."""
+        config = self.config
+        if old:
+            before = old.get(version) or old[max(old, key=int)]
+            memory = 0 if self._gpu else before.memory
+            try:
+                check_room(needed(config.model_format, files, memory), self._gpu, config.swap)
+            except ConfigError as error:
+                raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
+        with measured() as took:
+            host, loaded = load_version(config, version, folder, self._pool, self._gpu)
+        self._held[version] = _Held(host, folder, files, took.memory)
+        return loaded
+
+    def _go_on(self, old: Mapping[str, _Held]) -> None:
+        """What was there takes the places of what can't be loaded: its own, or of the newest so many."""
+        for version in self.failed.keys() & old.keys():
+            self._held[version] = old[version]
+        most = newest(self.config.versions)
+        if self.failed and most is not None:
+            for version in sorted(old.keys() - self._held.keys(), key=int, reverse=True):
+                if len(self._held) < most:
+                    self._held[version] = old[version]
+        self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
+
+    def _fresh(self, version: str, folder: Path | None, files: Mapping[str, Stamp]) -> bool:
+        """Whether what serves has the version as it is wanted."""
+        before = self.before
+        if before is None or not self._same or changed(before._sources):
+            return False
+        held = before._held.get(version)
+        return held is not None and (held.folder, held.files) == (folder, files)
+
+    def plan(self) -> tuple[list[str], list[str]]:
+        """The versions of `before` that go when others are loaded, and those others. Blocks."""
+        folders, _ = self._folders()
+        coming = [
+            version
+            for version, folder in folders.items()
+            if not self._fresh(version, folder, stamps_in([folder] if folder else []))
+        ]
+        staying = folders.keys() - set(coming)
+        held = self.before._held if self.before else {}
+        return [one for one in held if one not in staying] if coming else [], coming
+
+    def without(self, versions: Container[str]) -> "ModelHost":
+        """Another one that has all but these, to serve in its place."""
+        made = copy(self)
+        made._held = {number: held for number, held in self._held.items() if number not in versions}
+        made.before = None
+        return made
+
+    def restored(
+        self, gone: Iterable[str], config: ModelConfig, failed: Mapping[str, str]
+    ) -> "ModelHost":
+        """Another one that has `gone` again, as it was before they were dropped. Blocks.
+
+        It is to become what `config` says, of which `failed`. ConfigError where that can't be.
+        """
+        versions = sorted({*self._held, *gone}, key=int)
+        said = self.config.model_copy(
+            update={"versions": versions if self.config.storage_uri else "all"}
+        )
+        made = ModelHost(said, self._gpu, *self._hanging, before=self)
+        made.load()
+        made.config, made.failed, made.before = config, dict(failed), None
+        return made
+
+    def _folders(self) -> tuple[Mapping[str, Path | None], dict[str, str]]:
+        """Those of the versions that are wanted; and why some of them can't be had."""
         config = self.config
         if config.storage_uri:
-            return version_folders(local_folder(config.storage_uri), config.versions)
-        return {config.versions[0] if isinstance(config.versions, list) else "1": None}
+            found, missing = select(local_folder(config.storage_uri), config.versions)
+            return dict(found), {v: f"model '{self.name}': {why}" for v, why in missing.items()}
+        return {config.versions[0] if isinstance(config.versions, list) else "1": None}, {}
 
     def changed(self) -> bool:
-        """Whether what was loaded isn't what lies on disk now, the user's modules included. Blocks."""
+        """Whether loading would change something: other files or modules of the user's than were read,
+        other versions, or one that couldn't be loaded. Blocks."""
+        if self.failed or changed(self._sources):
+            return True
         try:
-            folders = self._folders()
-            files = stamps_in(filter(None, folders.values()))
+            folders, missing = self._folders()
+            files = {
+                version: stamps_in([folder] if folder else []) for version, folder in folders.items()
+            }
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
-        return folders.keys() != self._versions.keys() or files != self._files or changed(self._sources)
+        return bool(missing) or files != {version: held.files for version, held in self._held.items()}
 
     @property
     def trouble(self) -> str:
         """Why it refuses predictions; '' while it doesn't."""
-        return self._pool.trouble
+        return next(filter(None, (held.host.trouble for held in self._held.values())), "")
 
     @property
     def versions(self) -> Mapping[str, VersionHost]:
         """What was loaded, oldest first."""
-        return self._versions
+        return {version: held.host for version, held in self._held.items()}
 
     def targets(self) -> dict[str, Target]:
         """Its versions as the data plane takes them."""
         return {
             version: Target(predicts=host, uncancellable=host.uncancellable)
-            for version, host in self._versions.items()
+            for version, host in self.versions.items()
         }
 
     def describe(self, batching: Batching | None, in_flight: int) -> ModelDescription:
@@ -132,33 +218,52 @@ class ModelHost:
         return ModelDescription(
             name=self.name,
             platform=self.config.model_format,
-            versions={version: host.signature for version, host in self._versions.items()},
+            versions={version: host.signature for version, host in self.versions.items()},
             max_batch_size=batching.max_batch_size if batching else 0,
             max_latency=batching.max_latency if batching else 0,
             in_flight=in_flight,
             piece=0 if batching or self.config.model_format not in _ROW_BY_ROW else _PIECE,
+            failed=dict(self.failed),
         )
+
+    def version(self, version: str) -> VersionHost:
+        """One of them; VersionGone when it isn't there."""
+        held = self._held.get(version)
+        if held is None:
+            raise VersionGone(f"model '{self.name}' has no version '{version}'")
+        return held.host
 
     async def predict(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One batch on one of them; VersionGone when it isn't there."""
-        host = self._versions.get(version)
-        if host is None:
-            raise VersionGone(f"model '{self.name}' has no version '{version}'")
-        return await host.predict(inputs, parameters)
+        return await self.version(version).predict(inputs, parameters)
 
     def recipe(self, version: str) -> bytes:
-        """As VersionHost's; VersionGone when it isn't there. Blocks."""
-        host = self._versions.get(version)
-        if host is None:
-            raise VersionGone(f"model '{self.name}' has no version '{version}'")
-        return host.recipe()
+        """As VersionHost's; VersionGone when it isn't there, ConfigError when it can't be. Blocks."""
+        if version in self.failed and version not in self._held:
+            raise ConfigError(self.failed[version])
+        return self.version(version).recipe()
 
-    def close(self) -> None:
-        """Give everything back once running predictions are done. Blocks."""
-        self._pool.shutdown()
-        for host in self._versions.values():
+    def leaving(self, keep: "ModelHost") -> list[VersionHost]:
+        """What its successor hasn't taken over."""
+        kept = {held.host for held in keep._held.values()}
+        return [held.host for held in self._held.values() if held.host not in kept]
+
+    def close(self, keep: "ModelHost | None" = None) -> None:
+        """Give back what `keep`, which serves in its place, hasn't, once running predictions are done.
+
+        Blocks.
+        """
+        for host in self.leaving(keep) if keep else list(self.versions.values()):
             host.close()
-        self._versions.clear()
+        self._held.clear()
+        if keep is None or keep._pool is not self._pool:
+            self._pool.end_unused()
+
+
+def _read(config: ModelConfig) -> ModelConfig:
+    """What of a configuration decides how a version is read and run."""
+    known = {key: value for key, value in _NOT_READ.items() if key in type(config).model_fields}
+    return config.model_copy(update=known)
 
 
 def origin(error: BaseException) -> BaseException | None:
@@ -167,46 +272,3 @@ def origin(error: BaseException) -> BaseException | None:
     while isinstance(found, TandemError):
         found = found.__cause__
     return found
-
-
-def _batches(config: ModelConfig, inputs: list[TensorSpec]) -> None:
-    """ConfigError where requests are to be joined along a dimension that has one size."""
-    if config.batching is None or config.batching.max_batch_size == 1:
-        return
-    for spec in inputs:
-        if spec.shape and spec.shape[0] >= 0 and not spec.any_rank and not spec.optional:
-            raise ConfigError(
-                f"`batching` joins requests along the first dimension, and input '{spec.name}' is "
-                f"{list(spec.shape)}: exactly {spec.shape[0]} there. Export it with dynamic shapes "
-                "(a first dimension of -1), or leave batching out"
-            )
-
-
-def _warmed_up(runtime: Runtime, inputs: list[TensorSpec]) -> None:
-    """ConfigError says what it was run on: the model may be right, and the example wrong."""
-    given = example_inputs(inputs)
-    try:
-        runtime.warm_up(example_arrays(inputs))
-    except BaseException as error:  # nobody cancels or ends this thread: it is the model's own
-        examples = {spec.name: spec.example for spec in inputs}
-        invented = [one for one in given if examples[one["name"]] is None]
-        kind = "" if isinstance(error, TandemError) else f"{type(error).__name__}: "
-        said = ", ".join(
-            f"{one['name']} {one['datatype']} {one['shape']} of {one['data'][:1]}" for one in invented
-        )
-        hint = (
-            f"the warm-up failed on an invented example ({said}); if the model takes no such input, "
-            f"give one that it takes, `example: […]` of inputs.{invented[0]['name']}, or set "
-            "warmUp: false"
-            if invented
-            else f"the warm-up failed on the example of {', '.join(examples)}"
-        )
-        raise ConfigError(f"{hint}: {kind}{error}") from error
-
-
-def example_arrays(specs: list[TensorSpec]) -> Arrays:
-    """Example inputs as arrays, for warm-up."""
-    return {
-        entry["name"]: to_array(entry["data"], entry["datatype"], tuple(entry["shape"]), entry["name"])
-        for entry in example_inputs(specs)
-    }

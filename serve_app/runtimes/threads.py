@@ -15,7 +15,7 @@ import time
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
+_SOON_S = 0.01  # how often it is looked whether calls have ended
 
 
 def where(thread: threading.Thread) -> str:
@@ -54,15 +55,22 @@ def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], thre
 
 
 class _Call:
-    """One prediction. Whoever waits for it may leave while it runs."""
+    """One prediction. Whoever waits for it may leave while it runs; it is in `running` until it ends."""
 
-    __slots__ = ("__weakref__", "arguments", "began", "future", "left", "work")
+    __slots__ = ("__weakref__", "arguments", "began", "future", "left", "running", "work")
 
     def __init__(
-        self, work: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]
+        self,
+        work: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        future: asyncio.Future[Any],
+        running: "Running",
     ) -> None:
-        self.work, self.arguments, self.future = work, arguments, future
+        self.work, self.arguments, self.future, self.running = work, arguments, future, running
         self.began, self.left = 0.0, False
+
+
+Running = set[_Call]  # of one version, whether somebody waits for them or not
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -108,17 +116,24 @@ class Threads:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.trouble = ""
+        self._users = 0  # versions that run here
 
-    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+    @property
+    def closed(self) -> bool:
+        """Whether they take no more calls."""
+        return self._closed
+
+    async def run(self, running: Running, work: Callable[..., T], *arguments: Any) -> T:
         """What it returns or raises, in one of the threads; Unavailable while too many hang."""
         if self.trouble:
             raise Unavailable(self.trouble)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        call = _Call(work, arguments, future)
+        call = _Call(work, arguments, future, running)
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads have ended")
             self._calls += 1
+            running.add(call)
             self._queue.put(call)
             if len(self._workers) < min(self._calls, self._size):
                 self._add()
@@ -170,6 +185,7 @@ class Threads:
             with contextlib.suppress(queue.Empty):
                 while (waiting := self._queue.get_nowait()) is not None:
                     self._calls -= 1
+                    waiting.running.discard(waiting)
                     _settle(waiting.future, None, Unavailable(self.trouble))
         else:
             self._add()
@@ -210,6 +226,7 @@ class Threads:
                     result = call.work(*call.arguments)
                 except BaseException as raised:
                     error = raised
+            call.running.discard(call)
             with self._lock:
                 me.call = None
                 if not me.lost:
@@ -221,6 +238,27 @@ class Threads:
             if me.lost:
                 self._returned(me)
                 return
+
+    def wait_for(self, running: Collection[_Call]) -> None:
+        """Until these have ended, or hang. Blocks."""
+        while any(not self._late(call) for call in list(running)):
+            time.sleep(_SOON_S)
+
+    def hold(self) -> None:
+        """One version more runs here."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """One fewer; with the last one they end. Blocks."""
+        with self._lock:
+            self._users -= 1
+        self.end_unused()
+
+    def end_unused(self) -> None:
+        """End, where no version runs here. Blocks."""
+        if not self._users:
+            self.shutdown()
 
     def shutdown(self) -> None:
         """No more calls; returns when those that there are have ended, or hang."""
@@ -234,6 +272,7 @@ class Threads:
                 worker.thread.join(_LOOK_S)
 
     def _hangs(self, worker: _Worker) -> bool:
-        call = worker.call
-        late = call is not None and call.left and time.monotonic() - call.began > self._hang_after
-        return worker.lost or late
+        return worker.lost or (worker.call is not None and self._late(worker.call))
+
+    def _late(self, call: _Call) -> bool:
+        return call.left and time.monotonic() - call.began > self._hang_after

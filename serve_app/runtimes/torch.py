@@ -6,6 +6,7 @@ the configuration says `trusted` only. Inputs go in by position in the declared 
 back as the declared outputs, a dict by its own names.
 """
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,22 @@ class TorchRuntime:
         return self._spec
 
     def close(self) -> None:
-        """Drop the module and its memory on the device."""
-        self._module = None
-        if self._torch is not None and self._gpu:
-            self._torch.cuda.empty_cache()
+        """Drop the module and its memory, on the device too."""
+        module, self._module = self._module, None
+        drop_weights(self._torch, module, self._gpu)
+
+
+def drop_weights(torch: Any, module: Any, gpu: bool) -> None:
+    """Give back what a module holds. Its parts refer to each other, and the garbage collector may not
+    look for them any more (serve_app.runtimes.freeze_gc).
+    """
+    if module is None:
+        return
+    with contextlib.suppress(RuntimeError):  # a script's that can't be set
+        for tensor in [*module.parameters(), *module.buffers()]:
+            tensor.data = torch.empty(0, dtype=tensor.dtype)
+    if gpu:
+        torch.cuda.empty_cache()
 
 
 def torch_device(torch: Any, gpu: bool) -> Any:

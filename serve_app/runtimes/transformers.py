@@ -21,7 +21,7 @@ from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest
-from serve_app.runtimes.torch import to_torch, torch_device
+from serve_app.runtimes.torch import drop_weights, to_torch, torch_device
 
 log = logging.getLogger("tandem")
 
@@ -248,6 +248,5 @@ class TransformersRuntime:
         """Drop network and tokenizer."""
         if self._workers is not None:
             self._workers.shutdown()
-        self._network = self._encoder = None
-        if self._torch is not None and self._gpu:
-            self._torch.cuda.empty_cache()
+        network, self._network, self._encoder = self._network, None, None
+        drop_weights(self._torch, network, self._gpu)

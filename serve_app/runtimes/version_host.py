@@ -13,8 +13,9 @@ from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, Tokenizes, is_async
+from serve_app.runtimes.room import give_back
 from serve_app.runtimes.tasks import contain_tasks
-from serve_app.runtimes.threads import Threads
+from serve_app.runtimes.threads import Running, Threads
 
 log = logging.getLogger("tandem")
 
@@ -33,6 +34,13 @@ class VersionHost:
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
+        self._running: Running = set()
+        pool.hold()
+
+    @property
+    def trouble(self) -> str:
+        """Why it refuses predictions; '' while it doesn't."""
+        return self._pool.trouble
 
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """Run one batch; ModelFailed when the model's code raises or breaks its declaration."""
@@ -42,7 +50,9 @@ class VersionHost:
                 contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
-                outputs = await self._pool.run(_called, run, inputs, parameters, ASKING.get())
+                outputs = await self._pool.run(
+                    self._running, _called, run, inputs, parameters, ASKING.get()
+                )
         except TandemError as error:
             found = plain(error)
             if isinstance(found, ModelFailed):
@@ -117,11 +127,14 @@ class VersionHost:
         return self._runtime.recipe() if isinstance(self._runtime, Tokenizes) else b""
 
     def close(self) -> None:
-        """Give its memory back; no verb follows."""
+        """Give its memory back, once what runs has ended, or hangs; no verb follows. Blocks."""
+        self._pool.wait_for(self._running)
+        self._pool.release()
         try:
             self._runtime.close()
         except Exception:  # a user's close: the other versions' come after it
             log.exception("model '%s' version %s couldn't be closed", self.model, self.version)
+        give_back()
 
 
 def _called(run: Any, inputs: Arrays, parameters: Parameters, asking: Sequence[str]) -> Any:

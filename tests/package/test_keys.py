@@ -51,7 +51,7 @@ def test_values_and_defaults_are_those_of_the_types() -> None:
     assert found["`limits.timeout`"] == ("number, more than 0", "`60`")
     assert found["`cors.allowOrigins`"][1] == "required"
     fields = RemoteModel.model_fields
-    assert value(fields["versions"].annotation) == "`all`, `latest`, or list: text"
+    assert value(fields["versions"].annotation) == ("`all`, `latest`, or the keys below, or list: text")
     assert default(fields["batching"]) == "none"
 
 

@@ -63,6 +63,8 @@ class Predictor:
         config = RemoteModel.model_validate(self._work.config)
         self._host = ModelHost(config, gpu=config.resources.num_gpus > 0)
         self._version = self._host.load()[-1].version
+        for reason in self._host.failed.values():
+            raise ConfigError(reason)
         signature = self._host.versions[self._version].signature
         self._inputs = {spec.name: spec for spec in signature.inputs}
         self._outputs = {spec.name: spec for spec in signature.outputs}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from serve_app.errors import NOT_HERE
 from serve_app.tools.doctor.applications import applications_of
 from serve_app.tools.doctor.causes import Cause, Snapshot
 
@@ -32,6 +33,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
                 "what was there before goes on", snapshot.redeploy, state="refused",
             )  # fmt: skip
     for row in rows:
+        if row.get("reason") == NOT_HERE:
+            continue  # as `maxLoadedModels` has it
         if row.get("state") != "READY" and not (row["name"] in refused and row["name"] in ready):
             yield Cause(
                 50,

@@ -7,14 +7,14 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from serve_app.addresses import authority, is_loopback
-from serve_app.errors import ConfigError
+from serve_app.errors import NOT_HERE, ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
@@ -139,27 +139,37 @@ def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
         index: list[dict[str, str]] = []
         with contextlib.suppress(OSError, ValueError):  # the proxy comes a moment later than the Router
             index = routers.index(url)
-        settled = index and all(row["state"] == "READY" or row["name"] in waiting for row in index)
+        settled = index and all(_settled(row) or row["name"] in waiting for row in index)
         if settled or time.monotonic() > deadline:
             break
         time.sleep(0.2)
     print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {places.grpc}")
     print(f"  Ray   {places.dashboard}  (its dashboard)\n  metrics for Prometheus  {places.metrics}\n")
-    for row in index:
+    resting = sum(row["reason"] == NOT_HERE for row in index)
+    for row in (row for row in index if row["reason"] != NOT_HERE):
         state = row["state"] + (f": {row['reason']}" if row["reason"] else "")
         print(f"  {row['name']:<20} version {row['version'] or '-':<4} {state}")
+    if resting:
+        print(f"  {resting} models aren't in memory: a request for one loads it")
     with contextlib.suppress(OSError, ValueError):
-        _print_example(url)
+        _print_example(url, {row["name"] for row in index if row["state"] == "READY"})
     if waiting:
         print(f"\n  Still on the way: {', '.join(waiting)}; the others are served meanwhile.")
     print(f"\n  Changed {path}? Apply it with: {_command(path)}")
     print(f"  Ctrl-C stops everything. Logs, until then: {places.logs}\n", flush=True)
 
 
-def _print_example(url: str) -> None:
+def _settled(row: Mapping[str, str]) -> bool:
+    """Whether it is what it will be without anybody asking for it."""
+    return row["state"] == "READY" or row["reason"] == NOT_HERE
+
+
+def _print_example(url: str, ready: Container[str]) -> None:
     """Of a model that says what it takes: of others it would be a guess that they refuse."""
     for route, verbs in routers.get(f"{url}/openapi.json")["paths"].items():
         if not route.endswith("/infer") or "/versions/" in route or "post" not in verbs:
+            continue
+        if route.split("/")[3] not in ready:
             continue
         if routers.get(url + route.removesuffix("/infer")).get("inputs"):
             body = verbs["post"]["requestBody"]["content"]["application/json"]["example"]

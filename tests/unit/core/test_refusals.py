@@ -58,6 +58,22 @@ def test_a_refusal_is_its_sources_alone(directory):
     assert directory.refusals() == {"m": ""}
 
 
+def test_a_version_that_cannot_be_loaded_says_so_and_its_siblings_nothing(directory):
+    model = directory.expect("m", INLINE)
+    of(model, INLINE, "1", "2")
+    model.refused.accept(INLINE, {"2": "no such file", "3": "a wrong one"})
+    assert rows(directory) == [
+        ("m", "1", "READY", ""),
+        ("m", "2", "READY", "a change was refused: no such file"),  # what it was before
+        ("m", "3", "UNAVAILABLE", "a change was refused: a wrong one"),
+    ]
+    with pytest.raises(Unavailable, match="model 'm' version 3 was refused: a wrong one"):
+        model.pick("3")
+    assert directory.refusals() == {"m": "no such file"}
+    model.refused.accept(INLINE, {})
+    assert [row[3] for row in rows(directory)] == ["", ""]
+
+
 def test_a_model_that_never_loaded_has_one_row(directory):
     directory.expect("m", INLINE, "no such file").refused.refuse(INLINE, "no such file", ["1", "2"])
     assert rows(directory) == [("m", "", "UNAVAILABLE", "no such file")]

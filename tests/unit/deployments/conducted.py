@@ -46,6 +46,7 @@ class Asked:
         self.abandon: Callable[[], None] | None = None
         self.backends: dict[str, Backend] = {}
         self.refused: dict[str, str] = {}
+        self.failed: dict[str, dict[str, str]] = {}
         self.loaded = 0.0
 
     def hold(self, name: str) -> asyncio.Future:
@@ -60,6 +61,7 @@ class Asked:
         versions = self.versions.get(one.name, ("1",))
         backend = self.backends.get(one.name) or Backend()
         about = description(one.model, versions=versions, max_batch_size=1, replica=self.replica)
+        about.failed = self.failed.get(one.name, {})
         about.refused, about.loaded = self.refused.get(one.name, ""), self.loaded
         made = targets(backend, versions)
         return about, {

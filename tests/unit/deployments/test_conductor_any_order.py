@@ -28,7 +28,7 @@ class Events:
         self.held: list[asyncio.Future] = []
         self.calm, self.deploys = False, 0
         self.loadable: set[str] = set()  # inline models of which one could have been loaded
-        it.conductor._ask = self.asked
+        it.conductor.applications.ask = self.asked
         for name in NAMES:
             Slow.gates[name] = threading.Event()
 

@@ -162,7 +162,7 @@ async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
         looked.append(one.stamp)
         return said.pop(0)
 
-    it.conductor._refresh = refresh
+    it.conductor.applications.refresh = refresh
     await it.follow(app())
     assert looked == []  # those that run are new to this Router
     await it.follow(app(status="DEPLOYING", stamp=2.0))

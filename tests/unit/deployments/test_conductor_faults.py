@@ -94,7 +94,7 @@ async def _after_faults(happen: list[Any], throws: list[bool]) -> None:
     logging.disable(logging.ERROR)
     try:
         with faults(lambda: next(coming, False)) as throw:
-            ask, adopted = it.conductor._ask, it.conductor._on_adopted
+            ask, adopted = it.conductor.applications.ask, it.conductor._on_adopted
 
             async def asked(one: Any) -> Any:
                 throw()
@@ -104,7 +104,7 @@ async def _after_faults(happen: list[Any], throws: list[bool]) -> None:
                 throw()
                 adopted(config)
 
-            it.conductor._ask, it.conductor._on_adopted = asked, on_adopted
+            it.conductor.applications.ask, it.conductor._on_adopted = asked, on_adopted
             for kind, what in happen:
                 if kind == "inline":
                     it.configure(*(double(name, by) for name, by in what.items()))

@@ -9,7 +9,7 @@ from ray.exceptions import ActorDiedError
 from serve_app.config import RemoteModel, parse
 from serve_app.deployments import encoders
 from serve_app.deployments.encoders import Encoders
-from serve_app.errors import VersionGone
+from serve_app.errors import ConfigError, VersionGone
 from serve_app.runtimes.transformers import read_recipe
 from tests.unit.held import soon
 from tests.unit.runtimes.texts import save_classifier, texts
@@ -21,6 +21,7 @@ class Replica:
 
     def __init__(self, folder) -> None:
         self.folder, self.read, self.errors, self.asked = folder, {}, [], 0
+        self.broken: dict[str, str] = {}
 
     def load(self, version="1", length=9):
         options = {"task": "text-classification", "maxLength": length}
@@ -32,6 +33,8 @@ class Replica:
         self.asked += 1
         if self.errors:
             raise self.errors.pop()
+        if version in self.broken:
+            raise ConfigError(self.broken[version])
         if version not in self.read:
             raise VersionGone(version)
         return self.read[version]
@@ -122,6 +125,18 @@ async def test_a_new_version_that_they_refused_holds_nobody_up(replica):
     replica.load("2")
     await soon(one.refresh())
     assert list(one.by_version) == ["1", "2"]
+
+
+async def test_a_version_that_they_cannot_load_holds_nobody_up(replica):
+    replica.load()
+    shutil.copytree(replica.folder / "1", replica.folder / "2")
+    replica.broken["2"] = "model 'm' version 2: no weights"
+    one = made(replica)
+    await soon(one.load())
+    assert list(one.by_version) == ["1"]
+    del replica.broken["2"]
+    replica.load("2")
+    await until(lambda: list(one.by_version) == ["1", "2"])  # at a deploy, or a replica that came late
 
 
 async def test_where_only_transformers_can(replica):

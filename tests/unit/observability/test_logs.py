@@ -15,7 +15,8 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.errors import NotFound
 from serve_app.observability.logs import LINES, RequestLog, log_loaded
 from serve_app.observability.output import Tee
-from serve_app.runtimes.host import Loaded, ModelHost
+from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.one_version import Loaded
 from tests.unit.planes import UNDECLARED, Echo, call, served, tensor
 
 

@@ -118,6 +118,25 @@ async def test_how_long_one_would_wait_and_who_was_refused(handed: Handed) -> No
     assert seconds == pytest.approx(5 * 39 / 41)
 
 
+async def test_what_became_of_models_that_are_loaded_when_they_are_asked_for(handed: Handed) -> None:
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    made.watch(plane.directory)
+    made._flush()
+    assert not handed["model_loads"]
+    assert not handed["cold_request_wait_seconds_count"]
+    counts = plane.directory.cold
+    counts.loads, counts.evictions = 3, 1
+    counts.waits.extend([0.2, 0.4])
+    made._flush()
+    counts.loads = 4
+    made._flush()
+    assert [count for _, count in handed["model_loads"]] == [3, 1]
+    assert [count for _, count in handed["model_evictions"]] == [1]
+    assert [count for _, count in handed["cold_request_wait_seconds_count"]] == [2, 2]
+    assert handed["cold_request_wait_seconds_sum"][0][1] == pytest.approx(0.6)
+
+
 async def test_lines_that_were_dropped_are_counted(
     handed: Handed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from serve_app.errors import ConfigError, VersionGone
 from serve_app.runtimes.current import CurrentHost
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.user_code import import_class
+from tests.unit.waiting import until
 
 X = {"x": np.ones((1, 1), dtype=np.float32)}
 
@@ -169,13 +170,19 @@ async def test_a_replica_loads_what_changed_once_for_each_deploy(about, tmp_path
     assert await answer(made) == 14
 
 
-async def test_a_version_that_isnt_there_any_more_is_gone(about, tmp_path):
+async def test_a_version_that_isnt_there_any_more_is_gone(about, tmp_path, monkeypatch):
+    """When Routers had time to learn of it."""
     made, _ = current(about)
     (tmp_path / "m" / "1").rename(tmp_path / "m" / "2")
+    monkeypatch.setattr("serve_app.runtimes.current.LINGER_S", 0.05)
     await made.refresh(1.0)
+    assert [await answer(made, number) for number in "12"] == [2, 2]
+    await until(lambda: not made._lingering)
     with pytest.raises(VersionGone):
         await made.predict("1", X, {})
     assert await answer(made, "2") == 2
+    while made._closing:
+        await asyncio.wait(set(made._closing))
 
 
 async def test_what_runs_ends_before_the_old_one_is_closed(about, code, tmp_path):

@@ -10,7 +10,8 @@ from serve_app.config import Batching, ModelConfig, parse
 from serve_app.demo.identity import Identity
 from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, NotFound
 from serve_app.protocol.tensors import TensorSpec
-from serve_app.runtimes.host import ModelHost, example_arrays
+from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.one_version import example_arrays
 from tests.unit.arrays import DATATYPES, DTYPES
 
 X = {"x": np.array([[1, 2]], dtype=np.float32)}

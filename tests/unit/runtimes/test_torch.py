@@ -227,3 +227,13 @@ def test_a_program_of_one_size_says_how_to_export_it(tmp_path):
     model.load()
     for rows in (1, 5):
         assert model.predict({"pixels": np.ones((rows, 64), np.float32)}, {})["label"].shape == (rows,)
+
+
+def test_closing_gives_the_weights_back_whatever_still_refers_to_them(demo_models):
+    """A module's parts refer to each other, and what is frozen isn't looked at by the collector."""
+    model = runtime(demo_models / "digits" / "1")
+    model.load()
+    kept = model._module
+    assert min(one.untyped_storage().nbytes() for one in kept.parameters()) > 0
+    model.close()
+    assert {one.untyped_storage().nbytes() for one in kept.parameters()} == {0}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from serve_app.errors import NOT_HERE
 from serve_app.tools.doctor.causes import Cause, Snapshot
 from serve_app.tools.doctor.command import text
 from serve_app.tools.doctor.diagnose import diagnose
@@ -209,6 +210,8 @@ def test_models_that_the_router_knows() -> None:
     index = [{"name": "a", "state": "READY"}, {"name": "b", "state": "UNAVAILABLE", "reason": "no file"}]
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": serve, "index": index}))
     assert (cause.what, cause.evidence) == ("model 'b' isn't ready", "no file")
+    resting = [{"name": "c", "state": "UNAVAILABLE", "reason": NOT_HERE}]  # with maxLoadedModels
+    assert diagnose(Snapshot("Serve", ray={"serve": serve, "index": index[:1] + resting})) == []
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": serve, "http": "answers 404"}))
     assert "HTTP doesn't answer" in cause.what
     other = {"serve": serve, "mismatch": "the cluster runs Ray 2.59.0, this Tandem is locked to 2.60.0"}

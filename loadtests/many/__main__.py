@@ -1,0 +1,160 @@
+"""1,000 models in one Router, 50 in memory, requests by Zipf's law: memory, latencies, loads.
+
+python -m loadtests.many [--models 1000] [--most 50] [--minutes 5] [--rate 100]
+
+A hit is a request to a model that was in memory when it was sent: each answer says when its model was
+loaded. Beside it stands one model alone, on the same server, at the same rate.
+"""
+
+import argparse
+import json
+import signal
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import yaml
+
+from loadtests.answers import get
+from loadtests.arrivals import constant
+from loadtests.bench.servers import CONFIG
+from loadtests.client.job import Job, Outcome
+from loadtests.client.run import run
+from loadtests.many.model import published
+from loadtests.servers import Server
+
+_DRAWN = 20_000  # requests, after which they begin anew
+_LOOK_S = 2.0
+_SETTLES = 0.2  # of the time, in which memory may still rise
+CONNECTIONS = 64
+
+
+def config_of(folder: Path, names: list[str], most: int) -> dict[str, Any]:
+    """A Serve config with all of them inside the Router."""
+    config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
+    router = config["applications"][0]
+    user = router["deployments"][0]["user_config"]
+    about = {"modelFormat": "python", "class": "loadtests.many.model:Stamped"}
+    user["models"] = [{"name": name, "storageUri": str(folder / name), **about} for name in names]
+    user["limits"] = {"maxLoadedModels": most}
+    config["applications"] = [router]
+    return config
+
+
+def drawn(names: list[str], exponent: float) -> list[str]:
+    """Names by Zipf's law, in the order of the requests."""
+    odds = np.arange(1, len(names) + 1, dtype=float) ** -exponent
+    chance = np.random.default_rng(7)
+    return [names[at] for at in chance.choice(len(names), _DRAWN, p=odds / odds.sum())]
+
+
+class Memory(threading.Thread):
+    """Of the Router's process, in bytes, while it lasts."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        (self._process,) = [one for one in server.family() if "Router" in " ".join(one.cmdline()[:1])]
+        self.seen: list[tuple[float, int]] = []
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self.seen.append((time.monotonic(), self._process.memory_full_info().uss))
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+    def flat(self) -> tuple[float, float]:
+        """MiB in the middle of what was seen, and by how much that rose between its halves."""
+        after = [used for _, used in self.seen[int(len(self.seen) * _SETTLES) :]]
+        first, second = after[: len(after) // 2], after[len(after) // 2 :]
+        return float(np.median(after)) / 2**20, float(np.median(second) / np.median(first)) - 1
+
+
+def asked(server: Server, folder: Path, models: list[str], rate: float, seconds: float) -> Any:
+    """Outcome, when it began, and the models in the order of the requests."""
+    body = folder / "body"
+    tensors = [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0] * 4}]
+    body.write_bytes(orjson.dumps({"inputs": tensors}))
+    kind = {"Content-Type": "application/json"}
+    job = Job(
+        server.target, [(f"/v2/models/{name}/infer", kind, str(body)) for name in models], False,
+        CONNECTIONS, schedule=constant(rate, seconds).arrivals().tolist(), keep_every=1,
+    )  # fmt: skip
+    begins: list[float] = []
+    return run(job, begun=begins.append), begins
+
+
+def figures(outcome: Outcome, begin: float, models: list[str]) -> dict[str, Any]:
+    """Hits apart from those that met a cold model, and how often each model was loaded."""
+    order = np.argsort(outcome.due, kind="stable")
+    loads: dict[str, set[float]] = defaultdict(set)
+    hits, cold = list[float](), list[float]()
+    for turn, answer in outcome.kept.items():
+        at, name = order[turn], models[turn % len(models)]
+        loaded = orjson.loads(answer)["outputs"][0]["data"][0]
+        loads[name].add(loaded)
+        (hits if loaded <= outcome.sent[at] + begin else cold).append(outcome.latencies[at])
+    return {
+        "requests": len(outcome.due), "failed": int(outcome.failed.sum()), "errors": outcome.errors,
+        "hits": len(hits), "cold": len(cold), "loads": sum(map(len, loads.values())),
+        "asked for": len(loads),
+        "p50 of hits": float(np.percentile(hits, 50)) * 1000,
+        "p99 of hits": float(np.percentile(hits, 99)) * 1000,
+        "p99 of cold ones": float(np.percentile(cold, 99)) * 1000 if cold else 0.0,
+        "client late (p99)": float(np.percentile(outcome.late, 99)) * 1000,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, and print what came out."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m loadtests.many", None, __doc__, formatter_class=form)
+    parser.add_argument("--models", type=int, default=1000)
+    parser.add_argument("--most", type=int, default=50, help="in memory")
+    parser.add_argument("--minutes", type=float, default=5, help="30 before a release")
+    parser.add_argument("--rate", type=float, default=100, help="requests per second")
+    parser.add_argument("--exponent", type=float, default=1.2, help="of Zipf's law")
+    parser.add_argument("--mebibytes", type=float, default=2, help="of weights in a model")
+    parser.add_argument("--json", type=Path, help="where to put the figures")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the server goes on
+    with tempfile.TemporaryDirectory(prefix="tandem-many-") as where:
+        folder = Path(where)
+        names = published(folder, given.models, given.mebibytes)
+        models = drawn(names, given.exponent)
+        with Server("tandem", config_of(folder, names, given.most), names[:1]) as server:
+            asked(server, folder, [names[0]], given.rate, 5)
+            outcome, (begin,) = asked(server, folder, [names[0]], given.rate, 30)
+            alone = figures(outcome, begin, [names[0]])
+            asked(server, folder, models, given.rate, 10)  # once, until memory is what it will be
+            memory = Memory(server)
+            memory.start()
+            outcome, (begin,) = asked(server, folder, models, given.rate, given.minutes * 60)
+            memory.end()
+            found = figures(outcome, begin, models)
+            said = [row for row in _index(server) if row["state"] == "READY"]
+    used, rise = memory.flat()
+    found |= {
+        "p99 of one alone": alone["p99 of hits"],
+        "p99 of hits, ratio": found["p99 of hits"] / alone["p99 of hits"],
+        "loaded at the end": len(said), "MiB": used, "memory rose by": rise,
+    }  # fmt: skip
+    for name, value in found.items():
+        print(f"{name:20} {value:.4g}" if isinstance(value, float) else f"{name:20} {value}")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+
+
+def _index(server: Server) -> Any:
+    return get(server.target, "/v2/repository/index", b"{}")
+
+
+if __name__ == "__main__":
+    main()

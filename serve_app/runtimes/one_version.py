@@ -1,0 +1,120 @@
+"""One version of a model into memory: read, held against the configuration, warmed up."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serve_app.config import ModelConfig
+from serve_app.errors import ConfigError, TandemError
+from serve_app.protocol.elements import to_array
+from serve_app.protocol.metadata import example_inputs
+from serve_app.protocol.tensors import Arrays, TensorSpec
+from serve_app.repository.stamps import Stamp
+from serve_app.runtimes.base import Runtime, create
+from serve_app.runtimes.room import free_gpu, free_memory, size
+from serve_app.runtimes.threads import Threads
+from serve_app.runtimes.version_host import VersionHost, described
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How long a version took: `began` as `time.time()`, the rest in seconds."""
+
+    version: str
+    began: float
+    load: float
+    warm_up: float
+
+
+def load_version(
+    config: ModelConfig, version: str, folder: Path | None, pool: Threads, gpu: bool
+) -> tuple[VersionHost, Loaded]:
+    """Load and warm it up; ConfigError names model and version. Blocks."""
+    name, began, started = config.name or "", time.time(), time.monotonic()
+    host: VersionHost | None = None
+    try:
+        ours = config.model_format != "python"
+        extra: dict[str, Any] = {"gpu": gpu} if ours else {"version": version}
+        runtime = create(config, folder, **extra)
+        runtime.load()
+        # A user's class may keep the arrays it returns, and change them; frameworks' are new each time.
+        host = VersionHost(name, version, runtime, pool, ours)
+        loaded = time.monotonic()
+        _batches(config, host.signature.inputs)
+        if config.warm_up and host.signature.inputs:
+            _warmed_up(runtime, host.signature.inputs)
+        warm = time.monotonic()
+        return host, Loaded(version, began, loaded - started, warm - loaded)
+    # Nobody cancels or ends a thread: CancelledError and SystemExit are the model's own, too.
+    except BaseException as error:
+        if host is not None:
+            host.close()
+        said = str(error) if isinstance(error, TandemError) else described(error)
+        raise ConfigError(f"model '{name}' version {version}: {said}") from error
+
+
+def needed(model_format: str, files: Mapping[str, Stamp], before: int) -> int:
+    """Bytes that a version will take: as its files are large, or as the one of `before` took. What a
+    user's class reads of its files nobody knows.
+    """
+    read = 0 if model_format == "python" else sum(size for size, *_ in files.values())
+    return max(read, before)
+
+
+def check_room(need: int, gpu: bool, swap: str = "beside") -> None:
+    """ConfigError where so much doesn't fit beside what serves."""
+    hint = "; `swap: replace` drops the version of before first" if swap == "beside" else ""
+    rooms = [("of memory", free_memory())]
+    if gpu and (free := free_gpu()) is not None:
+        rooms = [("of the GPU's memory", free)]
+    for what, free in rooms:
+        if need > free:
+            raise ConfigError(
+                f"no room beside what serves: it takes about {size(need)} {what}, "
+                f"{size(free)} are free{hint}"
+            )
+
+
+def _batches(config: ModelConfig, inputs: list[TensorSpec]) -> None:
+    """ConfigError where requests are to be joined along a dimension that has one size."""
+    if config.batching is None or config.batching.max_batch_size == 1:
+        return
+    for spec in inputs:
+        if spec.shape and spec.shape[0] >= 0 and not spec.any_rank and not spec.optional:
+            raise ConfigError(
+                f"`batching` joins requests along the first dimension, and input '{spec.name}' is "
+                f"{list(spec.shape)}: exactly {spec.shape[0]} there. Export it with dynamic shapes "
+                "(a first dimension of -1), or leave batching out"
+            )
+
+
+def _warmed_up(runtime: Runtime, inputs: list[TensorSpec]) -> None:
+    """ConfigError says what it was run on: the model may be right, and the example wrong."""
+    given = example_inputs(inputs)
+    try:
+        runtime.warm_up(example_arrays(inputs))
+    except BaseException as error:  # nobody cancels or ends this thread: it is the model's own
+        examples = {spec.name: spec.example for spec in inputs}
+        invented = [one for one in given if examples[one["name"]] is None]
+        kind = "" if isinstance(error, TandemError) else f"{type(error).__name__}: "
+        said = ", ".join(
+            f"{one['name']} {one['datatype']} {one['shape']} of {one['data'][:1]}" for one in invented
+        )
+        hint = (
+            f"the warm-up failed on an invented example ({said}); if the model takes no such input, "
+            f"give one that it takes, `example: […]` of inputs.{invented[0]['name']}, or set "
+            "warmUp: false"
+            if invented
+            else f"the warm-up failed on the example of {', '.join(examples)}"
+        )
+        raise ConfigError(f"{hint}: {kind}{error}") from error
+
+
+def example_arrays(specs: list[TensorSpec]) -> Arrays:
+    """Example inputs as arrays, for warm-up."""
+    return {
+        entry["name"]: to_array(entry["data"], entry["datatype"], tuple(entry["shape"]), entry["name"])
+        for entry in example_inputs(specs)
+    }
