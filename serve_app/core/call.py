@@ -16,6 +16,9 @@ def new_id() -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
+REQUEST_ID = "x-request-id"
+_NAMED = frozenset({REQUEST_ID, REQUEST_ID.encode()})
+_NAME = re.compile(r"[!-~]{1,128}")
 _GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
@@ -43,6 +46,18 @@ class Headers:
             return float("inf") if left is None else left
         said = _GRPC_TIMEOUT.fullmatch(self.get("grpc-timeout"))
         return int(said[1]) * _UNITS[said[2]] - since if said else float("inf")
+
+    def request_id(self) -> str:
+        """What the caller calls its request (X-Request-Id); '' for nothing.
+
+        One that is longer than 128 characters, or has others than visible ASCII, is none: it goes into
+        logs and headers.
+        """
+        for name, value in self._pairs:
+            if name in _NAMED:
+                text = _text(value)
+                return text if _NAME.fullmatch(text) else ""
+        return ""
 
     def get(self, name: str, default: str = "") -> str:
         """The first value under `name`, whatever its case; `default` where there is none."""

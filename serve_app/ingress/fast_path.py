@@ -27,6 +27,7 @@ from serve_app.http.arrival import Arrivals
 from serve_app.http.asgi import Disconnected, Outgoing, Receive, Scope, Send, watched
 from serve_app.ingress import grpc_http1
 from serve_app.ingress.answers import send_error
+from serve_app.ingress.grpc_answers import trail
 from serve_app.ingress.rest import PROTOCOLS, RestApp
 from serve_app.ingress.status import grpc_code
 from serve_app.internals.serve_context import deployment, in_replica
@@ -131,7 +132,8 @@ async def _arrived(arrivals: Arrivals, scope: Scope, receive: Receive, send: Sen
         return None
     except TandemError as error:
         if path == grpc_http1.PATH:
-            await grpc_http1.refuse(send, grpc_code(error), error.message)
+            named = grpc_http1.named(Headers(scope["headers"]))
+            await grpc_http1.refuse(send, grpc_code(error), error.message, named)
             return None
         out = Outgoing(send, bodiless=False)
         out.headers.append((b"connection", b"close"))  # with half a request on it
@@ -190,7 +192,8 @@ class RouterApp:
             return
         if counter.full():
             full = grpc.StatusCode.RESOURCE_EXHAUSTED
-            await grpc_http1.refuse(send, full, FULL, grpc_http1.LATER)
+            named = grpc_http1.named(Headers(scope["headers"]))
+            await grpc_http1.refuse(send, full, FULL, (*grpc_http1.LATER, *named))
             return
         counter.enter()
         self._paths.fast("grpc")
@@ -233,10 +236,11 @@ class FastServicer:
             if counter.full():
                 context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
                 context.set_details(FULL)
-                context.set_trailing_metadata(grpc_http1.LATER)
+                trail(context, grpc_http1.LATER)
                 return b""
             counter.enter()
             paths.fast("grpc")
+            trail(context)
             status = "CANCELLED"
             try:
                 answer = await method(request, context)
@@ -257,6 +261,7 @@ class FastServicer:
 
         async def stream(request: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             paths.fast("grpc")
+            trail(context)
             # A stream is no load, its requests are.
             async with contextlib.aclosing(method(request, context, counted)) as answers:
                 async for answer in answers:
@@ -269,6 +274,7 @@ class FastServicer:
         method = getattr(self._servicer, name)
 
         async def unary(request: bytes, context: Any) -> bytes:
+            trail(context)
             return (await method(request, context)).data  # type: ignore[no-any-return]
 
         async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
@@ -277,6 +283,7 @@ class FastServicer:
                 context.set_details(f"{WATCHED} streams of this kind are open; try again later")
                 return
             self._watched += 1
+            trail(context)
             try:
                 async with contextlib.aclosing(method(request, context)) as answers:
                     async for answer in answers:

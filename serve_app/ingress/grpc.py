@@ -21,7 +21,7 @@ from serve_app.ingress.admin import OFF, AdminApp
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.fast_path import HEALTH as OWN_HEALTH
 from serve_app.ingress.fast_path import fast_servicer
-from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of, within
+from serve_app.ingress.grpc_answers import Raw, broken, failed, metadata_of, trail, within
 from serve_app.ingress.grpc_health import HEALTH, Health
 from serve_app.ingress.grpc_reflect import add_reflection
 from serve_app.ingress.grpc_stream import StreamInfer
@@ -29,6 +29,7 @@ from serve_app.ingress.idle import IdleStreams
 from serve_app.ingress.side_by_side import Counted, SideBySide
 from serve_app.protocol import grpc_codec
 from serve_app.protocol import inference_pb2 as pb
+from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer
 from serve_app.releases.asked import Verb
 
@@ -182,9 +183,9 @@ class Servicer(Health):
             within(data, self.limits().max_body_bytes)
             request, typed = grpc_codec.decode_request(data)
         except TandemError as error:
-            self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
+            self.plane.refused(_call(grpc_codec.addressed(data, error), headers), error)
             raise
-        return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
+        return _call(request, headers, time.monotonic() - began), typed
 
     async def _decoded_apart(self, data: Buffer, headers: Headers) -> tuple[Call, bool]:
         """The same for a large message: where its parts take time, elsewhere."""
@@ -196,12 +197,12 @@ class Servicer(Health):
                 request, typed = grpc_codec.decode_request(data)
             else:
                 if to := grpc_codec.addressee(data):
-                    self.plane.check_room(Call(to, headers, "grpc"))
+                    self.plane.check_room(_call(to, headers))
                 request, typed = await self._apart.elsewhere("grpc", data, b"", limit, ())
         except TandemError as error:
-            self.plane.refused(Call(grpc_codec.addressed(data, error), headers, "grpc"), error)
+            self.plane.refused(_call(grpc_codec.addressed(data, error), headers), error)
             raise
-        return Call(request, headers, "grpc", decoding=time.monotonic() - began), typed
+        return _call(request, headers, time.monotonic() - began), typed
 
     async def infer_parts(self, data: Buffer, headers: Headers) -> list[Buffer]:
         """ModelInferRequest to ModelInferResponse, both on the wire. Raises TandemError."""
@@ -251,6 +252,10 @@ class Servicer(Health):
             return broken(error, context)
 
 
+def _call(request: InferRequest, headers: Headers, decoding: float = 0.0) -> Call:
+    return Call(request, headers, "grpc", decoding=decoding, request_id=headers.request_id())
+
+
 class GrpcIngress:
     """The RPCs as methods of the deployment, where Serve calls them. It provides `servicer`, `paths`."""
 
@@ -263,6 +268,7 @@ def _by_serve(name: str, streaming: bool) -> Callable[..., Any]:
 
     async def unary(self: GrpcIngress, request: bytes, grpc_context: Any) -> Raw:
         self.paths.serve("grpc")
+        trail(grpc_context)
         answer: Raw = await getattr(self.servicer, name)(request, grpc_context)
         return answer
 
@@ -270,6 +276,7 @@ def _by_serve(name: str, streaming: bool) -> Callable[..., Any]:
         self: GrpcIngress, request: AsyncIterator[bytes], grpc_context: Any
     ) -> AsyncIterator[Raw]:
         self.paths.serve("grpc")
+        trail(grpc_context)
         async with contextlib.aclosing(getattr(self.servicer, name)(request, grpc_context)) as answers:
             async for answer in answers:
                 yield answer

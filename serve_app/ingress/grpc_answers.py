@@ -1,11 +1,12 @@
 """What an RPC answers: bytes, or a status and why."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 
-from serve_app.core.call import Headers
+from serve_app.core.call import REQUEST_ID, Headers
 from serve_app.errors import TandemError, TooLarge
 from serve_app.ingress.status import grpc_code, retry_metadata, trailer_text
 from serve_app.protocol.wire import Buffer
@@ -33,6 +34,13 @@ def metadata_of(context: Any) -> Headers:
     return Headers(context.invocation_metadata() or (), remaining)
 
 
+def trail(context: Any, more: Sequence[tuple[str, str]] = ()) -> None:
+    """Send behind the answer what the caller calls its request, and `more`."""
+    name = Headers(context.invocation_metadata() or ()).request_id()
+    if name or more:  # Serve's own context takes a list alone
+        context.set_trailing_metadata([*more, *([(REQUEST_ID, name)] if name else ())])
+
+
 def within(data: Buffer, limit: int) -> None:
     """TooLarge for a message of more than `limit` bytes."""
     if len(data) > limit:
@@ -44,7 +52,7 @@ def failed(error: TandemError, context: Any) -> Raw:
     context.set_code(grpc_code(error))
     context.set_details(trailer_text(error.message))
     if hints := retry_metadata(error):
-        context.set_trailing_metadata(hints)
+        trail(context, hints)
     return Raw(b"", grpc_code(error).name)
 
 

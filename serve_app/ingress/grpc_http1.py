@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
+from serve_app.core.call import REQUEST_ID
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, Overloaded, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
@@ -38,18 +39,19 @@ Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffe
 async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
     """Answer one call with what `infer` makes of its message; the name of its status."""
     headers: Headers = dict(scope["headers"])
+    about = CallHeaders(scope["headers"])
     try:
         message = await _message(receive, headers, limit)
-        data = await infer((message, CallHeaders(scope["headers"])), receive)
+        data = await infer((message, about), receive)
     except TandemError as error:
         code = grpc_code(error)
-        await refuse(send, code, error.message, retry_metadata(error))
+        await refuse(send, code, error.message, (*retry_metadata(error), *named(about)))
         return str(code.name)
     except Disconnected:
         return "CANCELLED"
     except Exception:
         log.exception("the ingress itself failed on %s", PATH)
-        await refuse(send, StatusCode.INTERNAL, "internal error; the server log has it")
+        await refuse(send, StatusCode.INTERNAL, "internal error; the server log has it", named(about))
         return "INTERNAL"
     cork = corked(send)
     if cork is None:
@@ -60,10 +62,20 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     # By hand, because uvicorn knows no trailers, and to spare it a copy of the message.
     size = sum(map(len, data))
     frame = b"%x\r\n\0%b" % (size + _PREFIX, size.to_bytes(4, "big"))
-    cork.finish((frame, *data, b"\r\n0\r\ngrpc-status: 0\r\n\r\n"))
+    cork.finish((frame, *data, b"\r\n0\r\ngrpc-status: 0\r\n", *_trailers(about), b"\r\n"))
     await send({"type": "http.response.body"})
     cork.remove()
     return "OK"
+
+
+def named(headers: CallHeaders) -> Sequence[tuple[str, str]]:
+    """What the caller calls its request, for the answer's trailers."""
+    name = headers.request_id()
+    return [(REQUEST_ID, name)] if name else ()
+
+
+def _trailers(headers: CallHeaders) -> Sequence[bytes]:
+    return [f"{name}: {value}\r\n".encode() for name, value in named(headers)]
 
 
 async def refuse(

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from serve_app.core.call import Call, Headers
+from serve_app.core.call import Call, Headers, new_id
 from serve_app.core.dataplane import DataPlane
 from serve_app.errors import TandemError
 from serve_app.ingress.apart import LARGE
@@ -48,6 +48,8 @@ class StreamInfer:
         return self._begun(call, typed)
 
     def _begun(self, call: Call, typed: bool) -> tuple[AsyncGenerator[bytes, None], bool]:
+        # A name in the stream's metadata is not one request's alone.
+        call.request.id = call.request.id or new_id()
         decoupled = self._plane.decoupled(call.request.model, call.request.version)
         found = self._generated(call, typed) if decoupled else self._answered(call, typed)
         return _guarded(call, found), not decoupled

@@ -22,6 +22,7 @@ from serve_app.ingress.answers import require
 from serve_app.ingress.openai_answers import form
 from serve_app.ingress.status import http_status
 from serve_app.protocol import bounds, elements
+from serve_app.protocol.constraints import check_constraints
 from serve_app.protocol.openai import Events, check_types, failure
 from serve_app.protocol.tensors import InferRequest
 
@@ -48,6 +49,7 @@ class OpenAIApp:
             name = model.name
             _can(model, route)
             check_types(asked)
+            check_constraints(asked)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise

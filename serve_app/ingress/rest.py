@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from serve_app.config import Cors, Limits
+from serve_app.core.call import REQUEST_ID
+from serve_app.core.call import Headers as CallHeaders
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
@@ -35,7 +37,6 @@ from serve_app.http.asgi import (
     watched,
 )
 from serve_app.http.codings import unpacked
-from serve_app.http.request_id import REQUEST_ID, request_id
 from serve_app.ingress import admin, openai
 from serve_app.ingress.about import About
 from serve_app.ingress.answers import require, send_error, send_json
@@ -112,10 +113,10 @@ class RestApp:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
         """HTTP alone, by whichever way it came; `named`: the answer has its X-Request-Id from others."""
-        scope["request_id"] = id = request_id(scope)
+        scope["request_id"] = id = CallHeaders(scope["headers"]).request_id()
         out = Outgoing(send, bodiless=scope["method"] == "HEAD")
         if id and not named:
-            out.headers.append((REQUEST_ID, id.encode()))
+            out.headers.append((REQUEST_ID.encode(), id.encode()))
         path = scope["path"]
         try:
             if self.cors is not None:

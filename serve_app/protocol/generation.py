@@ -13,6 +13,7 @@ import orjson
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol import bounds, elements
+from serve_app.protocol.constraints import check_constraints
 from serve_app.protocol.metadata import EngineDescription
 from serve_app.protocol.openai import check_types
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, TensorSpec
@@ -83,6 +84,7 @@ def generation(
     wanted = frozenset(name for name in _MORE if flags[_RETURN + name])
     adapter = _adapter(model, asked.pop(ADAPTER, model), engine)
     check_types(asked)
+    check_constraints(asked)
     for name in asked:
         if name in _NOT_HERE:
             raise InvalidArgument(f"parameters.{name}: not here: {_NOT_HERE[name]}")

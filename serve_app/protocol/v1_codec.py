@@ -47,6 +47,8 @@ def decode_request(message: Any, model: str, version: VersionDescription) -> tup
 
 def _columns(rows: Any, key: str, model: str, specs: dict[str, TensorSpec]) -> dict[str, Any]:
     required = [spec for spec in specs.values() if not spec.optional]
+    if rows == []:  # no rows at all, of every input
+        return {spec.name: rows for spec in required}
     named = [_named(row, specs) for row in rows] if isinstance(rows, list) else []
     if any(named):
         return _by_name(rows, named, key, specs)
@@ -101,10 +103,17 @@ def _tensor(rows: Any, spec: TensorSpec, where: str) -> Tensor:
         raise InvalidArgument(f"{where} must be a list of rows for '{spec.name}'")
     if spec.datatype == "BYTES":
         rows = _decoded(rows, spec.name)
-    shape = _shape(rows)
+    shape = _shape(rows) if rows else _none(spec)
     if len(spec.shape) == len(shape) + 1 and spec.shape[-1] == 1:
         shape += (1,)  # a column of single values
     return Tensor(spec.name, spec.datatype, elements.to_array(rows, spec.datatype, shape, spec.name))
+
+
+def _none(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape of no rows, where a model takes any number of them."""
+    if spec.any_rank or spec.shape[:1] != (-1,):
+        return (0,)
+    return (0, *(1 if size < 0 else size for size in spec.shape[1:]))
 
 
 def _decoded(value: Any, name: str, depth: int = 0) -> Any:

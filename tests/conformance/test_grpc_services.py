@@ -9,6 +9,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tests.conformance.test_grpc import Q, raw
 from tests.conformance.verbs import VERSIONS
+from tests.server import Server
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -59,6 +60,45 @@ def test_both_reflections(channel: grpc.Channel, version: str) -> None:
     (answer,) = stream(iter([rpb.ServerReflectionRequest(list_services="")]), timeout=30)
     listed = {one.name for one in answer.list_services_response.service}
     assert {V2, "grpc.health.v1.Health", f"grpc.reflection.{version}.ServerReflection"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("method", "model"), [("ModelInfer", "identity"), ("ModelInfer", "none"), ("ModelMetadata", "none"),
+                          ("ModelMetadata", "identity"), ("ServerLive", "")],
+)  # fmt: skip
+def test_a_requests_name(channel: grpc.Channel, method: str, model: str) -> None:
+    """As over HTTP, on both of gRPC's ways; ModelInfer takes one of its own behind HAProxy."""
+    sent = raw(model, "x", Q) if method == "ModelInfer" else pb.ModelMetadataRequest(name=model)
+    ask = channel.unary_unary(f"/{V2}/{method}").with_call
+    try:
+        data = sent.SerializeToString() if model else b""
+        answer, call = ask(data, timeout=60, metadata=[("x-request-id", "named-8")])
+    except grpc.RpcError as error:
+        call = error
+    else:
+        if method == "ModelInfer":
+            assert pb.ModelInferResponse.FromString(answer).id == "named-8"
+    found = [value for key, value in call.trailing_metadata() if key == "x-request-id"]
+    assert found == ["named-8"]
+
+
+def test_a_requests_name_is_logged(channel: grpc.Channel, server: Server) -> None:
+    sent = raw("identity", "x", Q)
+    sent.id = "inner"
+    for name, method in (("outer-9", "unary_unary"), ("outer-10", "stream_stream")):
+        path, data = (
+            f"/{V2}/{'ModelInfer' if method == 'unary_unary' else 'ModelStreamInfer'}",
+            sent.SerializeToString(),
+        )
+        ask = getattr(channel, method)(path)
+        answer = ask(
+            iter([data]) if "stream" in method else data, metadata=[("x-request-id", name)], timeout=60
+        )
+        assert answer if isinstance(answer, bytes) else list(answer)
+    for name in ("outer-9", "outer-10"):
+        server.wait(
+            lambda name=name: f'"request_id":"{name}"' in server.text(), 20, "the line is in the log"
+        )
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "日", "%"])

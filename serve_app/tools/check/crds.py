@@ -3,6 +3,7 @@ filled in, unknown fields, the schema, lists' keys, the rules in CEL."""
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,10 @@ class Crds:
     def find(self, group: str, kind: str) -> dict[str, Any] | None:
         """The definition of a kind, if the folder has it. Of several the last, as of what is applied."""
         found = None
+        # Reading takes seconds a megabyte; a CRD may speak of other groups in what it describes.
+        own = re.compile(rf"""\bgroup["']?\s*:\s*["']?{re.escape(group)}["']?\s*([,}}#]|$)""", re.M)
         for text in self._texts.values():
-            if group in text and kind in text:
+            if kind in text and own.search(text):
                 for one in definitions(text):
                     if get(one, "spec", "group") == group and get(one, "spec", "names", "kind") == kind:
                         found = one

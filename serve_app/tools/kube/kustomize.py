@@ -6,6 +6,7 @@ makes of it, if it is there.
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,8 @@ _KNOWN = (
 )
 _CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
+# How kubectl wraps an error.
+_LOGGED = re.compile(r"""^E\d{4} .*?\] ("command failed" err=)?[<"]?|[>"]\s*$""")
 
 
 def build(folder: Path) -> list[Document]:
@@ -143,7 +146,7 @@ def _by_program(folder: Path, unknown: str) -> list[Document]:
                 [*command, str(folder)], capture_output=True, text=True, check=False
             )
             if done.returncode:
-                raise ConfigError(f"{folder}: {done.stderr.strip()}")
+                raise ConfigError(f"{folder}: {_LOGGED.sub('', done.stderr).strip()}")
             return read(folder, done.stdout)
     raise ConfigError(f"{folder}: {unknown}: install kustomize or kubectl to check this")
 

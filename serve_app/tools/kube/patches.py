@@ -31,6 +31,7 @@ class Patch:
     node: yaml.Node | None
     file: str
     before: int  # lines of the file above its text
+    selected: bool  # by a target of its own: one that selects nothing has no effect
 
     @classmethod
     def read(cls, folder: Path, kustomization: Path, given: Any, at: yaml.Node | None) -> "Patch":
@@ -45,24 +46,26 @@ class Patch:
         data, nodes = yaml_text.values(text), yaml_text.nodes(text)
         if len(data) > 1:
             raise NotOurs("several patches in one")
-        target = given.get("target") or {}
+        target = selected = given.get("target") or {}
         if unknown := [key for key in target if key not in _TARGET]:
             raise NotOurs(f"a target's {', '.join(map(str, unknown))}")
         whole = data[0] if data else None
         if isinstance(whole, dict) and not target:
             target = {"kind": whole.get("kind"), "name": get(whole, "metadata", "name")}
-        return cls(target, whole, nodes[0] if nodes else None, str(file), before)
+        return cls(target, whole, nodes[0] if nodes else None, str(file), before, bool(selected))
 
     def apply(self, documents: list[Document], folder: Path) -> None:
         """Change those that it is for. ConfigError when there are none, or it doesn't fit."""
         found = [one for one in documents if self._matches(one)]
-        if not found:
+        if not found and not self.selected:
             raise ConfigError(f"{folder}: a patch's target {self.target} is not there")
         for one in found:
             if isinstance(self.data, dict) and self.data.get("$patch") == "delete":
                 documents.remove(one)
             elif isinstance(self.data, dict):
                 self._merge(one)
+            elif isinstance(self.data, list) and not self.selected:
+                raise ConfigError(f"{folder}: a patch of operations (JSON 6902) needs a target")
             elif isinstance(self.data, list):
                 for index, operation in enumerate(self.data):
                     self._operate(one, operation, node_at(self.node, (index,)), folder)
@@ -76,6 +79,8 @@ class Patch:
     def _operate(self, one: Document, operation: Any, node: yaml.Node | None, folder: Path) -> None:
         """One operation of JSON 6902, of which a target gets values of its own."""
         where = f"{folder}: patch of {self.target}"
+        if get(operation, "op") == "replace" and _absent(str(operation.get("path")), one.data):
+            operation = operation | {"op": "add"}  # as kustomize's library does
         try:
             jsonpatch.JsonPatch(copy.deepcopy([operation])).apply(one.data, in_place=True)
         except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPatchTestFailed) as error:
@@ -128,6 +133,13 @@ class Patch:
         if place == config[: len(place)]:
             text = node_at(node, config[len(place) :]) if node is not None else None
             one.config = config_in(self.file, text, get(one.data, *config), self.before)
+
+
+def _absent(pointer: str, data: Any) -> bool:
+    """Whether a mapping is there, and hasn't the key."""
+    *above, key = _place(pointer, data) or ("",)
+    around = get(data, *above)
+    return isinstance(around, dict) and key not in around
 
 
 def _has_lists(value: Any) -> bool:

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from serve_app.config import Limits
-from serve_app.core.call import Headers
+from serve_app.core.call import NO_HEADERS, Headers
 from serve_app.errors import InvalidArgument, Overloaded, TooLarge, Unavailable
 from serve_app.http import codings
 from serve_app.ingress import apart as module
@@ -178,7 +178,7 @@ async def test_over_http_and_grpc(apart, coding):
     typed.inputs.add(name="x", datatype="FP32", shape=[len(values)]).contents.fp32_contents.extend(
         values
     )
-    answer = b"".join(await servicer.infer_parts(typed.SerializeToString(), ()))
+    answer = b"".join(await servicer.infer_parts(typed.SerializeToString(), NO_HEADERS))
     assert (client.decode_grpc(answer).arrays["x"] == values).all()
 
 

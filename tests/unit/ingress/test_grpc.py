@@ -9,7 +9,7 @@ from serve_app.ingress.grpc import SERVICE, Servicer
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from tests.unit.ingress.grpc_bodies import Context
-from tests.unit.planes import Raises, plane, served
+from tests.unit.planes import Raises, heard, plane, served
 
 
 @pytest.fixture
@@ -45,6 +45,37 @@ async def test_who_is_refused_for_load_is_told_when_to_come_back(servicer):
     assert dict(context.trailing) == {"retry-after": "1", "grpc-retry-pushback-ms": "1000"}
     _, context = await call(servicer, "ModelInfer", infer("none"))
     assert context.trailing == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "status"), [("m", "OK"), ("none", "NotFound"), ("full", "Overloaded")]
+)
+async def test_a_request_has_the_name_that_its_metadata_says(servicer, model, status):
+    """As over HTTP: the id of one that has none, else beside it."""
+    for id in ("", "abc"):
+        context = Context()
+        context.metadata = (("x-request-id", "outer"),)
+        await servicer.ModelInfer(infer(model, id=id), context)
+        call = heard(servicer.plane).calls[-1]
+        assert (call.request.id, call.request_id, call.status) == (id or "outer", "outer", status)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "a b", "é", b"\t"])
+async def test_what_is_no_usable_name_is_none(servicer, name):
+    context = Context()
+    context.metadata = (("x-request-id", name),)
+    answer = (await servicer.ModelInfer(infer(), context)).SerializeToString()
+    assert len(pb.ModelInferResponse.FromString(answer).id) == 32
+    assert heard(servicer.plane).calls[-1].request_id == ""
+
+
+async def test_a_refusal_that_says_when_to_come_back_keeps_the_name(servicer):
+    context = Context()
+    context.metadata = (("x-request-id", "outer"),)
+    await servicer.ModelInfer(infer("full"), context)
+    assert isinstance(context.trailing, list)  # Serve's own context takes nothing else
+    assert dict(context.trailing)["x-request-id"] == "outer"
+    assert dict(context.trailing)["retry-after"] == "1"
 
 
 async def test_typed_and_raw_inference(servicer):

@@ -12,7 +12,7 @@ from serve_app.errors import ModelFailed
 from serve_app.ingress.grpc import SERVICE, Servicer
 from serve_app.protocol import inference_pb2 as pb
 from tests.unit.held import soon
-from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
+from tests.unit.planes import UNDECLARED, Echo, Raises, heard, plane, served
 from tests.unit.waiting import until
 
 PATH = f"/{SERVICE.full_name}/ModelStreamInfer"
@@ -80,6 +80,17 @@ async def test_requests_are_issued_as_they_are_read(the_plane, ask):
     call = ask(message("four", str(number)) for number in range(4))
     found = await soon(_all(call))
     assert [one.infer_response.id for one in found] == ["0", "1", "2", "3"]
+
+
+async def test_a_streams_name_is_beside_the_ids_of_its_requests(the_plane, ask):
+    call = ask(
+        iter([message("echo"), message("echo"), message("echo", "7")]), metadata=[("x-request-id", "s")]
+    )
+    ids = [one.infer_response.id for one in await soon(_all(call))]
+    assert ids[2] == "7"
+    assert len(set(ids)) == 3  # each is found again in the log
+    calls = heard(the_plane).calls
+    assert [(one.request.id, one.request_id) for one in calls] == [(id, "s") for id in ids]
 
 
 async def test_a_quick_one_waits_for_its_turn_behind_a_slow_one(the_plane, ask):

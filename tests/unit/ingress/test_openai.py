@@ -115,6 +115,25 @@ async def test_the_lists(http: Any) -> None:
         ({"model": 5}, 400, None, "the name of a model is required"),
         ({"model": "m", "messages": 5}, 400, None, "messages must be a list, got 5"),
         ({"model": "m", "structured_outputs": "x"}, 400, None, "structured_outputs must be an object"),
+        (
+            {
+                "model": "m",
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {
+                        "name": "x",
+                        "schema": {
+                            "type": "object",
+                            "required": ["a"],
+                            "properties": {"a": {"not": {}}},
+                        },
+                    },
+                },
+            },
+            400,
+            None,
+            "response_format.json_schema.schema: nothing fits this schema: a: not",
+        ),
         ({"model": "m", "top_k": 10**30}, 400, None, "top_k must be a number that 64 bits hold"),
         ([], 400, None, "must be a JSON object"),
         (None, 400, None, "the body is not valid JSON"),

@@ -163,6 +163,13 @@ def test_whether_a_request_wants_a_stream() -> None:
         ),
         (texts(b"a"), {"zzz": 2}, False, "parameters.zzz: no parameter of a generation"),
         (texts(b"a"), {"structured_outputs": "{"}, False, "structured_outputs is not valid JSON"),
+        (
+            texts(b"a"),
+            {"structured_outputs": '{"json":{"not":{}}}'},
+            False,
+            "structured_outputs.json: nothing",
+        ),
+        (texts(b"a"), {"image": "aGk="}, False, "image: not here: OpenAI's /v1/chat/completions takes"),
         (texts(b"a"), {"max_tokens": 2**63}, False, "max_tokens must be a number that 64 bits hold"),
         (texts(b"a"), {"response_format": [1]}, False, "response_format must be an object, got [1]"),
         (

@@ -84,11 +84,28 @@ def test_named_columns(body):
     assert list(found) == ["age", "city", "at"]
 
 
+@pytest.mark.parametrize("key", ["instances", "inputs"])
+def test_no_rows_at_all(key):
+    """As KServe's server takes them: an empty batch, of each input that has to be there."""
+    (tensor,) = decode({key: []}, ROWS)[0].inputs
+    assert tensor.data.shape == (0, 2)
+    shapes = {tensor.name: tensor.data.shape for tensor in decode({key: []}, TABLE)[0].inputs}
+    assert shapes == {"age": (0, 1), "city": (0,), "at": (0, 2)}
+    (text,) = decode({key: []}, TEXT)[0].inputs
+    assert (text.name, text.data.shape, text.data.dtype) == ("text", (0,), object)
+
+
+def test_no_rows_where_the_model_takes_a_fixed_number():
+    (tensor,) = decode({"instances": []}, VersionDescription([TensorSpec("x", "FP32", (2,))], []))[
+        0
+    ].inputs
+    assert tensor.data.shape == (0,)  # which its signature refuses
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ({"instances": [[1, 2]]}, "'m' has the inputs age, city, at: instances must be objects"),
-        ({"instances": []}, "must be objects that name them"),
         ({"instances": [ROW, 5]}, r"instances\[1\] must be an object of inputs \(age, city, at\)"),
         ({"instances": [ROW, {**ROW, "agee": 1}]}, r"instances\[1\].agee: no input.*did you mean age"),
         ({"instances": [ROW, {"age": 1, "at": [1, 2]}]}, r"instances\[1\].city: required"),

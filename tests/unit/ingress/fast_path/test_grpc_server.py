@@ -56,6 +56,21 @@ async def test_grpcs_own_server_calls_the_servicer(handler, replica, held):
     ]
 
 
+async def test_what_the_caller_calls_its_request_comes_back(handler, replica):
+    for method, data in (
+        ("ModelInfer", message()), ("ModelInfer", message("none")), ("ServerMetadata", b""),
+        ("ModelReady", b"\xff"),
+    ):  # fmt: skip
+        context = Context()
+        context.metadata = (("x-request-id", "outer"),)
+        await handler(method)(data, context)
+        assert dict(context.trailing) == {"x-request-id": "outer"}
+    replica.ongoing = 2
+    await handler("ServerMetadata")(b"", context)
+    assert dict(context.trailing)["x-request-id"] == "outer"
+    assert dict(context.trailing)["retry-after"] == "1"
+
+
 async def test_grpcs_own_server_refuses_beyond_the_limit(handler, replica):
     replica.ongoing, context = 2, Context()
     assert await handler("ServerMetadata")(b"", context) == b""

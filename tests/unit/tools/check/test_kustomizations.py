@@ -15,6 +15,8 @@ from serve_app.tools.kube.kustomize import build
 from tests.unit.tools.check.configs import ROOT
 from tests.unit.tools.kustomized import THING, write
 
+ANY = {"kind": "ConfigMap"}
+
 
 def test_kustomizations_are_built(tmp_path: Path) -> None:
     write(tmp_path / "base", thing=THING, kustomization={"resources": ["thing.yaml"], "namespace": "ns"})
@@ -47,7 +49,11 @@ def test_a_patch_of_several_is_applied_to_each(tmp_path: Path) -> None:
     write(
         tmp_path,
         thing=things,
-        kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}], "images": [image]},
+        kustomization={
+            "resources": ["thing.yaml"],
+            "patches": [{"target": ANY, "patch": patch}],
+            "images": [image],
+        },
     )
     one, other = build(tmp_path)
     assert one.data["data"] == {"image": "im:9", "list": [{"image": "im:9"}, "a/b"], "x/y": "1"}
@@ -59,28 +65,47 @@ def test_a_patch_of_several_is_applied_to_each(tmp_path: Path) -> None:
     ("kustomization", "words"),
     [
         ({"resources": ["none.yaml"]}, "No such file"),
+        (
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"patch": "- {op: add, path: /data/y, value: z}"}],
+            },
+            "needs a target",  # as kubectl says
+        ),
         ("namespace: n\n", "namespace is False, not text"),  # as kubectl says of it
         ({"resources": ["https://example.com/x.yaml"]}, "not on this machine"),
         (
-            {"resources": ["thing.yaml"], "patches": [{"target": {"kind": "Pod"}, "patch": "[]"}]},
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"patch": "kind: Pod\nmetadata: {name: b}\nx: 1"}],
+            },
             "not there",
         ),
         (
-            {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: remove, path: /data/zz}"}]},
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"target": ANY, "patch": "- {op: remove, path: /data/zz}"}],
+            },
             "/data/zz is not there",
         ),
         (
-            {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: add, path: /no/x, value: 1}"}]},
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"target": ANY, "patch": "- {op: add, path: /no/x, value: 1}"}],
+            },
             "/no/x is not there",
         ),
         (
-            {"resources": ["thing.yaml"], "patches": [{"patch": "- {op: put, path: /data/x}"}]},
+            {
+                "resources": ["thing.yaml"],
+                "patches": [{"target": ANY, "patch": "- {op: put, path: /data/x}"}],
+            },
             "Unknown operation 'put'",
         ),
         (
             {
                 "resources": ["thing.yaml"],
-                "patches": [{"patch": "- {op: test, path: /data/x, value: 2}"}],
+                "patches": [{"target": ANY, "patch": "- {op: test, path: /data/x, value: 2}"}],
             },
             "not equal to tested value",
         ),
@@ -109,12 +134,31 @@ def test_what_kustomize_itself_has_to_build(
         build(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ['E1129 12:28:18.382382   20579 run.go:72] "command failed" err=<\n\tno such: a\n >', "no such: a"],
+)
+def test_what_it_says_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Without what a log has around it."""
+    write(tmp_path, thing=THING, kustomization={"resources": ["thing.yaml"], "commonAnnotations": {}})
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "kubectl"
+    program.write_text(f"#!/bin/sh\n/bin/cat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    with pytest.raises(ConfigError) as caught:
+        build(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: no such: a"
+
+
 def test_words_are_text_in_resources_and_not_in_patches(tmp_path: Path) -> None:
     """As `kubectl kustomize` builds it."""
     thing = THING.replace("x: '1'", "x: yes\n  y: 08")
     patch = "- {op: add, path: /data/z, value: yes}"
     write(
-        tmp_path, thing=thing, kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}]}
+        tmp_path,
+        thing=thing,
+        kustomization={"resources": ["thing.yaml"], "patches": [{"target": ANY, "patch": patch}]},
     )
     (one,) = build(tmp_path)
     assert one.data["data"] == {"x": "yes", "y": 8, "z": True, "image": "im:1"}
@@ -123,7 +167,9 @@ def test_words_are_text_in_resources_and_not_in_patches(tmp_path: Path) -> None:
 def test_dates_in_patches_are_text(tmp_path: Path) -> None:
     patch = "- {op: replace, path: /data/x, value: 2026-01-01}"
     write(
-        tmp_path, thing=THING, kustomization={"resources": ["thing.yaml"], "patches": [{"patch": patch}]}
+        tmp_path,
+        thing=THING,
+        kustomization={"resources": ["thing.yaml"], "patches": [{"target": ANY, "patch": patch}]},
     )
     (one,) = build(tmp_path)
     assert one.data["data"]["x"] == "2026-01-01"

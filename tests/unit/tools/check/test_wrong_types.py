@@ -1,4 +1,4 @@
-"""One value of another type, anywhere in what people check: findings, and never a traceback."""
+"""Anything may be wrong in what people check, anywhere: findings, and never a traceback."""
 
 import copy
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from serve_app.errors import ConfigError
 from serve_app.tools.check import kserve
 from serve_app.tools.check.command import run
 from serve_app.tools.check.crds import Crds
@@ -121,6 +122,47 @@ def test_some_of_them(tmp_path: Path) -> None:
     some = [(*case, choose.choice(WRONG)) for case in choose.sample(_cases(), 240)]
     _look(tmp_path, some[:120], None)
     _look(tmp_path, some[120:], Crds(tmp_path / "crds"))
+
+
+def _broken(document: dict[str, Any], place: Place, choose: random.Random) -> str:
+    """A part taken out, called otherwise, doubled, or another's; or the text itself."""
+    changed = copy.deepcopy(document)
+    around, key = changed, place[-1]
+    for step in place[:-1]:
+        around = around[step]
+    way = choose.randrange(5)
+    if way == 0:
+        del around[key]
+    elif way == 1 and isinstance(around, dict):
+        around[choose.choice([5, None, "", f"{key}s", 1.5, True])] = around.pop(key)
+    elif way == 2 and isinstance(around, list):
+        around += [around[int(key)]] * 2
+    elif way == 3:
+        around[key] = choose.choice(list(changed.values()))
+    text = yaml.safe_dump(changed, sort_keys=False)
+    lines = text.split("\n")
+    at = choose.randrange(len(lines))
+    if way == 4:
+        line = choose.choice(
+            [lines[at], "\t", "---", "<<: *a", "- &a [*a]", "a: &b {c: *b}", "? x", "\0"]
+        )
+        lines.insert(at, line + choose.choice(["", " #", ": :", " !!x", "'", "\r"]))
+        text = "\n".join(lines)
+        text = choose.choice([text, text[: choose.randrange(len(text))], "\ufeff" + text])
+    return text
+
+
+def test_other_mistakes(tmp_path: Path) -> None:
+    choose, file = random.Random(19), tmp_path / "file.yaml"
+    plain = [case for case in _cases() if case[1][:2] != ("spec", CONFIG)]
+    for document, place in choose.sample(plain, 120):
+        text = _broken(document, place, choose)
+        file.write_text(text)
+        try:
+            found = list(check(file, None))
+        except ConfigError:
+            continue  # no YAML, as it is told
+        assert [one.what for one in found if "ended in" in one.what] == [], text
 
 
 @pytest.mark.long
