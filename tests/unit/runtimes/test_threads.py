@@ -23,8 +23,8 @@ def gate():
     opened.set()
 
 
-def run(pool, work, *args):
-    return asyncio.create_task(pool.run(work, *args))
+def run(pool, work, *args, running=None):
+    return asyncio.create_task(pool.run(set() if running is None else running, work, *args))
 
 
 async def left(pool, gate):
@@ -153,6 +153,33 @@ async def test_the_end_waits_for_what_somebody_waits_for(gate):
     gate.set()
     assert await soon(call)
     await soon(end)
+
+
+async def test_a_version_waits_for_its_own_calls_alone(gate):
+    pool = Threads(2, "m", 60)
+    one, other = set(), set()
+    theirs = run(pool, gate.wait, running=other)
+    await soon(run(pool, lambda: None, running=one))
+    await soon(asyncio.to_thread(pool.wait_for, one))
+    end = asyncio.create_task(asyncio.to_thread(pool.wait_for, other))
+    await asyncio.sleep(SHORT)
+    assert not end.done()
+    gate.set()
+    await soon(end)
+    assert await soon(theirs)
+    assert one == other == set()
+    pool.shutdown()
+
+
+async def test_a_version_does_not_wait_for_one_of_its_calls_that_hangs(gate):
+    pool, running = Threads(2, "m", SHORT), set()
+    began = threading.Event()
+    call = run(pool, lambda: (began.set(), gate.wait()), running=running)
+    await asyncio.to_thread(began.wait, 10)
+    call.cancel()
+    await soon(asyncio.to_thread(pool.wait_for, running))
+    assert not gate.is_set()
+    pool.shutdown()
 
 
 async def test_nothing_is_kept_of_what_was_computed(gate):
