@@ -1,6 +1,7 @@
 """The versions of one model, loaded in this process. The Router hosts inline models, a ModelReplica
 its own; both through `ModelHost`."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
 from serve_app.repository.versions import version_folders
 from serve_app.runtimes.base import Runtime, create
+from serve_app.runtimes.freeze_gc import paused_gc
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost, described
@@ -74,7 +76,9 @@ class ModelHost:
                 ours = config.model_format != "python"
                 extra: dict[str, Any] = {"gpu": self._gpu} if ours else {"version": version}
                 runtime = create(config, folder, **extra)
-                runtime.load()
+                # Not of a user's class, which may do anything, for as long as it likes.
+                with paused_gc() if ours else contextlib.nullcontext():
+                    runtime.load()
                 # A user's class may keep the arrays it returns, and change them; frameworks' are new
                 # each time.
                 host = VersionHost(self.name, version, runtime, self._pool, ours)
