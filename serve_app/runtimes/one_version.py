@@ -1,5 +1,6 @@
 """One version of a model into memory: read, held against the configuration, warmed up."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import Arrays, TensorSpec
 from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.base import Runtime, create
+from serve_app.runtimes.freeze_gc import paused_gc
 from serve_app.runtimes.room import free_gpu, free_memory, size
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.version_host import VersionHost, described
@@ -38,7 +40,9 @@ def load_version(
         ours = config.model_format != "python"
         extra: dict[str, Any] = {"gpu": gpu} if ours else {"version": version}
         runtime = create(config, folder, **extra)
-        runtime.load()
+        # Not of a user's class, which may do anything, for as long as it likes.
+        with paused_gc() if ours else contextlib.nullcontext():
+            runtime.load()
         # A user's class may keep the arrays it returns, and change them; frameworks' are new each time.
         host = VersionHost(name, version, runtime, pool, ours)
         loaded = time.monotonic()

@@ -25,6 +25,11 @@ from serve_app.runtimes.torch import drop_weights, to_torch, torch_device
 
 log = logging.getLogger("tandem")
 
+# What Transformers takes along where it is installed, how it asks whether it is, and where.
+_NOT_NEEDED = (
+    ("scipy.optimize", "is_scipy_available", "transformers.loss.loss_utils"),
+    ("sklearn", "is_sklearn_available", "transformers.generation.candidate_generator"),
+)
 _CPU_TOKENS = 256
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
@@ -44,18 +49,20 @@ def trained_for(task: str, about: Any) -> str:
 
 
 def imported() -> Any:
-    """Transformers. Not scikit-learn with it (a second, 70 MB), of which it takes one function, for a
-    way to generate text that nothing here goes."""
+    """Transformers. Not with it scikit-learn (a second, 70 MB), of which it takes one function, for a
+    way to generate text that nothing here goes, nor SciPy's optimizers, for losses to train with."""
     library = need("transformers", "transformers")
     library.utils.logging.disable_progress_bar()
-    if "sklearn" not in sys.modules and "transformers.generation.candidate_generator" not in sys.modules:
-        with LOADING:
-            asked, utils = library.utils.is_sklearn_available, library.utils
-            utils.is_sklearn_available = lambda: False
+    with LOADING:
+        for package, asked, module in _NOT_NEEDED:
+            if package in sys.modules or module in sys.modules:
+                continue
+            answer = getattr(library.utils, asked)
+            setattr(library.utils, asked, lambda: False)
             try:
-                importlib.import_module("transformers.generation.candidate_generator")
+                importlib.import_module(module)
             finally:
-                utils.is_sklearn_available = asked
+                setattr(library.utils, asked, answer)
     return library
 
 

@@ -140,10 +140,11 @@ def test_transformers_comes_without_what_nobody_needs():
     program = (
         "import sys\nfrom serve_app.runtimes.transformers import imported\n"
         "library = imported()\nlibrary.AutoModel\nimport transformers.modeling_utils\n"
-        "print('sklearn' in sys.modules, library.utils.is_sklearn_available())"
+        "print(*(one in sys.modules for one in ('sklearn', 'scipy.optimize')))\n"
+        "print(library.utils.is_sklearn_available(), library.utils.is_scipy_available())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.splitlines() == ["False False", "True True"]
 
 
 def test_a_text_is_cut_before_it_is_tokenized():
