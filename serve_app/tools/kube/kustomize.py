@@ -17,6 +17,7 @@ import yaml
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, node_at, read
 from serve_app.tools.kube.generators import generated
+from serve_app.tools.kube.namespaces import put_in
 from serve_app.tools.kube.patches import NotOurs, Patch, standing
 from serve_app.tools.kube.yaml_text import Kustomize, nodes, values
 
@@ -31,7 +32,6 @@ _KNOWN = (
     "patches",
     "configMapGenerator",
 )
-_CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 # How kubectl wraps an error.
 _LOGGED = re.compile(r"""^E\d{4} .*?\] ("command failed" err=)?[<"]?|[>"]\s*$""")
@@ -69,9 +69,9 @@ def _build(folder: Path, nearly: bool = False) -> list[Document]:
     for entry in data.get("components") or []:
         _component(folder / entry, documents, nearly)
     _patched(folder, documents, nearly)
+    if namespace := data.get("namespace"):
+        put_in(namespace, documents)
     for one in documents:
-        if (namespace := data.get("namespace")) and one.kind not in _CLUSTER_WIDE:
-            one.data.setdefault("metadata", {})["namespace"] = namespace
         for image in data.get("images") or []:
             _images(one.data, image)
     return documents
