@@ -15,8 +15,8 @@ import time
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from serve_app.errors import Unavailable
@@ -56,9 +56,9 @@ def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], thre
 class _Call(Future[Any]):
     """One prediction. Whoever waits for it may leave while it runs."""
 
-    def __init__(self, pool: "Threads", work: Callable[[], Any]) -> None:
+    def __init__(self, pool: "Threads", work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         super().__init__()
-        self.work, self.began, self.left = work, 0.0, False
+        self.work, self.arguments, self.began, self.left = work, arguments, 0.0, False
         self._pool = pool
 
     def cancel(self) -> bool:
@@ -108,11 +108,11 @@ class Threads(Executor):
         """Whether they take no more calls."""
         return self._closed
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
         """As Executor has it; Unavailable while too many hang."""
         if self.trouble:
             raise Unavailable(self.trouble)
-        call = _Call(self, lambda: fn(*args, **more))
+        call = _Call(self, fn, args)
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads have ended")
@@ -189,11 +189,11 @@ class Threads(Executor):
 
     def _work(self, me: _Worker) -> None:
         while (call := self._next()) is not None:
+            call.began = time.monotonic()
+            me.call = call  # first: who waits until nothing runs any more looks there
             if call.set_running_or_notify_cancel():
-                call.began = time.monotonic()
-                me.call = call
                 try:
-                    result = call.work()
+                    result = call.work(*call.arguments)
                 except BaseException as error:
                     call.set_exception(error)
                 else:
@@ -212,11 +212,18 @@ class Threads(Executor):
         self._idle.release()  # the next call wakes this thread instead of making another
         return self._queue.get()
 
-    def wait_for(self, calls: Iterable[Future[Any]]) -> None:
-        """Until these have ended, or hang. Blocks."""
-        for call in calls:
-            while not call.done() and not (isinstance(call, _Call) and self._late(call)):
-                wait([call], _LOOK_S)
+    def wait_for(self, owner: object) -> None:
+        """Until none of them runs a method of `owner`, or what does hangs. Blocks.
+
+        Whoever had asked for one has its answer, or has left, by then: so none begins, either.
+        """
+        while any(self._runs(worker, owner) for worker in list(self._workers)):
+            time.sleep(_LOOK_S)
+
+    def _runs(self, worker: _Worker, owner: object) -> bool:
+        call = worker.call
+        own = call is not None and getattr(call.work, "__self__", None) is owner
+        return own and not self._hangs(worker)
 
     def hold(self) -> None:
         """One version more runs here."""
@@ -246,7 +253,6 @@ class Threads(Executor):
                 worker.thread.join(_LOOK_S)
 
     def _hangs(self, worker: _Worker) -> bool:
-        return worker.lost or (worker.call is not None and self._late(worker.call))
-
-    def _late(self, call: _Call) -> bool:
-        return call.left and time.monotonic() - call.began > self._hang_after
+        call = worker.call
+        late = call is not None and call.left and time.monotonic() - call.began > self._hang_after
+        return worker.lost or late

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,6 @@ class VersionHost:
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
-        self._running: set[Future[Any]] = set()  # in threads, whether somebody waits for them or not
         pool.hold()
 
     @property
@@ -51,10 +49,10 @@ class VersionHost:
                 contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
-                call = self._pool.submit(_called, run, inputs, parameters, ASKING.get())
-                self._running.add(call)
-                call.add_done_callback(self._running.discard)
-                outputs = await asyncio.wrap_future(call)
+                loop, asking = asyncio.get_running_loop(), ASKING.get()
+                outputs = await loop.run_in_executor(
+                    self._pool, self._called, run, inputs, parameters, asking
+                )
         except TandemError as error:
             found = plain(error)
             if isinstance(found, ModelFailed):
@@ -124,13 +122,17 @@ class VersionHost:
             raise ModelFailed(f"model '{self.model}' didn't return {', '.join(missing)}")
         return arrays
 
+    def _called(self, *how: Any) -> Any:
+        """In a thread, which is known to run this version (`Threads.wait_for`)."""
+        return _called(*how)
+
     def recipe(self) -> bytes:
         """How its texts become tokens, to be done elsewhere; empty where nothing says so. Blocks."""
         return self._runtime.recipe() if isinstance(self._runtime, Tokenizes) else b""
 
     def close(self) -> None:
         """Give its memory back, once what runs has ended, or hangs; no verb follows. Blocks."""
-        self._pool.wait_for(list(self._running))
+        self._pool.wait_for(self)
         self._pool.release()
         try:
             self._runtime.close()

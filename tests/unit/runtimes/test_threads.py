@@ -176,3 +176,50 @@ async def test_nothing_is_kept_of_what_was_computed(gate):
     gc.collect()
     assert [one() for one in seen] == [None, None]
     pool.shutdown()
+
+
+class Owner:
+    """Of a method that runs until the gate opens."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.gate = gate
+
+    def waits(self) -> None:
+        self.gate.wait(20)
+
+
+async def test_it_is_waited_for_what_one_runs_and_not_for_others(gate):
+    pool = Threads(2, "m", 60)
+    one, other = Owner(threading.Event()), Owner(gate)
+    calls = [run(pool, one.waits), run(pool, other.waits)]
+    calls[0].cancel()  # nobody waits for it any more, and it runs
+    waiting = asyncio.create_task(asyncio.to_thread(pool.wait_for, one))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    one.gate.set()
+    await soon(waiting)
+    gate.set()
+    await soon(calls[1])
+    pool.shutdown()
+
+
+async def test_it_is_not_waited_for_what_hangs(gate):
+    pool = Threads(1, "m", SHORT, may_lose=3)
+    owner = Owner(gate)
+    call = run(pool, owner.waits)
+    await asyncio.sleep(SHORT / 2)
+    call.cancel()
+    await soon(asyncio.to_thread(pool.wait_for, owner))
+    gate.set()
+    pool.shutdown()
+
+
+async def test_they_end_with_the_last_version_that_runs_there():
+    pool = Threads(1, "m", 60)
+    pool.hold()
+    pool.hold()
+    pool.release()
+    assert not pool.closed
+    assert await soon(run(pool, lambda: 1)) == 1
+    pool.release()
+    assert pool.closed
