@@ -182,9 +182,10 @@ class Owner:
     """Of a method that runs until the gate opens."""
 
     def __init__(self, gate: threading.Event) -> None:
-        self.gate = gate
+        self.gate, self.began = gate, threading.Event()
 
     def waits(self) -> None:
+        self.began.set()
         self.gate.wait(20)
 
 
@@ -192,6 +193,7 @@ async def test_it_is_waited_for_what_one_runs_and_not_for_others(gate):
     pool = Threads(2, "m", 60)
     one, other = Owner(threading.Event()), Owner(gate)
     calls = [run(pool, one.waits), run(pool, other.waits)]
+    await asyncio.to_thread(one.began.wait, 10)
     calls[0].cancel()  # nobody waits for it any more, and it runs
     waiting = asyncio.create_task(asyncio.to_thread(pool.wait_for, one))
     await asyncio.sleep(0.05)
@@ -207,7 +209,7 @@ async def test_it_is_not_waited_for_what_hangs(gate):
     pool = Threads(1, "m", SHORT, may_lose=3)
     owner = Owner(gate)
     call = run(pool, owner.waits)
-    await asyncio.sleep(SHORT / 2)
+    await asyncio.to_thread(owner.began.wait, 10)
     call.cancel()
     await soon(asyncio.to_thread(pool.wait_for, owner))
     gate.set()
