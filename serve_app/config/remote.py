@@ -179,6 +179,8 @@ class RemoteModel(ModelConfig):
                     "modelFormat vllm batches by itself and has inputs and outputs of its own: "
                     "no batching, options, inputs, outputs (vLLM's arguments go into engine)",
                 )
+        if self.swap != "beside":
+            yield ("swap",), "an engine's processes are replaced by Serve, the new ones first: no swap"
         sizes = [self.engine.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
         wanted = prod(size for size in sizes if isinstance(size, int))
         if self.resources.num_gpus not in (0, wanted):

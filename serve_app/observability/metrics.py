@@ -7,6 +7,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from itertools import accumulate, cycle
 from typing import Any
 
@@ -26,6 +27,8 @@ _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _TAGS = ("model_name", "model_version")
 _FLUSH_S = 1.0
+# Of a thousand models the values take a tenth of a second: so long at a time, with a pause between.
+_SLICE_S, _BREATH_S = 0.0005, 0.004
 
 
 class RayMetrics:
@@ -77,6 +80,7 @@ class RayMetrics:
         gauges = self._predict, self._queue, self._inference, self._rows, self._refusals, self._queues
         self._next: cycle[_Histogram | _Refusals | _Queues] = cycle(gauges)
         self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(gauges))
+        self._steps: Iterator[None] | None = None  # of the one that is being handed on
         # Counted here and handed on now and then: counters add up, so nothing is lost by waiting.
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
@@ -126,7 +130,18 @@ class RayMetrics:
         if dropped := LINES.take():
             self._dropped.inc(dropped)
         self._cold.flush()
-        next(self._next).flush()
+        if self._steps is None:
+            self._steps = next(self._next).steps()
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """A slice of it; requests come between two of them."""
+        until = time.perf_counter() + _SLICE_S
+        for _ in self._steps or ():
+            if time.perf_counter() > until:
+                self._loop.call_later(_BREATH_S, self._hand_on)
+                return
+        self._steps = None
 
 
 class PathMetrics:
@@ -161,13 +176,14 @@ class _Refusals:
             "refused_changes", "1 while the last change of a model is refused, else 0.", ("model_name",)
         )
 
-    def flush(self) -> None:
-        """Hand on everything."""
+    def steps(self) -> Iterator[None]:
+        """Hand on everything, a model at a time."""
         if self.directory is None:
             return
         self._config.set(int(bool(self.directory.refused)))
         for name, reason in self.directory.refusals().items():
             self._changes.set(int(bool(reason)), name)
+            yield
 
 
 class _Queues:
@@ -185,15 +201,16 @@ class _Queues:
             "model_expected_wait_seconds", "How long one more request would wait for its turn.", _TAGS
         )
 
-    def flush(self) -> None:
-        """Hand on everything."""
+    def steps(self) -> Iterator[None]:
+        """Hand on everything, a model at a time."""
         now = time.monotonic()
-        for name, model in self.directory.models.items() if self.directory else ():
+        for name, model in list(self.directory.models.items()) if self.directory else ():
             for reason in WHY:  # from 0 on, or the first one is none of a rate's
                 self._refused.set(model.turned_away[reason], name, reason)
             for number, version in model.versions.items():
                 if version.waiting is not None:
                     self._wait.set(version.waiting.expected(now), name, number)
+            yield
 
 
 class _Cold:
@@ -255,9 +272,15 @@ class _Histogram:
 
     def flush(self) -> None:
         """Hand on everything: Ray forgets a gauge that nobody sets for a while."""
-        for key, counts in self._counts.items():
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[None]:
+        """The same, a model's version at a time."""
+        for key, counts in list(self._counts.items()):
             upto = list(accumulate(counts))
             for name, count in zip(self._names, upto, strict=True):
                 self._bucket.set(count, *key, name)
             self._count.set(upto[-1], *key)
             self._sum.set(self._sums[key], *key)
+            yield

@@ -30,13 +30,15 @@ _ROW_BY_ROW, _PIECE = ("transformers",), 64
 _NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
 
 
+Files = Mapping[str, object]  # of a version: another one when they are others
+
+
 @dataclass(eq=False, slots=True)
 class _Held:
     """A version in memory, the files that it was read from, as they were, and the bytes that it took."""
 
     host: VersionHost
-    folder: Path | None
-    files: Mapping[str, Stamp]
+    files: Files
     memory: int
 
 
@@ -76,13 +78,12 @@ class ModelHost:
         Those that can't be loaded are in `failed`, with what they were before in their place, if that is
         there. ConfigError, of model and version, when there is nothing but failures.
         """
-        folders, self.failed = self._folders()
-        self.wanted = tuple(sorted([*folders, *self.failed], key=int))
+        found, self.failed = self._found()
+        self.wanted = tuple(sorted([*found, *self.failed], key=int))
         done, errors = list[Loaded](), list[ConfigError]()
         old = self.before._held if self.before else {}
-        for version, folder in folders.items():
-            files = stamps_in([folder] if folder else [])
-            if self._fresh(version, folder, files):
+        for version, (folder, files) in found.items():
+            if self._fresh(version, files):
                 self._held[version] = old[version]
                 continue
             try:
@@ -99,25 +100,19 @@ class ModelHost:
             self._sources = stamps(self.config.class_path)
         return done
 
-    def _load(
-        self,
-        version: str,
-        folder: Path | None,
-        files: Mapping[str, Stamp],
-        old: Mapping[str, _Held],
-    ) -> Loaded:
+    def _load(self, version: str, folder: Path | None, files: Files, old: Mapping[str, _Held]) -> Loaded:
         """One of them, where it fits beside what serves. ConfigError names model and version."""
         config = self.config
         if old:
             before = old.get(version) or old[max(old, key=int)]
             memory = 0 if self._gpu else before.memory
             try:
-                check_room(needed(config.model_format, files, memory), self._gpu, config.swap)
+                check_room(needed(config.model_format, folder, memory), self._gpu, config.swap)
             except ConfigError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
             host, loaded = load_version(config, version, folder, self._pool, self._gpu)
-        self._held[version] = _Held(host, folder, files, took.memory)
+        self._held[version] = _Held(host, files, took.memory)
         return loaded
 
     def _go_on(self, old: Mapping[str, _Held]) -> None:
@@ -131,23 +126,19 @@ class ModelHost:
                     self._held[version] = old[version]
         self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
 
-    def _fresh(self, version: str, folder: Path | None, files: Mapping[str, Stamp]) -> bool:
-        """Whether what serves has the version as it is wanted."""
+    def _fresh(self, version: str, files: Files) -> bool:
+        """Whether what serves has the version as it is wanted, and not as it was before it failed."""
         before = self.before
-        if before is None or not self._same or changed(before._sources):
+        if before is None or not self._same or version in before.failed or changed(before._sources):
             return False
         held = before._held.get(version)
-        return held is not None and (held.folder, held.files) == (folder, files)
+        return held is not None and held.files == files
 
     def plan(self) -> tuple[list[str], list[str]]:
         """The versions of `before` that go when others are loaded, and those others. Blocks."""
-        folders, _ = self._folders()
-        coming = [
-            version
-            for version, folder in folders.items()
-            if not self._fresh(version, folder, stamps_in([folder] if folder else []))
-        ]
-        staying = folders.keys() - set(coming)
+        found, _ = self._found()
+        coming = [version for version, (_, files) in found.items() if not self._fresh(version, files)]
+        staying = found.keys() - set(coming)
         held = self.before._held if self.before else {}
         return [one for one in held if one not in staying] if coming else [], coming
 
@@ -174,13 +165,14 @@ class ModelHost:
         made.config, made.failed, made.before = config, dict(failed), None
         return made
 
-    def _folders(self) -> tuple[Mapping[str, Path | None], dict[str, str]]:
-        """Those of the versions that are wanted; and why some of them can't be had."""
+    def _found(self) -> tuple[Mapping[str, tuple[Path | None, Files]], dict[str, str]]:
+        """The versions that are wanted, where each lies and how; and why others can't be had."""
         config = self.config
-        if config.storage_uri:
-            found, missing = select(local_folder(config.storage_uri), config.versions)
-            return dict(found), {v: f"model '{self.name}': {why}" for v, why in missing.items()}
-        return {config.versions[0] if isinstance(config.versions, list) else "1": None}, {}
+        if not config.storage_uri:
+            return {config.versions[0] if isinstance(config.versions, list) else "1": (None, {})}, {}
+        folders, missing = select(local_folder(config.storage_uri), config.versions)
+        found = {version: (folder, stamps_in([folder])) for version, folder in folders.items()}
+        return found, {version: f"model '{self.name}': {why}" for version, why in missing.items()}
 
     def changed(self) -> bool:
         """Whether loading would change something: other files or modules of the user's than were read,
@@ -188,13 +180,11 @@ class ModelHost:
         if self.failed or changed(self._sources):
             return True
         try:
-            folders, missing = self._folders()
-            files = {
-                version: stamps_in([folder] if folder else []) for version, folder in folders.items()
-            }
+            found, missing = self._found()
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
-        return bool(missing) or files != {version: held.files for version, held in self._held.items()}
+        there = {version: files for version, (_, files) in found.items()}
+        return bool(missing) or there != {version: held.files for version, held in self._held.items()}
 
     @property
     def trouble(self) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from serve_app.errors import ConfigError, TandemError
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import Arrays, TensorSpec
-from serve_app.repository.stamps import Stamp
+from serve_app.repository.stamps import stamps_in
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.freeze_gc import paused_gc
 from serve_app.runtimes.room import free_gpu, free_memory, size
@@ -59,12 +58,13 @@ def load_version(
         raise ConfigError(f"model '{name}' version {version}: {said}") from error
 
 
-def needed(model_format: str, files: Mapping[str, Stamp], before: int) -> int:
+def needed(model_format: str, folder: Path | None, before: int) -> int:
     """Bytes that a version will take: as its files are large, or as the one of `before` took. What a
     user's class reads of its files nobody knows.
     """
-    read = 0 if model_format == "python" else sum(size for size, *_ in files.values())
-    return max(read, before)
+    if folder is None or model_format == "python":
+        return before
+    return max(before, sum(size for size, *_ in stamps_in([folder]).values()))
 
 
 def check_room(need: int, gpu: bool, swap: str = "beside") -> None:

@@ -15,7 +15,7 @@ import time
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
-_SOON_S = 0.01  # how often it is looked whether calls have ended
 
 
 def where(thread: threading.Thread) -> str:
@@ -55,22 +54,15 @@ def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], thre
 
 
 class _Call:
-    """One prediction. Whoever waits for it may leave while it runs; it is in `running` until it ends."""
+    """One prediction. Whoever waits for it may leave while it runs."""
 
-    __slots__ = ("__weakref__", "arguments", "began", "future", "left", "running", "work")
+    __slots__ = ("__weakref__", "arguments", "began", "future", "left", "work")
 
     def __init__(
-        self,
-        work: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        future: asyncio.Future[Any],
-        running: "Running",
+        self, work: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]
     ) -> None:
-        self.work, self.arguments, self.future, self.running = work, arguments, future, running
+        self.work, self.arguments, self.future = work, arguments, future
         self.began, self.left = 0.0, False
-
-
-Running = set[_Call]  # of one version, whether somebody waits for them or not
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -123,17 +115,16 @@ class Threads:
         """Whether they take no more calls."""
         return self._closed
 
-    async def run(self, running: Running, work: Callable[..., T], *arguments: Any) -> T:
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """What it returns or raises, in one of the threads; Unavailable while too many hang."""
         if self.trouble:
             raise Unavailable(self.trouble)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        call = _Call(work, arguments, future, running)
+        call = _Call(work, arguments, future)
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads have ended")
             self._calls += 1
-            running.add(call)
             self._queue.put(call)
             if len(self._workers) < min(self._calls, self._size):
                 self._add()
@@ -185,7 +176,6 @@ class Threads:
             with contextlib.suppress(queue.Empty):
                 while (waiting := self._queue.get_nowait()) is not None:
                     self._calls -= 1
-                    waiting.running.discard(waiting)
                     _settle(waiting.future, None, Unavailable(self.trouble))
         else:
             self._add()
@@ -218,7 +208,7 @@ class Threads:
     def _work(self, me: _Worker) -> None:
         while (call := self._queue.get()) is not None:
             call.began = time.monotonic()  # first: who leaves looks at it when the future is cancelled
-            me.call = call
+            me.call = call  # and who waits until nothing runs any more looks there
             result: Any = None
             error: BaseException | None = None
             if not (left := call.future.cancelled()):
@@ -226,7 +216,6 @@ class Threads:
                     result = call.work(*call.arguments)
                 except BaseException as raised:
                     error = raised
-            call.running.discard(call)
             with self._lock:
                 me.call = None
                 if not me.lost:
@@ -239,10 +228,18 @@ class Threads:
                 self._returned(me)
                 return
 
-    def wait_for(self, running: Collection[_Call]) -> None:
-        """Until these have ended, or hang. Blocks."""
-        while any(not self._late(call) for call in list(running)):
-            time.sleep(_SOON_S)
+    def wait_for(self, owner: object) -> None:
+        """Until none of them runs a method of `owner`, or what does hangs. Blocks.
+
+        Whoever had asked for one has its answer, or has left, by then: so none begins, either.
+        """
+        while any(self._runs(worker, owner) for worker in list(self._workers)):
+            time.sleep(_LOOK_S)
+
+    def _runs(self, worker: _Worker, owner: object) -> bool:
+        call = worker.call
+        own = call is not None and getattr(call.work, "__self__", None) is owner
+        return own and not self._hangs(worker)
 
     def hold(self) -> None:
         """One version more runs here."""
@@ -272,7 +269,6 @@ class Threads:
                 worker.thread.join(_LOOK_S)
 
     def _hangs(self, worker: _Worker) -> bool:
-        return worker.lost or (worker.call is not None and self._late(worker.call))
-
-    def _late(self, call: _Call) -> bool:
-        return call.left and time.monotonic() - call.began > self._hang_after
+        call = worker.call
+        late = call is not None and call.left and time.monotonic() - call.began > self._hang_after
+        return worker.lost or late

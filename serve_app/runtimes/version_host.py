@@ -15,7 +15,7 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, Tokenizes, is_async
 from serve_app.runtimes.room import give_back
 from serve_app.runtimes.tasks import contain_tasks
-from serve_app.runtimes.threads import Running, Threads
+from serve_app.runtimes.threads import Threads
 
 log = logging.getLogger("tandem")
 
@@ -34,7 +34,6 @@ class VersionHost:
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
-        self._running: Running = set()
         pool.hold()
 
     @property
@@ -50,9 +49,7 @@ class VersionHost:
                 contain_tasks()
                 outputs = await run(inputs, parameters)
             else:
-                outputs = await self._pool.run(
-                    self._running, _called, run, inputs, parameters, ASKING.get()
-                )
+                outputs = await self._pool.run(self._called, run, inputs, parameters, ASKING.get())
         except TandemError as error:
             found = plain(error)
             if isinstance(found, ModelFailed):
@@ -122,13 +119,17 @@ class VersionHost:
             raise ModelFailed(f"model '{self.model}' didn't return {', '.join(missing)}")
         return arrays
 
+    def _called(self, *how: Any) -> Any:
+        """In a thread, which is known to run this version (`Threads.wait_for`)."""
+        return _called(*how)
+
     def recipe(self) -> bytes:
         """How its texts become tokens, to be done elsewhere; empty where nothing says so. Blocks."""
         return self._runtime.recipe() if isinstance(self._runtime, Tokenizes) else b""
 
     def close(self) -> None:
         """Give its memory back, once what runs has ended, or hangs; no verb follows. Blocks."""
-        self._pool.wait_for(self._running)
+        self._pool.wait_for(self)
         self._pool.release()
         try:
             self._runtime.close()

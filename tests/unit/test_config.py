@@ -123,6 +123,8 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, INLINE | {"concurrency": 0}, "concurrency"),
         (InlineModel, INLINE | {"modelFormat": "vllm"}, "vllm is for applications of their own"),
         (RemoteModel, REMOTE | {"engine": {"dtype": "auto"}}, "belong to modelFormat vllm, not onnx"),
+        (RemoteModel, LLM | {"swap": "replace"}, "swap: an engine's processes are replaced by Serve"),
+        (InlineModel, INLINE | {"swap": "now"}, "swap: Input should be 'beside' or 'replace'"),
         (RemoteModel, LLM | {"batching": {"maxBatchSize": 2}}, "batches by itself"),
         (RemoteModel, LLM | {"inputs": [TENSOR]}, "inputs and outputs of its own"),
         (RemoteModel, LLM | {"llm": {"adapterPath": "./adapters"}}, "llm.adapterPath.*a bucket.*s3://"),

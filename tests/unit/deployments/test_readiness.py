@@ -5,6 +5,7 @@ import pytest
 from serve_app.errors import Unavailable
 from tests.unit.deployments.conducted import Setup, app, double, failing, settled, slow
 from tests.unit.held import soon
+from tests.unit.runtimes.test_versions_apart import write
 from tests.unit.waiting import until
 
 
@@ -38,6 +39,27 @@ async def test_not_while_an_inline_model_loads(it: Setup, gate):
     assert not it.plane.ready
     gate.set()
     await soon(it.conductor.adopted())
+    assert it.plane.ready
+
+
+async def test_a_version_that_cannot_load_was_tried_and_its_siblings_answer(it: Setup, tmp_path):
+    write(tmp_path, "1", "10")
+    write(tmp_path, "2", "broken")
+    it.plane.tried = False
+    it.look()
+    times = "tests.unit.runtimes.test_versions_apart:Times"
+    await it.serve({"name": "a", "modelFormat": "python", "class": times, "storageUri": str(tmp_path)})
+    assert it.plane.ready
+    it.plane.strict = True
+    assert it.plane.ready  # the model answers, by its version 1
+    assert (it.plane.model_ready("a"), it.plane.model_ready("a", "2")) == (True, False)
+
+
+async def test_an_applications_versions_count_as_it_says(it: Setup):
+    it.plane.tried, it.plane.strict = False, True
+    it.asked.versions["m"], it.asked.failed["m"] = ("1",), {"2": "no weights"}
+    await it.serve()
+    await it.follow(app())
     assert it.plane.ready
 
 

@@ -1,13 +1,16 @@
 """Telling an application's replicas of a deploy: Serve's handles are stood in for."""
 
 import asyncio
+import gc
 from types import SimpleNamespace
 
 import pytest
 from ray.serve.exceptions import RayServeException
 
+from serve_app.core.paths import Paths
 from serve_app.deployments import remote
 from tests.unit.deployments.conducted import app
+from tests.unit.planes import description
 
 
 class Handle:
@@ -57,6 +60,44 @@ async def test_one_that_can_be_told_nothing_holds_up_nobody(told, caplog):
     saying |= {"ModelReplica": RayServeException("gone"), "Tokenizer": ["not its files"]}
     assert await remote.refresh(app(ingress="Tokenizer")) == "not its files"
     assert "can't look at its files: gone" in caplog.text
+
+
+async def test_an_application_of_which_versions_serve_is_called_as_before(monkeypatch):
+    handles: list[object] = []
+
+    class Application:
+        abandoned = False
+
+        def __init__(self, name: str, handle: object, paths: Paths) -> None:
+            self.handle, self.name = handle, name
+
+        async def describe(self):
+            return description(self.name, versions=("1",))
+
+        def targets(self, versions):
+            return dict.fromkeys(versions, self)
+
+    def made(ingress: str, name: str) -> object:
+        handles.append((ingress, name))
+        return object()
+
+    monkeypatch.setattr(remote.serve, "get_deployment_handle", made)
+    monkeypatch.setattr(remote, "RemoteApplication", Application)
+    ask = remote.asking(Paths())
+    _, first = await ask(app())
+    _, again = await ask(app(stamp=2.0))
+    assert again == first
+    _, other = await ask(app("n"))
+    assert other != first
+    _, tokenized = await ask(app(ingress="Tokenizer"))
+    assert tokenized != first
+    first["1"].abandoned = True  # it was deleted, and is there again
+    _, anew = await ask(app(stamp=3.0))
+    assert anew != first
+    del first, again, anew, other, tokenized
+    gc.collect()
+    await ask(app())
+    assert handles.count(("ModelReplica", "m")) == 3  # nothing of it served any more
 
 
 async def test_a_model_at_zero_isnt_woken(told):

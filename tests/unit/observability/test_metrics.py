@@ -1,5 +1,6 @@
 """Histograms that are counted in the Router."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -83,7 +84,7 @@ async def test_refused_changes_are_there_by_model_and_gone_when_accepted(handed:
     model = plane.directory.expect("m", "")
     plane.directory.expect("n", "")
     model.refused.refuse("", "no such file")
-    made._refusals.flush()
+    list(made._refusals.steps())
     model.refused.accept("")
     plane.directory.refused = "user_config.limitz: unknown key"
     for _ in range(6):  # one thing at a time
@@ -110,7 +111,7 @@ async def test_how_long_one_would_wait_and_who_was_refused(handed: Handed) -> No
     waiting.ahead = 5
     # As though the last of them were now.
     waiting.last = waiting._sampled = time.monotonic()
-    made._queues.flush()
+    list(made._queues.steps())
     refused = {tags["reason"]: count for tags, count in handed["requests_refused_total"]}
     assert refused == {"limit": 2, "time": 0, "room": 0}  # a rate needs the first one's 0
     [(tags, seconds)] = handed["model_expected_wait_seconds"]
@@ -135,6 +136,25 @@ async def test_what_became_of_models_that_are_loaded_when_they_are_asked_for(han
     assert [count for _, count in handed["model_evictions"]] == [1]
     assert [count for _, count in handed["cold_request_wait_seconds_count"]] == [2, 2]
     assert handed["cold_request_wait_seconds_sum"][0][1] == pytest.approx(0.6)
+
+
+async def test_many_models_are_handed_on_in_slices(handed: Handed, monkeypatch: Any) -> None:
+    """Requests come between two of them."""
+    monkeypatch.setattr("serve_app.observability.metrics._SLICE_S", 0.0)
+    monkeypatch.setattr("serve_app.observability.metrics._BREATH_S", 0.0)
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    made.watch(plane.directory)
+    names = [f"m{number}" for number in range(50)]
+    for name in names:
+        made._predict.observe(0.01, name, "1")
+    made._flush()
+    seen = handed["request_predict_seconds_count"]
+    assert len(seen) == 1
+    made._flush()  # while it goes on, the next one waits
+    while made._steps is not None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert [tags["model_name"] for tags, _ in seen] == names
 
 
 async def test_lines_that_were_dropped_are_counted(

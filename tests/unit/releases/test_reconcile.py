@@ -18,6 +18,7 @@ from serve_app.releases.reconcile import (
     Name,
     Refuse,
     Resize,
+    Rest,
     Unload,
     down_since,
     reconcile,
@@ -73,6 +74,32 @@ def models(*wanted: InlineModel) -> dict[str, InlineModel]:
 )
 def test_inline_models(wanted, actual, steps):
     assert reconcile(Desired(1, models(*wanted)), actual) == steps
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "steps"),
+    [
+        # None is loaded, and nothing is waited for.
+        ([A, B], Actual(known={"a", "b"}), [Rest(A), Rest(B), Adopt(1)]),
+        ([A], Actual(inline=models(A), cold={"a"}, known={"a"}), [Adopt(1)]),
+        # One that is in memory is changed at once, one that isn't when it is asked for.
+        ([A2], Actual(inline=models(A), known={"a"}), [Load(A2)]),
+        ([A2], Actual(inline=models(A), cold={"a"}, known={"a"}), [Rest(A2), Adopt(1)]),
+        ([A2, B], Actual(inline=models(A), known={"a", "b"}), [Rest(B), Load(A2)]),
+        ([A2, B], Actual(inline=models(A), known={"a", "b"}, loading="a"), [Rest(B)]),
+        ([A], Actual(1, inline=models(A), stale={"a"}, known={"a"}), [Load(A)]),
+        ([], Actual(1, inline=models(A), cold={"a"}, known={"a"}, seen=1), [Unload("a")]),
+        # While it is replaced (`swap: replace`) it isn't there, and is on the way.
+        ([A2], Actual(known={"a"}, loading="a"), []),
+    ],
+)
+def test_inline_models_that_are_loaded_when_they_are_asked_for(wanted, actual, steps):
+    assert reconcile(Desired(1, models(*wanted), lazily=True), actual) == steps
+
+
+def test_without_a_limit_those_that_rest_are_loaded():
+    actual = Actual(1, inline=models(A, B), cold={"b"}, known={"a", "b"})
+    assert reconcile(Desired(1, models(A, B)), actual) == [Load(B)]
 
 
 def known(one: RemoteApp | None = None, ready: bool = True, **more) -> Actual:

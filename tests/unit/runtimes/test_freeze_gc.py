@@ -6,15 +6,25 @@ import pytest
 
 from serve_app.config import InlineModel
 from serve_app.errors import ConfigError
-from serve_app.runtimes import host
-from serve_app.runtimes.freeze_gc import paused_gc
+from serve_app.runtimes import one_version
+from serve_app.runtimes.freeze_gc import freeze_gc, paused_gc
 from serve_app.runtimes.host import ModelHost
 
 
 def test_it_is_on_again_whatever_happens() -> None:
-    with pytest.raises(ZeroDivisionError), paused_gc():
-        assert not gc.isenabled()
-        raise ZeroDivisionError
+    def work() -> None:
+        with paused_gc():
+            assert not gc.isenabled()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert gc.isenabled()
+
+
+def test_what_a_load_that_never_returns_has_paused_goes_on() -> None:
+    gc.disable()
+    freeze_gc(5_000)
     assert gc.isenabled()
 
 
@@ -43,7 +53,7 @@ def test_it_is_off_while_a_framework_loads_and_on_in_a_class_of_the_user_s(
     kind: str, on: bool, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Loads.seen = []
-    monkeypatch.setattr(host, "create", lambda *_, **__: Loads())
+    monkeypatch.setattr(one_version, "create", lambda *_, **__: Loads())
     (tmp_path / "1").mkdir()
     config = {"name": "m", "modelFormat": kind, "storageUri": str(tmp_path)}
     if kind == "python":

@@ -96,13 +96,14 @@ async def test_no_room_for_two_is_said_before_anything_is_dropped(folder, monkey
 
 async def test_files_say_how_much_a_frameworks_version_takes(folder, monkeypatch):
     """A class may read what it likes of its folder: there only the one of before counts."""
-    (folder / "2").mkdir()
-    (folder / "2" / "by").write_text("20" + " " * 5000)
-    files = {"model.onnx": (3 * GIB, 0, 0), "tokenizer.json": (GIB, 0, 0)}
-    assert one_version.needed("onnx", files, 0) == 4 * GIB
-    assert one_version.needed("onnx", files, 5 * GIB) == 5 * GIB
-    assert one_version.needed("python", files, 0) == 0
-    assert one_version.needed("python", files, GIB) == GIB
+    (folder / "1" / "deeper").mkdir()
+    for place, size in (("model.onnx", 3 * GIB), ("deeper/model.onnx.data", GIB)):
+        with (folder / "1" / place).open("wb") as file:
+            file.truncate(size)
+    assert one_version.needed("onnx", folder / "1", 0) == 4 * GIB + 2
+    assert one_version.needed("onnx", folder / "1", 5 * GIB) == 5 * GIB
+    assert one_version.needed("python", folder / "1", 0) == 0
+    assert one_version.needed("python", None, GIB) == GIB
 
 
 async def test_the_first_version_is_loaded_without_asking(folder, monkeypatch):

@@ -23,8 +23,8 @@ def gate():
     opened.set()
 
 
-def run(pool, work, *args, running=None):
-    return asyncio.create_task(pool.run(set() if running is None else running, work, *args))
+def run(pool, work, *args):
+    return asyncio.create_task(pool.run(work, *args))
 
 
 async def left(pool, gate):
@@ -155,33 +155,6 @@ async def test_the_end_waits_for_what_somebody_waits_for(gate):
     await soon(end)
 
 
-async def test_a_version_waits_for_its_own_calls_alone(gate):
-    pool = Threads(2, "m", 60)
-    one, other = set(), set()
-    theirs = run(pool, gate.wait, running=other)
-    await soon(run(pool, lambda: None, running=one))
-    await soon(asyncio.to_thread(pool.wait_for, one))
-    end = asyncio.create_task(asyncio.to_thread(pool.wait_for, other))
-    await asyncio.sleep(SHORT)
-    assert not end.done()
-    gate.set()
-    await soon(end)
-    assert await soon(theirs)
-    assert one == other == set()
-    pool.shutdown()
-
-
-async def test_a_version_does_not_wait_for_one_of_its_calls_that_hangs(gate):
-    pool, running = Threads(2, "m", SHORT), set()
-    began = threading.Event()
-    call = run(pool, lambda: (began.set(), gate.wait()), running=running)
-    await asyncio.to_thread(began.wait, 10)
-    call.cancel()
-    await soon(asyncio.to_thread(pool.wait_for, running))
-    assert not gate.is_set()
-    pool.shutdown()
-
-
 async def test_nothing_is_kept_of_what_was_computed(gate):
     pool = Threads(1, "m", 60)
 
@@ -203,3 +176,52 @@ async def test_nothing_is_kept_of_what_was_computed(gate):
     gc.collect()
     assert [one() for one in seen] == [None, None]
     pool.shutdown()
+
+
+class Owner:
+    """Of a method that runs until the gate opens."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.gate, self.began = gate, threading.Event()
+
+    def waits(self) -> None:
+        self.began.set()
+        self.gate.wait(20)
+
+
+async def test_it_is_waited_for_what_one_runs_and_not_for_others(gate):
+    pool = Threads(2, "m", 60)
+    one, other = Owner(threading.Event()), Owner(gate)
+    calls = [run(pool, one.waits), run(pool, other.waits)]
+    await asyncio.to_thread(one.began.wait, 10)
+    calls[0].cancel()  # nobody waits for it any more, and it runs
+    waiting = asyncio.create_task(asyncio.to_thread(pool.wait_for, one))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    one.gate.set()
+    await soon(waiting)
+    gate.set()
+    await soon(calls[1])
+    pool.shutdown()
+
+
+async def test_it_is_not_waited_for_what_hangs(gate):
+    pool = Threads(1, "m", SHORT, may_lose=3)
+    owner = Owner(gate)
+    call = run(pool, owner.waits)
+    await asyncio.to_thread(owner.began.wait, 10)
+    call.cancel()
+    await soon(asyncio.to_thread(pool.wait_for, owner))
+    gate.set()
+    pool.shutdown()
+
+
+async def test_they_end_with_the_last_version_that_runs_there():
+    pool = Threads(1, "m", 60)
+    pool.hold()
+    pool.hold()
+    pool.release()
+    assert not pool.closed
+    assert await soon(run(pool, lambda: 1)) == 1
+    pool.release()
+    assert pool.closed

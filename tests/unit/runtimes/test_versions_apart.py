@@ -120,6 +120,21 @@ async def test_one_that_breaks_stays_what_it_was_beside_one_that_comes(folder):
     new.close()
 
 
+async def test_what_goes_on_as_it_was_is_tried_again(folder):
+    """Though its files are those that it was read from: it is of the configuration of before."""
+    old = host(folder, options={})
+    write(folder, "1", "broken")
+    new = host(folder, old, revision="b")
+    assert (new.loaded, list(new.failed)) == (["2"], ["1"])
+    old.close(keep=new)
+    write(folder, "1", "10")
+    again = host(folder, new, revision="b")
+    assert (again.loaded, again.failed) == (["1"], {})
+    new.close(keep=again)
+    assert await answers(again) == {"1": 10, "2": 20}
+    again.close()
+
+
 async def test_where_nothing_but_failures_comes_nothing_changes(folder):
     old = host(folder)
     write(folder, "3", "broken")

@@ -168,3 +168,22 @@ async def test_who_waits_for_replicas_of_a_deleted_application_is_told():
     with pytest.raises(asyncio.CancelledError):
         await leaving
     assert not backend._responses
+
+
+async def test_what_an_application_says_again_is_what_it_was(backend, handle):
+    """So that versions of which nothing changed may stay as they are (Model.serve)."""
+    first, again = backend.targets(["1", "2"]), backend.targets(["1", "2", "3"])
+    assert {number: again[number] == first[number] for number in "12"} == {"1": True, "2": True}
+    assert first["1"] != first["2"]
+    assert RemoteApplication("m", handle, Paths()).targets(["1"])["1"] != first["1"]
+
+
+async def test_a_version_that_a_replica_lacked_may_have_come(backend, model):
+    model.lacks = {"3"}
+    with pytest.raises(VersionGone):
+        await backend.predict("3", X, {})
+    model.lacks = set()
+    with pytest.raises(VersionGone):  # until somebody has asked the application
+        await backend.predict("3", X, {})
+    backend.targets(["3"])
+    assert (await backend.predict("3", X, {}))["y"].tolist() == [[10, 20]]

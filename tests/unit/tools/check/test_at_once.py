@@ -188,6 +188,9 @@ def test_modules_that_a_runtime_environment_brings(user: Path, tmp_path: Path, e
         ("all", "2", "no version 2; known: 1"), ("all", "1", ""), ("latest", "1", ""),
         ("2", "2", "a list of versions, as in [2]"), ("[two]", "2", "a positive integer, not 'two'"),
         ("[true]", "2", "a positive integer, not 'True'"),
+        ("{latest: 1}", "1", "no version 1; known: 3"), ("{latest: 2}", "1", ""),
+        ("{latest: {num_versions: 2}}", "3", ""), ("{specific: {versions: [3]}}", "3", ""),
+        ("{latest: 0}", "3", "at least 1, got 0"), ("{newest: 2}", "3", "{latest: N}"),
     ],
 )  # fmt: skip
 def test_versions(user: Path, versions: str, default: str, says: str) -> None:

@@ -178,6 +178,7 @@ def test_applications_of_one_model_have_versions_of_their_own(check):
             LISTED + SECOND.replace('["2"]', "[1]"),
             "version 1 of model 'two' is also in application 'two'",
         ),
+        (LISTED + SECOND.replace('["2"]', "{latest: 1}"), "args: model 'two' has several applications"),
         (LISTED + SECOND.replace('["2"]', '["x"]'), "a version is a positive integer, not 'x'"),
         (LISTED + SECOND.replace('["2"]', '["2", "2"]'), "a version is listed twice: 2, 2"),
         (
