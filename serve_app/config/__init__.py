@@ -27,10 +27,10 @@ from serve_app.config.remote import (
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling",
-    "Batching", "Config", "Cors", "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging",
-    "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources",
-    "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions",
-    "TransformersOptions", "Webhook", "did_you_mean", "join", "keys_at", "meant", "named", "parse",
-    "problems", "servable",
+    "Admin", "Allow", "Webhook",
+    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Autoscaling", "Batching", "Config", "Cors",
+    "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat",
+    "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig",
+    "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions",
+    "did_you_mean", "join", "keys_at", "meant", "named", "parse", "problems", "servable",
 ]  # fmt: skip
