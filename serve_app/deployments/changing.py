@@ -74,7 +74,7 @@ class Changing:
         base = next((one for one in self._live.base.models if one.name == name), None)
         model = self._directory.models.get(name)
         versions = model.versions.values() if model else ()
-        loaded = tuple(one.number for one in versions if one.state is State.READY)
+        loaded = tuple(one.number for one in versions if one.state is State.READY and one.number)
         return Known(base, live, parts, loaded)
 
     def _check(self, made: Change) -> None:

@@ -53,10 +53,12 @@ def _versions(value: Any) -> dict[str, Any]:
     if value in ({"latest": {}}, {"latest": {"num_versions": 1}}):
         return {"versions": "latest"}
     match value:
+        case {"latest": {"num_versions": int(number)}} if number > 1:
+            return {"versions": {"latest": number}}
         case {"specific": {"versions": [*numbers]}}:
             return {"versions": numbers}
     raise InvalidArgument(
-        "config.version_policy: expected all, latest with num_versions 1 or specific with versions, "
+        "config.version_policy: expected all, latest with num_versions or specific with versions, "
         f"got {shown(value)}"
     )
 
