@@ -12,7 +12,6 @@ from serve_app.config.model import (
 )
 from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOptions
 from serve_app.config.remote import (
-    BUCKETS,
     ENGINE_CONCURRENCY,
     NEW_FIRST,
     Autoscaling,
@@ -26,7 +25,7 @@ from serve_app.config.remote import (
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Autoscaling", "Batching", "Config", "Cors",
+    "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Autoscaling", "Batching", "Config", "Cors",
     "Datatype", "InlineModel", "Limits", "LlmConfig", "Logging", "ModelConfig", "ModelFormat",
     "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "RouterArgs", "RouterUserConfig",
     "Routing", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions",

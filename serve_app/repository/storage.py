@@ -1,39 +1,102 @@
-"""A `storageUri` as a local folder.
+"""A `storageUri` as local folders: those of this machine as they are, others out of the node's cache."""
 
-`SCHEMES` is the seam: one function per scheme, from URI to local folder.
-"""
-
-import os
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from serve_app.config import meant
 from serve_app.errors import ConfigError
 from serve_app.redact import redacted
+from serve_app.repository.addresses import ROOT_VARIABLE, Address, address
+from serve_app.repository.cache import Entry, NodeCache
+from serve_app.repository.fetching import asked, fetched, inside, wanted
+from serve_app.repository.here import existing
+from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.reasons import Changed
+from serve_app.repository.stamps import stamps_in
+from serve_app.repository.stores import store
+from serve_app.repository.versions import Policy, version_folders
 
-# Relative storageUris start here; the working directory of the Serve replica when unset.
-ROOT_VARIABLE = "TANDEM_MODEL_ROOT"
+__all__ = ["ROOT_VARIABLE", "Held", "hold", "local_folder", "local_path", "names_in", "pinned", "state"]
+
+# By version, what is another when its content is; of an archive, whose versions aren't known before it
+# is here, by ''.
+State = Mapping[str, object]
+_AGAIN = 3  # listings of what is changed while it is fetched
+
+
+class Held:
+    """A model's version folders, which stay until `release`; `state` as they were found.
+
+    `checksums`: of those that were fetched (`manifests.digest`).
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        state: State,
+        checksums: Mapping[str, str] | None = None,
+        entries: tuple[Entry, ...] = (),
+    ) -> None:
+        self.folders, self.state, self.checksums = folders, state, checksums or {}
+        self._entries = entries
+
+    def release(self) -> None:
+        """The folders may go from now on."""
+        for one in self._entries:
+            one.release()
+
+
+def hold(uri: str, policy: Policy, tell: Tell = nobody, stop: threading.Event | None = None) -> Held:
+    """The folders of the versions that `policy` wants, fetched where they have to be. Blocks.
+
+    ConfigError says why not; GivenUp, which is one, where `stop` came first. `tell` hears how far it is.
+    """
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            folders = version_folders(existing(uri, at), policy)
+            return Held(folders, _stamps(folders))
+        for left in reversed(range(_AGAIN)):
+            try:
+                return _fetched(at, policy, tell, stop or threading.Event())
+            except Changed:
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def state(uri: str, policy: Policy) -> State:
+    """As `Held` has it, of what is there now; nothing is fetched. Blocks."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return _stamps(version_folders(existing(uri, at), policy))
+        return {version: one.key for version, one in wanted(at, policy)[1].items()}
+
+
+def pinned(key: str) -> Held | None:
+    """What a node's cache has of what was fetched under that key (`entries.pin`), whatever is newer."""
+    entry = NodeCache().there(key)
+    return Held({"": entry.folder}, {"": key}, entries=(entry,)) if entry else None
 
 
 def local_folder(uri: str) -> Path:
-    """The folder that `uri` names, which exists. ConfigError says what was looked for, and where."""
-    try:
-        return _found(uri)
-    except ConfigError as error:  # Serve shows it as it is: with everything that `uri` holds
-        raise ConfigError(redacted(str(error))) from None
+    """The folder of this machine that `uri` names, which exists."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return existing(uri, at)
+        raise ConfigError(f"storageUri '{uri}': a folder of this machine is wanted")
 
 
-def _found(uri: str) -> Path:
-    path = local_path(uri)
-    if path is None:
-        return SCHEMES[uri.partition("://")[0]](uri)
-    try:
-        if not path.is_dir():
-            raise ConfigError(f"storageUri '{uri}': {_absent(path)}")
-    except OSError as error:  # no permission
-        raise ConfigError(f"storageUri '{uri}': {error.strerror}: {error.filename}") from None
-    return path
+def names_in(uri: str) -> list[str]:
+    """The folders right below `uri`. Blocks."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return sorted(one.name for one in existing(uri, at).iterdir() if one.is_dir())
+        return sorted(asked(store(at).top)[0])
 
 
 def local_path(uri: str) -> Path | None:
@@ -41,64 +104,40 @@ def local_path(uri: str) -> Path | None:
 
     ConfigError for what can't be served from anywhere.
     """
-    scheme, separator, _ = uri.partition("://")
-    if not separator:
-        return _absolute(uri)
-    if scheme == "file":
-        return _file(uri)
-    if scheme not in SCHEMES:
-        known = ", ".join(f"{one}://" for one in ("file", *SCHEMES))
-        raise ConfigError(
-            f"storageUri '{uri}': no support for {scheme}://{_nearest(scheme)}; "
-            f"a folder (a path) or one of {known}"
-        )
-    return None
+    at = address(uri)
+    return at if isinstance(at, Path) else None
 
 
-def _nearest(scheme: str) -> str:
-    close = meant(scheme, ("file", *SCHEMES))
-    return f"; did you mean {close}://?" if close else ""
-
-
-def _file(uri: str) -> Path:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost"):
-        raise ConfigError(
-            f"storageUri '{uri}': file:// takes an absolute path (file:///…), got host '{parts.netloc}'"
-        )
-    if parts.query or parts.fragment:
-        raise ConfigError(f"storageUri '{uri}': file:// takes no query or fragment")
-    return _absolute(unquote(parts.path))
-
-
-# Of those that have to be fetched: from the URI to the folder that has it now.
-SCHEMES: dict[str, Callable[[str], Path]] = {}
-
-
-def _absolute(path: str) -> Path:
-    root = Path(os.environ.get(ROOT_VARIABLE) or Path.cwd())
+def _fetched(at: Address, policy: Policy, tell: Tell, stop: threading.Event) -> Held:
+    found, manifests = wanted(at, policy)
+    cache = NodeCache()
+    entries: dict[str, Entry] = {}
     try:
-        return (root / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name too long, a NUL
-        raise ConfigError(f"storageUri '{path}': {error}") from None
+        for version, one in manifests.items():
+            entries[version] = fetched(found, one, cache, tell, stop)
+        folders = {version: inside(entries[version], one) for version, one in manifests.items()}
+        if "" in folders:
+            folders = version_folders(folders[""], policy)
+    except BaseException:
+        for entry in entries.values():
+            entry.release()
+        raise
+    sums = {version: entries.get(version, entries.get("")).about.checksum for version in folders}
+    keys = {version: one.key for version, one in manifests.items()}
+    return Held(folders, keys, sums, tuple(entries.values()))
 
 
-def _absent(folder: Path) -> str:
-    """What stands in its way, the nearest folder that there is, and what was probably meant."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        return f"{there} is no folder"
-    missing, *rest = folder.relative_to(there).parts
+def _stamps(folders: Mapping[str, Path]) -> State:
+    return {version: stamps_in([folder]) for version, folder in folders.items()}
+
+
+@contextmanager
+def _about(uri: str) -> Iterator[None]:
+    """ConfigErrors name the URI; Serve shows them as they are, so nothing secret is left in them."""
     try:
-        better = meant(missing, (one.name for one in there.iterdir() if one.is_dir()))
-    except OSError:
-        better = ""
-    meant_one = there / better / Path(*rest)
-    close = meant_one if meant_one.is_dir() else there / better
-    hint = f"; did you mean {close}?" if better else f"; {there} has no '{missing}'"
-    if missing.startswith(("~", "$")):
-        hint = f"; '{missing}' is a folder's name here: neither ~ nor variables are replaced"
-    demo = " (the demo models: make models)" if ".models" in folder.parts else ""
-    return f"no folder at {folder}{hint}{demo}"
+        yield
+    except ConfigError as error:
+        said = str(error)
+        if not said.startswith(("storageUri", "versions:")):
+            said = f"storageUri '{uri}': {said}"
+        raise type(error)(redacted(said)) from None

@@ -1,12 +1,13 @@
 """Version folders of a model: `<model>/<version>/…`, where a version is a positive integer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Literal
 
 from serve_app.errors import ConfigError
 
+Policy = Literal["all", "latest"] | list[str]
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 _PICKLES = (".pkl", ".pickle", ".joblib", ".p")
 # What people call a version's folder elsewhere.
@@ -15,17 +16,26 @@ _NEARLY = re.compile(
 )
 
 
-def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) -> dict[str, Path]:
+def version_folders(folder: Path, policy: Policy) -> dict[str, Path]:
     """The folders to load, oldest first. A folder without version folders is its own version 1."""
-    found = {
-        entry.name: _inside(folder, entry)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and _VERSION.fullmatch(entry.name)
+    entries = sorted(folder.iterdir())
+    names = [one.name for one in entries if one.is_dir()]
+    wanted = chosen(names, any(one.is_file() for one in entries), policy, str(folder))
+    return {
+        version: _inside(folder, folder / name) if name else folder for version, name in wanted.items()
     }
+
+
+def chosen(names: Iterable[str], files: bool, policy: Policy, where: str) -> dict[str, str]:
+    """Of the folders in a model's folder those to load, by version, oldest first; '' is that folder
+    itself. `files`: whether there are files beside them. ConfigError says what `where` lacks."""
+    known = set(names)
+    found = {name: name for name in known if _VERSION.fullmatch(name)}
+    nearly = _nearly(known)
     if not found:
-        if (nearly := misnamed(folder)) and not any(entry.is_file() for entry in folder.iterdir()):
-            raise ConfigError(f"{folder}: {_rename(nearly)}")
-        found = {"1": folder}
+        if nearly and not files:
+            raise ConfigError(f"{where}: {_rename(nearly)}")
+        found = {"1": ""}
     ordered = dict(sorted(found.items(), key=lambda item: int(item[0])))
     if policy == "all":
         return ordered
@@ -34,22 +44,30 @@ def version_folders(folder: Path, policy: Literal["all", "latest"] | list[str]) 
         return {newest: ordered[newest]}
     missing = [version for version in policy if version not in ordered]
     if missing or not policy:
-        nearly = {name: number for name, number in misnamed(folder).items() if number in missing}
+        nearly = {name: number for name, number in nearly.items() if number in missing}
         raise ConfigError(
             f"versions: {', '.join(missing) or 'an empty list'} asked for, "
-            f"{folder} holds {', '.join(ordered)}" + (f"; {_rename(nearly)}" if nearly else "")
+            f"{where} holds {', '.join(ordered)}" + (f"; {_rename(nearly)}" if nearly else "")
         )
-    return {version: path for version, path in ordered.items() if version in policy}
+    return {version: name for version, name in ordered.items() if version in policy}
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder of that name is a version's."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def misnamed(folder: Path) -> dict[str, str]:
     """Folders that aren't versions and look as if they were meant to be: `v2`, by the number."""
+    return _nearly({one.name for one in folder.iterdir() if one.is_dir()})
+
+
+def _nearly(names: Set[str]) -> dict[str, str]:
     found = {}
-    for entry in sorted(folder.iterdir()):
-        if not _VERSION.fullmatch(entry.name) and entry.is_dir():
-            match = _NEARLY.fullmatch(entry.name)
-            if match and not (folder / match[1]).exists():
-                found[entry.name] = match[1]
+    for name in sorted(names):
+        match = None if _VERSION.fullmatch(name) else _NEARLY.fullmatch(name)
+        if match and match[1] not in names:
+            found[name] = match[1]
     return found
 
 

@@ -2,6 +2,7 @@
 its own; both through `ModelHost`."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import ModelDescription, example_inputs
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-from serve_app.repository.stamps import Stamp, stamps_in
-from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import version_folders
+from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.stamps import Stamp
+from serve_app.repository.storage import Held, hold, state
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
@@ -42,7 +43,8 @@ class Loaded:
 class ModelHost:
     """Loads and closes the versions of one model, which share its threads.
 
-    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads).
+    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads). `tell` hears, in the
+    thread that loads, how far files are that have to be fetched.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class ModelHost:
         gpu: bool = False,
         may_lose: int = 0,
         on_trouble: Callable[[str], None] = lambda reason: None,
+        tell: Tell = nobody,
     ) -> None:
         self.config = config
         self.name = config.name or ""
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
-        self._files: dict[str, Stamp] = {}  # as they were read
+        self._held = Held({}, {})  # where they are read from
+        self._tell, self._stop = tell, threading.Event()
         self._sources: dict[str, Stamp] = {}
         self._pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
 
@@ -65,8 +69,11 @@ class ModelHost:
         """Load and warm up every version; ConfigError names model and version. Blocks."""
         done = []
         config = self.config
-        folders = self._folders()
-        self._files = stamps_in(filter(None, folders.values()))
+        folders: Mapping[str, Path | None] = self._alone()
+        if config.storage_uri:
+            self._held = hold(config.storage_uri, config.versions, self._tell, self._stop)
+            folders = self._held.folders
+            self._tell("loading")
         self.wanted = tuple(folders)
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
@@ -80,6 +87,8 @@ class ModelHost:
                 host = VersionHost(self.name, version, runtime, self._pool, ours)
                 self._versions[version] = host
                 loaded = time.monotonic()
+                if checksum := self._held.checksums.get(version):
+                    host.signature.properties["checksum"] = f"sha256:{checksum}"
                 _batches(config, host.signature.inputs)
                 if config.warm_up and host.signature.inputs:
                     _warmed_up(runtime, host.signature.inputs)
@@ -95,20 +104,27 @@ class ModelHost:
         self._sources = stamps(config.class_path) if config.class_path else {}
         return done
 
-    def _folders(self) -> Mapping[str, Path | None]:
-        config = self.config
-        if config.storage_uri:
-            return version_folders(local_folder(config.storage_uri), config.versions)
-        return {config.versions[0] if isinstance(config.versions, list) else "1": None}
+    def _alone(self) -> dict[str, Path | None]:
+        """The one version of a class without files."""
+        versions = self.config.versions
+        return {versions[0] if isinstance(versions, list) else "1": None}
 
     def changed(self) -> bool:
-        """Whether what was loaded isn't what lies on disk now, the user's modules included. Blocks."""
+        """Whether what was loaded isn't what there is now, the user's modules included. Blocks."""
+        uri = self.config.storage_uri
         try:
-            folders = self._folders()
-            files = stamps_in(filter(None, folders.values()))
+            now = state(uri, self.config.versions) if uri else {}
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
-        return folders.keys() != self._versions.keys() or files != self._files or changed(self._sources)
+        return (
+            set(self.wanted) != self._versions.keys()
+            or now != self._held.state
+            or changed(self._sources)
+        )
+
+    def give_up(self) -> None:
+        """Nobody wants it any more: what is being fetched for it needn't be."""
+        self._stop.set()
 
     @property
     def trouble(self) -> str:
@@ -155,10 +171,12 @@ class ModelHost:
 
     def close(self) -> None:
         """Give everything back once running predictions are done. Blocks."""
+        self.give_up()
         self._pool.shutdown(wait=True)
         for host in self._versions.values():
             host.close()
         self._versions.clear()
+        self._held.release()
 
 
 def origin(error: BaseException) -> BaseException | None:
