@@ -1,4 +1,4 @@
-"""`python -m loadtests.storage [--faults 500] [--seed 1]`: faults against the cache, and their figures."""
+"""`python -m loadtests.storage [--faults 500] [--seed 1]`: faults against the cache, their figures."""
 
 import argparse
 import sys
@@ -39,7 +39,8 @@ def table(figures: Figures) -> str:
     lines += [
         f"| all | {' | '.join(map(str, sums))} |",
         "",
-        f"Wrong loads: {len(figures.wrong)}. The most that the cache held: {figures.most:,} of {LIMIT:,} bytes. "
+        f"Wrong loads: {len(figures.wrong)}. "
+        f"The most that the cache held: {figures.most:,} of {LIMIT:,} bytes. "
         f"{figures.seconds:.0f} s.",
         *figures.wrong,
     ]

@@ -47,8 +47,10 @@ class Campaign:
         kinds = [kind for kind, share in SHARES.items() for _ in range(share * count // 100)]
         kinds += ["cut"] * (count - len(kinds))
         self._random.shuffle(kinds)
-        steps = {"cut": self._cut, "flip": self._flip, "disk": self._disk, "kill": self._kill,
-                 "eight": self._eight, "eight, one killed": self._one_killed, "rot": self._rot}  # fmt: skip
+        steps = {
+            "cut": self._cut, "flip": self._flip, "disk": self._disk, "kill": self._kill,
+            "eight": self._eight, "eight, one killed": self._one_killed, "rot": self._rot,
+        }  # fmt: skip
         for number, kind in enumerate(kinds, 1):
             uri = self._model(number)
             self.store.spoil([], [])
@@ -94,7 +96,7 @@ class Campaign:
         self.figures.most = max(self.figures.most, total)
 
     def _judge(self, kind: str, one: Outcome, may_refuse: str = "", must: bool = False) -> bool:
-        """Whether it was loaded; what is neither right nor refused for its reason is wrong."""
+        """Whether it was loaded; neither right nor refused for its reason is wrong."""
         if one.sums == self._sums and not must:
             self.figures.right[kind] += 1
             return True

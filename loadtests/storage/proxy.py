@@ -1,5 +1,6 @@
 """A TCP proxy before a store, which cuts its answers and changes their bytes."""
 
+import contextlib
 import random
 import socket
 import threading
@@ -81,8 +82,6 @@ class Proxy:
 
 
 def _close(one: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     one.close()

@@ -1,4 +1,4 @@
-"""Processes that fetch a model, as replicas do. Forked: each is a replica's start without its imports."""
+"""Processes that fetch a model, as replicas do; forked, so that they begin without its imports."""
 
 import hashlib
 import multiprocessing
@@ -63,7 +63,7 @@ def any_done(workers: list[Worker], seconds: float) -> bool:
 
 def _run(pipe: Connection, uri: str, env: dict[str, str], largest: int) -> None:
     os.environ.update(env)
-    buckets.BLOCK = BLOCK
+    setattr(buckets, "BLOCK", BLOCK)  # noqa: B010
     downloads.FIRST_PAUSE_S = fetching.PAUSE_S = 0.02
     if largest:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -75,7 +75,7 @@ def _run(pipe: Connection, uri: str, env: dict[str, str], largest: int) -> None:
             found.fetched += len(piece)
             yield piece
 
-    buckets.Bucket.read = read  # type: ignore[method-assign]
+    setattr(buckets.Bucket, "read", read)  # noqa: B010
     try:
         held = hold(uri, "all")
         for folder in held.folders.values():

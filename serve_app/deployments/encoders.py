@@ -24,9 +24,9 @@ _AGAIN_S = 10.0
 class Encoders:
     """By version. `recipe` asks a replica (serve_app.deployments.replica), `versions` which it has.
 
-    Where its files aren't those that lie here, or in the store, another replica may be about to come that
-    has read these: for `patience` seconds it is waited for. After that the tokens are those of the network
-    that there is, and it goes on being looked for.
+    Where its files aren't those that lie here, or in the store, another replica may be about to come
+    that has read these: for `patience` seconds it is waited for. After that the tokens are those of the
+    network that there is, and it goes on being looked for.
     """
 
     def __init__(

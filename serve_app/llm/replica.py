@@ -64,7 +64,7 @@ class EngineReplica(Server):
         # Not the one from the build, where the application's name wasn't known.
         name, llm = self._config.name or "", self._config.llm
         own = await asyncio.to_thread(settings, self._config, name, str(folder), True)
-        adapters = partial(Adapters, llm.adapter_path if llm else "")
+        adapters = partial(Adapters, (llm and llm.adapter_path) or "")
         await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=adapters)
         self.app = await self.build_app()
         self._front = VllmApp(self.app)

@@ -145,12 +145,13 @@ def _web(uri: str, parts: SplitResult) -> Address:
         if not at:
             raise _wrong(uri, f"https://{host}/CONTAINER/PATH is wanted")
         return Address("azure", at, f"azure://{blob[1]}/{at}", account=blob[1], query=parts.query)
-    if parts.scheme == "http" and not _THIS_MACHINE.fullmatch(host):
-        if os.environ.get(PLAIN_VARIABLE) != "1":
-            raise _wrong(
-                uri,
-                f"http:// to another machine can be read and changed on its way: https://, or {PLAIN_VARIABLE}=1",
-            )
+    allowed = _THIS_MACHINE.fullmatch(host) or os.environ.get(PLAIN_VARIABLE) == "1"
+    if parts.scheme == "http" and not allowed:
+        raise _wrong(
+            uri,
+            "http:// to another machine can be read and changed on its way: "
+            f"https://, or {PLAIN_VARIABLE}=1",
+        )
     if not Path(unquote(parts.path)).name:
         raise _wrong(
             uri, f"{parts.scheme}:// leads to a file or an archive, and this has no file's name"

@@ -144,8 +144,8 @@ def _contents(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             return
         tar = stack.enter_context(tarfile.open(archive))
         for member in tar:
-            if member.isreg() and (source := tar.extractfile(member)) is not None:
-                yield _inside(member.name), source
+            if member.isreg() and (data := tar.extractfile(member)) is not None:
+                yield _inside(member.name), data
 
 
 def _write(source: IO[bytes], to: Path, size: int, stop: threading.Event) -> str:

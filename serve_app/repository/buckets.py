@@ -18,6 +18,8 @@ _AZURE_IDENTITY = ("AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT", "MSI_ENDPO
 class Bucket:
     """`fs`: fsspec's, which does the transfer and finds the credentials."""
 
+    host = ""  # see Manifest
+
     def __init__(self, at: Address, fs: Any) -> None:
         self.at, self.fs = at, fs
         self._is_file = False  # the address is a file's
@@ -38,9 +40,10 @@ class Bucket:
         infos = {path: info for path, info in found.items() if not info["name"].endswith("/")}
         if list(infos) == [root]:
             self._is_file = not folder
-            return manifest(self._where(), folder, [self._file(root.rpartition("/")[2], infos[root])])
+            only = [self._file(root.rpartition("/")[2], infos[root])]
+            return manifest(self.at.where, folder, only, self.host)
         files = [self._file(path.removeprefix(f"{root}/"), info) for path, info in infos.items()]
-        return manifest(self._where(), folder, files)
+        return manifest(self.at.where, folder, files, self.host)
 
     def told(self, file: RemoteFile, folder: str) -> str:
         """See Store."""
@@ -73,9 +76,6 @@ class Bucket:
             return self.at.at
         return "/".join(filter(None, (self.at.at, folder, path)))
 
-    def _where(self) -> str:
-        return self.at.where
-
 
 def _name(info: dict[str, Any]) -> str:
     return str(info["name"]).rstrip("/").rpartition("/")[2]
@@ -85,9 +85,11 @@ class GoogleStorage(Bucket):
     """GOOGLE_APPLICATION_CREDENTIALS, or the machine's identity."""
 
     def __init__(self, at: Address) -> None:
-        import gcsfs
+        # Not gcsfs's own choice, which asks by gRPC what kind a bucket is: emulators don't know.
+        from gcsfs.core import GCSFileSystem
 
-        super().__init__(at, gcsfs.GCSFileSystem(**FRESH))
+        known = {"token": "anon"} if os.environ.get("STORAGE_EMULATOR_HOST") else {}
+        super().__init__(at, GCSFileSystem(**known, **FRESH))
 
     def tag(self, info: dict[str, Any]) -> str:
         """A generation is one content."""

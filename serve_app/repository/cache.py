@@ -115,7 +115,7 @@ class NodeCache:
     def _made(
         self, key: str, source: str, make: Make, lock: FileLock, stop: threading.Event
     ) -> Entry | None:
-        """By who holds `lock` alone; None where another came first when it was to be held with others."""
+        """By who holds `lock` alone; None where another took it before it was held with others."""
         at = self.root / "entries" / key
         about = entries.verified(at)
         if about is None:

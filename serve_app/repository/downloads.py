@@ -3,9 +3,9 @@
 import errno
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import IO
 
 from serve_app.errors import ConfigError
 from serve_app.repository.cache import Work
@@ -109,14 +109,14 @@ class Download:
     def _try(self, file: RemoteFile, to: Path, told: str) -> str:
         """From where it was left to its end."""
         hashes, start = Hashes(told, file.size), _length(to)
-        if start > file.size:  # of one whose size isn't known, too
+        if start and start > file.size:  # of one whose size isn't known, too
             to.unlink()
             start = 0
         if start:
             hashes.feed(to)
         if start != file.size or not file.size:
             with to.open("ab") as out:
-                self._pour(file, start, lambda piece: (out.write(piece), hashes.update(piece)))
+                self._pour(file, start, out, hashes)
         came = _length(to)
         if came < file.size:
             raise ConnectionError(f"the connection ended after {came} of {file.size} bytes")
@@ -124,7 +124,7 @@ class Download:
             raise _Wrong(f"{file.path}: {hashes.wrong}")
         return hashes.sha256
 
-    def _pour(self, file: RemoteFile, start: int, take: Callable[[bytes], object]) -> None:
+    def _pour(self, file: RemoteFile, start: int, out: IO[bytes], hashes: Hashes) -> None:
         here, room = start, _STEP
         self._note(file, here)
         if file.size == 0:
@@ -139,7 +139,8 @@ class Download:
                     self._work.reserve(self._wanted.size + room)
             elif here > file.size:
                 raise _Wrong(f"{file.path}: more than the {file.size} bytes that its store said")
-            take(piece)
+            out.write(piece)
+            hashes.update(piece)
             self._note(file, here)
 
     def _note(self, file: RemoteFile, here: int) -> None:

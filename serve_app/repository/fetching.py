@@ -31,12 +31,15 @@ def wanted(at: Address, policy: Policy) -> tuple[Store, dict[str, Manifest]]:
     """The store, and what of it is wanted, by version; by '' an archive that may hold several."""
     found = store(at)
     folders, files = asked(found.top)
-    if not folders:
-        whole = asked(lambda: found.manifest(""))
-        if whole.archive:
-            return found, {"": whole}
+    whole = None if folders else asked(lambda: found.manifest(""))
+    if whole and whole.archive:
+        return found, {"": whole}
+
+    def of(name: str) -> Manifest:
+        return whole if whole and not name else asked(lambda: found.manifest(name))
+
     names = chosen(folders, files, policy, at.where)
-    return found, {version: asked(lambda: found.manifest(name)) for version, name in names.items()}  # noqa: B023
+    return found, {version: of(name) for version, name in names.items()}
 
 
 def asked(ask: Callable[[], T]) -> T:
@@ -100,7 +103,7 @@ def clear(folder: Path, but: str) -> None:
 def inside(entry: Entry, manifest: Manifest) -> Path:
     """An entry's folder of files; of an archive of one folder that is no version, that one."""
     there = list(entry.folder.iterdir())
-    if manifest.archive and len(there) == 1 and there[0].is_dir():
-        if manifest.folder or not is_version(there[0].name):
-            return there[0]
+    alone = manifest.archive and len(there) == 1 and there[0].is_dir()
+    if alone and (manifest.folder or not is_version(there[0].name)):
+        return there[0]
     return entry.folder

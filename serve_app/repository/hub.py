@@ -8,7 +8,10 @@ from typing import Any
 
 from serve_app.repository.addresses import Address
 from serve_app.repository.manifests import UNKNOWN, Manifest, RemoteFile, manifest
-from serve_app.repository.stores import BLOCK
+from serve_app.repository.reasons import Restart
+
+TIMEOUT_S = 30
+PIECE = 2**20
 
 # Where weights are there as safetensors: the same for others, or as pickles, which nobody loads.
 _OTHERS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".tflite", ".mlmodel", ".pkl")
@@ -30,12 +33,6 @@ class Hub:
         return HfApi(_endpoint()).model_info(
             self._repository, revision=self.at.revision, files_metadata=True
         )
-
-    @cached_property
-    def _files(self) -> Any:
-        from huggingface_hub import HfFileSystem
-
-        return HfFileSystem(endpoint=_endpoint(), skip_instance_cache=True)
 
     def top(self) -> tuple[list[str], bool]:
         """See Store."""
@@ -59,11 +56,20 @@ class Hub:
 
     def read(self, file: RemoteFile, folder: str, start: int) -> Iterator[bytes]:
         """See Store; a commit's files never change."""
-        path = posixpath.join(f"{self._repository}@{self._info.sha}", self._folder, folder, file.path)
-        with self._files.open(path, "rb", block_size=BLOCK, cache_type="none") as opened:
-            opened.seek(start)
-            while piece := opened.read(BLOCK):
-                yield piece
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        path = posixpath.join(self._folder, folder, file.path)
+        url = hf_hub_url(self._repository, path, revision=self._info.sha, endpoint=_endpoint())
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={start}-"}
+        # Where it leads on to a store of large files, the token isn't sent along.
+        with get_session().stream(
+            "GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT_S
+        ) as answer:
+            hf_raise_for_status(answer)
+            if start and answer.status_code != 206:
+                raise Restart
+            yield from answer.iter_bytes(PIECE)
 
     def _paths(self) -> dict[str, Any]:
         """What belongs to the model, by path below the address."""

@@ -28,16 +28,25 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A folder in a store: one version, or a model that is its own. `where`: without credentials."""
+    """A folder in a store: one version, or a model that is its own. `where`: without credentials.
+
+    `host`: whose store that is, where the address doesn't say.
+    """
 
     where: str
     folder: str
     files: tuple[RemoteFile, ...]
+    host: str = ""
 
     @cached_property
     def key(self) -> str:
         """By which the cache knows this content."""
-        said = [self.where, self.folder, [(one.path, one.size, one.tag) for one in self.files]]
+        said = [
+            self.host,
+            self.where,
+            self.folder,
+            [(one.path, one.size, one.tag) for one in self.files],
+        ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:40]
 
     @property
@@ -52,7 +61,7 @@ class Manifest:
         return names[0] if len(names) == 1 and names[0].lower().endswith(ARCHIVES) else ""
 
 
-def manifest(where: str, folder: str, files: Iterable[RemoteFile]) -> Manifest:
+def manifest(where: str, folder: str, files: Iterable[RemoteFile], host: str = "") -> Manifest:
     """Of these; ConfigError where they can't be files below one folder."""
     found = tuple(sorted(files, key=lambda one: one.path))
     if not found:
@@ -62,7 +71,7 @@ def manifest(where: str, folder: str, files: Iterable[RemoteFile]) -> Manifest:
     both = {one.path for one in found} & {above for one in found for above in _above(one.path)}
     for path in both:
         raise ConfigError(f"{where}: '{path}' is a file and a folder at once")
-    return Manifest(where, folder, found)
+    return Manifest(where, folder, found, host)
 
 
 def safe(path: str) -> str:

@@ -32,8 +32,8 @@ class Restart(Exception):
 
 # Names of exceptions, as no library needs to be there.
 _NO_CREDENTIALS = {
-    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "DefaultCredentialsError",
-    "ClientAuthenticationError", "ProfileNotFound", "RefreshError",
+    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
+    "DefaultCredentialsError", "ClientAuthenticationError", "ProfileNotFound", "RefreshError",
 }  # fmt: skip
 _DENIED = {"GatedRepoError", "DisabledRepoError"}
 _ABSENT = {

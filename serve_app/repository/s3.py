@@ -22,6 +22,7 @@ class S3(Bucket):
         import s3fs
 
         super().__init__(at, s3fs.S3FileSystem(**FRESH))
+        self.host = next((found for name in _ENDPOINTS if (found := os.environ.get(name))), "")
 
     def tag(self, info: dict[str, Any]) -> str:
         """Its ETag."""
@@ -44,7 +45,3 @@ class S3(Bucket):
         if part.get("PartsCount") != count or not (count - 1) * size < file.size <= count * size:
             return ""
         return f"md5-{size}:{file.tag}"
-
-    def _where(self) -> str:
-        endpoint = next((found for name in _ENDPOINTS if (found := os.environ.get(name))), "")
-        return f"{self.at.where} at {endpoint}" if endpoint else self.at.where

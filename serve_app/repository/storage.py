@@ -122,7 +122,8 @@ def _fetched(at: Address, policy: Policy, tell: Tell, stop: threading.Event) -> 
         for entry in entries.values():
             entry.release()
         raise
-    sums = {version: entries.get(version, entries.get("")).about.checksum for version in folders}
+    whole = entries.get("")
+    sums = {version: (whole or entries[version]).about.checksum for version in folders}
     keys = {version: one.key for version, one in manifests.items()}
     return Held(folders, keys, sums, tuple(entries.values()))
 

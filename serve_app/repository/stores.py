@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from serve_app.errors import ConfigError
 from serve_app.repository.addresses import Address

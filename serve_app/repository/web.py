@@ -84,11 +84,13 @@ class Web:
             asked["Authorization"] = f"Basic {known}"
         try:
             answer = self._open(
-                Request(parts._replace(netloc=host).geturl(), headers=asked), timeout=TIMEOUT_S
+                Request(parts._replace(netloc=host).geturl(), headers=asked),  # noqa: S310  # http(s)
+                timeout=TIMEOUT_S,
             )
         except HTTPError as error:
             if error.code == 416 and empty:  # no first byte
                 return error
+            error.close()
             raise
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             answer.close()

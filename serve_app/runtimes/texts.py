@@ -30,9 +30,9 @@ Tokenize = Callable[[list[str]], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """`tokenizer`: as `tokenizers` writes it, padding and truncation included, '' where only Transformers
-    can; `inputs`: the network's; `special`: as its `encode_special_tokens`; `max_length`: of a text, in
-    tokens; `files`: the digest of what it was made from."""
+    """`tokenizer`: as `tokenizers` writes it, padding and truncation included, '' where only
+    Transformers can; `inputs`: the network's; `special`: as its `encode_special_tokens`; `max_length`:
+    of a text, in tokens; `files`: the digest of what it was made from."""
 
     tokenizer: str
     inputs: tuple[str, ...]

@@ -60,7 +60,7 @@ def imported() -> Any:
 
 
 def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe, TextEncoder]:
-    """How texts become tokens; the recipe for a tokenizer that Transformers has in Python only says so."""
+    """How texts become tokens; the recipe says so where Transformers has a tokenizer in Python only."""
     options = TransformersOptions.model_validate(config.options)
     library, files = imported(), digest(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.serve.configs import router, write
 from tests.serve.live import deploy, index, until
@@ -14,8 +15,9 @@ from tests.storage.bucket import S3Bucket, s3
 pytestmark = pytest.mark.live
 
 DIGITS = ROOT / ".models" / "digits-onnx"
-SEVEN = [0, 0, 7, 8, 13, 16, 15, 1, 0, 0, 7, 7, 4, 11, 12, 0, 0, 0, 0, 0, 8, 13, 1, 0, 0, 4, 8, 8, 15, 15, 6, 0,
-         0, 2, 11, 15, 15, 4, 0, 0, 0, 0, 0, 16, 5, 0, 0, 0, 0, 0, 9, 15, 1, 0, 0, 0, 0, 0, 13, 5, 0, 0, 0, 0]  # fmt: skip
+QUICKSTART = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
+ROUTER = QUICKSTART["applications"][0]["deployments"][0]["user_config"]
+SEVEN = ROUTER["models"][1]["inputs"][0]["example"]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ pytest.importorskip("gcp_storage_emulator", reason="needs gcp-storage-emulator")
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Puts an object, into an empty bucket."""
-    import gcsfs
     from gcp_storage_emulator.server import create_server
+    from gcsfs.core import GCSFileSystem
 
     server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="models")
     server.start()
@@ -26,7 +26,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
     monkeypatch.setattr(downloads, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0.001)
-    fs = gcsfs.GCSFileSystem(endpoint_url=url, token="anon", skip_instance_cache=True)
+    fs = GCSFileSystem(endpoint_url=url, token="anon", skip_instance_cache=True)
     yield lambda key, data: fs.pipe_file(f"models/{key}", data)
     server.stop()
 

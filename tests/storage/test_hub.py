@@ -54,8 +54,6 @@ class Hub(BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         if parts[:4] == ["api", "models", "owner", "name"]:
             revision = "/".join(parts[5:]) if len(parts) > 5 else "main"
-            if parts[4:5] == ["paths-info"]:
-                return self._paths(revision)
             sha = repository.branches.get(revision, revision)
             if sha not in repository.commits:
                 return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
@@ -69,23 +67,7 @@ class Hub(BaseHTTPRequestHandler):
             return self._range(data, parts[3])
         return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 
-    do_GET = do_HEAD = do_POST = _answer
-
-    def _paths(self, revision: str) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        try:
-            wanted = json.loads(body)["paths"]
-        except ValueError:
-            wanted = [
-                unquote(one.partition("=")[2]) for one in body.decode().split("&") if one[:5] == "paths"
-            ]
-        files = self.repository.commits[self.repository.branches.get(revision, revision)]
-        said = []
-        for path in [wanted] if isinstance(wanted, str) else wanted:
-            if path in files:
-                one = about(path, files[path])
-                said.append({"type": "file", "path": path, "size": one["size"], "oid": one["blobId"]})
-        self._send(200, json.dumps(said).encode(), {"Content-Type": "application/json"})
+    do_GET = do_HEAD = do_POST = _answer  # noqa: N815
 
     def _range(self, data: bytes, commit: str) -> None:
         first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
@@ -171,7 +153,7 @@ def test_a_folder_of_one_and_versions(repository: Repository) -> None:
 def test_wrong_bytes_never_serve(repository: Repository) -> None:
     repository.commit(FILES)
     repository.wrong = True
-    with pytest.raises(ConfigError, match="its (git|sha256) is .*, its store says"):
+    with pytest.raises(ConfigError, match=r"its (git|sha256) is .*, its store says"):
         hold("hf://owner/name", "all")
     repository.wrong = False
     assert (hold("hf://owner/name", "all").folders["1"] / "model.safetensors").read_bytes() == WEIGHTS

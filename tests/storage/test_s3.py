@@ -119,7 +119,7 @@ def test_credentials_from_a_mounted_file(
 def test_a_store_that_is_down(digits: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(ConfigError, match="its store can't be asked: .*127.0.0.1:9"):
+    with pytest.raises(ConfigError, match=r"its store can't be asked: .*127.0.0.1:9"):
         hold(digits, "all")
 
 
@@ -146,7 +146,7 @@ def test_what_is_in_use_is_known_to_others(bucket: S3Bucket, cache: Path, monkey
     monkeypatch.setenv("TANDEM_CACHE_LIMIT", str(len(DATA) + 100))
     host = ModelHost(parse(RemoteModel, MODEL | {"storageUri": bucket.uri("a")}))
     host.load()
-    with pytest.raises(ConfigError, match="TANDEM_CACHE_LIMIT.*the rest of it is in use"):
+    with pytest.raises(ConfigError, match=r"TANDEM_CACHE_LIMIT.*the rest of it is in use"):
         hold(bucket.uri("b"), "all")
     host.close()
     hold(bucket.uri("b"), "all")

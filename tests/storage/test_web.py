@@ -57,7 +57,7 @@ def test_a_cut_is_gone_on_with_by_range(web: Files) -> None:
     web.by_path["/model.onnx"] = DATA
     web.cuts = 3
     assert model(hold(f"{web.url}/model.onnx", "all")) == DATA
-    assert [one for _, one in web.asked][1:] == ["", "bytes=1000-", "bytes=2000-", "bytes=3000-"]
+    assert [one for _, one in web.asked][-4:] == ["", "bytes=1000-", "bytes=2000-", "bytes=3000-"]
 
 
 @pytest.mark.parametrize("lacks", ["ranges", "etags"])
@@ -68,7 +68,7 @@ def test_without_ranges_or_etags_all_of_it_comes_again(web: Files, lacks: str) -
     assert model(hold(f"{web.url}/model.onnx", "all")) == DATA
     web.cuts = 10**6
     web.by_path["/model.onnx"] = DATA[::-1]
-    with pytest.raises(ConfigError, match="model.onnx: .*times in a row"):
+    with pytest.raises(ConfigError, match=r"model.onnx: .*times in a row"):
         hold(f"{web.url}/model.onnx", "all")
 
 
@@ -111,7 +111,7 @@ def test_a_checksum_that_the_server_tells(web: Files) -> None:
     web.md5 = base64.b64encode(hashlib.md5(DATA).digest()).decode()
     assert model(hold(f"{web.url}/model.onnx", "all")) == DATA
     web.by_path["/model.onnx"] = DATA[:-1] + b"!"
-    with pytest.raises(ConfigError, match="model.onnx: its md5 is .*, its store says"):
+    with pytest.raises(ConfigError, match=r"model.onnx: its md5 is .*, its store says"):
         hold(f"{web.url}/model.onnx", "all")
 
 
@@ -150,5 +150,5 @@ def test_where_it_leads_on(web: Files, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_isnt_there() -> None:
-    with pytest.raises(ConfigError, match="its store can't be asked: URLError: .*[Rr]efused"):
+    with pytest.raises(ConfigError, match=r"its store can't be asked: URLError: .*[Rr]efused"):
         hold("http://127.0.0.1:9/model.onnx", "all")

@@ -23,5 +23,5 @@ def test_what_is_fetched_is_fetched_where_it_runs(uri):
 
 
 def test_what_cannot_be_fetched_is_said_before():
-    with pytest.raises(ConfigError, match="no support for s4://; did you mean s3://"):
-        described("s4://b/m", "all")
+    with pytest.raises(ConfigError, match="no support for s3a://; did you mean s3://"):
+        described("s3a://b/m", "all")

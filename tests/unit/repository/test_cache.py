@@ -1,5 +1,6 @@
 """The node's cache: one download for all, its limit, and who dies in the middle."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -95,7 +96,7 @@ async def test_who_dies_holds_nobody_up_and_leaves_what_it_had(root):
 
     waits = threading.Thread(target=lambda: seen.append(get(NodeCache(root), "a", make)))
     waits.start()
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
     assert not seen
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -123,7 +124,7 @@ def test_the_limit_holds_and_who_was_used_last_stays(root):
 def test_what_is_in_use_is_never_thrown_away(root):
     cache, make = NodeCache(root, 250), Maker()
     used = [get(cache, name, make) for name in "ab"]
-    with pytest.raises(Full, match="100 bytes are needed .* holds 250 bytes .* lacks 50 bytes"):
+    with pytest.raises(Full, match=r"100 bytes are needed .* holds 250 bytes .* lacks 50 bytes"):
         get(cache, "c", make)
     assert not list((root / "partial").iterdir())
     assert all((one.folder / "model").exists() for one in used)

@@ -40,7 +40,7 @@ def test_a_folder_without_versions_is_version_one(memory):
     memory({"model.onnx": b"x", "tokenizer/vocab.txt": b"y"})
     assert list(held().folders) == ["1"]
     memory({"v2/model.onnx": b"x"})
-    with pytest.raises(ConfigError, match="v2 is no version.*rename v2 to 2"):
+    with pytest.raises(ConfigError, match=r"v2 is no version.*rename v2 to 2"):
         held()
 
 
@@ -114,7 +114,7 @@ def test_a_wrong_byte_comes_again_and_never_serves(memory):
     assert (held().folders["1"] / "model").read_bytes() == b"x" * 5000
     store = memory({"1/model": b"z" * 5000})
     store.sums["1/model"] = f"md5:{hashlib.md5(b'x' * 5000).hexdigest()}"
-    with pytest.raises(ConfigError, match="model: its md5 is .*, its store says"):
+    with pytest.raises(ConfigError, match=r"model: its md5 is .*, its store says"):
         held()
     assert [start for _, start in store.asked] == [0, 0]
 
@@ -162,7 +162,9 @@ def test_a_file_that_goes_while_it_is_fetched(memory):
         yield
 
     store.spoil = gone
-    with pytest.raises(Absent, match="model: there is no such thing|model.onnx: there is no such thing"):
+    with pytest.raises(
+        Absent, match=r"model: there is no such thing|model.onnx: there is no such thing"
+    ):
         held()
 
 
@@ -183,7 +185,7 @@ def test_a_disk_that_lacks_the_room_is_known_before(memory, monkeypatch):
     usage = lambda path: os.terminal_size((0, 0)) and type("Usage", (), {"free": 100})()  # noqa: E731
     monkeypatch.setattr(caches.shutil, "disk_usage", usage)
     with pytest.raises(
-        Full, match="3.0 kB are needed in the cache of models, and the disk .* 100 bytes"
+        Full, match=r"3.0 kB are needed in the cache of models, and the disk .* 100 bytes"
     ):
         held()
 
