@@ -58,7 +58,8 @@ class EngineReplica(Server):
         self._config = named(parse(RemoteModel, config), application())
         began, started = time.time(), time.monotonic()
         self._wants = self._config.storage_uri or "", one_of(self._config.versions)
-        self._held = await asyncio.to_thread(hold, *self._wants)
+        asker = self._config.model_dump_json()
+        self._held = await asyncio.to_thread(hold, *self._wants, asker=asker)
         self._version, folder = newest(self._held)
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.

@@ -16,7 +16,7 @@ from serve_app.repository.cache import Entry, NodeCache, Work
 from serve_app.repository.downloads import Download
 from serve_app.repository.manifests import Manifest
 from serve_app.repository.progress import Progress, Tell, amount
-from serve_app.repository.reasons import first_line, lasting
+from serve_app.repository.reasons import Unreachable, first_line, lasting
 from serve_app.repository.stores import Store, store
 from serve_app.repository.versions import Policy, chosen, is_version
 
@@ -53,7 +53,7 @@ def asked(ask: Callable[[], T]) -> T:
             if why := lasting(error):
                 raise why from error
             if not left:
-                raise ConfigError(f"its store can't be asked: {first_line(error)}") from error
+                raise Unreachable(f"its store can't be asked: {first_line(error)}") from error
             time.sleep(PAUSE_S)
     raise AssertionError
 

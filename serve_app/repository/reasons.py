@@ -9,6 +9,10 @@ class Absent(ConfigError):
     """There is no such thing."""
 
 
+class Unreachable(ConfigError):
+    """The store says nothing at all, for now."""
+
+
 class Changed(ConfigError):
     """What is fetched was changed meanwhile."""
 

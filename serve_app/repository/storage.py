@@ -1,5 +1,6 @@
 """A `storageUri` as local folders: those of this machine as they are, others out of the node's cache."""
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +12,17 @@ from serve_app.repository.addresses import ROOT_VARIABLE, Address, address
 from serve_app.repository.cache import Entry, NodeCache
 from serve_app.repository.fetching import asked, fetched, inside, wanted
 from serve_app.repository.here import existing
+from serve_app.repository.listings import FRESH_S, Listing
+from serve_app.repository.manifests import Manifest
 from serve_app.repository.progress import Tell, nobody
-from serve_app.repository.reasons import Changed
+from serve_app.repository.reasons import Changed, Unreachable
 from serve_app.repository.stamps import stamps_in
 from serve_app.repository.stores import store
 from serve_app.repository.versions import Policy, version_folders
 
 __all__ = ["ROOT_VARIABLE", "Held", "hold", "local_folder", "local_path", "names_in", "pinned", "state"]
+
+log = logging.getLogger("tandem")
 
 # By version, what is another when its content is; of an archive, whose versions aren't known before it
 # is here, by ''.
@@ -47,10 +52,17 @@ class Held:
             one.release()
 
 
-def hold(uri: str, policy: Policy, tell: Tell = nobody, stop: threading.Event | None = None) -> Held:
+def hold(
+    uri: str,
+    policy: Policy,
+    tell: Tell = nobody,
+    stop: threading.Event | None = None,
+    asker: str = "",
+) -> Held:
     """The folders of the versions that `policy` wants, fetched where they have to be. Blocks.
 
     ConfigError says why not; GivenUp, which is one, where `stop` came first. `tell` hears how far it is.
+    `asker`: who may do with what the store said a moment ago to the same one (`listings`).
     """
     with _about(uri):
         at = address(uri)
@@ -59,7 +71,7 @@ def hold(uri: str, policy: Policy, tell: Tell = nobody, stop: threading.Event | 
             return Held(folders, _stamps(folders))
         for left in reversed(range(_AGAIN)):
             try:
-                return _fetched(at, policy, tell, stop or threading.Event())
+                return _remote(uri, at, policy, tell, stop or threading.Event(), asker)
             except Changed:
                 if not left:
                     raise
@@ -72,7 +84,7 @@ def state(uri: str, policy: Policy) -> State:
         at = address(uri)
         if isinstance(at, Path):
             return _stamps(version_folders(existing(uri, at), policy))
-        return {version: one.key for version, one in wanted(at, policy)[1].items()}
+        return _keys(wanted(at, policy)[1])
 
 
 def pinned(key: str) -> Held | None:
@@ -108,24 +120,64 @@ def local_path(uri: str) -> Path | None:
     return at if isinstance(at, Path) else None
 
 
-def _fetched(at: Address, policy: Policy, tell: Tell, stop: threading.Event) -> Held:
-    found, manifests = wanted(at, policy)
+def _remote(
+    uri: str, at: Address, policy: Policy, tell: Tell, stop: threading.Event, asker: str
+) -> Held:
     cache = NodeCache()
+    listing = Listing(cache.root, uri, policy, asker)
+    before, age = listing.read()
+    if asker and age <= FRESH_S and (there := _there(cache, before)):
+        return _held(before, there, policy)
+    try:
+        found, manifests = wanted(at, policy)
+    except Unreachable as error:
+        if not asker or not (there := _there(cache, before)):
+            raise
+        log.warning("%s: %s; what it had %.0f s ago is here, and serves", redacted(uri), error, age)
+        return _held(before, there, policy)
+    listing.write(manifests)
     entries: dict[str, Entry] = {}
     try:
         for version, one in manifests.items():
             entries[version] = fetched(found, one, cache, tell, stop)
+    except BaseException:
+        _released(entries)
+        raise
+    return _held(manifests, entries, policy)
+
+
+def _there(cache: NodeCache, manifests: Mapping[str, Manifest]) -> dict[str, Entry]:
+    """Their entries, all of them or none."""
+    entries = {}
+    for version, one in manifests.items():
+        entry = cache.there(one.key)
+        if entry is None:
+            _released(entries)
+            return {}
+        entries[version] = entry
+    return entries
+
+
+def _held(manifests: Mapping[str, Manifest], entries: dict[str, Entry], policy: Policy) -> Held:
+    try:
         folders = {version: inside(entries[version], one) for version, one in manifests.items()}
         if "" in folders:
             folders = version_folders(folders[""], policy)
     except BaseException:
-        for entry in entries.values():
-            entry.release()
+        _released(entries)
         raise
     whole = entries.get("")
     sums = {version: (whole or entries[version]).about.checksum for version in folders}
-    keys = {version: one.key for version, one in manifests.items()}
-    return Held(folders, keys, sums, tuple(entries.values()))
+    return Held(folders, _keys(manifests), sums, tuple(entries.values()))
+
+
+def _released(entries: Mapping[str, Entry]) -> None:
+    for entry in entries.values():
+        entry.release()
+
+
+def _keys(manifests: Mapping[str, Manifest]) -> State:
+    return {version: one.key for version, one in manifests.items()}
 
 
 def _stamps(folders: Mapping[str, Path]) -> State:

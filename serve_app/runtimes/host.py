@@ -71,7 +71,8 @@ class ModelHost:
         config = self.config
         folders: Mapping[str, Path | None] = self._alone()
         if config.storage_uri:
-            self._held = hold(config.storage_uri, config.versions, self._tell, self._stop)
+            asker = config.model_dump_json()
+            self._held = hold(config.storage_uri, config.versions, self._tell, self._stop, asker)
             folders = self._held.folders
             self._tell("loading")
         self.wanted = tuple(folders)

@@ -237,6 +237,43 @@ def test_a_file_in_the_place_of_a_folder_is_refused(memory):
         held()
 
 
+def test_replicas_that_start_together_ask_once(memory, monkeypatch):
+    store = memory(MODEL)
+    first = held(asker="m")
+    monkeypatch.setattr("serve_app.repository.fetching.store", None)  # whoever asks now fails
+    second = held(asker="m")
+    assert (second.folders, second.state) == (first.folders, first.state)
+    for other in ({"asker": "changed"}, {}):
+        with pytest.raises(TypeError):
+            held(**other)
+    with pytest.raises(TypeError):
+        hold(URI, ["1"], asker="m")
+    monkeypatch.setattr("serve_app.repository.fetching.store", store)
+    store.files["3/model"] = b"x"
+    monkeypatch.setattr("serve_app.repository.storage.FRESH_S", -1)
+    assert list(held(asker="m").folders) == ["1", "2", "3"]
+
+
+def test_a_store_that_is_down_takes_nothing_away_that_is_here(memory, monkeypatch, caplog):
+    store = memory(MODEL)
+    held(asker="m")
+    monkeypatch.setattr("serve_app.repository.storage.FRESH_S", -1)
+
+    def top():
+        raise TimeoutError("timed out")
+
+    store.top = top
+    assert list(held(asker="m").folders) == ["1", "2"]
+    assert "its store can't be asked: TimeoutError: timed out; what it had" in caplog.text
+    with pytest.raises(ConfigError, match="can't be asked"):
+        held(asker="another")
+    with pytest.raises(ConfigError, match="can't be asked"):
+        state(URI, "all")
+    store.top = lambda: (_ for _ in ()).throw(FileNotFoundError("gone"))
+    with pytest.raises(Absent):
+        held(asker="m")
+
+
 def test_an_extra_that_is_missing_is_named(cache, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(ConfigError, match=r"s3fs can't be imported .*pip install 'tandem-serve\[s3\]'"):
