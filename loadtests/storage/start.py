@@ -34,9 +34,7 @@ def main() -> int:
     asked = parser.parse_args()
     store, worst, sent = Store(), 0.0, 0
     try:
-        print(
-            "| model | first replica | second | later, asking | local folder | second to local | fetched |"
-        )
+        print("| model | first replica | second | later, asking | local folder | second | fetched |")
         print("|---|---|---|---|---|---|---|")
         for name, about in MODELS.items():
             found = _measured(store, asked.models / name, name, about, asked.rounds)

@@ -19,6 +19,7 @@ from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import NotFound, Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
+from serve_app.internals.ray_notes import Teller
 from serve_app.internals.serve_context import application, replica_id
 from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
@@ -59,7 +60,11 @@ class EngineReplica(Server):
         began, started = time.time(), time.monotonic()
         self._wants = self._config.storage_uri or "", one_of(self._config.versions)
         asker = self._config.model_dump_json()
-        self._held = await asyncio.to_thread(hold, *self._wants, asker=asker)
+        tell = Teller(application())
+        try:
+            self._held = await asyncio.to_thread(hold, *self._wants, tell, asker=asker)
+        finally:
+            await asyncio.to_thread(tell.done)
         self._version, folder = newest(self._held)
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.

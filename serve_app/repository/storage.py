@@ -148,7 +148,7 @@ def _remote(
 
 def _there(cache: NodeCache, manifests: Mapping[str, Manifest]) -> dict[str, Entry]:
     """Their entries, all of them or none."""
-    entries = {}
+    entries: dict[str, Entry] = {}
     for version, one in manifests.items():
         entry = cache.there(one.key)
         if entry is None:

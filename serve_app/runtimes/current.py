@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from serve_app.config import ModelConfig
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.progress import Tell, nobody
 from serve_app.runtimes.host import Loaded, ModelHost
 
 log = logging.getLogger("tandem")
@@ -14,14 +15,18 @@ log = logging.getLogger("tandem")
 class CurrentHost:
     """A ModelHost, and another in its place when what it was loaded from changed: loaded beside it.
 
-    `tell` hears the model's name and what was loaded.
+    `tell` hears the model's name and what was loaded; `way`, how far the first one's files are.
     """
 
     def __init__(
-        self, config: ModelConfig, gpu: bool, tell: Callable[[str, list[Loaded]], None]
+        self,
+        config: ModelConfig,
+        gpu: bool,
+        tell: Callable[[str, list[Loaded]], None],
+        way: Tell = nobody,
     ) -> None:
         self._config, self._gpu, self._tell = config, gpu, tell
-        self.host = ModelHost(config, gpu)
+        self.host = ModelHost(config, gpu, tell=way)
         self._busy: dict[ModelHost, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served

@@ -74,7 +74,8 @@ class ModelHost:
             asker = config.model_dump_json()
             self._held = hold(config.storage_uri, config.versions, self._tell, self._stop, asker)
             folders = self._held.folders
-            self._tell("loading")
+            if self._held.checksums:  # it was fetched, by this process or another
+                self._tell("loading")
         self.wanted = tuple(folders)
         for version, folder in folders.items():
             began, started = time.time(), time.monotonic()
