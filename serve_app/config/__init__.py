@@ -14,7 +14,6 @@ from serve_app.config.model import (
 from serve_app.config.options import OnnxOptions, TorchOptions, TransformersOptions
 from serve_app.config.policy import Latest, Versions, newest, served
 from serve_app.config.remote import (
-    BUCKETS,
     ENGINE_CONCURRENCY,
     NEW_FIRST,
     Autoscaling,
@@ -28,7 +27,7 @@ from serve_app.config.remote import (
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "APART", "BUCKETS", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling",
+    "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling",
     "Batching", "Config", "Cors", "Datatype", "InlineModel", "Latest", "Limits", "LlmConfig",
     "Logging", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel", "ReplicaUserConfig",
     "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",

@@ -1,6 +1,5 @@
 """A model with replicas of its own."""
 
-import re
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, Literal
@@ -57,19 +56,10 @@ class TokenizerConfig(Config):
     """CPU cores that Ray reserves for each."""
 
 
-# Where Ray's LLM library fetches from, and what it imports for that.
-BUCKETS = {
-    "s3": ("boto3",),
-    "gs": ("pyarrow",),
-    "abfss": ("adlfs", "azure.identity"),
-    "azure": ("adlfs", "azure.identity"),
-}
-
-
 class LlmConfig(Config):
     """What Ray Serve's LLM library is told, beside the engine's own arguments.
 
-    `adapterPath`, in one of BUCKETS, holds LoRA adapters in folders; a request for the
+    `adapterPath`, an address as storageUri's, holds LoRA adapters in folders; a request for the
     model `name:adapter` loads one, up to `maxAdapters` per replica.
     """
 
@@ -80,16 +70,9 @@ class LlmConfig(Config):
     prompt.
     """
     adapter_path: str | None = None
-    """A folder in a bucket that holds LoRA adapters, each in a folder of its own."""
+    """A folder with LoRA adapters, each in a folder of its own: an address as storageUri's."""
     max_adapters: int = Field(default=16, ge=1)
     """How many adapters one replica holds at a time."""
-
-    @field_validator("adapter_path")
-    @classmethod
-    def _bucket(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(rf"({'|'.join(BUCKETS)})://[^/]+.*", value):
-            raise ValueError(f"a bucket's address is wanted ({'://, '.join(BUCKETS)}://), not '{value}'")
-        return value
 
 
 # Requests that one vLLM engine holds when `concurrency` says nothing; the engine queues by itself.

@@ -23,6 +23,7 @@ def metadata(directory: Directory, name: str, version: str) -> dict[str, Any]:
         "platform": chosen.about.platform,
         "inputs": [_tensor(spec, spec.asked(batched)) for spec in signature.inputs],
         "outputs": [_tensor(spec, spec.shape) for spec in signature.outputs],
+        **({"properties": signature.properties} if signature.properties else {}),
     }
 
 

@@ -5,16 +5,14 @@ import contextlib
 import logging
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from ray.exceptions import RayActorError
 
 from serve_app.config import RemoteModel
 from serve_app.errors import ConfigError, VersionGone
-from serve_app.repository.stamps import Stamp, stamps_in
-from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import select
+from serve_app.repository.storage import Held, State, hold, local_path, pinned, state
 from serve_app.runtimes.texts import Recipe, TextEncoder, digest
 
 log = logging.getLogger("tandem")
@@ -24,20 +22,27 @@ _AGAIN_S = 10.0
 
 
 class Encoders:
-    """By version. `recipe` asks a replica (serve_app.deployments.replica); its ConfigError says that a
-    version can't be loaded.
+    """By version. `recipe` asks a replica (serve_app.deployments.replica), `versions` which it has;
+    a ConfigError of the former says that a version can't be loaded.
 
-    Where its files aren't those that lie here, another replica may be about to come that has read
-    these: for `patience` seconds it is waited for. After that the tokens are those of the network that
-    there is, and it goes on being looked for.
+    Where its files aren't those that lie here, or in the store, another replica may be about to come
+    that has read these: for `patience` seconds it is waited for. After that the tokens are those of the
+    network that there is, and it goes on being looked for.
     """
 
     def __init__(
-        self, config: RemoteModel, recipe: Callable[[str], Awaitable[bytes]], patience: float = 120
+        self,
+        config: RemoteModel,
+        recipe: Callable[[str], Awaitable[bytes]],
+        versions: Callable[[], Awaitable[Iterable[str]]],
+        patience: float = 120,
     ) -> None:
         self.by_version: Mapping[str, TextEncoder] = {}
         self._config, self._recipe, self._patience = config, recipe, patience
-        self._read: dict[str, Stamp] = {}
+        self._uri, self._versions = config.storage_uri or "", versions
+        self._local = local_path(self._uri) is not None
+        self._read: State = {}
+        self._held: list[Held] = []  # of the files that are read here
         self._later: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
@@ -51,7 +56,7 @@ class Encoders:
 
         VersionGone where they have none of a folder that is new; all stays as it was.
         """
-        if await asyncio.to_thread(self._on_disk) != self._read:
+        if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
             await self._load(0)
 
     async def _agree(self) -> None:
@@ -62,44 +67,66 @@ class Encoders:
                 agreed = await self._load(0)
 
     async def _load(self, patience: float) -> bool:
-        """Whether all are of the files that lie here."""
-        read = await asyncio.to_thread(self._on_disk)
-        made, agreed = {}, True
-        for version, folder in self._folders().items():
+        """Whether all are of the files that lie here, or in the store."""
+        try:
+            read = await asyncio.to_thread(state, self._uri, self._config.versions)
+        except ConfigError as error:
+            if self._local:
+                raise
+            log.warning("%s: %s: as its replicas have it", self._config.name, error)
+            read, patience = {"": ""}, 0
+        made, agreed, before, self._held = {}, True, self._held, []
+        # Of an archive only those know who have unpacked it.
+        for version in await self._versions() if "" in read else read:
             try:
-                made[version], same = await self._encoder(version, folder, patience)
+                made[version], same = await self._encoder(version, read, patience)
             except ConfigError as error:  # it can't be loaded there: the others are served
                 log.warning("no tokenizer of %s version %s: %s", self._config.name, version, error)
                 same = False
             agreed &= same
         # What the replicas refused they may take at the next deploy, as it is.
         self.by_version, self._read = made, read if agreed else {}
+        for held in before:
+            held.release()
         return agreed
 
-    async def _encoder(self, version: str, folder: Path, patience: float) -> tuple[TextEncoder, bool]:
+    async def _encoder(self, version: str, read: State, patience: float) -> tuple[TextEncoder, bool]:
         answered: float | None = None
         while True:
             try:
-                packed = await self._recipe(version)
-                if not packed:
-                    break
-                recipe = Recipe.unpacked(packed)
-                same = recipe.files == await asyncio.to_thread(digest, folder)
+                recipe = Recipe.unpacked(await self._recipe(version))
+                same = recipe.files == await asyncio.to_thread(self._files, version, read)
                 answered = answered or time.monotonic()
                 if same or time.monotonic() - answered >= patience:
-                    return recipe.encoder(), same
+                    if recipe.tokenizer:
+                        return recipe.encoder(), same
+                    if encoder := await asyncio.to_thread(self._by_transformers, version, recipe):
+                        return encoder, same
             except VersionGone:
                 if not patience:
                     raise
             except (RayActorError, zlib.error):  # one of those that go, in the middle of it
                 pass
             await asyncio.sleep(_LOOK_S)
+
+    def _files(self, version: str, read: State) -> str:
+        """What a recipe's `files` are, if it was made from what there is."""
+        if self._local:
+            return digest(hold(self._uri, self._config.versions).folders[version])
+        return str(read.get(version, read.get("")))
+
+    def _by_transformers(self, version: str, recipe: Recipe) -> TextEncoder | None:
+        """Made here, from the files of the recipe; None where they can't be had any more."""
         from serve_app.runtimes.transformers import read_recipe
 
-        return (await asyncio.to_thread(read_recipe, self._config, folder))[1], True
+        made, encoder = read_recipe(self._config, self._folder(version, recipe))
+        return encoder if self._local or made.files == recipe.files else None
 
-    def _folders(self) -> dict[str, Path]:
-        return select(local_folder(self._config.storage_uri or ""), self._config.versions)[0]
-
-    def _on_disk(self) -> dict[str, Stamp]:
-        return stamps_in(self._folders().values())
+    def _folder(self, version: str, recipe: Recipe) -> Path:
+        if not self._local and (held := pinned(recipe.files)):
+            self._held.append(held)
+            if (held.folders[""] / "config.json").is_file():
+                return held.folders[""]
+        held = hold(self._uri, self._config.versions)
+        self._held.append(held)
+        return held.folders[version]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 
 from serve_app.config import InlineModel
 from serve_app.core.cold import ANY, UNKNOWN
@@ -14,6 +14,7 @@ from serve_app.errors import ConfigError
 from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.reconcile import Actual, Desired
+from serve_app.repository.reasons import GivenUp
 from serve_app.runtimes.host import ModelHost, origin
 from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.threads import in_thread, where
@@ -46,6 +47,7 @@ class InlineModels:
         self._directory, self._actual, self._background = directory, actual, background
         self._settle, self._desired, self._gpu = settle, desired, gpu
         self.hosts: dict[str, ModelHost] = {}
+        self._coming: dict[str, ModelHost] = {}  # being loaded, the last of each name
         self.loaded: dict[str, int] = {}  # at which generation
         self.ways: dict[
             str, Way
@@ -53,7 +55,9 @@ class InlineModels:
 
     def host(self, config: InlineModel, before: ModelHost | None = None) -> ModelHost:
         """One that may be loaded, and then serve in the place of `before`."""
-        return ModelHost(config, self._gpu, MAY_HANG, lambda _: self._hangs(config.name), before)
+        return ModelHost(
+            config, self._gpu, MAY_HANG, lambda _: self._hangs(config.name), before, self._tells(config)
+        )
 
     async def load(self, config: InlineModel, generation: int) -> None:
         """Load it, and let it serve where it is still wanted; where it can't be, its reason is kept."""
@@ -64,12 +68,17 @@ class InlineModels:
             if before is not None and config.swap == "replace":
                 before = await self._make_way(config, before)
             host = self.host(config, before)
-            log_loaded(name, await self._loaded(config, host))
+            with self._wanted(host):
+                log_loaded(name, await self._loaded(config, host))
             # What it takes over may be gone, where another was loaded meanwhile: it is loaded anew.
             if self._desired().inline.get(name) == config and self.hosts.get(name) is before:
                 self._put(config, host)
                 self.loaded[name] = self._desired().generation
                 host = None  # it serves
+        except GivenUp:
+            log.info(
+                "model '%s' isn't wanted any more; what was fetched of it is kept for a while", name
+            )
         except Exception as error:  # whatever it is: the models behind this one wait for their turn
             actual.failed[name] = generation
             await self._restore(name, host)
@@ -123,6 +132,36 @@ class InlineModels:
             self._turn()
         return await loading
 
+    def _tells(self, config: InlineModel) -> Callable[[str], None]:
+        """Takes what a thread says of how far a model's files are, as why the model isn't there yet."""
+        loop = asyncio.get_running_loop()
+
+        def heard(said: str) -> None:
+            model = self._directory.models.get(config.name)
+            if model is not None and self._desired().inline.get(config.name) == config:
+                model.expect(INLINE, said)
+
+        def tell(said: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                loop.call_soon_threadsafe(heard, said)
+
+        return tell
+
+    @contextlib.contextmanager
+    def _wanted(self, host: ModelHost) -> Iterator[None]:
+        """While it is loaded: until it isn't wanted any more, or another in its place is."""
+        self._give_up(host.name)
+        self._coming[host.name] = host
+        try:
+            yield
+        finally:
+            if self._coming.get(host.name) is host:
+                del self._coming[host.name]
+
+    def _give_up(self, name: str) -> None:
+        if (host := self._coming.pop(name, None)) is not None:
+            host.give_up()
+
     def _not_late(self, name: str) -> None:
         self._actual.late.pop(name, None)
         self._actual.overdue.discard(name)
@@ -162,6 +201,7 @@ class InlineModels:
 
     def unload(self, name: str) -> None:
         """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
+        self._give_up(name)
         model = self._directory.models.get(name)
         others = model.answering() - {INLINE} if model else None
         removed = self._directory.remove(name, INLINE, refuse=not others)

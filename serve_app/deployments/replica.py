@@ -9,6 +9,7 @@ from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError
 from serve_app.hop.batch_app import BatchApp
+from serve_app.internals.ray_notes import Teller
 from serve_app.internals.serve_context import application, has_gpu, replica_id
 from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
@@ -33,9 +34,13 @@ class ModelReplica:
             self._config = named(parse(RemoteModel, config), application())
             self._batching = self._config.batching
             self._configured, self._refused = False, ""
-            self._current = CurrentHost(self._config, has_gpu(), log_loaded)
+            tell = Teller(application())
+            self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell)
             host = self._current.host
-            log_loaded(host.name, await asyncio.to_thread(host.load))
+            try:
+                log_loaded(host.name, await asyncio.to_thread(host.load))
+            finally:
+                await asyncio.to_thread(tell.done)
             freeze_gc()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:

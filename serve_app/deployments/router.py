@@ -7,6 +7,7 @@ them is `serve_app.releases.reconcile`'s to say.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
 from serve_app.internals.grpc_servers import limit_received
+from serve_app.internals.ray_notes import left, progress
 from serve_app.internals.serve_context import (
     application,
     first_user_config,
@@ -44,7 +46,7 @@ from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
 from serve_app.observability.output import heard
-from serve_app.releases.applications import changing, remote_apps, runs
+from serve_app.releases.applications import RemoteApp, changing, remote_apps, runs
 
 log = logging.getLogger("tandem")
 
@@ -170,11 +172,12 @@ class Router(GrpcIngress):
         own, conductor = application(), self._conductor
         while True:
             try:
-                looking = self.loop.run_in_executor(None, serve_applications)
+                looking = self.loop.run_in_executor(None, _looked_at)
             except RuntimeError:
                 return  # this process ends, and its threads take no more work
             try:
-                found = await looking
+                found, apps = await looking
+                apps.pop(own, None)
                 mine = found.get(own) or {}
                 if not self._looked.is_set():
                     self._relied_on = os.environ.get(EARLY) != "1" or runs(mine)
@@ -190,6 +193,16 @@ class Router(GrpcIngress):
                 async with asyncio.timeout(conductor.config.discovery_interval - SHORTEST_LOOK_S):
                     await conductor.look.wait()
             conductor.look.clear()
+
+
+def _looked_at() -> tuple[Mapping[str, Any], dict[str, RemoteApp]]:
+    """Serve's applications, and the models among them; what is still coming says how far it is."""
+    found = serve_applications()
+    apps = remote_apps(found)
+    for name, app in apps.items():
+        if app.status == "DEPLOYING" and not app.running and (said := left(progress(name))):
+            apps[name] = dataclasses.replace(app, message=said)
+    return found, apps
 
 
 def _message_limit(user_config: dict[str, Any], admin: Admin | None = None) -> int:

@@ -1,7 +1,7 @@
 """Tokenizer: CPU text processing before a ModelReplica, scaled apart from it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,8 +36,11 @@ class Tokenizer:
             # here, and nothing to count.
             self._replica = RemoteApplication(self._config.name or "", replica, Paths())
             self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
-            self._encoders = Encoders(self._config, self._replica.recipe)
+            self._encoders = Encoders(self._config, self._replica.recipe, self._loaded)
             await self._encoders.load()
+
+    async def _loaded(self) -> Iterable[str]:
+        return (await self._replica.describe()).versions
 
     async def refresh(self, deployed: float) -> str:
         """As the ModelReplica's, of the tokenizers' files."""

@@ -106,6 +106,8 @@ class Servicer(Health):
 
         def answer(message: Any) -> Message:
             about = self.plane.model_metadata(message.name, message.version)
+            # `properties` is HTTP's: peers have different things in its place here.
+            about.pop("properties", None)
             return json_format.ParseDict(about, pb.ModelMetadataResponse(), descriptor_pool=POOL)
 
         return await self._answer(pb.ModelMetadataRequest(), request, grpc_context, answer, True)

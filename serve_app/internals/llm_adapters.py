@@ -1,18 +1,17 @@
-"""How Ray's LLM library finds LoRA adapters in a bucket and loads them. Imported only where vLLM is."""
+"""How Ray's LLM server is told of a LoRA adapter on disk. Imported only where vLLM is."""
 
+from pathlib import Path
 from typing import Any
 
-from ray.llm._internal.common.utils.lora_utils import get_lora_model_ids
-from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
+from ray.llm._internal.common.models import global_id_manager
+from ray.llm._internal.serve.core.configs.llm_config import DiskMultiplexConfig
 
 
-class Loader(LoraModelLoader):  # type: ignore[misc]
-    """Ray's loader, into `folder`; `settings` are Ray's, which makes the loader itself."""
-
-    def __init__(self, folder: str, **settings: Any) -> None:
-        super().__init__(folder, **settings)
-
-
-def adapters_in(bucket: str, model: str) -> list[str]:
-    """The adapters that the bucket has, as names of models. Blocks, and raises what its client does."""
-    return list(get_lora_model_ids(bucket, model))
+def on_disk(name: str, folder: Path, context: int | None) -> Any:
+    """The adapter in `folder`, by the name of its model; `context`: its own, in tokens."""
+    return DiskMultiplexConfig(
+        model_id=name,
+        max_total_tokens=context,
+        local_path=str(folder),
+        lora_assigned_int_id=global_id_manager.next(),
+    )

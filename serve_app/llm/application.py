@@ -12,7 +12,7 @@ from ray.serve.llm import LLMConfig, LLMServer, build_llm_deployment
 from ray.serve.llm.request_router import PrefixCacheAffinityRouter
 
 from serve_app.config import LlmConfig, RemoteModel
-from serve_app.llm.arguments import checked, reachable, source
+from serve_app.llm.arguments import checked, described
 from serve_app.releases.applications import REPLICA
 
 # An engine that died is noticed after three of these.
@@ -40,7 +40,7 @@ def build_llm(
             request_router_class=PrefixCacheAffinityRouter, request_router_kwargs=PREFIX_ROUTING
         )
     engine = build_llm_deployment(
-        settings(config, config.name or "model"),
+        settings(config, config.name or "model", described(config.storage_uri or "", config.versions)),
         bind_kwargs={"config": args},
         override_serve_options=options,
         deployment_cls=kind,
@@ -66,21 +66,23 @@ def _actor(config: RemoteModel) -> dict[str, Any]:
     return {"num_cpus": 0 if _on_cpu(config) else config.resources.num_cpus}
 
 
-def _engine(config: RemoteModel) -> dict[str, Any]:
-    values = checked(config.engine)
+def _engine(config: RemoteModel, fetch: bool) -> dict[str, Any]:
+    values = checked(config.engine, fetch)
     if config.llm and config.llm.adapter_path:
         most = max(config.llm.max_adapters, values.get("max_loras", 1))
         values = {"enable_lora": True, "max_cpu_loras": most} | values
     return values
 
 
-def settings(config: RemoteModel, name: str) -> LLMConfig:
-    """What Ray's LLM library is told of a model; ConfigError names what can't be."""
+def settings(config: RemoteModel, name: str, folder: str, fetch: bool = False) -> LLMConfig:
+    """What Ray's LLM library is told of a model in `folder`; ConfigError names what can't be.
+
+    `fetch`: here is where it runs, and adapters have to be. Else `folder` may be '', not there yet.
+    """
     llm = config.llm or LlmConfig()
-    where, _ = source(config.storage_uri or "", config.versions)
     settings: dict[str, Any] = {
-        "model_loading_config": {"model_id": name, "model_source": where},
-        "engine_kwargs": _engine(config),
+        "model_loading_config": {"model_id": name, "model_source": folder or name},
+        "engine_kwargs": _engine(config, fetch),
         "accelerator_config": {"kind": "cpu" if _on_cpu(config) else "gpu"},
         "log_engine_metrics": False,  # to Ray; serve_app.llm.metrics does
         # It adds the actor to the bundle of the first worker.
@@ -92,8 +94,6 @@ def settings(config: RemoteModel, name: str) -> LLMConfig:
     if llm.accelerator_type:
         settings["accelerator_type"] = llm.accelerator_type
     if llm.adapter_path:
-        settings["lora_config"] = {
-            "dynamic_lora_loading_path": reachable(llm.adapter_path),
-            "max_num_adapters_per_replica": llm.max_adapters,
-        }
+        # Where they are is serve_app.llm.adapters' business, not Ray's.
+        settings["lora_config"] = {"max_num_adapters_per_replica": llm.max_adapters}
     return LLMConfig(**settings)

@@ -1,14 +1,13 @@
 """vLLM's arguments and a model's source, as Ray's LLM library takes them."""
 
 from functools import cache
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from serve_app.config import BUCKETS, Versions, did_you_mean
+from serve_app.config import Versions, did_you_mean
 from serve_app.errors import ConfigError
 from serve_app.internals.vllm_arguments import adapter, engine_arguments
-from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import version_folders
+from serve_app.repository.storage import Held, hold, local_path
 
 # Of vLLM's front end, what shapes answers; the rest belongs to a server of its own.
 FRONT = (
@@ -22,11 +21,14 @@ _OURS = {
     "model": "storageUri says where the model is",
     "served_model_name": "the application's name is the model's name",
 }
-_HUB = "hf://"
+_kept: list[Held] = []  # of adapters: an engine may read them again at any time
 
 
-def checked(engine: dict[str, Any]) -> dict[str, Any]:
-    """`engine` in vLLM's types; ConfigError names what this vLLM doesn't know."""
+def checked(engine: dict[str, Any], fetch: bool = False) -> dict[str, Any]:
+    """`engine` in vLLM's types; ConfigError names what this vLLM doesn't know.
+
+    `fetch`: whether adapters that aren't on this machine are to be.
+    """
     known = _known()
     for name in engine:
         if name in _OURS:
@@ -37,13 +39,21 @@ def checked(engine: dict[str, Any]) -> dict[str, Any]:
     if adapters := engine.get("lora_modules"):
         try:
             values["lora_modules"] = [
-                adapter(**{**one, "path": str(local_folder(one["path"]))}) for one in adapters
+                adapter(**{**one, "path": _adapter(one["path"], fetch)}) for one in adapters
             ]
         except (TypeError, KeyError) as error:
             raise ConfigError(
                 f"engine.lora_modules: a list of {{name, path}} is wanted: {error}"
             ) from None
     return values
+
+
+def _adapter(uri: str, fetch: bool) -> str:
+    if local_path(uri) is None and not fetch:
+        return uri
+    held = hold(uri, "latest")
+    _kept.append(held)
+    return str(newest(held)[1])
 
 
 def _meant(name: str, known: frozenset[str]) -> str:
@@ -56,24 +66,24 @@ def _known() -> frozenset[str]:
     return engine_arguments() | set(FRONT)
 
 
-def reachable(uri: str) -> str:
-    """`uri`, of a bucket; ConfigError names the package that it needs."""
-    scheme = uri.partition("://")[0]
-    for module in BUCKETS[scheme]:
-        try:
-            import_module(module)
-        except ImportError:
-            package = module.replace(".", "-")
-            raise ConfigError(f"{uri}: {scheme}:// needs the Python package {package}") from None
-    return uri
+def described(uri: str, versions: Versions) -> str:
+    """Where the engine will find the model, as far as can be said before it is fetched.
+
+    ConfigError where it can't be there.
+    """
+    path = local_path(uri)
+    return str(newest(hold(uri, one_of(versions)))[1]) if path else ""
 
 
-def source(uri: str, versions: Versions) -> tuple[str, str]:
-    """Where the engine finds the model, and its version: the newest folder's number, else 1."""
-    if uri.startswith(_HUB):
-        return uri.removeprefix(_HUB).strip("/"), "1"
-    if uri.partition("://")[0] in BUCKETS:
-        return reachable(uri), "1"
-    folders = version_folders(local_folder(uri), versions)
-    version, folder = list(folders.items())[-1]
-    return str(folder), version
+def one_of(versions: Versions) -> Versions:
+    """An engine has one version: the newest of those that are wanted."""
+    if not isinstance(versions, list):
+        return "latest"
+    return [max(versions, key=int)] if versions else versions
+
+
+def newest(held: Held) -> tuple[str, Path]:
+    """Its version and folder; ConfigError where it can't be had."""
+    for why in held.missing.values():
+        raise ConfigError(why)
+    return list(held.folders.items())[-1]

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException
@@ -16,9 +16,10 @@ from ray import serve
 from ray.serve.llm import LLMConfig
 
 from serve_app.config import RemoteModel, named, parse
-from serve_app.errors import Unavailable
+from serve_app.errors import NotFound, Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
+from serve_app.internals.ray_notes import Teller
 from serve_app.internals.serve_context import application, replica_id
 from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
@@ -26,7 +27,7 @@ from serve_app.internals.vllm_app import VllmApp
 from serve_app.internals.vllm_arguments import request_parameters
 from serve_app.llm.adapters import Adapters, names_in
 from serve_app.llm.application import settings
-from serve_app.llm.arguments import source
+from serve_app.llm.arguments import newest, one_of
 from serve_app.llm.front import behind_router
 from serve_app.llm.in_process import call
 from serve_app.llm.metrics import EngineMetrics
@@ -37,7 +38,7 @@ from serve_app.observability.output import heard
 from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
-from serve_app.repository.stamps import stamps_in
+from serve_app.repository.storage import hold, state
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.one_version import Loaded
 
@@ -56,13 +57,21 @@ class EngineReplica(Server):
 
     async def _begin(self, config: dict[str, Any]) -> None:
         self._config = named(parse(RemoteModel, config), application())
-        where, self._version = source(self._config.storage_uri or "", self._config.versions)
-        self._folder, self._files = Path(where), stamps_in([Path(where)])
         began, started = time.time(), time.monotonic()
+        self._wants = self._config.storage_uri or "", one_of(self._config.versions)
+        asker = self._config.model_dump_json()
+        tell = Teller(application())
+        try:
+            self._held = await asyncio.to_thread(hold, *self._wants, tell, asker=asker)
+        finally:
+            await asyncio.to_thread(tell.done)
+        self._version, folder = newest(self._held)
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MOST_ANSWERS)
         # Not the one from the build, where the application's name wasn't known.
-        own = settings(self._config, self._config.name or "")
-        await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=Adapters)
+        name, llm = self._config.name or "", self._config.llm
+        own = await asyncio.to_thread(settings, self._config, name, str(folder), True)
+        adapters = partial(Adapters, (llm and llm.adapter_path) or "")
+        await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=adapters)
         self.app = await self.build_app()
         self._front = VllmApp(self.app)
         self._front.blame_constraints()
@@ -84,8 +93,8 @@ class EngineReplica(Server):
             await load()
         except Exception as error:
             name = serve.get_multiplexed_model_id()
-            if isinstance(error, HTTPException) and error.status_code == 404:
-                log.warning("adapter %s: %s", name, error.detail)
+            if isinstance(error, NotFound):
+                log.warning("adapter %s: %s", name, error)
                 raise HTTPException(404, f"model: no adapter '{name}'") from None
             log.exception("adapter %s can't be loaded", name)
             text = f"adapter '{name}' can't be loaded; the server's log says why"
@@ -107,7 +116,7 @@ class EngineReplica(Server):
         if llm and llm.adapter_path:
             found = await names_in(llm.adapter_path, name)
             engine.names += [one for one in found if engine.loads(one) and one not in engine.names]
-        generates = "generate" in tasks
+        generates, checksum = "generate" in tasks, self._held.checksums.get(self._version)
         return ModelDescription(
             name=self._config.name or "",
             platform="vllm",
@@ -115,6 +124,7 @@ class EngineReplica(Server):
                 self._version: VersionDescription(
                     inputs=list(INPUTS) if generates else [],
                     outputs=list(OUTPUTS) if generates else [],
+                    properties={"checksum": f"sha256:{checksum}"} if checksum else {},
                 )
             },
             in_flight=self._config.in_flight,
@@ -124,7 +134,7 @@ class EngineReplica(Server):
 
     async def refresh(self, deployed: float) -> str:
         """Why what changed on disk isn't served: an engine reads it when it starts, and only then."""
-        if await asyncio.to_thread(stamps_in, [self._folder]) == self._files:
+        if await asyncio.to_thread(state, *self._wants) == self._held.state:
             return ""
         return (
             f"the files of model '{self._config.name}' changed: another `revision` starts other engines"

@@ -12,10 +12,14 @@ _FOLDER = re.compile(r"\w[\w.-]*(:\w[\w.-]*)*", re.ASCII)
 
 @dataclass(slots=True)
 class VersionDescription:
-    """One version. Empty `inputs` or `outputs` mean undeclared: anything goes."""
+    """One version. Empty `inputs` or `outputs` mean undeclared: anything goes.
+
+    `properties`: what else its metadata says over HTTP, such as the checksum of fetched files.
+    """
 
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

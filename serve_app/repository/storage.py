@@ -1,39 +1,134 @@
-"""A `storageUri` as a local folder.
+"""A `storageUri` as local folders: those of this machine as they are, others out of the node's cache."""
 
-`SCHEMES` is the seam: one function per scheme, from URI to local folder.
-"""
-
-import os
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from serve_app.config import meant
+from serve_app.config import Versions
 from serve_app.errors import ConfigError
 from serve_app.redact import redacted
+from serve_app.repository.addresses import ROOT_VARIABLE, Address, address
+from serve_app.repository.cache import Entry, NodeCache
+from serve_app.repository.fetching import asked, fetched, inside, wanted
+from serve_app.repository.here import existing
+from serve_app.repository.listings import FRESH_S, Listing
+from serve_app.repository.manifests import Manifest
+from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.reasons import Changed, Unreachable
+from serve_app.repository.stamps import stamps_in
+from serve_app.repository.stores import store
+from serve_app.repository.versions import select
 
-# Relative storageUris start here; the working directory of the Serve replica when unset.
-ROOT_VARIABLE = "TANDEM_MODEL_ROOT"
+__all__ = ["ROOT_VARIABLE", "Held", "hold", "local_folder", "local_path", "names_in", "pinned", "state"]
+
+log = logging.getLogger("tandem")
+
+# By version, what is another when its content is; of an archive, whose versions aren't known before it
+# is here, by ''.
+State = Mapping[str, object]
+_AGAIN = 3  # listings of what is changed while it is fetched
+
+
+class Held:
+    """A model's version folders, which stay until all who share them have released them; `state` as they
+    were found.
+
+    `checksums`: of those that were fetched (`manifests.digest`); `missing`: why versions that are asked
+    for can't be had.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        state: State,
+        checksums: Mapping[str, str] | None = None,
+        entries: tuple[Entry, ...] = (),
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folders, self.state, self.checksums = folders, state, checksums or {}
+        self.missing = missing or {}
+        self._entries, self._users, self._lock = entries, 1, threading.Lock()
+
+    def files(self, version: str) -> object:
+        """Of a version, another one when its content is."""
+        return self.state.get(version, self.state.get(""))
+
+    def share(self) -> None:
+        """One more who has to release them."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """Whoever shared them needs them no more; after the last one the folders may go."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            for one in self._entries:
+                one.release()
+
+
+def hold(
+    uri: str,
+    policy: Versions,
+    tell: Tell = nobody,
+    stop: threading.Event | None = None,
+    asker: str = "",
+    anew: bool = False,
+) -> Held:
+    """The folders of the versions that `policy` wants, fetched where they have to be. Blocks.
+
+    ConfigError says why not; GivenUp, which is one, where `stop` came first. `tell` hears how far it is.
+    `asker`: who may do with what the store said a moment ago to the same one (`listings`), but for
+    `anew`. Versions that are asked for and aren't there: `Held.missing`, where others are.
+    """
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            folders, missing = select(existing(uri, at), policy)
+            return _some(Held(folders, _stamps(folders), missing=missing))
+        for left in reversed(range(_AGAIN)):
+            try:
+                return _some(_remote(uri, at, policy, tell, stop or threading.Event(), asker, anew))
+            except Changed:
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def state(uri: str, policy: Versions) -> State:
+    """As `Held` has it, of what is there now; nothing is fetched. Blocks."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return _stamps(select(existing(uri, at), policy)[0])
+        return _keys(wanted(at, policy)[1])
+
+
+def pinned(key: str) -> Held | None:
+    """What a node's cache has of what was fetched under that key (`entries.pin`), whatever is newer."""
+    entry = NodeCache().there(key)
+    return Held({"": entry.folder}, {"": key}, entries=(entry,)) if entry else None
 
 
 def local_folder(uri: str) -> Path:
-    """The folder that `uri` names, which exists. ConfigError says what was looked for, and where."""
-    try:
-        return _found(uri)
-    except ConfigError as error:  # Serve shows it as it is: with everything that `uri` holds
-        raise ConfigError(redacted(str(error))) from None
+    """The folder of this machine that `uri` names, which exists."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return existing(uri, at)
+        raise ConfigError(f"storageUri '{uri}': a folder of this machine is wanted")
 
 
-def _found(uri: str) -> Path:
-    path = local_path(uri)
-    if path is None:
-        return SCHEMES[uri.partition("://")[0]](uri)
-    try:
-        if not path.is_dir():
-            raise ConfigError(f"storageUri '{uri}': {_absent(path)}")
-    except OSError as error:  # no permission
-        raise ConfigError(f"storageUri '{uri}': {error.strerror}: {error.filename}") from None
-    return path
+def names_in(uri: str) -> list[str]:
+    """The folders right below `uri`. Blocks."""
+    with _about(uri):
+        at = address(uri)
+        if isinstance(at, Path):
+            return sorted(one.name for one in existing(uri, at).iterdir() if one.is_dir())
+        return sorted(asked(store(at).top)[0])
 
 
 def local_path(uri: str) -> Path | None:
@@ -41,64 +136,101 @@ def local_path(uri: str) -> Path | None:
 
     ConfigError for what can't be served from anywhere.
     """
-    scheme, separator, _ = uri.partition("://")
-    if not separator:
-        return _absolute(uri)
-    if scheme == "file":
-        return _file(uri)
-    if scheme not in SCHEMES:
-        known = ", ".join(f"{one}://" for one in ("file", *SCHEMES))
-        raise ConfigError(
-            f"storageUri '{uri}': no support for {scheme}://{_nearest(scheme)}; "
-            f"a folder (a path) or one of {known}"
-        )
-    return None
+    at = address(uri)
+    return at if isinstance(at, Path) else None
 
 
-def _nearest(scheme: str) -> str:
-    close = meant(scheme, ("file", *SCHEMES))
-    return f"; did you mean {close}://?" if close else ""
+def _some(held: Held) -> Held:
+    """With a version at least; ConfigError says why there is none."""
+    if not held.folders:
+        held.release()
+        raise ConfigError(next(iter(held.missing.values())))
+    return held
 
 
-def _file(uri: str) -> Path:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost"):
-        raise ConfigError(
-            f"storageUri '{uri}': file:// takes an absolute path (file:///…), got host '{parts.netloc}'"
-        )
-    if parts.query or parts.fragment:
-        raise ConfigError(f"storageUri '{uri}': file:// takes no query or fragment")
-    return _absolute(unquote(parts.path))
-
-
-# Of those that have to be fetched: from the URI to the folder that has it now.
-SCHEMES: dict[str, Callable[[str], Path]] = {}
-
-
-def _absolute(path: str) -> Path:
-    root = Path(os.environ.get(ROOT_VARIABLE) or Path.cwd())
+def _remote(
+    uri: str,
+    at: Address,
+    policy: Versions,
+    tell: Tell,
+    stop: threading.Event,
+    asker: str,
+    anew: bool,
+) -> Held:
+    cache = NodeCache()
+    listing = Listing(cache.root, uri, policy, asker)
+    before, age = listing.read()
+    if asker and not anew and age <= FRESH_S and (there := _there(cache, before)):
+        return _held(before, there, policy)
     try:
-        return (root / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name too long, a NUL
-        raise ConfigError(f"storageUri '{path}': {error}") from None
-
-
-def _absent(folder: Path) -> str:
-    """What stands in its way, the nearest folder that there is, and what was probably meant."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        return f"{there} is no folder"
-    missing, *rest = folder.relative_to(there).parts
+        found, manifests, missing = wanted(at, policy)
+    except Unreachable as error:
+        if not asker or not (there := _there(cache, before)):
+            raise
+        log.warning("%s: %s; what it had %.0f s ago is here, and serves", redacted(uri), error, age)
+        return _held(before, there, policy)
+    if not missing:
+        listing.write(manifests)
+    entries: dict[str, Entry] = {}
     try:
-        better = meant(missing, (one.name for one in there.iterdir() if one.is_dir()))
-    except OSError:
-        better = ""
-    meant_one = there / better / Path(*rest)
-    close = meant_one if meant_one.is_dir() else there / better
-    hint = f"; did you mean {close}?" if better else f"; {there} has no '{missing}'"
-    if missing.startswith(("~", "$")):
-        hint = f"; '{missing}' is a folder's name here: neither ~ nor variables are replaced"
-    demo = " (the demo models: make models)" if ".models" in folder.parts else ""
-    return f"no folder at {folder}{hint}{demo}"
+        for version, one in manifests.items():
+            entries[version] = fetched(found, one, cache, tell, stop)
+    except BaseException:
+        _released(entries)
+        raise
+    return _held(manifests, entries, policy, missing)
+
+
+def _there(cache: NodeCache, manifests: Mapping[str, Manifest]) -> dict[str, Entry]:
+    """Their entries, all of them or none."""
+    entries: dict[str, Entry] = {}
+    for version, one in manifests.items():
+        entry = cache.there(one.key)
+        if entry is None:
+            _released(entries)
+            return {}
+        entries[version] = entry
+    return entries
+
+
+def _held(
+    manifests: Mapping[str, Manifest],
+    entries: dict[str, Entry],
+    policy: Versions,
+    missing: Mapping[str, str] | None = None,
+) -> Held:
+    try:
+        folders = {version: inside(entries[version], one) for version, one in manifests.items()}
+        if "" in folders:
+            folders, missing = select(folders[""], policy)
+    except BaseException:
+        _released(entries)
+        raise
+    whole = entries.get("")
+    sums = {version: (whole or entries[version]).about.checksum for version in folders}
+    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing)
+
+
+def _released(entries: Mapping[str, Entry]) -> None:
+    for entry in entries.values():
+        entry.release()
+
+
+def _keys(manifests: Mapping[str, Manifest]) -> State:
+    return {version: one.key for version, one in manifests.items()}
+
+
+def _stamps(folders: Mapping[str, Path]) -> State:
+    return {version: stamps_in([folder]) for version, folder in folders.items()}
+
+
+@contextmanager
+def _about(uri: str) -> Iterator[None]:
+    """ConfigErrors name the URI; Serve shows them as they are, so nothing secret is left in them."""
+    try:
+        yield
+    except ConfigError as error:
+        said = str(error)
+        if not said.startswith(("storageUri", "versions:")):
+            said = f"storageUri '{uri}': {said}"
+        raise type(error)(redacted(said)) from None

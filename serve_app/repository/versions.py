@@ -1,7 +1,7 @@
 """Version folders of a model: `<model>/<version>/…`, where a version is a positive integer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from serve_app.config import Versions, served
@@ -31,43 +31,63 @@ def select(folder: Path, policy: Versions) -> tuple[dict[str, Path], dict[str, s
 
     ConfigError where that says nothing of one version alone.
     """
-    found = {
-        entry.name: entry
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and _VERSION.fullmatch(entry.name)
-    }
-    if not found:
-        if (nearly := misnamed(folder)) and not any(entry.is_file() for entry in folder.iterdir()):
-            raise ConfigError(f"{folder}: {_rename(nearly)}")
-        found = {"1": folder}
-    folders, missing = dict[str, Path](), dict[str, str]()
-    for version in served(policy, found):
+    entries = sorted(folder.iterdir())
+    names = [one.name for one in entries if one.is_dir()]
+    wanted, missing = chosen(names, any(one.is_file() for one in entries), policy, str(folder))
+    folders = dict[str, Path]()
+    for version, name in wanted.items():
         try:
-            folders[version] = _inside(folder, found[version])
+            folders[version] = _inside(folder, folder / name) if name else folder
         except ConfigError as error:
             missing[version] = str(error)
-    if isinstance(policy, list):
-        absent = [version for version in policy if version not in found]
-        if absent or not policy:
-            nearly = {name: number for name, number in misnamed(folder).items() if number in absent}
-            reason = (
-                f"versions: {', '.join(absent) or 'an empty list'} asked for, {folder} holds "
-                f"{', '.join(sorted(found, key=int))}" + (f"; {_rename(nearly)}" if nearly else "")
-            )
-            if not policy:
-                raise ConfigError(reason)
-            missing |= dict.fromkeys(absent, reason)
     return folders, missing
+
+
+def chosen(
+    names: Iterable[str], files: bool, policy: Versions, where: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Of the folders in a model's folder those to load, by version, oldest first; '' is that folder
+    itself. And why others that are asked for aren't among them.
+
+    `files`: whether there are files beside them. ConfigError says what `where` lacks.
+    """
+    known = set(names)
+    found = {name: name for name in known if _VERSION.fullmatch(name)}
+    nearly = _nearly(known)
+    if not found:
+        if nearly and not files:
+            raise ConfigError(f"{where}: {_rename(nearly)}")
+        found = {"1": ""}
+    wanted = {version: found[version] for version in served(policy, found)}
+    absent = [one for one in policy if one not in found] if isinstance(policy, list) else []
+    if not absent and policy != []:
+        return wanted, {}
+    nearly = {name: number for name, number in nearly.items() if number in absent}
+    reason = (
+        f"versions: {', '.join(absent) or 'an empty list'} asked for, {where} holds "
+        f"{', '.join(sorted(found, key=int))}" + (f"; {_rename(nearly)}" if nearly else "")
+    )
+    if not absent:
+        raise ConfigError(reason)
+    return wanted, dict.fromkeys(absent, reason)
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder of that name is a version's."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def misnamed(folder: Path) -> dict[str, str]:
     """Folders that aren't versions and look as if they were meant to be: `v2`, by the number."""
+    return _nearly({one.name for one in folder.iterdir() if one.is_dir()})
+
+
+def _nearly(names: Set[str]) -> dict[str, str]:
     found = {}
-    for entry in sorted(folder.iterdir()):
-        if not _VERSION.fullmatch(entry.name) and entry.is_dir():
-            match = _NEARLY.fullmatch(entry.name)
-            if match and not (folder / match[1]).exists():
-                found[entry.name] = match[1]
+    for name in sorted(names):
+        match = None if _VERSION.fullmatch(name) else _NEARLY.fullmatch(name)
+        if match and match[1] not in names:
+            found[name] = match[1]
     return found
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from serve_app.config import ModelConfig
 from serve_app.errors import VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.repository.progress import Tell, nobody
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.version_host import VersionHost
@@ -24,14 +25,18 @@ class CurrentHost:
     """A ModelHost, and another in its place when what it was loaded from changed: loaded beside it. The
     versions of which nothing changed go over to the new one as they are.
 
-    `tell` hears the model's name and what was loaded.
+    `tell` hears the model's name and what was loaded; `way`, how far the first one's files are.
     """
 
     def __init__(
-        self, config: ModelConfig, gpu: bool, tell: Callable[[str, list[Loaded]], None]
+        self,
+        config: ModelConfig,
+        gpu: bool,
+        tell: Callable[[str, list[Loaded]], None],
+        way: Tell = nobody,
     ) -> None:
         self._config, self._gpu, self._tell = config, gpu, tell
-        self.host = ModelHost(config, gpu)
+        self.host = ModelHost(config, gpu, tell=way)
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()

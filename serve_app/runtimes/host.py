@@ -2,6 +2,7 @@
 its own; both through `ModelHost`."""
 
 import logging
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from serve_app.core.target import Target
 from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.repository.stamps import Stamp, stamps_in
-from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import select
+from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.stamps import Stamp
+from serve_app.repository.storage import Held, hold, state
 from serve_app.runtimes.one_version import Loaded, check_room, load_version, needed
 from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
@@ -30,15 +31,12 @@ _ROW_BY_ROW, _PIECE = ("transformers",), 64
 _NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
 
 
-Files = Mapping[str, object]  # of a version: another one when they are others
-
-
 @dataclass(eq=False, slots=True)
-class _Held:
+class _There:
     """A version in memory, the files that it was read from, as they were, and the bytes that it took."""
 
     host: VersionHost
-    files: Files
+    files: object  # another one when they are others
     memory: int
 
 
@@ -47,7 +45,8 @@ class ModelHost:
 
     `before` is the host that serves now: the versions that it has as they are wanted are taken over,
     so that nothing happens to them; what it has besides is closed by its `close(keep=this)`.
-    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads).
+    `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads). `tell` hears, in the
+    thread that loads, how far files are that have to be fetched.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class ModelHost:
         may_lose: int = 0,
         on_trouble: Callable[[str], None] = lambda reason: None,
         before: "ModelHost | None" = None,
+        tell: Tell = nobody,
     ) -> None:
         self.config = config
         self.name = config.name or ""
@@ -64,7 +64,8 @@ class ModelHost:
         self.failed: dict[str, str] = {}  # those that can't be loaded, and why
         self.before = before
         self._gpu, self._hanging = gpu, (may_lose, on_trouble)
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _There] = {}
+        self._tell, self._stop = tell, threading.Event()
         self._sources: Mapping[str, Stamp] = {}
         self._same = before is not None and _read(before.config) == _read(config)
         pool: Threads | None = before._pool if before is not None and self._same else None
@@ -78,11 +79,21 @@ class ModelHost:
         Those that can't be loaded are in `failed`, with what they were before in their place, if that is
         there. ConfigError, of model and version, when there is nothing but failures.
         """
-        found, self.failed = self._found()
+        files = self._hold()
+        try:
+            return self._loaded(files)
+        finally:
+            files.release()
+
+    def _loaded(self, files: Held) -> list[Loaded]:
+        found = self._found(files)
+        self.failed = {version: f"model '{self.name}': {why}" for version, why in files.missing.items()}
+        if files.checksums:  # they were fetched, by this process or another
+            self._tell("loading")
         self.wanted = tuple(sorted([*found, *self.failed], key=int))
         done, errors = list[Loaded](), list[ConfigError]()
         old = self.before._held if self.before else {}
-        for version, (folder, files) in found.items():
+        for version, folder in found.items():
             if self._fresh(version, files):
                 self._held[version] = old[version]
                 continue
@@ -100,7 +111,7 @@ class ModelHost:
             self._sources = stamps(self.config.class_path)
         return done
 
-    def _load(self, version: str, folder: Path | None, files: Files, old: Mapping[str, _Held]) -> Loaded:
+    def _load(self, version: str, folder: Path | None, files: Held, old: Mapping[str, _There]) -> Loaded:
         """One of them, where it fits beside what serves. ConfigError names model and version."""
         config = self.config
         if old:
@@ -112,10 +123,14 @@ class ModelHost:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
             host, loaded = load_version(config, version, folder, self._pool, self._gpu)
-        self._held[version] = _Held(host, files, took.memory)
+        if checksum := files.checksums.get(version):
+            host.signature.properties["checksum"] = f"sha256:{checksum}"
+        files.share()  # it may read more of them
+        host.when_closed = files.release
+        self._held[version] = _There(host, files.files(version), took.memory)
         return loaded
 
-    def _go_on(self, old: Mapping[str, _Held]) -> None:
+    def _go_on(self, old: Mapping[str, _There]) -> None:
         """What was there takes the places of what can't be loaded: its own, or of the newest so many."""
         for version in self.failed.keys() & old.keys():
             self._held[version] = old[version]
@@ -126,18 +141,24 @@ class ModelHost:
                     self._held[version] = old[version]
         self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
 
-    def _fresh(self, version: str, files: Files) -> bool:
+    def _fresh(self, version: str, files: Held) -> bool:
         """Whether what serves has the version as it is wanted, and not as it was before it failed."""
         before = self.before
         if before is None or not self._same or version in before.failed or changed(before._sources):
             return False
         held = before._held.get(version)
-        return held is not None and held.files == files
+        return held is not None and held.files == files.files(version)
 
     def plan(self) -> tuple[list[str], list[str]]:
-        """The versions of `before` that go when others are loaded, and those others. Blocks."""
-        found, _ = self._found()
-        coming = [version for version, (_, files) in found.items() if not self._fresh(version, files)]
+        """The versions of `before` that go when others are loaded, and those others, whose files are
+        here by then. Blocks.
+        """
+        files = self._hold()
+        try:
+            found = self._found(files)
+            coming = [version for version in found if not self._fresh(version, files)]
+        finally:
+            files.release()
         staying = found.keys() - set(coming)
         held = self.before._held if self.before else {}
         return [one for one in held if one not in staying] if coming else [], coming
@@ -165,26 +186,41 @@ class ModelHost:
         made.config, made.failed, made.before = config, dict(failed), None
         return made
 
-    def _found(self) -> tuple[Mapping[str, tuple[Path | None, Files]], dict[str, str]]:
-        """The versions that are wanted, where each lies and how; and why others can't be had."""
+    def _hold(self) -> Held:
+        """The files of the versions that are wanted, fetched where they have to be. Blocks."""
         config = self.config
         if not config.storage_uri:
-            return {config.versions[0] if isinstance(config.versions, list) else "1": (None, {})}, {}
-        folders, missing = select(local_folder(config.storage_uri), config.versions)
-        found = {version: (folder, stamps_in([folder])) for version, folder in folders.items()}
-        return found, {version: f"model '{self.name}': {why}" for version, why in missing.items()}
+            return Held({}, {})
+        asker = config.model_dump_json()
+        return hold(
+            config.storage_uri, config.versions, self._tell, self._stop, asker, self.before is not None
+        )
+
+    def _found(self, files: Held) -> Mapping[str, Path | None]:
+        """The folders of the versions that there are; of a class without files, the only one."""
+        config = self.config
+        if config.storage_uri:
+            return files.folders
+        return {config.versions[0] if isinstance(config.versions, list) else "1": None}
 
     def changed(self) -> bool:
         """Whether loading would change something: other files or modules of the user's than were read,
         other versions, or one that couldn't be loaded. Blocks."""
         if self.failed or changed(self._sources):
             return True
+        if not self.config.storage_uri:
+            return False
         try:
-            found, missing = self._found()
+            now = state(self.config.storage_uri, self.config.versions)
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
-        there = {version: files for version, (_, files) in found.items()}
-        return bool(missing) or there != {version: held.files for version, held in self._held.items()}
+        if "" in now:  # an archive, whose versions are known when it is unpacked
+            return any(held.files != now[""] for held in self._held.values())
+        return now != {version: held.files for version, held in self._held.items()}
+
+    def give_up(self) -> None:
+        """Nobody wants it any more: what is being fetched for it needn't be."""
+        self._stop.set()
 
     @property
     def trouble(self) -> str:
@@ -243,6 +279,7 @@ class ModelHost:
 
         Blocks.
         """
+        self.give_up()
         for host in self.leaving(keep) if keep else list(self.versions.values()):
             host.close()
         self._held.clear()

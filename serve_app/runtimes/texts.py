@@ -16,6 +16,7 @@ import numpy as np
 
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.tensors import Arrays
+from serve_app.repository.entries import pin
 from serve_app.runtimes.base import need
 
 TEXT = "text"
@@ -29,9 +30,9 @@ Tokenize = Callable[[list[str]], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """`tokenizer`: as `tokenizers` writes it, padding and truncation included; `inputs`: the network's;
-    `special`: as its `encode_special_tokens`; `max_length`: of a text, in tokens; `files`: the digest of
-    what it was made from."""
+    """`tokenizer`: as `tokenizers` writes it, padding and truncation included, '' where only
+    Transformers can; `inputs`: the network's; `special`: as its `encode_special_tokens`; `max_length`:
+    of a text, in tokens; `files`: the digest of what it was made from."""
 
     tokenizer: str
     inputs: tuple[str, ...]
@@ -99,7 +100,9 @@ def _tokenize(recipe: Recipe) -> Tokenize:
 
 
 def digest(folder: Path) -> str:
-    """Of the files that say how a version's texts become tokens."""
+    """Of the files that say how a version's texts become tokens; of fetched ones what pins them all."""
+    if pinned := pin(folder):
+        return pinned
     whole = hashlib.sha256()
     for file in sorted(folder.iterdir()):
         if file.suffix in _MADE_OF and file.is_file():

@@ -66,8 +66,8 @@ def imported() -> Any:
     return library
 
 
-def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe | None, TextEncoder]:
-    """How texts become tokens; no recipe for a tokenizer that Transformers has in Python only."""
+def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe, TextEncoder]:
+    """How texts become tokens; the recipe says so where Transformers has a tokenizer in Python only."""
     options = TransformersOptions.model_validate(config.options)
     library, files = imported(), digest(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -88,7 +88,8 @@ def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe | None, TextE
             "Transformers, and is slower",
             folder,
         )
-        return None, TextEncoder(lambda words: tokenizer(words, return_tensors="np", **how), most)
+        encoder = TextEncoder(lambda words: tokenizer(words, return_tensors="np", **how), most)
+        return Recipe("", (), False, most, files), encoder
     recipe = Recipe(
         tokenizer.backend_tokenizer.to_str(),  # as it was just asked: padding and truncation are in it
         tuple(tokenizer.model_input_names),
@@ -168,11 +169,11 @@ class TransformersRuntime:
         if self._encoder is None:
             assert self._folder is not None
             recipe, self._encoder = read_recipe(self._config, self._folder)
-            self._recipe = recipe.packed() if recipe else b""
+            self._recipe = recipe.packed()
         return self._encoder
 
     def recipe(self) -> bytes:
-        """How others make one, packed; empty where only Transformers can."""
+        """How others make one, packed."""
         self.encoder()
         return self._recipe
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class VersionHost:
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
+        self.when_closed: Callable[[], None] = lambda: None
         pool.hold()
 
     @property
@@ -135,6 +136,7 @@ class VersionHost:
             self._runtime.close()
         except Exception:  # a user's close: the other versions' come after it
             log.exception("model '%s' version %s couldn't be closed", self.model, self.version)
+        self.when_closed()
         give_back()
 
 

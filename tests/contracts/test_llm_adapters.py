@@ -1,6 +1,7 @@
-"""How Ray's LLM library loads adapters."""
+"""How Ray's LLM server is told of adapters."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -9,44 +10,36 @@ from tests.contracts.conftest import NEEDS
 pytest.importorskip("vllm", reason=NEEDS)
 
 
-def test_a_loader_has_a_folder():
-    from serve_app.internals.llm_adapters import Loader
+def test_an_adapter_on_disk():
+    from serve_app.internals.llm_adapters import on_disk
 
-    loader = Loader("/a/folder", download_timeout_s=3.0, max_tries=2)
-    assert loader.lora_root == "/a/folder"
-    assert (loader.download_timeout_s, loader.max_tries) == (3.0, 2)
-
-
-def test_the_folder_is_where_adapters_go():
-    from serve_app.llm.adapters import Adapters
-
-    one, other = Adapters(), Adapters()
-    assert one._model_dir_path("a:x").startswith(one.lora_root)
-    assert one._model_dir_path("a:x") != other._model_dir_path("a:x")
+    one, other = (
+        on_disk(f"m:{name}", Path("/a/folder"), context) for name, context in (("x", None), ("y", 9))
+    )
+    assert (one.model_id, one.local_path, one.max_total_tokens) == ("m:x", "/a/folder", None)
+    assert other.max_total_tokens == 9
+    assert one.lora_assigned_int_id != other.lora_assigned_int_id
 
 
-def test_what_the_server_gives_a_loader():
+def test_what_the_server_asks_of_a_loader():
+    """Ours stands in the place of Ray's: made and called alike."""
     from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
 
-    inspect.signature(LoraModelLoader).bind("/folder", download_timeout_s=None, max_tries=1)
-    inspect.signature(LoraModelLoader.load_model_from_config).bind(
-        object(), lora_model_id="a:x", llm_config=object()
+    from serve_app.llm.adapters import Adapters
+
+    inspect.signature(LoraModelLoader).bind(download_timeout_s=None, max_tries=1)
+    Adapters("s3://b/adapters", download_timeout_s=None, max_tries=1)
+    for one in (LoraModelLoader, Adapters):
+        inspect.signature(one.load_model_from_config).bind(
+            object(), lora_model_id="a:x", llm_config=object()
+        )
+
+
+def test_where_adapters_are_is_ours_to_know():
+    from ray.serve.llm import LLMConfig
+
+    made = LLMConfig(
+        model_loading_config={"model_id": "m", "model_source": "/a/folder"},
+        lora_config={"max_num_adapters_per_replica": 2},
     )
-
-
-def test_adapters_are_listed_by_bucket_and_model():
-    from ray.llm._internal.common.utils.lora_utils import get_lora_model_ids
-
-    inspect.signature(get_lora_model_ids).bind("s3://b/adapters", "m")
-
-
-def test_names_of_adapters(monkeypatch):
-    """As the names of models, which is how they are asked for."""
-    from ray.llm._internal.common.utils import lora_utils
-
-    from serve_app.internals.llm_adapters import adapters_in
-
-    found = ["x", "y"]
-    listed = lambda *_, **__: found  # noqa: E731
-    monkeypatch.setattr(lora_utils.CloudFileSystem, "list_subfolders", listed)
-    assert adapters_in("s3://b/adapters", "m") == ["m:x", "m:y"]
+    assert made.multiplex_config().max_num_models_per_replica == 2

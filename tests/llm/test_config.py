@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_a_model_computes_on_as_many_threads_as_it_has_cores(
     (rays,) = Engine.__bases__
     monkeypatch.setattr(rays, "_start_async_llm_engine", lambda *_: "started")
     engine = OneProcess.__new__(OneProcess)
-    engine.llm_config = settings(model(resources={"num_cpus": 3.5}), "tiny")
+    engine.llm_config = settings(model(resources={"num_cpus": 3.5}), "tiny", "")
     parallel = SimpleNamespace(world_size=workers, distributed_executor_backend="mp")
     assert engine._start_async_llm_engine(None, SimpleNamespace(parallel_config=parallel), None)
     assert os.environ["OMP_NUM_THREADS"] == threads
@@ -119,25 +120,36 @@ def test_a_bucket_of_adapters_switches_lora_on() -> None:
     from serve_app.llm.application import settings
 
     of_bucket = {"adapterPath": "s3://b/adapters", "maxAdapters": 3}
-    made = settings(model(llm=of_bucket), "tiny")
+    made = settings(model(llm=of_bucket), "tiny", "/a/folder")
+    assert made.model_loading_config.model_source == "/a/folder"
     assert made.engine_kwargs["enable_lora"] is True
     assert made.engine_kwargs["max_cpu_loras"] == 3
-    assert made.lora_config.dynamic_lora_loading_path == "s3://b/adapters"
-    assert "enable_lora" not in settings(model(), "tiny").engine_kwargs
-
-
-def test_two_models_adapters_of_one_name_lie_apart() -> None:
-    from serve_app.llm.adapters import Adapters
-
-    one, other = Adapters(), Adapters()
-    assert one._model_dir_path("a:x") != other._model_dir_path("b:x")
+    assert made.lora_config.max_num_adapters_per_replica == 3
+    assert "enable_lora" not in settings(model(), "tiny", "").engine_kwargs
 
 
 async def test_a_bucket_that_cannot_be_listed_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     from serve_app.llm import adapters
 
-    def broken(bucket: str, model: str) -> list[str]:
+    def broken(uri: str) -> list[str]:
         raise OSError("no such bucket")
 
-    monkeypatch.setattr(adapters, "adapters_in", broken)
+    monkeypatch.setattr(adapters.storage, "names_in", broken)
     assert await adapters.names_in("gs://b", "m") == []
+
+
+async def test_adapters_may_lie_in_a_folder(tmp_path: Path) -> None:
+    from serve_app.errors import NotFound
+    from serve_app.llm.adapters import Adapters, names_in
+
+    for name in ("x", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "x" / "adapter_config.json").write_text('{"max_length": 7}')
+    assert await names_in(str(tmp_path), "m") == ["m:empty", "m:x"]
+    loader = Adapters(str(tmp_path))
+    found = await loader.load_model_from_config(lora_model_id="m:x", llm_config=None)
+    assert (found.local_path, found.max_total_tokens) == (str(tmp_path / "x"), 7)
+    assert await loader.load_model_from_config("m:x", None) is found
+    for name in ("empty", "absent"):
+        with pytest.raises(NotFound, match=name):
+            await loader.load_model_from_config(f"m:{name}", None)

@@ -127,8 +127,6 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, INLINE | {"swap": "now"}, "swap: Input should be 'beside' or 'replace'"),
         (RemoteModel, LLM | {"batching": {"maxBatchSize": 2}}, "batches by itself"),
         (RemoteModel, LLM | {"inputs": [TENSOR]}, "inputs and outputs of its own"),
-        (RemoteModel, LLM | {"llm": {"adapterPath": "./adapters"}}, "llm.adapterPath.*a bucket.*s3://"),
-        (RemoteModel, LLM | {"llm": {"adapterPath": "s3:///x"}}, "llm.adapterPath.*not 's3:///x'"),
         (RemoteModel, LLM | {"llm": {"routing": "prefx"}}, "llm.routing.*'prefix'.*got 'prefx'"),
         (RemoteModel, LLM | {"resources": {"num_gpus": 3}}, "3 differs from what the engine takes.*= 4"),
         (RouterUserConfig, {"models": [INLINE, INLINE]}, "models holds 'm' twice"),

@@ -7,6 +7,7 @@ from typing import Any
 from serve_app.config import RemoteModel
 from serve_app.errors import ConfigError
 from serve_app.protocol.tensors import TensorSpec
+from serve_app.repository.storage import hold
 from serve_app.runtimes.base import need
 from serve_app.tools.batch.columns import feeds
 from serve_app.tools.batch.job import Counts, Job, write
@@ -51,9 +52,10 @@ def processor(config: RemoteModel, work: Work, least: int, most: int) -> Callabl
     """From a dataset of prompts to one of answers."""
     llm: Any = need("ray.data.llm", "llm")
     need("vllm", "llm")
-    from serve_app.llm.arguments import FRONT, checked, source
+    from serve_app.llm.arguments import FRONT, checked, newest, one_of
 
-    model, _ = source(config.storage_uri or "", config.versions)
+    # In use until this process ends; workers on other nodes need the cache's folder to be shared.
+    _, model = newest(hold(config.storage_uri or "", one_of(config.versions)))
     settings: dict[str, Any] = {}
     if not config.resources.num_gpus:
         settings["placement_group_config"] = {"bundles": [{"CPU": config.resources.num_cpus}]}
@@ -61,8 +63,8 @@ def processor(config: RemoteModel, work: Work, least: int, most: int) -> Callabl
         settings["accelerator_type"] = config.llm.accelerator_type
     built: Callable[[Any], Any] = llm.build_processor(
         llm.vLLMEngineProcessorConfig(
-            model_source=model,
-            engine_kwargs={k: v for k, v in checked(config.engine).items() if k not in FRONT},
+            model_source=str(model),
+            engine_kwargs={k: v for k, v in checked(config.engine, True).items() if k not in FRONT},
             batch_size=work.batch_size,
             concurrency=(least, most),
             should_continue_on_error=True,

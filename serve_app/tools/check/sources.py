@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from serve_app.config import BUCKETS, ModelConfig
+from serve_app.config import ModelConfig, RemoteModel
 from serve_app.errors import ConfigError
 from serve_app.repository.storage import local_folder, local_path
 from serve_app.repository.versions import misnamed, only_file, version_folders
@@ -15,16 +15,21 @@ from serve_app.tools.check.modules import Where
 from serve_app.tools.kube.findings import Place, Problem
 
 _WHY = "the model can't be loaded"
-_HUB = "hf"
 
 
 def check(config: ModelConfig, place: Place) -> Iterator[Problem]:
     """What is wrong wherever it runs."""
-    if config.storage_uri and not _fetched_by_ray(config):
+    if config.storage_uri:
         try:
             local_path(config.storage_uri)
         except ConfigError as error:
             yield Problem((*place, "storageUri"), str(error).partition(": ")[2] or str(error), _WHY)
+    if isinstance(config, RemoteModel) and config.llm and config.llm.adapter_path:
+        try:
+            local_path(config.llm.adapter_path)
+        except ConfigError as error:
+            said = str(error).partition(": ")[2] or str(error)
+            yield Problem((*place, "llm", "adapterPath"), said, "no adapter can be loaded")
 
 
 def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Problem]:
@@ -59,7 +64,7 @@ def versions_of(config: ModelConfig, here: bool) -> list[str] | None:
     """The versions that it has, None where that isn't known."""
     if isinstance(config.versions, list):
         return config.versions
-    if not config.storage_uri or _fetched_by_ray(config):
+    if not config.storage_uri:
         return ["1"]
     try:
         folder = _folder(config) if here else None
@@ -70,14 +75,9 @@ def versions_of(config: ModelConfig, here: bool) -> list[str] | None:
 
 def _folder(config: ModelConfig) -> Path | None:
     """None where it has to be fetched first, or where there is none."""
-    if not config.storage_uri or _fetched_by_ray(config):
+    if not config.storage_uri:
         return None
     return local_folder(config.storage_uri) if local_path(config.storage_uri) else None
-
-
-def _fetched_by_ray(config: ModelConfig) -> bool:
-    scheme, there, _ = (config.storage_uri or "").partition("://")
-    return config.model_format == "vllm" and bool(there) and scheme in (_HUB, *BUCKETS)
 
 
 def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:

@@ -134,12 +134,12 @@ async def _after_faults(happen: list[Any], throws: list[bool]) -> None:
 
 @pytest.mark.parametrize("error", THROWN, ids=repr)
 async def test_a_model_that_throws_anything_has_it_as_its_reason(it, monkeypatch, error):
-    def storage(uri):
+    def storage(uri, *_):
         if "bad" in uri:
             raise error
         raise AssertionError(uri)
 
-    monkeypatch.setattr("serve_app.runtimes.host.local_folder", storage)
+    monkeypatch.setattr("serve_app.runtimes.host.hold", storage)
     bad = double("a", storageUri="bad")
     await it.serve(bad, double("b"), limits={"maxQueuedRequests": 9})
     assert await it.answer("b") == 2

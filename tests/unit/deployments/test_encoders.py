@@ -10,6 +10,7 @@ from serve_app.config import RemoteModel, parse
 from serve_app.deployments import encoders
 from serve_app.deployments.encoders import Encoders
 from serve_app.errors import ConfigError, VersionGone
+from serve_app.runtimes.texts import Recipe, digest
 from serve_app.runtimes.transformers import read_recipe
 from tests.unit.held import soon
 from tests.unit.runtimes.texts import save_classifier, texts
@@ -52,7 +53,11 @@ def replica(tmp_path, monkeypatch):
 def made(replica, patience=60.0):
     options = {"task": "text-classification"}
     about = {"modelFormat": "transformers", "storageUri": str(replica.folder), "options": options}
-    return Encoders(parse(RemoteModel, about), replica.recipe, patience)
+
+    async def versions():
+        return replica.read
+
+    return Encoders(parse(RemoteModel, about), replica.recipe, versions, patience)
 
 
 def length(one: Encoders, version="1") -> int:
@@ -140,7 +145,7 @@ async def test_a_version_that_they_cannot_load_holds_nobody_up(replica):
 
 
 async def test_where_only_transformers_can(replica):
-    replica.read["1"] = b""
+    replica.read["1"] = Recipe("", (), False, 16, digest(replica.folder / "1")).packed()
     one = made(replica)
     await soon(one.load())
     assert length(one) == 16

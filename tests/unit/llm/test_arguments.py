@@ -1,28 +1,27 @@
-"""What is said of an engine's arguments without vLLM; tests/llm/test_config.py has the rest."""
+"""Where an engine finds its model, without vLLM; tests/llm/test_config.py has the rest."""
 
 import pytest
 
 from serve_app.errors import ConfigError
-from serve_app.llm import arguments
+from serve_app.llm.arguments import described, newest, one_of
+from serve_app.repository.storage import hold
 
 
-@pytest.mark.parametrize(
-    ("uri", "package"),
-    [("s3://b/m", "boto3"), ("gs://b", "pyarrow"), ("abfss://b", "adlfs"), ("azure://b", "adlfs")],
-)
-def test_a_bucket_needs_its_package(monkeypatch: pytest.MonkeyPatch, uri: str, package: str) -> None:
-    asked = []
-
-    def absent(module: str) -> None:
-        asked.append(module)
-        raise ImportError(module)
-
-    monkeypatch.setattr(arguments, "import_module", absent)
-    with pytest.raises(ConfigError, match=f"^{uri}: .* needs the Python package {package}$"):
-        arguments.source(uri, "latest")
-    monkeypatch.setattr(arguments, "import_module", asked.append)
-    assert arguments.source(uri, "latest") == (uri, "1")
+def test_the_newest_version_is_the_engine_s(tmp_path):
+    for version in ("2", "10", "9"):
+        (tmp_path / version).mkdir()
+    assert described(str(tmp_path), "all") == str(tmp_path / "10")
+    assert described(str(tmp_path), ["2", "9"]) == str(tmp_path / "9")
+    assert newest(hold(str(tmp_path), one_of("latest"))) == ("10", tmp_path / "10")
+    with pytest.raises(ConfigError, match="versions: 3 asked for"):
+        described(str(tmp_path), ["3"])
 
 
-def test_the_hub_is_asked_by_name() -> None:
-    assert arguments.source("hf://owner/name/", "latest") == ("owner/name", "1")
+@pytest.mark.parametrize("uri", ["s3://b/m", "hf://owner/name", "gs://b"])
+def test_what_is_fetched_is_fetched_where_it_runs(uri):
+    assert described(uri, "all") == ""
+
+
+def test_what_cannot_be_fetched_is_said_before():
+    with pytest.raises(ConfigError, match="no support for s3a://; did you mean s3://"):
+        described("s3a://b/m", "all")

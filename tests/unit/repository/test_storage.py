@@ -1,7 +1,8 @@
 import pytest
 
 from serve_app.errors import ConfigError
-from serve_app.repository.storage import ROOT_VARIABLE, local_folder
+from serve_app.repository.addresses import ROOT_VARIABLE, VOLUMES_VARIABLE
+from serve_app.repository.storage import local_folder
 
 
 @pytest.fixture
@@ -51,7 +52,10 @@ def test_a_missing_folder_says_where_it_was_looked_for(root):
     ("uri", "message"),
     [
         ("fil:///m", "no support for fil://; did you mean file://?"),
-        ("s3://bucket/m", "no support for s3://; a folder (a path) or one of file://"),
+        ("ftp://host/m", "no support for ftp://.*a folder (a path) or one of file://, pvc://, s3://"),
+        ("s3a://bucket/m", "no support for s3a://; did you mean s3://?"),
+        ("S3://bucket/m", "did you mean s3://?"),
+        ("https//host/m", "no folder at"),
         ("FILE:///m", "did you mean file://?"),
         ("file://models/m", "takes an absolute path.*got host 'models'"),
         ("file:///m?version=1", "no query or fragment"),
@@ -63,6 +67,17 @@ def test_other_uris_are_refused(root, uri, message):
         ConfigError, match=message.replace("?", r"\?").replace("(a path)", r"\(a path\)")
     ):
         local_folder(uri)
+
+
+def test_a_volume_is_where_it_is_mounted(root, monkeypatch):
+    monkeypatch.setenv(VOLUMES_VARIABLE, str(root))
+    assert local_folder("pvc://models/a b") == root / "models" / "a b"
+    assert local_folder("pvc://models") == root / "models"
+    monkeypatch.delenv(VOLUMES_VARIABLE)
+    with pytest.raises(ConfigError, match="no folder at /mnt/pvc/claim/digits"):
+        local_folder("pvc://claim/digits")
+    with pytest.raises(ConfigError, match="pvc://CLAIM/PATH is wanted"):
+        local_folder("pvc://models/../../etc")
 
 
 def test_a_link_to_a_model_is_followed(root):

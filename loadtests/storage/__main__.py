@@ -1,0 +1,51 @@
+"""`python -m loadtests.storage [--faults 500] [--seed 1]`: faults against the cache, their figures."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from loadtests.storage.faults import LIMIT, SHARES, Campaign, Figures
+from loadtests.storage.server import Store
+
+
+def main() -> int:
+    """0: nothing wrong was loaded, nothing came twice, the limit held."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.storage", description=__doc__)
+    parser.add_argument("--faults", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    store = Store()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            campaign = Campaign(store, Path(folder) / "cache", asked.seed)
+            figures = campaign.run(asked.faults, lambda said: print(said, file=sys.stderr, flush=True))
+    finally:
+        store.close()
+    print(table(figures))
+    return 1 if figures.wrong or figures.twice or figures.most > LIMIT else 0
+
+
+def table(figures: Figures) -> str:
+    """In Markdown."""
+    lines = [
+        "| fault | times | right loads | refused, with the reason | fetched twice |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in SHARES:
+        row = [figures.trials, figures.right, figures.refused, figures.twice]
+        lines.append(f"| {kind} | {' | '.join(str(one[kind]) for one in row)} |")
+    sums = [one.total() for one in (figures.trials, figures.right, figures.refused, figures.twice)]
+    lines += [
+        f"| all | {' | '.join(map(str, sums))} |",
+        "",
+        f"Wrong loads: {len(figures.wrong)}. "
+        f"The most that the cache held: {figures.most:,} of {LIMIT:,} bytes. "
+        f"{figures.seconds:.0f} s.",
+        *figures.wrong,
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

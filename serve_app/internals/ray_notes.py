@@ -1,0 +1,43 @@
+"""Short notes that a cluster's processes leave for one another, in the memory of Ray's head."""
+
+import contextlib
+
+from ray.experimental import internal_kv
+
+_SPACE = b"tandem"
+
+
+def leave(name: str, text: str) -> None:
+    """In the place of what was there; '' takes it away. Blocks for a call."""
+    if text:
+        internal_kv._internal_kv_put(name.encode(), text.encode(), overwrite=True, namespace=_SPACE)
+    else:
+        internal_kv._internal_kv_del(name.encode(), namespace=_SPACE)
+
+
+def left(name: str) -> str:
+    """What is there; '' for nothing. Blocks for a call."""
+    found: bytes | None = internal_kv._internal_kv_get(name.encode(), namespace=_SPACE)
+    return (found or b"").decode()
+
+
+def progress(application: str) -> str:
+    """The name of what a replica that is still coming says of itself."""
+    return f"progress/{application}"
+
+
+class Teller:
+    """Takes what such a replica says; Routers show it as why the model isn't there yet."""
+
+    def __init__(self, application: str) -> None:
+        self._name, self._told = progress(application), False
+
+    def __call__(self, said: str) -> None:
+        self._told = bool(said)
+        with contextlib.suppress(Exception):  # it is only a word on the way
+            leave(self._name, said)
+
+    def done(self) -> None:
+        """Nothing is said any more."""
+        if self._told:
+            self("")

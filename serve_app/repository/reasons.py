@@ -1,0 +1,81 @@
+"""What a store's failures mean: whether another try may help, and what is said of them."""
+
+from typing import Any
+
+from serve_app.errors import ConfigError
+
+
+class Absent(ConfigError):
+    """There is no such thing."""
+
+
+class Unreachable(ConfigError):
+    """The store says nothing at all, for now."""
+
+
+class Changed(ConfigError):
+    """What is fetched was changed meanwhile."""
+
+
+class Full(ConfigError):
+    """What is to be fetched doesn't fit beside what is in use."""
+
+
+class GivenUp(ConfigError):
+    """Nobody wants the result any more."""
+
+    def __init__(
+        self, said: str = "it was given up while it was fetched: it isn't wanted any more"
+    ) -> None:
+        super().__init__(said)
+
+
+class Restart(Exception):
+    """The store can't go on in the middle of a file: all of it comes again."""
+
+
+# Names of exceptions, as no library needs to be there.
+_NO_CREDENTIALS = {
+    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
+    "DefaultCredentialsError", "ClientAuthenticationError", "ProfileNotFound", "RefreshError",
+}  # fmt: skip
+_DENIED = {"GatedRepoError", "DisabledRepoError"}
+_ABSENT = {
+    "RepositoryNotFoundError", "RevisionNotFoundError", "RemoteEntryNotFoundError",
+    "ResourceNotFoundError", "HFValidationError",
+}  # fmt: skip
+
+
+def lasting(error: BaseException) -> ConfigError | None:
+    """Why another try would be in vain; None where it might not be."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    said = first_line(error)
+    if names & _NO_CREDENTIALS:
+        return ConfigError(f"no credentials that are taken: {said}")
+    if names & _DENIED or isinstance(error, PermissionError) or _status(error) in (401, 403):
+        return ConfigError(f"no permission: {said}")
+    if names & _ABSENT or isinstance(error, FileNotFoundError) or _status(error) in (404, 410):
+        return Absent(f"there is no such thing: {said}")
+    return None
+
+
+def _status(error: BaseException) -> int:
+    response: Any = getattr(error, "response", None)
+    for found in (
+        getattr(error, "code", None),
+        getattr(error, "status", None),
+        getattr(response, "status_code", None),
+        response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if isinstance(response, dict)
+        else None,
+    ):
+        if isinstance(found, int):
+            return found
+    return 0
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, short."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    said = said if len(said) <= 300 else f"{said[:299]}…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
