@@ -93,7 +93,8 @@ def _unproxied(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
     victim = next(node for node in nodes if node["group"] != "head")
     began = time.monotonic()
     for process in _proxies(victim):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     local.wait(lambda: any(map(_runs, _proxies(victim))), 30, "no HAProxy came back")
     back = time.monotonic() - began
     time.sleep(10)  # Serve replaces the manager, whose HAProxy takes over
@@ -101,12 +102,12 @@ def _unproxied(local: Local, manifest: dict[str, Any]) -> tuple[float, str]:
 
 
 def _proxies(node: dict[str, Any]) -> list[psutil.Process]:
-    found = []
+    found = set[psutil.Process]()
     for pid in node["pids"]:
         with contextlib.suppress(psutil.NoSuchProcess):
             family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            found += [one for one in family if one.name() == "haproxy"]
-    return found
+            found |= {one for one in family if one.name() == "haproxy"}
+    return list(found)
 
 
 def _runs(process: psutil.Process) -> bool:
