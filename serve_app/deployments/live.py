@@ -116,7 +116,7 @@ class LiveChanges:
         seen = -1  # so that the first answer comes at once
         while True:
             try:
-                kept = await self._steward.follow.remote(self.name, seen, asdict(self._ack()))
+                kept = await self._steward.follow.remote(self.name, seen, asdict(self.ack()))
                 state = ledger.decoded(kept)
                 if state.generation != seen:
                     await self._fetch(state)
@@ -151,7 +151,7 @@ class LiveChanges:
                 await self._conductor.adopted()
                 await self._conductor.described()
                 self.served = max(self.served, state.generation)
-            await self._steward.serves.remote(self.name, asdict(self._ack()))
+            await self._steward.serves.remote(self.name, asdict(self.ack()))
         except LOST as error:  # the next question for news brings it
             log.warning("the Steward doesn't hear what is served: %s", first_line(error))
         except Exception:
@@ -201,7 +201,8 @@ class LiveChanges:
             except LOST:  # the next change of either brings it again
                 log.warning("the Steward doesn't hear that a deploy changed %s", name)
 
-    def _ack(self) -> Ack:
+    def ack(self) -> Ack:
+        """What this Router serves, and what it can't."""
         failed = dict(self._merged.reasons)
         for name in self._merged.overruled:
             failed[name] = "a deploy changed its configuration meanwhile"

@@ -46,6 +46,17 @@ async def test_keys_of_a_request_until_a_deploy_changes_the_model(world):
     assert router.serves("a") == 2
 
 
+async def test_the_audit_is_the_stewards_or_what_was_heard_of_it(world):
+    router = world("r1")
+    await router.start(double("a"))
+    await router.do("unload", "a")
+    found = await router.changing.audit()
+    assert (found["router"], found["generation"]) == ("r1", 1)
+    assert [line["outcome"] for line in found["audit"]] == ["served"]
+    world.handle.kill()
+    assert len((await router.changing.audit())["audit"]) == 1
+
+
 async def test_what_cant_be_loaded_leaves_what_was_there(world):
     one, two = world("r1"), world("r2")
     for router in (one, two):
@@ -156,4 +167,4 @@ async def test_where_models_lie_is_told_for_the_poller(world, tmp_path):
     (tmp_path / "m").mkdir()
     model = {**double("a"), "storageUri": str(tmp_path / "m")}
     await router.start(model, apps={"m": {"storageUri": "s3://b/m"}})
-    assert asdict(router.live._ack())["places"] == {"a": str(tmp_path / "m"), "m": "s3://b/m"}
+    assert asdict(router.live.ack())["places"] == {"a": str(tmp_path / "m"), "m": "s3://b/m"}
