@@ -261,6 +261,15 @@ async def test_while_serve_cant_say_who_runs_those_that_speak_count(world):
     await task
 
 
+async def test_a_router_that_is_gone_is_forgotten(world, monkeypatch):
+    monkeypatch.setattr(module, "_GONE_S", 0.01)
+    steward = world.steward()
+    await steward.serves("r1", Ack(1, places={"m": "x"}))
+    await asyncio.sleep(0.02)
+    await steward.serves("r2", Ack(1))
+    assert set(steward.acks) == {"r2"}
+
+
 async def test_files_are_kept_as_long_as_something_needs_them(world, monkeypatch):
     steward = world.steward()
     await steward.upload("d1", b"files")
