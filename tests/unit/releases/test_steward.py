@@ -139,8 +139,9 @@ async def test_what_a_router_cant_serve_is_undone_everywhere(world):
     task = await begun(steward, change(NEW, verb="load"))
     await steward.serves("r1", Ack(1))
     await steward.serves("r2", Ack(1, {"m": "no file", "other": "is broken, too"}))
+    await until(lambda: steward.state.generation == 2)
     for router in world.routers:
-        await steward.follow(router, 1, Ack(1), 5)
+        assert (await steward.follow(router, 1, Ack(1), 5)).layer == {}
         await steward.serves(router, Ack(2))
     with pytest.raises(InvalidArgument, match=r"failed to load 'm': no file \(Router r2\)"):
         await task
