@@ -65,6 +65,16 @@ class Steward:
                 async with self._turn(model):
                     await self._seen_through(model)
 
+    async def look(self) -> None:
+        """Take what another cluster wrote to the place that both keep it in."""
+        async with self._writing:
+            newest = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+            if newest.generation <= self.state.generation:
+                return
+            self.state = newest
+        async with self._news:
+            self._news.notify_all()
+
     async def change(self, change: Change) -> None:
         """Returns when every Router serves it; TandemError says why it isn't served.
 

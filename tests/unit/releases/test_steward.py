@@ -235,6 +235,20 @@ async def test_of_two_stewards_the_older_takes_what_the_newer_wrote(world):
     assert decoded(world.store.data[STATE]).layer == {"m": OFF, "n": NEW}
 
 
+async def test_what_another_cluster_wrote_is_taken(world):
+    """Two clusters with one `stateUri`, while KubeRay switches from one to the other."""
+    old, new = world.steward(), world.steward()
+    task = await begun(old)
+    await old.serves("r1", Ack(1))
+    await task
+    waiting = asyncio.create_task(new.follow("r2", 0, Ack(0), 60))
+    await asyncio.sleep(0)
+    await new.look()
+    assert (await waiting).layer == {"m": OFF}
+    await old.look()
+    assert old.state.generation == 1
+
+
 async def test_replicas_look_first_and_what_they_cant_load_changes_nothing(world):
     steward = world.steward()
     wanted = change(None, verb="load", read=True, remote=True)
