@@ -9,6 +9,7 @@ from serve_app.config import Admin, parse
 from serve_app.deployments import live as module
 from serve_app.errors import InvalidArgument, NotFound, Unavailable
 from tests.unit.deployments.conducted import double, failing
+from tests.unit.releases.test_steward import Kept
 from tests.unit.waiting import until
 
 
@@ -87,10 +88,37 @@ async def test_a_new_router_serves_what_was_done_from_its_first_moment(world):
     assert (two.serves("a"), two.serves("b")) == (0, 9)
 
 
+async def test_a_router_of_a_machine_without_the_folder_asks_the_steward(world):
+    one = world("r1")
+    one.changing._admin = parse(Admin, {"allow": {"classes": ["tests.serve.models"]}})
+    await one.start(double("a"))
+    reads = {"name": "t", "modelFormat": "python", "class": "tests.serve.models:Reads"}
+    await one.do("load", "t", config=reads, files={"3/text": b"hello"})
+    two = world("r2")
+    two.live._store = Kept()  # a folder of its own, and empty
+    await two.start(double("a"))
+    assert list(two.directory.models["t"].versions) == ["3"]
+
+
+async def test_while_the_place_is_away_the_steward_knows_it(world, monkeypatch):
+    one = world("r1")
+    await one.start(double("a"))
+    await one.do("unload", "a")
+
+    def away(name):
+        raise OSError("the bucket is away")
+
+    monkeypatch.setattr(world.handle.store, "get", away)
+    two = world("r2")
+    await two.start(double("a"))
+    assert two.serves("a") == 0
+
+
 async def test_a_router_doesnt_start_without_the_state(world, monkeypatch):
     monkeypatch.setattr(module, "FIRST_S", 0.05)
     router = world("r1")
     world.handle.store.data["state.json"] = b"{"
+    world.handle.kill()
     with pytest.raises(Unavailable, match="the desired state can't be read"):
         await router.start(double("a"))
 
