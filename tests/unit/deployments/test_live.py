@@ -9,7 +9,7 @@ from serve_app.config import Admin, parse
 from serve_app.deployments import live as module
 from serve_app.errors import InvalidArgument, NotFound, Unavailable
 from tests.unit.deployments.conducted import double, failing
-from tests.unit.releases.test_steward import Kept
+from tests.unit.releases.stewarded import Kept
 from tests.unit.waiting import until
 
 
