@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from serve_app.core.version import State
 from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
 from serve_app.errors import KINDS, ConfigError, InvalidArgument, Unavailable
 from serve_app.hop.failures import first_line
+from serve_app.releases import ledger
 from serve_app.releases.asked import Asked
 from serve_app.releases.change import Change, Known, change
 from serve_app.releases.live import entry
@@ -43,12 +44,17 @@ class Changing:
         """Whether there is, or was, a model of that name."""
         return model in self._live.parts or model in self._live.state.layer
 
-    def audit(self) -> Mapping[str, Any]:
-        """What was done, as far as this Router heard of it, and the generation that it serves."""
+    async def audit(self) -> Mapping[str, Any]:
+        """What was done, by the Steward's word or as far as this Router heard; and what it serves."""
+        try:
+            kept = await self._steward.follow.remote(self._live.name, -1, asdict(self._live.ack()))
+            lines = ledger.decoded(kept).audit
+        except LOST:
+            lines = self._live.state.audit
         return {
             "router": self._live.name,
             "generation": self._live.served,
-            "audit": list(self._live.state.audit),
+            "audit": list(lines),
         }
 
     async def apply(self, asked: Asked, by: str) -> None:

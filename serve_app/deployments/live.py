@@ -32,6 +32,7 @@ log = logging.getLogger("tandem")
 
 PAUSE_S = 0.5  # before a Steward is asked again that didn't answer
 FIRST_S = 60.0  # a Router doesn't start without the state; after so long it says so
+ASK_S = 5.0  # that a Router which starts waits for the Steward, beside what is kept
 LOST = (RayError, RayServeException, TimeoutError)
 Found = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ class LiveChanges:
         until = time.monotonic() + FIRST_S
         while True:
             try:
-                state = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+                state = await self._newest()
                 await self._fetch(state)
                 self._take(state)
                 self._read = dict(state.reads)
@@ -77,6 +78,23 @@ class LiveChanges:
                     raise Unavailable(f"the desired state can't be read: {error}") from error
                 log.warning("the desired state can't be read yet: %s", error)
             await asyncio.sleep(PAUSE_S)
+
+    async def _newest(self) -> State:
+        """What is kept, or what the Steward knows: one of them may be away, and a folder another's."""
+        kept, trouble = None, None
+        try:
+            kept = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+        except Exception as error:
+            trouble = error
+        try:
+            async with asyncio.timeout(ASK_S):
+                told = await self._steward.follow.remote(self.name, -1, asdict(self.ack()))
+        except LOST:  # it starts, too
+            if kept is None:
+                raise trouble or Unavailable("nothing is known of it") from None
+            return kept
+        known = ledger.decoded(told)
+        return known if kept is None or known.generation > kept.generation else kept
 
     def over(self, config: RouterUserConfig) -> RouterUserConfig:
         """The configuration as it is to be served."""
@@ -116,7 +134,7 @@ class LiveChanges:
         seen = -1  # so that the first answer comes at once
         while True:
             try:
-                kept = await self._steward.follow.remote(self.name, seen, asdict(self._ack()))
+                kept = await self._steward.follow.remote(self.name, seen, asdict(self.ack()))
                 state = ledger.decoded(kept)
                 if state.generation != seen:
                     await self._fetch(state)
@@ -151,7 +169,7 @@ class LiveChanges:
                 await self._conductor.adopted()
                 await self._conductor.described()
                 self.served = max(self.served, state.generation)
-            await self._steward.serves.remote(self.name, asdict(self._ack()))
+            await self._steward.serves.remote(self.name, asdict(self.ack()))
         except LOST as error:  # the next question for news brings it
             log.warning("the Steward doesn't hear what is served: %s", first_line(error))
         except Exception:
@@ -166,15 +184,13 @@ class LiveChanges:
                 await self._conductor.ask_again(source)
 
     async def _fetch(self, state: State) -> None:
-        """The files that it needs and that aren't here: from the Steward, or where it keeps them."""
+        """The files that it needs and that aren't here: from where they are kept, or the Steward."""
         for digest in state.uploads:
             if self.published.has(digest):
                 continue
-            whole: bytes | None = None
-            if self._configured:
+            whole = await asyncio.to_thread(self._store.get, f"upload-{digest}")
+            if whole is None:
                 whole = await self._steward.uploaded.remote(digest)
-            else:
-                whole = await asyncio.to_thread(self._store.get, f"upload-{digest}")
             if whole is None:
                 log.error("the files of upload %s are nowhere", digest[:12])
                 continue
@@ -201,7 +217,8 @@ class LiveChanges:
             except LOST:  # the next change of either brings it again
                 log.warning("the Steward doesn't hear that a deploy changed %s", name)
 
-    def _ack(self) -> Ack:
+    def ack(self) -> Ack:
+        """What this Router serves, and what it can't."""
         failed = dict(self._merged.reasons)
         for name in self._merged.overruled:
             failed[name] = "a deploy changed its configuration meanwhile"

@@ -40,6 +40,8 @@ class Steward:
             )
             self._steward = made
             self._work = [asyncio.create_task(made.resume())]
+            if settings.state_uri:
+                self._work.append(asyncio.create_task(_looking(made)))
             if settings.poll_interval:
                 poller = Poller(made, settings.poll_interval)
                 self._work.append(asyncio.create_task(poller.run()))
@@ -76,6 +78,16 @@ class Steward:
 
     def _routers(self) -> set[str]:
         return routers(serve_applications().get(self._own) or {})
+
+
+async def _looking(steward: desired.Steward) -> None:
+    """While KubeRay switches from one cluster to another, both change what lies at `stateUri`."""
+    while True:
+        await asyncio.sleep(PATIENCE_S)
+        try:
+            await steward.look()
+        except Exception as error:
+            log.warning("the desired state can't be read, what is known stays: %s", error)
 
 
 async def reread(model: str, generation: int) -> str:

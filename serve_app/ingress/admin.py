@@ -38,7 +38,7 @@ class Applies(Protocol):
         """Whether there is a model of that name, loaded or not."""
         ...
 
-    def audit(self) -> Mapping[str, Any]:
+    async def audit(self) -> Mapping[str, Any]:
         """What was done, and what this Router serves of it."""
         ...
 
@@ -73,7 +73,7 @@ class AdminApp:
             return await self._webhook(scope, receive, send, headers)
         if other == "audit":
             self.admit("audit", "", headers)
-            return await send_json(send, self._changes.audit())
+            return await send_json(send, await self._changes.audit())
         model, verb = unquote(model), _verb(match[2])
         self.admit(verb, model, headers)
         # Files come in base64.

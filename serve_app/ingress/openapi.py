@@ -7,7 +7,17 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.version import Version
 from serve_app.errors import TandemError
 from serve_app.ingress import openapi_llm
-from serve_app.ingress.openapi_parts import JSON, OBJECT, error_schemas, events, flags, get, post
+from serve_app.ingress.openapi_parts import (
+    JSON,
+    OBJECT,
+    TOKEN,
+    change,
+    error_schemas,
+    events,
+    flags,
+    get,
+    post,
+)
 from serve_app.protocol import schemas
 from serve_app.protocol.metadata import example_inputs
 
@@ -26,6 +36,7 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
         "/v2/repository/changes": get("Server", "What became of the last configuration, on one Router"),
         "/v1/models": get("Server", "The names of all models, and OpenAI's list of them"),
     }
+    changes = "model_repository" in plane.extensions
     for name, model in plane.directory.models.items():
         base = f"/v2/models/{name}"
         paths[base] = get(name, "Inputs, outputs, versions")
@@ -33,6 +44,9 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
         paths[f"{base}/config"] = get(name, "Triton model configuration")
         paths[f"{base}/stats"] = get(name, "Counters")
         paths[f"/v1/models/{name}"] = get(name, "V1: can it answer?", flags("ready"))
+        if changes:
+            for verb in ("load", "unload"):
+                paths[f"/v2/repository/models/{name}/{verb}"] = {"post": change(name, verb)}
         for version in ("", *model.versions):
             try:
                 picked = model.pick(version)
@@ -56,7 +70,7 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
             "description": "Models behind the Open Inference Protocol (V2).",
         },
         "paths": paths,
-        "components": {"schemas": error_schemas()},
+        "components": {"schemas": error_schemas(), **(TOKEN if changes else {})},
     }
 
 

@@ -16,6 +16,7 @@ STATUSES = {
 _LOOKS = (404, 405, 500, 503)  # of what reads no body
 OBJECT: dict[str, Any] = {"type": "object"}
 ERROR, OPENAI_ERROR = "Error", "OpenAIError"  # their forms, by the names of their schemas
+TOKEN = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
 JSON, EVENTS = "application/json", "text/event-stream"
 
 
@@ -44,6 +45,19 @@ def post(
         "requestBody": {"required": True, "content": {JSON: body}},
         "responses": {"200": answer("OK", content), **_errors(STATUSES, error)},
     }
+
+
+def change(tag: str, verb: str) -> dict[str, Any]:
+    """Load or unload, for who has the token."""
+    body = {
+        "schema": {**OBJECT, "properties": {"parameters": OBJECT}},
+        "example": {"parameters": {}},
+    }
+    made = post(tag, f"{verb.capitalize()} it on every Router", body, {})
+    made["requestBody"]["required"] = False
+    made["security"] = [{"token": []}]
+    made["responses"]["401"] = answer("The token isn't right", {JSON: {"schema": _reference(ERROR)}})
+    return made
 
 
 def answer(text: str, content: dict[str, Any]) -> dict[str, Any]:

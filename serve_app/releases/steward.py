@@ -19,6 +19,7 @@ log = logging.getLogger("tandem")
 
 LOOK_S = 0.5  # between two looks at who serves
 _FRESH_S = 600.0
+_GONE_S = 60.0  # a Router that said nothing for so long is gone
 _HEARD_S = 10.0  # a Router that said nothing for so long isn't waited for, where Serve can't be asked
 
 
@@ -64,6 +65,16 @@ class Steward:
                 async with self._turn(model):
                     await self._seen_through(model)
 
+    async def look(self) -> None:
+        """Take what another cluster wrote to the place that both keep it in."""
+        async with self._writing:
+            newest = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+            if newest.generation <= self.state.generation:
+                return
+            self.state = newest
+        async with self._news:
+            self._news.notify_all()
+
     async def change(self, change: Change) -> None:
         """Returns when every Router serves it; TandemError says why it isn't served.
 
@@ -92,13 +103,15 @@ class Steward:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._news.wait_for(lambda: self.state.generation != seen)
-        self.acks[router].heard = time.monotonic()
+        if router in self.acks:
+            self.acks[router].heard = time.monotonic()
         return self.state
 
     async def serves(self, router: str, ack: Ack) -> None:
         """A Router says what it serves."""
-        ack.heard = time.monotonic()
+        now = ack.heard = time.monotonic()
         self.acks[router] = ack
+        self.acks = {name: one for name, one in self.acks.items() if now - one.heard < _GONE_S}
         async with self._news:
             self._news.notify_all()
 

@@ -157,6 +157,14 @@ def test_a_new_version_is_found_and_one_that_is_broken_changes_nothing(live, fol
     assert traffic.failures == []
 
 
+def test_a_webhook_has_a_model_loaded(live):
+    assert change(live, "unload", "pid").status_code == 200
+    with live.http() as http:
+        answer = http.post("/v2/repository/webhook", json={"model": "pid"}, headers=KEY)
+    assert (answer.status_code, answer.json()) == (202, {"model": "pid"})
+    until(lambda: everywhere(live, lambda http: not gone(http, "pid")), "loaded")
+
+
 def test_a_model_with_processes_of_its_own_is_refused_and_comes_back(live):
     assert change(live, "unload", "apart").status_code == 200
     assert everywhere(live, lambda http: gone(http, "apart"))

@@ -21,7 +21,7 @@ def main(url, address, token, model):
         )
         over_grpc = stub.RepositoryIndex(pb.RepositoryIndexRequest(), timeout=60).models
         found.append(
-            [{one.state.value for one in over_http if one.name == model}.pop(),
+            [{one.state for one in over_http if one.name == model}.pop(),
              {one.state for one in over_grpc if one.name == model}.pop()]
         )  # fmt: skip
 

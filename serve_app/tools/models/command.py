@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
-        print(table(rows))
+        print(table(rows) if rows else _NOTHING.get(options.what, "no models"))
     return 0
 
 
@@ -59,14 +59,13 @@ def _after(service: Service, options: Namespace) -> list[Row]:
     return [row for row in service.index() if row["name"] == options.model]
 
 
+_NOTHING = {"unload": "it is unloaded, and nothing of its name is configured"}
 _WHAT = {"list": _list, "versions": _versions, "load": _load, "unload": _unload}
 
 
 def table(rows: Iterable[Row]) -> str:
     """Columns as wide as what is in them; '-' where there is nothing."""
     listed = list(rows)
-    if not listed:
-        return "no models"
     names = [name for name in listed[0] if name != "reason" or any(row["reason"] for row in listed)]
     cells = [names, *([str(row[name]) or "-" for name in names] for row in listed)]
     if names[-1] == "reason":

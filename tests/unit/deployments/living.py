@@ -14,7 +14,7 @@ from serve_app.releases.change import Change
 from serve_app.releases.steward import Ack
 from serve_app.releases.steward import Steward as Holder
 from tests.unit.deployments.conducted import Setup, app
-from tests.unit.releases.test_steward import Kept
+from tests.unit.releases.stewarded import Kept
 
 
 class Killed(RayError):

@@ -9,6 +9,7 @@ from serve_app.config import Admin, parse
 from serve_app.deployments import live as module
 from serve_app.errors import InvalidArgument, NotFound, Unavailable
 from tests.unit.deployments.conducted import double, failing
+from tests.unit.releases.stewarded import Kept
 from tests.unit.waiting import until
 
 
@@ -46,6 +47,17 @@ async def test_keys_of_a_request_until_a_deploy_changes_the_model(world):
     assert router.serves("a") == 2
 
 
+async def test_the_audit_is_the_stewards_or_what_was_heard_of_it(world):
+    router = world("r1")
+    await router.start(double("a"))
+    await router.do("unload", "a")
+    found = await router.changing.audit()
+    assert (found["router"], found["generation"]) == ("r1", 1)
+    assert [line["outcome"] for line in found["audit"]] == ["served"]
+    world.handle.kill()
+    assert len((await router.changing.audit())["audit"]) == 1
+
+
 async def test_what_cant_be_loaded_leaves_what_was_there(world):
     one, two = world("r1"), world("r2")
     for router in (one, two):
@@ -76,10 +88,37 @@ async def test_a_new_router_serves_what_was_done_from_its_first_moment(world):
     assert (two.serves("a"), two.serves("b")) == (0, 9)
 
 
+async def test_a_router_of_a_machine_without_the_folder_asks_the_steward(world):
+    one = world("r1")
+    one.changing._admin = parse(Admin, {"allow": {"classes": ["tests.serve.models"]}})
+    await one.start(double("a"))
+    reads = {"name": "t", "modelFormat": "python", "class": "tests.serve.models:Reads"}
+    await one.do("load", "t", config=reads, files={"3/text": b"hello"})
+    two = world("r2")
+    two.live._store = Kept()  # a folder of its own, and empty
+    await two.start(double("a"))
+    assert list(two.directory.models["t"].versions) == ["3"]
+
+
+async def test_while_the_place_is_away_the_steward_knows_it(world, monkeypatch):
+    one = world("r1")
+    await one.start(double("a"))
+    await one.do("unload", "a")
+
+    def away(name):
+        raise OSError("the bucket is away")
+
+    monkeypatch.setattr(world.handle.store, "get", away)
+    two = world("r2")
+    await two.start(double("a"))
+    assert two.serves("a") == 0
+
+
 async def test_a_router_doesnt_start_without_the_state(world, monkeypatch):
     monkeypatch.setattr(module, "FIRST_S", 0.05)
     router = world("r1")
     world.handle.store.data["state.json"] = b"{"
+    world.handle.kill()
     with pytest.raises(Unavailable, match="the desired state can't be read"):
         await router.start(double("a"))
 
@@ -156,4 +195,4 @@ async def test_where_models_lie_is_told_for_the_poller(world, tmp_path):
     (tmp_path / "m").mkdir()
     model = {**double("a"), "storageUri": str(tmp_path / "m")}
     await router.start(model, apps={"m": {"storageUri": "s3://b/m"}})
-    assert asdict(router.live._ack())["places"] == {"a": str(tmp_path / "m"), "m": "s3://b/m"}
+    assert asdict(router.live.ack())["places"] == {"a": str(tmp_path / "m"), "m": "s3://b/m"}

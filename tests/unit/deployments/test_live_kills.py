@@ -56,7 +56,7 @@ async def test_the_steward_at_each_of_its_writes(world, load, written, when):
 
 
 @pytest.mark.parametrize("load", LOADS)
-@pytest.mark.parametrize("step", ["_fetch", "_taken", "_look_again", "_ack"])
+@pytest.mark.parametrize("step", ["_fetch", "_taken", "_look_again", "ack"])
 async def test_a_router_at_each_of_its_steps(world, monkeypatch, load, step):
     one, two = world("r1"), world("r2")
     for router in (one, two):

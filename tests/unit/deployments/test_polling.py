@@ -10,7 +10,7 @@ from serve_app.deployments.polling import Poller, listed
 from serve_app.releases import steward as module
 from serve_app.releases.live import Live
 from serve_app.releases.steward import Ack
-from tests.unit.releases.test_steward import World
+from tests.unit.releases.stewarded import World
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Changes:
     def known(self, model):
         return model == "m"
 
-    def audit(self):
+    async def audit(self):
         return {"generation": 3, "audit": [{"verb": "load"}]}
 
     async def apply(self, asked, by):

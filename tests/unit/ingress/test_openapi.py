@@ -150,3 +150,16 @@ def test_what_it_forbids_is_refused_with_a_status_that_it_has(app):
 
         asked()
     assert refused > 100
+
+
+def test_load_and_unload_are_there_where_they_are_switched_on():
+    made = plane()
+    served(made, "m")
+    assert not [path for path in openapi(made)["paths"] if "repository/models" in path]
+    made.extensions = [*made.extensions, "model_repository"]
+    document = openapi(made)
+    for verb in ("load", "unload"):
+        operation = document["paths"][f"/v2/repository/models/m/{verb}"]["post"]
+        assert operation["security"] == [{"token": []}]
+        assert "401" in operation["responses"]
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"

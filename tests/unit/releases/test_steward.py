@@ -7,84 +7,17 @@ import pytest
 
 from serve_app.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from serve_app.releases import steward as module
-from serve_app.releases.change import Change
 from serve_app.releases.ledger import UNDER_WAY, decoded
-from serve_app.releases.live import Live
-from serve_app.releases.steward import Ack, Steward
+from serve_app.releases.steward import Ack
 from serve_app.releases.store import STATE
+from tests.unit.releases.stewarded import NEW, OFF, World, begun, change
 from tests.unit.waiting import until
-
-OFF = Live({"": "x"}, off=True)
-NEW = Live({}, {"modelFormat": "onnx"}, "d1")
-
-
-class Kept:
-    """A store in memory, which can be away."""
-
-    most = 1000
-
-    def __init__(self) -> None:
-        self.data: dict[str, bytes] = {}
-        self.away = False
-
-    def get(self, name):
-        return self.data.get(name)
-
-    def put(self, name, data):
-        if self.away:
-            raise OSError("the bucket is away")
-        self.data[name] = data
-
-    def delete(self, name):
-        self.data.pop(name, None)
-
-    def names(self):
-        return list(self.data)
-
-
-class World:
-    """Routers that run, by Serve's word, and what is told."""
-
-    def __init__(self) -> None:
-        self.store, self.routers, self.lines = Kept(), {"r1"}, []
-        self.reread: list[str] = []
-        self.trouble = ""
-        self.serve_away = False
-
-    def steward(self, timeout: float = 5) -> Steward:
-        async def reread(model, generation):
-            self.reread.append((model, generation))
-            return self.trouble
-
-        def routers():
-            if self.serve_away:
-                raise RuntimeError("no controller")
-            return set(self.routers)
-
-        return Steward(self.store, routers, reread, timeout, self.lines.append)
 
 
 @pytest.fixture
 def world(monkeypatch):
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     return World()
-
-
-def change(live=OFF, **more) -> Change:
-    return Change(**{"id": "i", "model": "m", "verb": "unload", "live": live, **more})
-
-
-async def begun(steward: Steward, wanted: Change | None = None) -> asyncio.Task:
-    """A change that is written, and waited for."""
-    generation = steward.state.generation
-    task = asyncio.create_task(steward.change(wanted or change()))
-    async with asyncio.timeout(5):
-        while steward.state.generation == generation:
-            await asyncio.sleep(0)
-            if task.done():
-                return task
-            await asyncio.sleep(0.001)
-    return task
 
 
 async def test_it_is_acknowledged_when_every_router_serves_it(world):
@@ -139,8 +72,9 @@ async def test_what_a_router_cant_serve_is_undone_everywhere(world):
     task = await begun(steward, change(NEW, verb="load"))
     await steward.serves("r1", Ack(1))
     await steward.serves("r2", Ack(1, {"m": "no file", "other": "is broken, too"}))
+    await until(lambda: steward.state.generation == 2)
     for router in world.routers:
-        await steward.follow(router, 1, Ack(1), 5)
+        assert (await steward.follow(router, 1, Ack(1), 5)).layer == {}
         await steward.serves(router, Ack(2))
     with pytest.raises(InvalidArgument, match=r"failed to load 'm': no file \(Router r2\)"):
         await task
@@ -234,6 +168,20 @@ async def test_of_two_stewards_the_older_takes_what_the_newer_wrote(world):
     assert decoded(world.store.data[STATE]).layer == {"m": OFF, "n": NEW}
 
 
+async def test_what_another_cluster_wrote_is_taken(world):
+    """Two clusters with one `stateUri`, while KubeRay switches from one to the other."""
+    old, new = world.steward(), world.steward()
+    task = await begun(old)
+    await old.serves("r1", Ack(1))
+    await task
+    waiting = asyncio.create_task(new.follow("r2", 0, Ack(0), 60))
+    await asyncio.sleep(0)
+    await new.look()
+    assert (await waiting).layer == {"m": OFF}
+    await old.look()
+    assert old.state.generation == 1
+
+
 async def test_replicas_look_first_and_what_they_cant_load_changes_nothing(world):
     steward = world.steward()
     wanted = change(None, verb="load", read=True, remote=True)
@@ -259,6 +207,15 @@ async def test_while_serve_cant_say_who_runs_those_that_speak_count(world):
     assert not task.done()
     await steward.serves("r1", Ack(1))
     await task
+
+
+async def test_a_router_that_is_gone_is_forgotten(world, monkeypatch):
+    monkeypatch.setattr(module, "_GONE_S", 0.01)
+    steward = world.steward()
+    await steward.serves("r1", Ack(1, places={"m": "x"}))
+    await asyncio.sleep(0.02)
+    await steward.serves("r2", Ack(1))
+    assert set(steward.acks) == {"r2"}
 
 
 async def test_files_are_kept_as_long_as_something_needs_them(world, monkeypatch):
