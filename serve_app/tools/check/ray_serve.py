@@ -122,7 +122,10 @@ def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tup
     forms: dict[Place, list[str]] = {}
     for place, text in found:
         around = get(value, *place[:-1])
-        if isinstance(around, dict | list | None) or text == "required, but not there":
+        inside = isinstance(around, dict | None) or (
+            isinstance(around, list) and isinstance(place[-1], int)
+        )
+        if inside or text == "required, but not there":
             yield place, text
         else:  # the last step is the form's name
             forms.setdefault(place[:-1], []).append(text)
