@@ -10,6 +10,7 @@ from serve_app.protocol.schema_logic import (
     TEXT,
     TYPES,
     Schema,
+    hits,
     key,
     misses,
     type_of,
@@ -90,6 +91,11 @@ class Parts:
             return None
         return [value for k, value in found.items() if k not in self._excluded]
 
+    def texts(self) -> set[str] | None:
+        """The texts that `enum` and `const` leave; None where there are neither."""
+        values = self._listed()
+        return None if values is None else {one for one in values if isinstance(one, str)}
+
     def _fits(self, value: Any) -> bool:
         kind = type_of(value)
         if kind not in self.types:
@@ -134,6 +140,9 @@ class Parts:
         for one in contained:
             count = one.get("minContains", 1)
             low = max(low, count if whole(count) else 1)
+            most = one.get("maxContains")
+            if whole(most) and int(most or 0) < (count if whole(count) else 1):
+                return "contains: at least as many are wanted as there may be at most (maxContains)"
         if low > high:
             return f"an array of at least {low} items has more than {high} (minItems, maxItems)"
         told = max((len(_prefix(one)) for one in self._have), default=0)
@@ -195,16 +204,27 @@ class Parts:
     def _few(self, low: int) -> str:
         """Of an object that may have named properties alone, fewer than there must be."""
         names: set[str] | None = None
-        for one in self._have:
-            if _rest(one) is False and not one.get("patternProperties"):
-                own = set(_dict(one, "properties"))
-                names = own if names is None else names & own
+        for own in [one for one in map(self._only, self._have) if one is not None]:
+            names = own if names is None else names & own
         if names is None or len(names) > _MOST_LISTED:
             return ""
         possible = [name for name in names if not self._instance(self._named(name))]
         if len(possible) < low:
             return f"minProperties: {low} are wanted where only {len(possible)} may be"
         return ""
+
+    def _only(self, schema: dict[Any, Any]) -> set[str] | None:
+        """The only names that properties may have; None where there are others."""
+        found: set[str] | None = None
+        if _rest(schema) is False and not schema.get("patternProperties"):
+            found = set(_dict(schema, "properties"))
+        if "propertyNames" in schema:
+            if self._instance([schema["propertyNames"], {"type": "string"}]):
+                return set()
+            texts = Parts([_dict(schema, "propertyNames")], self._proof).texts()
+            if texts is not None:
+                found = texts if found is None else found & texts
+        return found
 
     def _named(self, name: str) -> list[Schema]:
         """What the property of this name has to fit, its name included."""
@@ -213,6 +233,7 @@ class Parts:
             if "propertyNames" in one and self._instance([one["propertyNames"], {"const": name}]):
                 return [False]
             own, patterns = _dict(one, "properties"), _dict(one, "patternProperties")
+            found += [inner for pattern, inner in patterns.items() if hits(pattern, name)]
             if name in own:
                 found.append(own[name])
             elif all(misses(pattern, name) for pattern in patterns):

@@ -100,3 +100,11 @@ def test_cloudevents(http: httpx.Client) -> None:
     )
     assert answer.headers["content-type"] == kind
     assert answer.json()["data"] == plain
+
+
+@pytest.mark.parametrize("model", ["digits", "digits-onnx", "sentences"])
+def test_no_rows(http: httpx.Client, model: str) -> None:
+    """An empty batch, as KServe's server takes it; each of these models takes any number of rows."""
+    for key in ("instances", "inputs"):
+        answer = http.post(f"/v1/models/{model}:predict", json={key: []})
+        assert (answer.status_code, answer.json()) == (200, {"predictions": []})

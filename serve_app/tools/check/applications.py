@@ -1,5 +1,6 @@
 """The applications of a Serve config that are Tandem's: their arguments, and their user_config."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -47,7 +48,9 @@ class Placed:
 class Applications:
     """What could be read of them. What couldn't, the report hears."""
 
-    def __init__(self, data: dict[str, Any], report: Report, here: bool) -> None:
+    def __init__(
+        self, data: dict[str, Any], report: Report, here: bool, unsure: Collection[int | str] = ()
+    ) -> None:
         self._report, self.here = report, here
         self.models: list[Placed] = []
         self.whole = True  # whether every model could be read
@@ -56,9 +59,9 @@ class Applications:
         for index, app in enumerate(items(data, "applications")):
             place: Place = ("applications", index)
             if isinstance(app, dict):
-                self._application(app, place, nearest(app.get("import_path")))
+                self._application(app, place, nearest(app.get("import_path")), index not in unsure)
 
-    def _application(self, app: dict[str, Any], place: Place, ours: str) -> None:
+    def _application(self, app: dict[str, Any], place: Place, ours: str, sure: bool) -> None:
         if ours == ROUTER_PATH:
             args = read(RouterArgs, app.get("args") or {}, (*place, "args"), self._report)
             admin = args is not None and args.admin is not None
@@ -70,7 +73,7 @@ class Applications:
             self._router(deployment.get("user_config") or {}, (*where, "user_config"), app)
         elif ours == MODEL_PATH:
             self._model(app, place)
-        elif self.here and not ours:
+        elif self.here and sure and not ours:
             where_ = Where.of(app.get("runtime_env"))
             found = modules.import_path(app.get("import_path"), (*place, "import_path"), where_)
             self._report.extend(found)

@@ -16,9 +16,7 @@ from ray.serve.config import (
     RequestRouterConfig,
 )
 from ray.serve.schema import (
-    DeploymentSchema,
     RayActorOptionsSchema,
-    ServeApplicationSchema,
     ServeDeploySchema,
 )
 
@@ -27,10 +25,6 @@ from serve_app.tools.check.ray_values import built, import_path, runtime_env
 from serve_app.tools.kube.documents import get
 from serve_app.tools.kube.findings import Place, Problem
 
-_INSIDE: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
-    ServeDeploySchema: ("applications", ServeApplicationSchema),
-    ServeApplicationSchema: ("deployments", DeploymentSchema),
-}
 # Options of a deployment that only its deploy looks at, together.
 _BUNDLES = "placement_group_bundles"
 _TOGETHER = (
@@ -48,7 +42,7 @@ def is_serve_config(data: dict[str, Any]) -> bool:
 
 def schema(data: dict[str, Any]) -> list[Problem]:
     """What Serve's schema refuses."""
-    return list(_schema(ServeDeploySchema, _without_imports(data), ()))
+    return list(_schema(_without_imports(data)))
 
 
 def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem]:
@@ -98,23 +92,15 @@ def _ports(data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((said, "port"), f"{port} is for HTTP and gRPC both", "one of the two can't listen")
 
 
-def _schema(kind: type[BaseModel], value: Any, place: Place) -> Iterator[Problem]:
-    """By one of Serve's schemas. Where a validator itself stumbles, the part that it does so over."""
+def _schema(value: dict[str, Any]) -> Iterator[Problem]:
+    """By Serve's schema. Where a validator itself stumbles, the part that it does so over."""
     try:
-        _validate(kind, value)
+        _validate(value)
     except ValidationError as error:
-        for inner, text in _of_one_form(problems(error, kind), value):
-            yield Problem((*place, *inner), text)
+        for place, text in _of_one_form(problems(error, ServeDeploySchema), value):
+            yield Problem(place, text)
     except Exception as error:  # whatever a validator of Ray's raises
-        key, inner_kind = _INSIDE.get(kind, ("", kind))
-        items = get(value, key)
-        found = [
-            one
-            for index, item in enumerate(items if isinstance(items, list) else [])
-            for one in _schema(inner_kind, item, (*place, key, index))
-        ]
-        culprit = _culprit(kind, value)
-        yield from found or [Problem((*place, *culprit), f"Ray can't read it: {error}")]
+        yield Problem(_culprit(value), f"Ray can't read it: {error}")
 
 
 def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tuple[Place, str]]:
@@ -122,7 +108,10 @@ def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tup
     forms: dict[Place, list[str]] = {}
     for place, text in found:
         around = get(value, *place[:-1])
-        if isinstance(around, dict | list | None) or text == "required, but not there":
+        inside = isinstance(around, dict | None) or (
+            isinstance(around, list) and isinstance(place[-1], int)
+        )
+        if inside or text == "required, but not there":
             yield place, text
         else:  # the last step is the form's name
             forms.setdefault(place[:-1], []).append(text)
@@ -133,22 +122,38 @@ def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tup
         )
 
 
-def _validate(kind: type[BaseModel], value: Any) -> None:
+def _validate(value: Any) -> None:
     with warnings.catch_warnings(action="ignore"):  # heard where the part itself is looked at
-        kind.model_validate(copy.deepcopy(value))  # validators write into what they get
+        ServeDeploySchema.model_validate(copy.deepcopy(value))  # validators write into what they get
 
 
-def _culprit(kind: type[BaseModel], value: Any) -> Place:
-    """The key without which no validator stumbles."""
-    for key in value if isinstance(value, dict) else ():
-        try:
-            _validate(kind, {k: v for k, v in value.items() if k != key})
-        except ValidationError:
-            return (key,)
-        except Exception:  # noqa: S112 - so it isn't this one
-            continue
-        return (key,)
-    return ()
+def _culprit(value: dict[str, Any]) -> Place:
+    """The innermost part without which no validator stumbles."""
+    place: Place = ()
+    while isinstance(part := get(value, *place), dict | list) and part:
+        keys = part if isinstance(part, dict) else range(len(part))
+        found = next((key for key in keys if _reads(value, (*place, key))), None)
+        if found is None:
+            break
+        place = (*place, found)
+    return place
+
+
+def _reads(value: dict[str, Any], without: Place) -> bool:
+    """Whether no validator stumbles when a part isn't there; an entry of a list leaves an empty one."""
+    left = copy.deepcopy(value)
+    around = get(left, *without[:-1])
+    if isinstance(around, dict):
+        del around[without[-1]]
+    else:
+        around[without[-1]] = {}
+    try:
+        _validate(left)
+    except ValidationError:
+        return True
+    except Exception:
+        return False
+    return True
 
 
 def _without_imports(value: Any) -> Any:

@@ -22,7 +22,7 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
     apps: list[tuple[Place, dict[str, Any]]] = [
         (("applications", index), app)
         for index, app in enumerate(items(data, "applications"))
-        if isinstance(app, dict)
+        if isinstance(app, dict) and app  # one that the schema refuses is left empty
     ]
     ours = {place: nearest(app.get("import_path")) for place, app in apps}
     names = dict[Any, int]()

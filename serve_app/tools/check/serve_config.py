@@ -21,10 +21,21 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
     before = len(report.found)
     data = serve_keys.as_meant(data, report)
     wrong = ray_serve.schema(data)
-    data = serve_keys.sound(data, wrong)
+    more = wrong
+    while more:  # behind what Ray stumbles over there may be more
+        data = serve_keys.sound(data, more)
+        said = {one.place for one in wrong}
+        more = [
+            one
+            for one in ray_serve.schema(data)
+            if not any(one.place[:end] in said for end in range(len(one.place) + 1))
+        ]
+        wrong += more
     report.extend(one for one in wrong if not routes.said_here(one))
     report.extend(ray_serve.deploys(data, {one.place for one in wrong}))
-    applications = Applications(data, report, here)
+    # What a runtime_env brings isn't known where it is wrong itself.
+    unsure = {one.place[1] for one in wrong if "runtime_env" in one.place[2:]}
+    applications = Applications(data, report, here, unsure)
     report.extend(routes.check(data))
     report.extend(check_models(applications))
     report.found[before:] = map(_explained, report.found[before:])

@@ -62,16 +62,22 @@ def _at(renamed: dict[Place, str], around: Place) -> Iterable[str]:
     return [better for place, better in renamed.items() if place[:-1] == around]
 
 
+def _has(around: Any, place: Place) -> bool:
+    """Whether it has what stands at the end of `place`, a null included."""
+    if isinstance(around, list):
+        return isinstance(place[-1], int) and place[-1] < len(around)
+    return isinstance(around, dict) and place[-1] in around
+
+
 def sound(data: dict[str, Any], wrong: Iterable[Problem]) -> dict[str, Any]:
     """A copy without the values that the schema refuses; an entry of a list leaves an empty one."""
     left = copy.deepcopy(data)
     for one in wrong:
         place = one.place
-        while place and get(left, *place) is None:
-            place = place[:-1]
-        if not place or place != one.place:
+        around = get(left, *place[:-1]) if place else None
+        if not _has(around, place):
             continue  # it isn't there: that's what is wrong
-        around, value = get(left, *place[:-1]), get(left, *place)
+        value = get(left, *place)
         if place[-1] in _ENTRIES and isinstance(value, list):
             continue  # of several that don't fit together each is looked at
         if isinstance(around, dict):

@@ -92,14 +92,11 @@ def twice(schema: Any, data: Any, place: Place = ()) -> Iterator[Problem]:
         keys = schema.get("x-kubernetes-list-map-keys") or []
         kind, seen = schema.get("x-kubernetes-list-type"), set()
         for index, one in enumerate(data):
-            named = {key: one[key] for key in keys if key in one} if isinstance(one, dict) else one
-            same = json.dumps(named if kind == "map" else one, sort_keys=True)
-            if kind in ("map", "set") and same in seen:
-                what = (
-                    ", ".join(f"{key} {value}" for key, value in named.items())
-                    if kind == "map"
-                    else same
-                )
+            keyed = kind == "map" and isinstance(one, dict)  # what is no mapping the schema refuses
+            named = {key: one[key] for key in keys if key in one} if keyed else {}
+            same = json.dumps(named if keyed else one, sort_keys=True)
+            if (keyed or kind == "set") and same in seen:
+                what = ", ".join(f"{key} {value}" for key, value in named.items()) if keyed else same
                 yield Problem((*place, index), f"{what}: given twice", "the API server refuses it")
             seen.add(same)
             yield from twice(schema.get("items"), one, (*place, index))

@@ -1,5 +1,6 @@
 """Kubernetes quantities."""
 
+import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -23,4 +24,7 @@ def exact(value: Any) -> Fraction:
 
 def quantity(value: Any) -> float:
     """As `exact`, nearly."""
-    return float(exact(value))
+    try:
+        return float(exact(value))
+    except OverflowError:
+        return math.inf if exact(value) > 0 else -math.inf

@@ -187,10 +187,22 @@ def values(text: str, reader: Any = Kubernetes) -> list[Any]:
         raise yaml.YAMLError(str(error)) from None
 
 
+def _finite(text: str) -> int | float:
+    """A number as Go has it: whole in 64 bits, or a float; ValueError for more."""
+    number = int(text) if len(text) <= _DIGITS and _INT.fullmatch(text) else float(text)
+    if isinstance(number, int) and -(2**63) <= number < 2**64:
+        return number
+    if not math.isfinite(number := float(number)):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
 def from_json(text: str) -> Any:
     """What a JSON text holds; None when it is none."""
     try:
-        return json.loads(text) if text.lstrip("\ufeff \t\r\n")[:1] == "{" else None
+        if text.lstrip("\ufeff \t\r\n")[:1] != "{":
+            return None
+        return json.loads(text, parse_int=_finite, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None
 

@@ -96,16 +96,6 @@ async def test_an_answer_ends_with_its_status(client, server, calls, size):
     assert (len(server.writes), calls.statuses) == (1, ["OK"])
 
 
-async def test_the_callers_name_is_among_the_trailers(client, calls):
-    await client.send(post(frame(b"x"), "x-request-id: outer"))
-    expected = answered(b"x")[:-2] + b"x-request-id: outer\r\n\r\n"
-    assert await client.exactly(len(expected)) == expected
-    calls.infer = raises(Overloaded("full"))
-    await client.send(post(frame(b"x"), "x-request-id: outer"))
-    expected = refused(StatusCode.RESOURCE_EXHAUSTED, "full", HINTS + b"x-request-id: outer\r\n")
-    assert await client.exactly(len(expected)) == expected
-
-
 async def test_one_connection_many_calls(client, calls):
     for message in (b"one", b"two"):
         assert await client.ask(post(frame(message))) == answered(message)

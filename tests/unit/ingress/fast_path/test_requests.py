@@ -7,7 +7,7 @@ import pytest
 from serve_app.ingress import grpc_http1
 from serve_app.protocol.inference_pb2 import ModelInferResponse
 from tests.unit.ingress.connections import Client, Server
-from tests.unit.ingress.grpc_bodies import post
+from tests.unit.ingress.grpc_bodies import frame, post
 from tests.unit.ingress.serve_stand_ins import (
     GRPC,
     HTTP,
@@ -17,6 +17,7 @@ from tests.unit.ingress.serve_stand_ins import (
     counted,
     get,
     infer,
+    message,
     serves,
 )
 from tests.unit.waiting import until
@@ -51,6 +52,16 @@ async def test_inference_over_grpc(client, replica):
     outputs = ModelInferResponse.FromString(data).outputs
     assert [list(out.contents.fp32_contents) for out in outputs] == [[12, 22], [1, 2]]
     assert (replica.protocols, replica.ongoing) == ([GRPC], 0)
+
+
+@pytest.mark.parametrize("name", ["outer", "", "a b"])
+async def test_the_callers_name_is_among_grpcs_trailers(client, replica, name):
+    for model, most, code in (("m", 9, 0), ("none", 9, 5), ("m", 0, 8)):
+        replica.max_ongoing_requests = most
+        answer = await client.ask(post(frame(message(model)), f"x-request-id: {name}"))
+        assert b"grpc-status: %d\r\n" % code in answer
+        assert (b"x-request-id: outer\r\n" in answer) == (name == "outer")
+        assert (b"x-request-id" in answer) == (name == "outer")
 
 
 async def test_requests_in_flight_are_counted_until_they_are_answered(server, client, replica, held):

@@ -46,7 +46,7 @@ REFUSED = [
      "greater than 0"),
     ("gang_scheduling_config: {gang_size: 0}", "gang_size", "greater than or equal to 1"),
     ("gang_scheduling_config: {gang_size: 2, runtime_failure_policy: RESTART_REPLICA}",
-     "gang_scheduling_config", "not yet implemented"),
+     "gang_scheduling_config.runtime_failure_policy", "not yet implemented"),
     ("deployment_actors: [{name: x}]", "deployment_actors[0].actor_class", "required"),
     ("deployment_actors: [{name: x, actor_class: 'm:A'}, {name: x, actor_class: 'm:B'}]",
      "deployment_actors", "unique names"),
@@ -75,7 +75,8 @@ REFUSED = [
      "remote URIs"),
     ("ray_actor_options: {runtime_env: {working_dir: 's3://a/b'}}",
      "ray_actor_options.runtime_env.working_dir", ".zip"),
-    ("ray_actor_options: {runtime_env: {py_modules: null}}", "ray_actor_options", "can't read it"),
+    ("ray_actor_options: {runtime_env: {py_modules: null}}",
+     "ray_actor_options.runtime_env.py_modules", "can't read it"),
 ]  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """Files that hold no Serve config, what they hold twice, and anchors."""
 
 import pytest
+import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check import load_checked
+from serve_app.tools.check import load_checked, verdict
 from tests.unit.tools.check.configs import changed
 
 
@@ -74,3 +75,13 @@ def test_an_alias_keeps_the_anchors_mistakes(check):
         "maxBatchSize: 16", "maxBatchSize: 8"
     )
     assert any("99 is larger" in line for line in check(text))
+
+
+@pytest.mark.parametrize("brought", [".", "https://example.org/app.zip"])
+def test_what_a_runtime_env_brings_is_not_looked_for(tmp_path, brought):
+    """Not even where it is wrong itself: Ray takes no folder of this machine's in a config."""
+    env = {"working_dir": brought}
+    app = {"name": "a", "import_path": "nowhere_at_all:app", "runtime_env": env}
+    (tmp_path / "serve.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+    found = [one.place for one in verdict.check(tmp_path / "serve.yaml", None)]
+    assert found == (["applications[0].runtime_env"] if brought == "." else [])

@@ -23,7 +23,7 @@ from tests.unit.tools.check.configs import GOOD
 
 WRONG: list[Any] = [
     None, True, 0, -7, 1.5, "", "x", "1", [], [None], [[1]], ["a", {}], {}, {"a": {"b": [None]}},
-    {"x": 1},
+    {"x": 1}, 10**30, "1e999", [False], {"$patch": "delete"},
 ]  # fmt: skip
 _PATHS = (
     "rayservice.yaml", "configs/kserve", "configs/k8s/overlays/gateway", "configs/k8s/overlays/prod",
