@@ -80,7 +80,7 @@ def _host(name: str, kind: str = "serve_app.demo.identity:Identity", **more: Any
 async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
     """A Router's address, with a model for each of REQUESTS; `observers` beside its metrics."""
     with _stood_in():
-        plane = DataPlane(RayMetrics(Paths()), *observers)
+        plane, limits = DataPlane(RayMetrics(Paths()), *observers), Limits()
         hosts = [
             _host("identity"),
             _host("batched", batching={"maxBatchSize": 64}),
@@ -92,7 +92,7 @@ async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
         apart = _host("remote")
         hosts.append(apart)
         router = Replica()
-        router.deployment = Deployment(Servicer(plane, Limits))
+        router.deployment = Deployment(Servicer(plane, lambda: limits))
         replica = ModelsReplica()
         async with (
             Server(around_model(replica, apart)) as far,
