@@ -109,17 +109,21 @@ load: $(VENV)/.test
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
 ## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside
-## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, by process;
-## CASE=swap, versions that take each other's place under load
+## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, beside KServe and
+## by process, CASE=again what a model at zero, a second replica and a killed Router take; CASE=swap, versions
+## that take each other's place under load
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
 else ifeq ($(CASE),start)
-bench: models $(VENV)/.test
+bench: models $(VENV)/.test .venv-kserve/.bench
 	@$(BIN)/python -m loadtests.start --rounds $(or $(ROUNDS),3) $(ARGS)
 else ifeq ($(CASE),swap)
 bench: $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(BIN)/python -m loadtests.swap --sides $(or $(SERVERS),tandem$(,)kserve$(,)mlserver) --rate $(or $(RATE),300) $(ARGS)
+else ifeq ($(CASE),again)
+bench: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.again --rounds $(or $(ROUNDS),3) $(ARGS)
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

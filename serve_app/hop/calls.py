@@ -127,13 +127,16 @@ class Calls:
         """
         if sum(map(len, parts)) > frames.MOST_BYTES:
             raise TooLarge(f"a batch is longer than {frames.MOST_BYTES} bytes, which no replica takes")
-        with self.in_hand(replica):
+        running = self._begin(replica)
+        try:
             if (connection := await replica.connected()) is None:
                 return None
             if type(connection) is not NearConnection:
                 parts = [self.head(PATH, parts), *parts]
             status, body = await connection.ask(parts)
             replica.idle.append(connection)
+        finally:
+            self._end(replica, running)
         if status in (ANSWERED, FAILED):
             self.answered()
             return status, body
@@ -144,14 +147,21 @@ class Calls:
     @contextmanager
     def in_hand(self, replica: Replica) -> Iterator[None]:
         """One request more for this replica while it lasts, also by Serve's count."""
-        running = replica.running
-        self._router.begun(running)
-        replica.busy += 1
+        running = self._begin(replica)
         try:
             yield
         finally:
-            replica.busy -= 1
-            self._router.ended(running)
+            self._end(replica, running)
+
+    def _begin(self, replica: Replica) -> Any:
+        running = replica.running
+        self._router.begun(running)
+        replica.busy += 1
+        return running
+
+    def _end(self, replica: Replica, running: Any) -> None:
+        replica.busy -= 1
+        self._router.ended(running)
 
     def answered(self) -> None:
         """One more for Serve's count of requests."""

@@ -86,8 +86,8 @@ class _Worker:
 class Threads:
     """`on_trouble` is told on the event loop why calls are refused, and '' when they no longer are.
 
-    An executor of Python's own would do the same by futures and conditions that threads can share: a
-    third of what a small request takes.
+    An executor of Python's own would do the same by futures and conditions that threads can share: 34
+    microseconds of CPU for a call instead of 21, where a whole request takes 100.
     """
 
     def __init__(

@@ -8,6 +8,8 @@ import pytest
 from ray.serve._private import haproxy, replica
 from ray.serve._private.http_util import start_asgi_http_server
 from ray.serve.config import HTTPOptions
+from uvicorn import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from serve_app.internals import serve_http
 from serve_app.ports import free_port
@@ -30,6 +32,13 @@ def test_a_replica_starts_its_server_by_this_name() -> None:
     assert "await start_asgi_http_server(" in source
 
 
+async def test_uvicorn_looks_for_proxies_before_each_request() -> None:
+    """Where it no longer does, there is nothing to be done."""
+    config = Config(lambda: None, factory=True, log_config=None)
+    config.load()
+    assert isinstance(config.loaded_app, ProxyHeadersMiddleware)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 async def test_whatever_loopback_address_the_service_has(patched, host: str) -> None:
     async def app(scope, receive, send):
@@ -43,5 +52,6 @@ async def test_whatever_loopback_address_the_service_has(patched, host: str) -> 
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{options.port}/")
     assert answer.text == "here"
+    assert not isinstance(server.config.loaded_app, ProxyHeadersMiddleware)
     server.should_exit = True
     await task

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 from ray.serve import metrics
 
-from loadtests.requests import Request, binary_request, echo, grpc_request
+from loadtests.requests import Request, binary_request, echo, grpc_request, json_request
 from serve_app.config import InlineModel, Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE
@@ -38,6 +38,7 @@ REQUESTS = {
     "HTTP, binary": binary_request("identity", 16, grpc=False),
     "gRPC": grpc_request("identity", X),
     "HTTP, batched": echo("batched"),
+    "HTTP, in a thread": json_request("thread", {"x": X["x"][:, :2]}),
     "HTTP, to a replica": echo("remote"),
 }
 _WARM_UP, _COUNTED = 5, 25
@@ -67,9 +68,9 @@ def _stood_in() -> Iterator[None]:
         yield
 
 
-def _host(name: str, **more: Any) -> ModelHost:
-    """The echo, which runs in a thread as any class does."""
-    given = {"name": name, "modelFormat": "python", "class": "serve_app.demo.identity:Identity", **more}
+def _host(name: str, kind: str = "serve_app.demo.identity:Identity", **more: Any) -> ModelHost:
+    """The echo, which is a coroutine, or another class."""
+    given = {"name": name, "modelFormat": "python", "class": kind, **more}
     host = ModelHost(InlineModel.model_validate(given), gpu=False)
     host.load()
     return host
@@ -79,15 +80,19 @@ def _host(name: str, **more: Any) -> ModelHost:
 async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
     """A Router's address, with a model for each of REQUESTS; `observers` beside its metrics."""
     with _stood_in():
-        plane = DataPlane(RayMetrics(Paths()), *observers)
-        hosts = [_host("identity"), _host("batched", batching={"maxBatchSize": 64})]
+        plane, limits = DataPlane(RayMetrics(Paths()), *observers), Limits()
+        hosts = [
+            _host("identity"),
+            _host("batched", batching={"maxBatchSize": 64}),
+            _host("thread", "tests.unit.models:Double"),
+        ]
         for host in hosts:
             model = plane.directory.expect(host.name, INLINE)
             model.serve(INLINE, host.describe(host.config.batching, 1), host.targets())
         apart = _host("remote")
         hosts.append(apart)
         router = Replica()
-        router.deployment = Deployment(Servicer(plane, Limits))
+        router.deployment = Deployment(Servicer(plane, lambda: limits))
         replica = ModelsReplica()
         async with (
             Server(around_model(replica, apart)) as far,

@@ -42,7 +42,7 @@ class Server:
         async def asgi(scope: Any, receive: Any, send: Any) -> None:
             await app(scope, receive, send)
 
-        config = uvicorn.Config(asgi, log_config=None, access_log=False)
+        config = uvicorn.Config(asgi, log_config=None, access_log=False, proxy_headers=False)
         self.state = ServerState()
         self._protocol = partial(Protocol, config, self.state, {})
 
