@@ -14,7 +14,7 @@ from serve_app.config import RemoteModel
 from serve_app.errors import ConfigError, VersionGone
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import select
+from serve_app.repository.versions import candidates
 from serve_app.runtimes.texts import Recipe, TextEncoder, digest
 
 log = logging.getLogger("tandem")
@@ -65,7 +65,10 @@ class Encoders:
         """Whether all are of the files that lie here."""
         read = await asyncio.to_thread(self._on_disk)
         made, agreed = {}, True
-        for version, folder in self._folders().items():
+        wanted, older = self._folders()
+        for version, folder in [*wanted.items(), *older.items()]:
+            if version in older and len(made) >= len(wanted):
+                break
             try:
                 made[version], same = await self._encoder(version, folder, patience)
             except ConfigError as error:  # it can't be loaded there: the others are served
@@ -98,8 +101,10 @@ class Encoders:
 
         return (await asyncio.to_thread(read_recipe, self._config, folder))[1], True
 
-    def _folders(self) -> dict[str, Path]:
-        return select(local_folder(self._config.storage_uri or ""), self._config.versions)[0]
+    def _folders(self) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Those that are wanted, and those that take their places, as the replicas have it."""
+        folder = local_folder(self._config.storage_uri or "")
+        return candidates(folder, self._config.versions)[:2]
 
     def _on_disk(self) -> dict[str, Stamp]:
-        return stamps_in(self._folders().values())
+        return stamps_in(self._folders()[0].values())

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from serve_app.config import Versions, served
+from serve_app.config import Versions, newest, served
 from serve_app.errors import ConfigError
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
@@ -58,6 +58,21 @@ def select(folder: Path, policy: Versions) -> tuple[dict[str, Path], dict[str, s
                 raise ConfigError(reason)
             missing |= dict.fromkeys(absent, reason)
     return folders, missing
+
+
+def candidates(
+    folder: Path, policy: Versions
+) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
+    """As `select`; and between the two, where the newest so many are wanted, those that take the place
+    of some that can't be loaded, newest first.
+    """
+    most = newest(policy)
+    if most is None:
+        found, missing = select(folder, policy)
+        return found, {}, missing
+    found, missing = select(folder, "all")
+    wanted = dict(list(found.items())[-most:])
+    return wanted, {one: found[one] for one in reversed(found) if one not in wanted}, missing
 
 
 def misnamed(folder: Path) -> dict[str, str]:

@@ -7,14 +7,14 @@ from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_app.config import Batching, ModelConfig, newest
+from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
 from serve_app.errors import ConfigError, TandemError, VersionGone
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.stamps import Stamp, stamps_in
 from serve_app.repository.storage import local_folder
-from serve_app.repository.versions import select
+from serve_app.repository.versions import candidates
 from serve_app.runtimes.one_version import Loaded, check_room, load_version, needed
 from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
@@ -31,6 +31,7 @@ _NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
 
 
 Files = Mapping[str, object]  # of a version: another one when they are others
+Found = Mapping[str, tuple[Path | None, Files]]  # by version, where it lies
 
 
 @dataclass(eq=False, slots=True)
@@ -75,14 +76,18 @@ class ModelHost:
     def load(self) -> list[Loaded]:
         """Load and warm up each version that isn't there yet as it should be. Blocks.
 
-        Those that can't be loaded are in `failed`, with what they were before in their place, if that is
-        there. ConfigError, of model and version, when there is nothing but failures.
+        Those that can't be loaded are in `failed`. In their places is what they were before, if that is
+        there, and where the newest so many are wanted, older ones. ConfigError, of model and version,
+        when there is nothing but failures.
         """
-        found, self.failed = self._found()
+        found, older, self.failed = self._found()
         self.wanted = tuple(sorted([*found, *self.failed], key=int))
         done, errors = list[Loaded](), list[ConfigError]()
         old = self.before._held if self.before else {}
-        for version, (folder, files) in found.items():
+        self._held = {version: old[version] for version in self.failed if version in old}
+        for version, (folder, files) in [*found.items(), *older.items()]:
+            if version in older and len(self._held) >= len(found):
+                break
             if self._fresh(version, files):
                 self._held[version] = old[version]
                 continue
@@ -91,7 +96,9 @@ class ModelHost:
             except ConfigError as error:
                 errors.append(error)
                 self.failed[version] = str(error)
-        self._go_on(old)
+                if version in old:  # as it was
+                    self._held[version] = old[version]
+        self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
         if self.failed and not done and (not self._held or self._held.keys() == old.keys()):
             raise errors[0] if errors else ConfigError(next(iter(self.failed.values())))
         for wrong in errors:
@@ -115,17 +122,6 @@ class ModelHost:
         self._held[version] = _Held(host, files, took.memory)
         return loaded
 
-    def _go_on(self, old: Mapping[str, _Held]) -> None:
-        """What was there takes the places of what can't be loaded: its own, or of the newest so many."""
-        for version in self.failed.keys() & old.keys():
-            self._held[version] = old[version]
-        most = newest(self.config.versions)
-        if self.failed and most is not None:
-            for version in sorted(old.keys() - self._held.keys(), key=int, reverse=True):
-                if len(self._held) < most:
-                    self._held[version] = old[version]
-        self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
-
     def _fresh(self, version: str, files: Files) -> bool:
         """Whether what serves has the version as it is wanted, and not as it was before it failed."""
         before = self.before
@@ -136,7 +132,7 @@ class ModelHost:
 
     def plan(self) -> tuple[list[str], list[str]]:
         """The versions of `before` that go when others are loaded, and those others. Blocks."""
-        found, _ = self._found()
+        found, _, _ = self._found()
         coming = [version for version, (_, files) in found.items() if not self._fresh(version, files)]
         staying = found.keys() - set(coming)
         held = self.before._held if self.before else {}
@@ -165,14 +161,17 @@ class ModelHost:
         made.config, made.failed, made.before = config, dict(failed), None
         return made
 
-    def _found(self) -> tuple[Mapping[str, tuple[Path | None, Files]], dict[str, str]]:
-        """The versions that are wanted, where each lies and how; and why others can't be had."""
+    def _found(self) -> tuple[Found, Found, dict[str, str]]:
+        """The versions that are wanted, oldest first; where that is the newest so many, those that take
+        the place of some that can't be loaded, newest first; and why others can't be had."""
         config = self.config
         if not config.storage_uri:
-            return {config.versions[0] if isinstance(config.versions, list) else "1": (None, {})}, {}
-        folders, missing = select(local_folder(config.storage_uri), config.versions)
-        found = {version: (folder, stamps_in([folder])) for version, folder in folders.items()}
-        return found, {version: f"model '{self.name}': {why}" for version, why in missing.items()}
+            version = config.versions[0] if isinstance(config.versions, list) else "1"
+            return {version: (None, {})}, {}, {}
+        folder = local_folder(config.storage_uri)
+        wanted, older, missing = candidates(folder, config.versions)
+        reasons = {version: f"model '{self.name}': {why}" for version, why in missing.items()}
+        return _stamped(wanted), _stamped(older), reasons
 
     def changed(self) -> bool:
         """Whether loading would change something: other files or modules of the user's than were read,
@@ -180,7 +179,7 @@ class ModelHost:
         if self.failed or changed(self._sources):
             return True
         try:
-            found, missing = self._found()
+            found, _, missing = self._found()
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
         there = {version: files for version, (_, files) in found.items()}
@@ -248,6 +247,10 @@ class ModelHost:
         self._held.clear()
         if keep is None or keep._pool is not self._pool:
             self._pool.end_unused()
+
+
+def _stamped(folders: Mapping[str, Path]) -> Found:
+    return {version: (folder, stamps_in([folder])) for version, folder in folders.items()}
 
 
 def _read(config: ModelConfig) -> ModelConfig:
