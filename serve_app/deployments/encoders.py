@@ -64,7 +64,7 @@ class Encoders:
     async def _load(self, patience: float) -> bool:
         """Whether all are of the files that lie here."""
         read = await asyncio.to_thread(self._on_disk)
-        made, agreed = {}, True
+        made, agreed = dict[str, TextEncoder](), True
         wanted, older = self._folders()
         for version, folder in [*wanted.items(), *older.items()]:
             if version in older and len(made) >= len(wanted):
