@@ -118,7 +118,7 @@ class ModelHost:
             except ConfigError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
-            host, loaded = load_version(config, version, folder, self._pool, self._gpu)
+            host, loaded = load_version(config, version, folder, self._pool, self._gpu, files)
         self._held[version] = _Held(host, files, took.memory)
         return loaded
 

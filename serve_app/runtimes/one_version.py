@@ -1,6 +1,8 @@
 """One version of a model into memory: read, held against the configuration, warmed up."""
 
+import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import Arrays, TensorSpec
 from serve_app.repository.stamps import stamps_in
+from serve_app.runtimes.attempts import attempt
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.room import free_gpu, free_memory, size
 from serve_app.runtimes.threads import Threads
@@ -28,12 +31,20 @@ class Loaded:
 
 
 def load_version(
-    config: ModelConfig, version: str, folder: Path | None, pool: Threads, gpu: bool
+    config: ModelConfig,
+    version: str,
+    folder: Path | None,
+    pool: Threads,
+    gpu: bool,
+    files: Mapping[str, object],
 ) -> tuple[VersionHost, Loaded]:
-    """Load and warm it up; ConfigError names model and version. Blocks."""
+    """Load and warm it up, from `files`; ConfigError names model and version. Blocks."""
     name, began, started = config.name or "", time.time(), time.monotonic()
     host: VersionHost | None = None
+    done = contextlib.ExitStack()
     try:
+        if files:
+            done.enter_context(attempt((name, version, sorted(files.items()))))
         ours = config.model_format != "python"
         extra: dict[str, Any] = {"gpu": gpu} if ours else {"version": version}
         runtime = create(config, folder, **extra)
@@ -52,6 +63,8 @@ def load_version(
             host.close()
         said = str(error) if isinstance(error, TandemError) else described(error)
         raise ConfigError(f"model '{name}' version {version}: {said}") from error
+    finally:
+        done.close()
 
 
 def needed(model_format: str, folder: Path | None, before: int) -> int:
