@@ -14,7 +14,8 @@ class Progress:
     `generation` counts the configurations that it took; `settled` says that it has tried the models of
     the last one; `loaded`, at which generation each inline model was loaded; `applications`, those that
     it has asked what they are, each with the time of the deployment that it asked about; `anew`, by the
-    deployment of which time the files of one were last loaded anew.
+    deployment of which time the files of one were last loaded anew. `deployed` is the time of the
+    Router's own last deployment after which it has looked at the files of its models.
     """
 
     generation: int = 0
@@ -22,6 +23,7 @@ class Progress:
     loaded: Mapping[str, int] = field(default_factory=dict)
     applications: Mapping[str, float] = field(default_factory=dict)
     anew: Mapping[str, float] = field(default_factory=dict)
+    deployed: float = 0.0
 
 
 def changes(router: str, directory: Directory, progress: Progress) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def changes(router: str, directory: Directory, progress: Progress) -> dict[str, 
         "router": router,
         "generation": progress.generation,
         "settled": progress.settled,
+        "deployed": progress.deployed,
         "refused": directory.refused,
         "models": directory.refusals(),
         "loaded": dict(progress.loaded),

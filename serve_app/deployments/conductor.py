@@ -50,7 +50,7 @@ class Conductor:
         plane.progress = self.progress
         self._plane, self._on_adopted = plane, on_adopted
         self._desired, self._actual = Desired(), Actual(generation=0)
-        self._deployed = 0.0
+        self._deployed = self._looked = 0.0  # when this Router was, and after which it looked at files
         self._refusing = Refusing(plane.directory)
         self.refuse = self._refusing.whole
         self.background = Background()
@@ -94,7 +94,9 @@ class Conductor:
         `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
         if self._deployed and deployed != self._deployed:
-            self.background.spawn(self.read_again())
+            self.background.spawn(self.read_again(deployed=deployed))
+        elif not self._deployed:
+            self._looked = deployed
         self._deployed = deployed
         desired, actual = self._desired, self._actual
         self._desired = replace(desired, applications=applications)
@@ -126,6 +128,7 @@ class Conductor:
             self.inline.loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
             self.applications.loaded,
+            self._looked,
         )
 
     @property
@@ -217,12 +220,13 @@ class Conductor:
             case steps.Forget(name):
                 self.applications.forget(name)
 
-    async def read_again(self, only: Container[str] | None = None) -> None:
+    async def read_again(self, only: Container[str] | None = None, deployed: float = 0.0) -> None:
         """Load inline models (of these names) whose files changed, and those that couldn't be loaded."""
         self._residents.forget()
         if await self.inline.to_load_again(only):
             self._desired = replace(self._desired, generation=self._desired.generation + 1)
             self.turn()
+        self._looked = max(self._looked, deployed)
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         await self.inline.load(config, generation)

@@ -75,7 +75,8 @@ class Encoders:
                 raise
             log.warning("%s: %s: as its replicas have it", self._config.name, error)
             read, patience = {"": ""}, 0
-        made, agreed, before, self._held = {}, True, self._held, []
+        made, agreed = dict[str, TextEncoder](), True
+        before, self._held = self._held, []
         # Of an archive only those know who have unpacked it.
         for version in await self._versions() if "" in read else read:
             try:
@@ -84,6 +85,10 @@ class Encoders:
                 log.warning("no tokenizer of %s version %s: %s", self._config.name, version, error)
                 same = False
             agreed &= same
+        if len(made) < len(read) and "" not in read:  # in their places older ones may be served
+            for version in await self._versions():
+                if version not in made and version not in read and len(made) < len(read):
+                    made[version], _ = await self._encoder(version, read, 0)
         # What the replicas refused they may take at the next deploy, as it is.
         self.by_version, self._read = made, read if agreed else {}
         for held in before:
@@ -112,7 +117,7 @@ class Encoders:
     def _files(self, version: str, read: State) -> str:
         """What a recipe's `files` are, if it was made from what there is."""
         if self._local:
-            return digest(hold(self._uri, self._config.versions).folders[version])
+            return digest(hold(self._uri, [version]).folders[version])
         return str(read.get(version, read.get("")))
 
     def _by_transformers(self, version: str, recipe: Recipe) -> TextEncoder | None:
@@ -127,6 +132,6 @@ class Encoders:
             self._held.append(held)
             if (held.folders[""] / "config.json").is_file():
                 return held.folders[""]
-        held = hold(self._uri, self._config.versions)
+        held = hold(self._uri, [version])
         self._held.append(held)
         return held.folders[version]

@@ -15,8 +15,8 @@ from serve_app.observability.logs import log_loaded
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.reconcile import Actual, Desired
 from serve_app.repository.reasons import GivenUp
-from serve_app.runtimes.host import ModelHost, origin
-from serve_app.runtimes.one_version import Loaded
+from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.one_version import Loaded, origin
 from serve_app.runtimes.threads import in_thread, where
 
 log = logging.getLogger("tandem")

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
-from serve_app.config import Versions
+from serve_app.config import Versions, newest
 from serve_app.errors import ConfigError
 from serve_app.redact import redacted
 from serve_app.repository.addresses import Address
@@ -19,7 +20,7 @@ from serve_app.repository.manifests import Manifest
 from serve_app.repository.progress import Progress, Tell, amount
 from serve_app.repository.reasons import Unreachable, first_line, lasting
 from serve_app.repository.stores import Store, store
-from serve_app.repository.versions import chosen, is_version
+from serve_app.repository.versions import apart, chosen, is_version
 
 log = logging.getLogger("tandem")
 
@@ -28,21 +29,33 @@ ASKS, PAUSE_S = 4, 0.5
 _PACKED = "packed"
 
 
-def wanted(at: Address, policy: Versions) -> tuple[Store, dict[str, Manifest], dict[str, str]]:
-    """The store, and what of it is wanted, by version; by '' an archive that may hold several. And why
-    versions that are asked for can't be had.
+class Wanted(NamedTuple):
+    """Of a store: by version what is wanted, by '' an archive that may hold several.
+
+    `older`: versions that may take the place of some that can't be loaded, newest first; `missing`: why
+    those that are asked for can't be had.
     """
+
+    store: Store
+    manifests: Mapping[str, Manifest]
+    older: tuple[str, ...] = ()
+    missing: Mapping[str, str] = MappingProxyType({})
+
+
+def wanted(at: Address, policy: Versions) -> Wanted:
+    """What of a store is wanted."""
     found = store(at)
     folders, files = asked(found.top)
     whole = None if folders else asked(lambda: found.manifest(""))
     if whole and whole.archive:
-        return found, {"": whole}, {}
+        return Wanted(found, {"": whole})
 
     def of(name: str) -> Manifest:
         return whole if whole and not name else asked(lambda: found.manifest(name))
 
-    names, missing = chosen(folders, files, policy, at.where)
-    return found, {version: of(name) for version, name in names.items()}, missing
+    names, missing = chosen(folders, files, policy if newest(policy) is None else "all", at.where)
+    names, older = apart(names, policy)
+    return Wanted(found, {one: of(name) for one, name in names.items()}, tuple(older), missing)
 
 
 def asked(ask: Callable[[], T]) -> T:

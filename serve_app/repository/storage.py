@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from serve_app.repository.progress import Tell, nobody
 from serve_app.repository.reasons import Changed, Unreachable
 from serve_app.repository.stamps import stamps_in
 from serve_app.repository.stores import store
-from serve_app.repository.versions import select
+from serve_app.repository.versions import candidates
 
 __all__ = ["ROOT_VARIABLE", "Held", "hold", "local_folder", "local_path", "names_in", "pinned", "state"]
 
@@ -36,7 +36,7 @@ class Held:
     were found.
 
     `checksums`: of those that were fetched (`manifests.digest`); `missing`: why versions that are asked
-    for can't be had.
+    for can't be had; `older`: versions that may take the place of some that can't be loaded.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class Held:
         checksums: Mapping[str, str] | None = None,
         entries: tuple[Entry, ...] = (),
         missing: Mapping[str, str] | None = None,
+        older: Iterable[str] = (),
     ) -> None:
         self.folders, self.state, self.checksums = folders, state, checksums or {}
-        self.missing = missing or {}
+        self.missing, self.older = missing or {}, tuple(older)
         self._entries, self._users, self._lock = entries, 1, threading.Lock()
 
     def files(self, version: str) -> object:
@@ -87,8 +88,8 @@ def hold(
     with _about(uri):
         at = address(uri)
         if isinstance(at, Path):
-            folders, missing = select(existing(uri, at), policy)
-            return _some(Held(folders, _stamps(folders), missing=missing))
+            folders, older, missing = candidates(existing(uri, at), policy)
+            return _some(Held(folders, _stamps(folders), missing=missing, older=older))
         for left in reversed(range(_AGAIN)):
             try:
                 return _some(_remote(uri, at, policy, tell, stop or threading.Event(), asker, anew))
@@ -103,8 +104,8 @@ def state(uri: str, policy: Versions) -> State:
     with _about(uri):
         at = address(uri)
         if isinstance(at, Path):
-            return _stamps(select(existing(uri, at), policy)[0])
-        return _keys(wanted(at, policy)[1])
+            return _stamps(candidates(existing(uri, at), policy)[0])
+        return _keys(wanted(at, policy).manifests)
 
 
 def pinned(key: str) -> Held | None:
@@ -163,22 +164,22 @@ def _remote(
     if asker and not anew and age <= FRESH_S and (there := _there(cache, before)):
         return _held(before, there, policy)
     try:
-        found, manifests, missing = wanted(at, policy)
+        found = wanted(at, policy)
     except Unreachable as error:
         if not asker or not (there := _there(cache, before)):
             raise
         log.warning("%s: %s; what it had %.0f s ago is here, and serves", redacted(uri), error, age)
         return _held(before, there, policy)
-    if not missing:
-        listing.write(manifests)
+    if not found.missing:
+        listing.write(found.manifests)
     entries: dict[str, Entry] = {}
     try:
-        for version, one in manifests.items():
-            entries[version] = fetched(found, one, cache, tell, stop)
+        for version, one in found.manifests.items():
+            entries[version] = fetched(found.store, one, cache, tell, stop)
     except BaseException:
         _released(entries)
         raise
-    return _held(manifests, entries, policy, missing)
+    return _held(found.manifests, entries, policy, found.missing, found.older)
 
 
 def _there(cache: NodeCache, manifests: Mapping[str, Manifest]) -> dict[str, Entry]:
@@ -198,17 +199,18 @@ def _held(
     entries: dict[str, Entry],
     policy: Versions,
     missing: Mapping[str, str] | None = None,
+    older: Iterable[str] = (),
 ) -> Held:
     try:
         folders = {version: inside(entries[version], one) for version, one in manifests.items()}
         if "" in folders:
-            folders, missing = select(folders[""], policy)
+            folders, older, missing = candidates(folders[""], policy)
     except BaseException:
         _released(entries)
         raise
     whole = entries.get("")
     sums = {version: (whole or entries[version]).about.checksum for version in folders}
-    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing)
+    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing, older)
 
 
 def _released(entries: Mapping[str, Entry]) -> None:

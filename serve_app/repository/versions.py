@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
+from typing import TypeVar
 
-from serve_app.config import Versions, served
+from serve_app.config import Versions, newest, served
 from serve_app.errors import ConfigError
 
+T = TypeVar("T")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 _PICKLES = (".pkl", ".pickle", ".joblib", ".p")
 # What people call a version's folder elsewhere.
@@ -75,6 +77,23 @@ def chosen(
 def is_version(name: str) -> bool:
     """Whether a folder of that name is a version's."""
     return _VERSION.fullmatch(name) is not None
+
+
+def candidates(
+    folder: Path, policy: Versions
+) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
+    """As `select`; and between the two, where the newest so many are wanted, those that take the place
+    of some that can't be loaded, newest first.
+    """
+    found, missing = select(folder, policy if newest(policy) is None else "all")
+    return *apart(found, policy), missing
+
+
+def apart(found: Mapping[str, T], policy: Versions) -> tuple[dict[str, T], dict[str, T]]:
+    """Of all that can be had, those that are wanted, and those that may take a place of theirs."""
+    most = newest(policy)
+    wanted = dict(found) if most is None else dict(list(found.items())[-most:])
+    return wanted, {one: found[one] for one in reversed(list(found)) if one not in wanted}
 
 
 def misnamed(folder: Path) -> dict[str, str]:

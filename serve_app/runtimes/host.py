@@ -8,15 +8,15 @@ from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_app.config import Batching, ModelConfig, newest
+from serve_app.config import Batching, ModelConfig
 from serve_app.core.target import Target
-from serve_app.errors import ConfigError, TandemError, VersionGone
+from serve_app.errors import ConfigError, VersionGone
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
 from serve_app.repository.stamps import Stamp
 from serve_app.repository.storage import Held, hold, state
-from serve_app.runtimes.one_version import Loaded, check_room, load_version, needed
+from serve_app.runtimes.one_version import Loaded, as_read, check_room, load_version, needed, origin
 from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
@@ -27,8 +27,9 @@ log = logging.getLogger("tandem")
 # Formats whose rows have nothing to do with each other: a large request goes in pieces of so many, so
 # that others come between them. Of torch, onnx and classes nobody knows that, without `batching`.
 _ROW_BY_ROW, _PIECE = ("transformers",), 64
-# Keys that change nothing in a version.
-_NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
+
+
+Found = Mapping[str, Path | None]  # the folder of each version
 
 
 @dataclass(eq=False, slots=True)
@@ -67,7 +68,7 @@ class ModelHost:
         self._held: dict[str, _There] = {}
         self._tell, self._stop = tell, threading.Event()
         self._sources: Mapping[str, Stamp] = {}
-        self._same = before is not None and _read(before.config) == _read(config)
+        self._same = before is not None and as_read(before.config) == as_read(config)
         pool: Threads | None = before._pool if before is not None and self._same else None
         if pool is None or pool.closed:
             pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
@@ -76,8 +77,9 @@ class ModelHost:
     def load(self) -> list[Loaded]:
         """Load and warm up each version that isn't there yet as it should be. Blocks.
 
-        Those that can't be loaded are in `failed`, with what they were before in their place, if that is
-        there. ConfigError, of model and version, when there is nothing but failures.
+        Those that can't be loaded are in `failed`. In their places is what they were before, if that is
+        there, and where the newest so many are wanted, older ones. ConfigError, of model and version,
+        when there is nothing but failures.
         """
         files = self._hold()
         try:
@@ -93,16 +95,18 @@ class ModelHost:
         self.wanted = tuple(sorted([*found, *self.failed], key=int))
         done, errors = list[Loaded](), list[ConfigError]()
         old = self.before._held if self.before else {}
-        for version, folder in found.items():
-            if self._fresh(version, files):
-                self._held[version] = old[version]
-                continue
+        self._held = {version: old[version] for version in self.failed if version in old}
+        for version in [*found, *files.older]:
+            if version in files.older and len(self._held) >= len(found):
+                break
             try:
-                done.append(self._load(version, folder, files, old))
+                done += self._made(version, found, files, old)
             except ConfigError as error:
                 errors.append(error)
                 self.failed[version] = str(error)
-        self._go_on(old)
+                if version in old:  # as it was
+                    self._held[version] = old[version]
+        self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
         if self.failed and not done and (not self._held or self._held.keys() == old.keys()):
             raise errors[0] if errors else ConfigError(next(iter(self.failed.values())))
         for wrong in errors:
@@ -110,6 +114,18 @@ class ModelHost:
         if self.config.class_path:
             self._sources = stamps(self.config.class_path)
         return done
+
+    def _made(self, version: str, found: Found, files: Held, old: Mapping[str, _There]) -> list[Loaded]:
+        """One of them, taken over or loaded. `found`: what is wanted; an older one is fetched first."""
+        own = files if version in found else self._hold([version])
+        try:
+            if self._fresh(version, own):
+                self._held[version] = old[version]
+                return []
+            return [self._load(version, self._found(own)[version], own, old)]
+        finally:
+            if own is not files:
+                own.release()
 
     def _load(self, version: str, folder: Path | None, files: Held, old: Mapping[str, _There]) -> Loaded:
         """One of them, where it fits beside what serves. ConfigError names model and version."""
@@ -122,24 +138,15 @@ class ModelHost:
             except ConfigError as error:
                 raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
-            host, loaded = load_version(config, version, folder, self._pool, self._gpu)
+            host, loaded = load_version(
+                config, version, folder, self._pool, self._gpu, files.files(version)
+            )
         if checksum := files.checksums.get(version):
             host.signature.properties["checksum"] = f"sha256:{checksum}"
         files.share()  # it may read more of them
         host.when_closed = files.release
         self._held[version] = _There(host, files.files(version), took.memory)
         return loaded
-
-    def _go_on(self, old: Mapping[str, _There]) -> None:
-        """What was there takes the places of what can't be loaded: its own, or of the newest so many."""
-        for version in self.failed.keys() & old.keys():
-            self._held[version] = old[version]
-        most = newest(self.config.versions)
-        if self.failed and most is not None:
-            for version in sorted(old.keys() - self._held.keys(), key=int, reverse=True):
-                if len(self._held) < most:
-                    self._held[version] = old[version]
-        self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
 
     def _fresh(self, version: str, files: Held) -> bool:
         """Whether what serves has the version as it is wanted, and not as it was before it failed."""
@@ -186,17 +193,19 @@ class ModelHost:
         made.config, made.failed, made.before = config, dict(failed), None
         return made
 
-    def _hold(self) -> Held:
-        """The files of the versions that are wanted, fetched where they have to be. Blocks."""
+    def _hold(self, versions: list[str] | None = None) -> Held:
+        """The files of these versions, or of those that are wanted, fetched where they have to be.
+
+        Blocks.
+        """
         config = self.config
         if not config.storage_uri:
             return Held({}, {})
         asker = config.model_dump_json()
-        return hold(
-            config.storage_uri, config.versions, self._tell, self._stop, asker, self.before is not None
-        )
+        wanted = versions or config.versions
+        return hold(config.storage_uri, wanted, self._tell, self._stop, asker, self.before is not None)
 
-    def _found(self, files: Held) -> Mapping[str, Path | None]:
+    def _found(self, files: Held) -> Found:
         """The folders of the versions that there are; of a class without files, the only one."""
         config = self.config
         if config.storage_uri:
@@ -285,17 +294,3 @@ class ModelHost:
         self._held.clear()
         if keep is None or keep._pool is not self._pool:
             self._pool.end_unused()
-
-
-def _read(config: ModelConfig) -> ModelConfig:
-    """What of a configuration decides how a version is read and run."""
-    known = {key: value for key, value in _NOT_READ.items() if key in type(config).model_fields}
-    return config.model_copy(update=known)
-
-
-def origin(error: BaseException) -> BaseException | None:
-    """What an error of ours came from, where that is somebody else's and its traceback worth showing."""
-    found: BaseException | None = error
-    while isinstance(found, TandemError):
-        found = found.__cause__
-    return found

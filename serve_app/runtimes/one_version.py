@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import Arrays, TensorSpec
 from serve_app.repository.stamps import stamps_in
+from serve_app.runtimes.attempts import attempt
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.freeze_gc import paused_gc
 from serve_app.runtimes.room import free_gpu, free_memory, size
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.version_host import VersionHost, described
+
+# Keys that change nothing in a version.
+_NOT_READ = {"versions": "all", "load_timeout": 60.0, "swap": "beside"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,21 @@ class Loaded:
 
 
 def load_version(
-    config: ModelConfig, version: str, folder: Path | None, pool: Threads, gpu: bool
+    config: ModelConfig,
+    version: str,
+    folder: Path | None,
+    pool: Threads,
+    gpu: bool,
+    files: object,
 ) -> tuple[VersionHost, Loaded]:
-    """Load and warm it up; ConfigError names model and version. Blocks."""
+    """Load and warm it up, from `files`; ConfigError names model and version. Blocks."""
     name, began, started = config.name or "", time.time(), time.monotonic()
     host: VersionHost | None = None
+    done = contextlib.ExitStack()
     try:
+        if files:
+            said = sorted(files.items()) if isinstance(files, Mapping) else files
+            done.enter_context(attempt((name, version, said)))
         ours = config.model_format != "python"
         extra: dict[str, Any] = {"gpu": gpu} if ours else {"version": version}
         runtime = create(config, folder, **extra)
@@ -56,6 +70,8 @@ def load_version(
             host.close()
         said = str(error) if isinstance(error, TandemError) else described(error)
         raise ConfigError(f"model '{name}' version {version}: {said}") from error
+    finally:
+        done.close()
 
 
 def needed(model_format: str, folder: Path | None, before: int) -> int:
@@ -122,3 +138,17 @@ def example_arrays(specs: list[TensorSpec]) -> Arrays:
         entry["name"]: to_array(entry["data"], entry["datatype"], tuple(entry["shape"]), entry["name"])
         for entry in example_inputs(specs)
     }
+
+
+def as_read(config: ModelConfig) -> ModelConfig:
+    """What of a configuration decides how a version is read and run."""
+    known = {key: value for key, value in _NOT_READ.items() if key in type(config).model_fields}
+    return config.model_copy(update=known)
+
+
+def origin(error: BaseException) -> BaseException | None:
+    """What an error of ours came from, where that is somebody else's and its traceback worth showing."""
+    found: BaseException | None = error
+    while isinstance(found, TandemError):
+        found = found.__cause__
+    return found

@@ -5,6 +5,8 @@ from serve_app.tools.deploy.look import Look
 from serve_app.tools.serve_names import Json, named, router_of
 from serve_app.tools.serve_says import UNDER_WAY, why
 
+_STAMP = "last_deployed_time_s"
+
 
 def pending(config: Json, now: Look) -> dict[str, str]:
     """Application by application, why it isn't known yet what becomes of it. Empty: all is settled."""
@@ -29,6 +31,8 @@ def _followed(name: str, application: Json, now: Look) -> str:
     if app["status"] != "RUNNING" or not now.changes:
         return ""
     if router_of(application) is not None:
+        if any(one.get("deployed", app[_STAMP]) != app[_STAMP] for one in now.changes.values()):
+            return "the Router hasn't looked at its models' files yet"
         settled = all(one["settled"] for one in now.changes.values())
         return "" if settled else "its models are being loaded"
     known = remote_apps({name: app}).get(name)

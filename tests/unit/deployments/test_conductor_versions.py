@@ -40,6 +40,22 @@ async def test_only_the_version_that_comes_is_loaded(it: Setup, folder):
     assert now["2"].counters.executions == 1
 
 
+async def test_a_deploy_isnt_done_before_it_has_looked_at_files(it: Setup, folder):
+    """Or a file that was mended would be told as refused yet."""
+    it.conductor.follow({}, deployed=1.0)
+    write(folder, "2", "broken")
+    await it.serve(model(folder))
+    assert it.plane.changes()["deployed"] == 1.0
+    write(folder, "2", "20")
+    it.conductor.follow({}, deployed=2.0)
+    told = it.plane.changes()
+    assert (told["deployed"], "ValueError" in told["models"]["a"]) == (1.0, True)
+    await unwanted(it)
+    await soon(it.conductor.adopted())
+    told = it.plane.changes()
+    assert (told["deployed"], told["settled"], told["models"]["a"]) == (2.0, True, "")
+
+
 async def test_a_version_that_breaks_is_unavailable_beside_its_siblings(it: Setup, folder):
     write(folder, "2", "broken")
     await it.serve(model(folder), model(folder, name="b", versions=["1"]))

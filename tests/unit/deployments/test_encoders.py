@@ -50,9 +50,14 @@ def replica(tmp_path, monkeypatch):
     return Replica(tmp_path)
 
 
-def made(replica, patience=60.0):
+def made(replica, patience=60.0, **more):
     options = {"task": "text-classification"}
-    about = {"modelFormat": "transformers", "storageUri": str(replica.folder), "options": options}
+    about = {
+        "modelFormat": "transformers",
+        "storageUri": str(replica.folder),
+        "options": options,
+        **more,
+    }
 
     async def versions():
         return replica.read
@@ -142,6 +147,19 @@ async def test_a_version_that_they_cannot_load_holds_nobody_up(replica):
     del replica.broken["2"]
     replica.load("2")
     await until(lambda: list(one.by_version) == ["1", "2"])  # at a deploy, or a replica that came late
+
+
+async def test_of_the_newest_the_one_that_the_replicas_have(replica):
+    """They serve an older one where the newest can't be loaded."""
+    replica.load()
+    shutil.copytree(replica.folder / "1", replica.folder / "2")
+    replica.broken["2"] = "model 'm' version 2: no weights"
+    one = made(replica, versions="latest")
+    await soon(one.load())
+    assert list(one.by_version) == ["1"]
+    del replica.broken["2"]
+    replica.load("2")
+    await until(lambda: list(one.by_version) == ["2"])
 
 
 async def test_where_only_transformers_can(replica):

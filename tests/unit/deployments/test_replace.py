@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from serve_app.config import ModelConfig, parse
-from serve_app.errors import Unavailable
+from serve_app.errors import Unavailable, VersionGone
 from serve_app.runtimes.current import CurrentHost
 from tests.unit.deployments.conducted import ROW, Setup, unwanted
 from tests.unit.held import soon
@@ -101,6 +101,29 @@ async def test_what_was_dropped_comes_back_where_the_next_one_cannot_be_loaded(i
     assert (await it.answer(), Alone.there) == (20, 1)
 
 
+async def test_so_it_does_where_another_configuration_cannot_be_loaded(it: Setup, folder):
+    write(folder, "2", "broken")
+    await it.serve(model(folder, versions=["1"]))
+    await it.serve(model(folder, versions=["2"]))
+    assert (await it.answer(), Alone.there) == (10, 1)
+    assert it.index() == [("a", "1", "READY"), ("a", "2", "UNAVAILABLE")]
+    assert "version 2: ValueError" in it.plane.changes()["models"]["a"]
+    write(folder, "2", "20")
+    await it.serve(model(folder, versions=["2"]), generation=2)
+    assert (await it.answer(), Alone.there) == (20, 1)
+
+
+async def test_in_a_replica_a_listed_one_comes_back(folder):
+    made = await current(folder, versions=["1"])
+    write(folder, "1", "broken")
+    assert "version 1: ValueError" in await soon(made.refresh(1.0))
+    with pytest.raises(VersionGone):
+        await made.predict("1", X, {})
+    write(folder, "1", "11")
+    assert await soon(made.refresh(2.0)) == ""
+    assert (await made.predict("1", X, {}))["y"][0, 0] == 11
+
+
 async def test_where_neither_can_be_loaded_it_says_why(it: Setup, folder):
     await it.serve(model(folder))
     write(folder, "1", "broken")
@@ -122,8 +145,8 @@ async def test_what_needs_no_room_is_dropped_for_nothing(it: Setup, folder):
     assert it.plane.directory.model("a").pick() is version
 
 
-async def current(folder) -> CurrentHost:
-    made = CurrentHost(parse(ModelConfig, model(folder)), False, lambda name, some: None)
+async def current(folder, **more) -> CurrentHost:
+    made = CurrentHost(parse(ModelConfig, model(folder, **more)), False, lambda name, some: None)
     await asyncio.to_thread(made.host.load)
     return made
 
@@ -145,9 +168,10 @@ async def test_in_a_replica_batches_wait(folder):
 async def test_in_a_replica_it_comes_back(folder):
     made = await current(folder)
     write(folder, "2", "broken")
-    assert "version 2: ValueError" in await soon(made.refresh(1.0))
+    assert await soon(made.refresh(1.0)) == ""
+    assert "version 2: ValueError" in made.host.failed["2"]
     assert (await made.predict("1", X, {}))["y"][0, 0] == 10
-    assert (made.loaded, list(made.host.versions)) == (0.0, ["1"])
+    assert list(made.host.versions) == ["1"]
     write(folder, "2", "20")
     assert await soon(made.refresh(2.0)) == ""
     assert (await made.predict("2", X, {}))["y"][0, 0] == 20

@@ -1,7 +1,8 @@
 import pytest
 
+from serve_app.config import Latest
 from serve_app.errors import ConfigError
-from serve_app.repository.versions import only_file, version_folders
+from serve_app.repository.versions import candidates, only_file, version_folders
 
 
 @pytest.fixture
@@ -30,6 +31,27 @@ def test_policies(model, policy, kept):
 def test_a_policy_that_asks_for_what_is_not_there(model, policy, named):
     with pytest.raises(ConfigError, match=f"versions: {named} asked for, .* holds 2, 9, 10"):
         version_folders(model, policy)
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "instead"),
+    [
+        ("latest", ["10"], ["9", "2"]), (Latest(latest=2), ["9", "10"], ["2"]),
+        ("all", ["2", "9", "10"], []), (["9"], ["9"], []),
+    ],
+)  # fmt: skip
+def test_what_takes_the_place_of_the_newest(model, policy, wanted, instead):
+    found, older, missing = candidates(model, policy)
+    assert (list(found), list(older), missing) == (wanted, instead, {})
+
+
+def test_each_that_cant_be_had_says_why(model, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (model / "12").symlink_to(tmp_path / "elsewhere")
+    found, _, missing = candidates(model, ["9", "12", "77"])
+    assert (list(found), sorted(missing)) == (["9"], ["12", "77"])
+    assert "leads out of its model's folder" in missing["12"]
+    assert "versions: 77 asked for" in missing["77"]
 
 
 @pytest.mark.parametrize("policy", ["all", "latest", ["1"]])

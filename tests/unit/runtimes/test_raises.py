@@ -11,7 +11,8 @@ import pytest
 from serve_app.config import ModelConfig, parse
 from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError, InvalidArgument, ModelFailed
-from serve_app.runtimes.host import ModelHost, origin
+from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.one_version import origin
 
 X = {"x": np.array([[1.0]], dtype=np.float32)}
 

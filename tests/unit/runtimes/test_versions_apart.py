@@ -168,6 +168,23 @@ async def test_the_newest_so_many_that_can_be_loaded(folder, policy, kept):
     new.close()
 
 
+@pytest.mark.parametrize(("policy", "kept"), [("latest", "2"), ({"latest": 2}, "12")])
+async def test_a_process_that_starts_beside_a_broken_one_has_what_others_had(folder, policy, kept):
+    """A Router or replica that is started anew has to have a working version, too."""
+    write(folder, "3", "broken")
+    made = host(folder, versions=policy)
+    assert (list(made.versions), list(made.failed)) == (list(kept), ["3"])
+    assert made.wanted == (("3",) if kept == "2" else ("2", "3"))
+    write(folder, "2", "broken")
+    other = host(folder, versions=policy)
+    assert (list(other.versions), sorted(other.failed)) == (["1"], ["2", "3"])
+    write(folder, "1", "broken")
+    with pytest.raises(ConfigError, match="version"):
+        host(folder, versions=policy)
+    for one in (made, other):
+        one.close()
+
+
 async def test_another_policy_loads_what_it_adds(folder):
     old = host(folder, versions=["1"])
     new = host(folder, old, versions="all")
