@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from serve_app.errors import ConfigError
-from serve_app.repository.addresses import Address, address
+from serve_app.repository.addresses import Address, address, at_host
 from serve_app.repository.checksums import of_base64
 from serve_app.repository.manifests import UNKNOWN, Manifest, RemoteFile, manifest
 from serve_app.repository.reasons import Restart
@@ -77,14 +77,14 @@ class Web:
 
     def _answer(self, headers: dict[str, str], empty: bool = False) -> Any:
         parts = urlsplit(self.at.at)
-        userinfo, _, host = parts.netloc.rpartition("@")
+        userinfo = parts.netloc.rpartition("@")[0]
         asked = {"Accept-Encoding": "identity", "User-Agent": "tandem-serve", **headers}
         if userinfo:
             known = base64.b64encode(unquote(userinfo).encode()).decode()
             asked["Authorization"] = f"Basic {known}"
         try:
             answer = self._open(
-                Request(parts._replace(netloc=host).geturl(), headers=asked),  # noqa: S310  # http(s)
+                Request(at_host(parts), headers=asked),  # noqa: S310  # http(s)
                 timeout=TIMEOUT_S,
             )
         except HTTPError as error:
