@@ -156,7 +156,8 @@ def _web(uri: str, parts: SplitResult) -> Address:
         raise _wrong(
             uri, f"{parts.scheme}:// leads to a file or an archive, and this has no file's name"
         )
-    return Address("web", uri, at_host(parts))
+    where = at_host(urlsplit(uri.partition("?")[0]))  # a signature may follow
+    return Address("web", uri, where, query=parts.query)
 
 
 def at_host(parts: SplitResult) -> str:

@@ -1,6 +1,7 @@
 """One file or archive at an http(s):// address, by Python's own client."""
 
 import base64
+import hashlib
 import http.client
 import uuid
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ class Web:
             size, tag = _size(answer), _tag(about)
         name = PurePosixPath(unquote(urlsplit(self.at.at).path)).name
         checksum = of_base64("md5", _md5(about, answer.status))
-        return manifest(self.at.where, folder, [RemoteFile(name, size, tag, checksum)])
+        # What asks for another file is another one; it may be a signature, too, and be written nowhere.
+        query = hashlib.sha256(self.at.query.encode()).hexdigest() if self.at.query else ""
+        return manifest(self.at.where, folder, [RemoteFile(name, size, tag, checksum)], query)
 
     def told(self, file: RemoteFile, folder: str) -> str:
         """The first answer told all."""
