@@ -106,13 +106,18 @@ load: $(VENV)/.test
 		--users $(or $(USERS),16) --spawn-rate 16 --run-time $(or $(DURATION),30s) $(ARGS)
 
 ## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside
-## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, by process
+## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, by process;
+## CASE=storage: faults against the node's cache, and a start out of it
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
 else ifeq ($(CASE),start)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.start --rounds $(or $(ROUNDS),3) $(ARGS)
+else ifeq ($(CASE),storage)
+bench: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.storage $(ARGS)
+	@$(BIN)/python -m loadtests.storage.start
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

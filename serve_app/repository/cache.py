@@ -26,6 +26,7 @@ from serve_app.repository.reasons import Full, GivenUp
 
 log = logging.getLogger("tandem")
 
+UNUSED_S = 30 * 24 * 3600.0  # then an entry goes, whether or not there is room
 _BROKEN_S = 5.0
 _RESERVED = "reserved"
 
@@ -153,7 +154,7 @@ class NodeCache:
             missing = size - _bytes_in(mine) - shutil.disk_usage(self.root).free
             going = []
             for at in sorted(others, key=_used_last):
-                if over <= 0 and missing <= 0:
+                if over <= 0 and missing <= 0 and time.time() - _used_last(at) < UNUSED_S:
                     break
                 lock = locks.enter_context(FileLock(self.root / "locks" / at.name))
                 if lock.take():  # neither in use nor being fetched

