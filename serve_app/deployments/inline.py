@@ -58,6 +58,7 @@ class InlineModels:
                 MAY_HANG,
                 lambda reason: self._hangs(made, reason),
                 self._tells(config),
+                starting=generation == 1,
             )
             with self._wanted(host):
                 log_loaded(name, await self._loaded(config, host))

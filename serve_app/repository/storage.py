@@ -62,7 +62,8 @@ def hold(
     """The folders of the versions that `policy` wants, fetched where they have to be. Blocks.
 
     ConfigError says why not; GivenUp, which is one, where `stop` came first. `tell` hears how far it is.
-    `asker`: who may do with what the store said a moment ago to the same one (`listings`).
+    `asker`: who starts, and may do with what the store said to the same one a moment ago (`listings`),
+    or ever where it says nothing now.
     """
     with _about(uri):
         at = address(uri)

@@ -26,7 +26,7 @@ class CurrentHost:
         way: Tell = nobody,
     ) -> None:
         self._config, self._gpu, self._tell = config, gpu, tell
-        self.host = ModelHost(config, gpu, tell=way)
+        self.host = ModelHost(config, gpu, tell=way, starting=True)
         self._busy: dict[ModelHost, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served

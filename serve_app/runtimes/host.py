@@ -44,7 +44,8 @@ class ModelHost:
     """Loads and closes the versions of one model, which share its threads.
 
     `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads). `tell` hears, in the
-    thread that loads, how far files are that have to be fetched.
+    thread that loads, how far files are that have to be fetched. `starting`: its process is, and does
+    with what the store said a moment ago, or ever where it says nothing now.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ModelHost:
         may_lose: int = 0,
         on_trouble: Callable[[str], None] = lambda reason: None,
         tell: Tell = nobody,
+        starting: bool = False,
     ) -> None:
         self.config = config
         self.name = config.name or ""
@@ -61,7 +63,7 @@ class ModelHost:
         self._gpu = gpu
         self._versions: dict[str, VersionHost] = {}
         self._held = Held({}, {})  # where they are read from
-        self._tell, self._stop = tell, threading.Event()
+        self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: dict[str, Stamp] = {}
         self._pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
 
@@ -71,7 +73,7 @@ class ModelHost:
         config = self.config
         folders: Mapping[str, Path | None] = self._alone()
         if config.storage_uri:
-            asker = config.model_dump_json()
+            asker = config.model_dump_json() if self._starting else ""
             self._held = hold(config.storage_uri, config.versions, self._tell, self._stop, asker)
             folders = self._held.folders
             if self._held.checksums:  # it was fetched, by this process or another

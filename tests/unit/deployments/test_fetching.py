@@ -50,7 +50,7 @@ async def test_the_reason_says_how_far_it_is(it, store):
 async def test_what_isnt_wanted_any_more_isnt_fetched(it, store, monkeypatch):
     monkeypatch.setattr("serve_app.deployments.inline.BESIDE_S", 0.05)
     it.configure(double("a", storageUri="s3://bucket/m", versions=["1"]), double("b"))
-    await until(lambda: store.asked)
+    await until(lambda: it.plane.directory.models["a"].reason == "fetching 1.2 of 4.0 MB")
     it.configure(double("b"))
     await soon(it.conductor.adopted())
     await until(store.ended.is_set)
