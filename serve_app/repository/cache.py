@@ -77,10 +77,12 @@ class NodeCache:
         self, key: str, source: str, make: Make, progress: Progress, stop: threading.Event
     ) -> Entry:
         """The entry, in use; made by `make` where there is none, by one process however many ask."""
-        began = time.monotonic()
+        broken: float | None = None
         while not stop.is_set():
-            if (found := self.there(key)) is not None:
+            found = self._shared(key)
+            if isinstance(found, Entry):
                 return found
+            broken = (broken or time.monotonic()) if found else None
             lock = FileLock(self.root / "locks" / key)
             if lock.take():
                 try:
@@ -91,7 +93,7 @@ class NodeCache:
                 if made is not None:
                     return made
                 continue
-            if self._broken(key) and time.monotonic() - began > _BROKEN_S:
+            if broken is not None and time.monotonic() - broken > _BROKEN_S:
                 raise ConfigError(
                     f"its files in the cache ({self.root / 'entries' / key}) were changed, while other "
                     "processes use them; they are fetched anew when those have ended"
@@ -102,13 +104,18 @@ class NodeCache:
 
     def there(self, key: str) -> Entry | None:
         """The entry, in use, if it is there and whole."""
+        found = self._shared(key)
+        return found if isinstance(found, Entry) else None
+
+    def _shared(self, key: str) -> Entry | bool:
+        """The entry, in use; whether there is one that isn't whole, and that nobody holds alone."""
         at, lock = self.root / "entries" / key, FileLock(self.root / "locks" / key)
         if not at.is_dir() or not lock.take(shared=True):
-            return None
+            return False
         about = entries.verified(at)
         if about is None:
             lock.release()
-            return None
+            return at.is_dir()
         with contextlib.suppress(OSError):
             os.utime(at)  # used last
         return Entry(key, at, about, lock)
@@ -192,9 +199,6 @@ class NodeCache:
         gone = self.root / "gone" / f"{at.name}-{os.getpid()}-{time.monotonic_ns()}"
         at.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-    def _broken(self, key: str) -> bool:
-        return (self.root / "entries" / key).is_dir()
 
 
 def _size(at: Path) -> int:

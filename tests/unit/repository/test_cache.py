@@ -74,6 +74,24 @@ def test_many_threads_one_download(root):
     assert {(one.folder / "model").read_bytes() for one in found} == {b"x" * 100}
 
 
+def test_who_waits_for_long_doesnt_take_what_is_just_published_for_broken(root, monkeypatch):
+    monkeypatch.setattr(caches, "_BROKEN_S", 0)
+    for number in range(20):
+        make, found = Maker(), []
+        make.go.clear()
+
+        def ask(number=number, make=make, found=found):
+            found.append(get(NodeCache(root), str(number), make))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for one in threads:
+            one.start()
+        make.go.set()
+        for one in threads:
+            one.join()
+        assert len(found) == 4
+
+
 def fetch_and_hang(root):
     def make(work):
         work.reserve(100)
