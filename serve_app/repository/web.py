@@ -74,8 +74,7 @@ class Web:
                 raise changed(file)
             if start and (answer.status != 206 or _begins(answer) != start):
                 raise Restart
-            # http.client says by itself when less comes than was said.
-            while piece := answer.read(_PIECE):
+            while piece := answer.read1(_PIECE):
                 yield piece
 
     def _answer(self, headers: dict[str, str], empty: bool = False) -> Any:
