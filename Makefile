@@ -111,7 +111,8 @@ load: $(VENV)/.test
 ## bench: CASE (table, curves, all or names) measured beside KServe and MLServer, in ROUNDS; CASE=llm beside
 ## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, beside KServe and
 ## by process, CASE=again what a model at zero, a second replica and a killed Router take; CASE=swap, versions
-## that take each other's place under load
+## that take each other's place under load;
+## CASE=storage, faults against the node's cache, and a start out of it
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
@@ -124,6 +125,10 @@ bench: $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 else ifeq ($(CASE),again)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.again --rounds $(or $(ROUNDS),3) $(ARGS)
+else ifeq ($(CASE),storage)
+bench: models $(VENV)/.test
+	@$(BIN)/python -m loadtests.storage $(ARGS)
+	@$(BIN)/python -m loadtests.storage.start
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

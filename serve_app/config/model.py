@@ -81,9 +81,9 @@ class ModelConfig(Config):
     model_format: ModelFormat
     """What runs the model."""
     storage_uri: str | None = Field(default=None, repr=False)  # it may hold credentials
-    """The folder of the model: a path, or `file:///…`; for vllm also `hf://`, `s3://`, `gs://`. A
-    relative path starts at the variable TANDEM_MODEL_ROOT, or else at the working directory. Required,
-    but for python.
+    """The folder of the model: a path, `file:///…`, `pvc://`, or one to fetch: `s3://`, `gs://`,
+    `abfss://`, `hf://`, `https://` (storage.md). A relative path starts at the variable
+    TANDEM_MODEL_ROOT, or else at the working directory. Required, but for python.
     """
     class_path: str | None = Field(default=None, alias="class")
     """For modelFormat python: `package.module:ClassName`."""

@@ -53,10 +53,18 @@ class InlineModels:
             str, Way
         ] = {}  # of models of which versions were dropped before others are there
 
-    def host(self, config: InlineModel, before: ModelHost | None = None) -> ModelHost:
+    def host(
+        self, config: InlineModel, before: ModelHost | None = None, starting: bool = False
+    ) -> ModelHost:
         """One that may be loaded, and then serve in the place of `before`."""
         return ModelHost(
-            config, self._gpu, MAY_HANG, lambda _: self._hangs(config.name), before, self._tells(config)
+            config,
+            self._gpu,
+            MAY_HANG,
+            lambda _: self._hangs(config.name),
+            before,
+            self._tells(config),
+            starting,
         )
 
     async def load(self, config: InlineModel, generation: int) -> None:
@@ -67,7 +75,7 @@ class InlineModels:
         try:
             if before is not None and config.swap == "replace":
                 before = await self._make_way(config, before)
-            host = self.host(config, before)
+            host = self.host(config, before, starting=generation == 1)
             with self._wanted(host):
                 log_loaded(name, await self._loaded(config, host))
             # What it takes over may be gone, where another was loaded meanwhile: it is loaded anew.

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from serve_app.config import meant
 from serve_app.errors import ConfigError
@@ -156,7 +156,14 @@ def _web(uri: str, parts: SplitResult) -> Address:
         raise _wrong(
             uri, f"{parts.scheme}:// leads to a file or an archive, and this has no file's name"
         )
-    return Address("web", uri, parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    where = at_host(urlsplit(uri.partition("?")[0]))  # a signature may follow
+    return Address("web", uri, where, query=parts.query)
+
+
+def at_host(parts: SplitResult) -> str:
+    """The address without who asks."""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
 def _joined(uri: str, *parts: str) -> str:

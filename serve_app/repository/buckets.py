@@ -61,7 +61,7 @@ class Bucket:
 
     def tag(self, info: dict[str, Any]) -> str:
         """What changes with a file's content."""
-        return str(info.get("ETag") or info.get("etag") or info.get("generation") or info.get("mtime"))
+        return str(info.get("ETag") or info.get("etag") or info.get("mtime")).strip('"')
 
     def checksum(self, info: dict[str, Any], tag: str) -> str:
         """As far as the listing tells."""
@@ -110,8 +110,7 @@ class AzureStorage(Bucket):
 
     def checksum(self, info: dict[str, Any], tag: str) -> str:
         """Where who uploaded it let it be noted."""
-        settings = info.get("content_settings") or {}
-        return of_base64("md5", settings.get("content_md5"))
+        return of_base64("md5", (info.get("content_settings") or {}).get("content_md5"))
 
 
 def azure_arguments(at: Address) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from serve_app.repository.reasons import Full, GivenUp
 
 log = logging.getLogger("tandem")
 
+UNUSED_S = 30 * 24 * 3600.0  # then an entry goes, whether or not there is room
 _BROKEN_S = 5.0
 _RESERVED = "reserved"
 
@@ -76,10 +77,12 @@ class NodeCache:
         self, key: str, source: str, make: Make, progress: Progress, stop: threading.Event
     ) -> Entry:
         """The entry, in use; made by `make` where there is none, by one process however many ask."""
-        began = time.monotonic()
+        broken: float | None = None
         while not stop.is_set():
-            if (found := self.there(key)) is not None:
+            found = self._shared(key)
+            if isinstance(found, Entry):
                 return found
+            broken = (broken or time.monotonic()) if found else None
             lock = FileLock(self.root / "locks" / key)
             if lock.take():
                 try:
@@ -90,7 +93,7 @@ class NodeCache:
                 if made is not None:
                     return made
                 continue
-            if self._broken(key) and time.monotonic() - began > _BROKEN_S:
+            if broken is not None and time.monotonic() - broken > _BROKEN_S:
                 raise ConfigError(
                     f"its files in the cache ({self.root / 'entries' / key}) were changed, while other "
                     "processes use them; they are fetched anew when those have ended"
@@ -101,13 +104,18 @@ class NodeCache:
 
     def there(self, key: str) -> Entry | None:
         """The entry, in use, if it is there and whole."""
+        found = self._shared(key)
+        return found if isinstance(found, Entry) else None
+
+    def _shared(self, key: str) -> Entry | bool:
+        """The entry, in use; whether there is one that isn't whole, and that nobody holds alone."""
         at, lock = self.root / "entries" / key, FileLock(self.root / "locks" / key)
         if not at.is_dir() or not lock.take(shared=True):
-            return None
+            return False
         about = entries.verified(at)
         if about is None:
             lock.release()
-            return None
+            return at.is_dir()
         with contextlib.suppress(OSError):
             os.utime(at)  # used last
         return Entry(key, at, about, lock)
@@ -153,7 +161,7 @@ class NodeCache:
             missing = size - _bytes_in(mine) - shutil.disk_usage(self.root).free
             going = []
             for at in sorted(others, key=_used_last):
-                if over <= 0 and missing <= 0:
+                if over <= 0 and missing <= 0 and time.time() - _used_last(at) < UNUSED_S:
                     break
                 lock = locks.enter_context(FileLock(self.root / "locks" / at.name))
                 if lock.take():  # neither in use nor being fetched
@@ -191,9 +199,6 @@ class NodeCache:
         gone = self.root / "gone" / f"{at.name}-{os.getpid()}-{time.monotonic_ns()}"
         at.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-    def _broken(self, key: str) -> bool:
-        return (self.root / "entries" / key).is_dir()
 
 
 def _size(at: Path) -> int:

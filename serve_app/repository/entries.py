@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,6 +111,6 @@ def _mark(said: object) -> Mark:
 
 
 def _put(folder: Path, about: About) -> None:
-    new = folder / f"{ABOUT}.{os.getpid()}"
+    new = folder / f"{ABOUT}.{os.getpid()}-{time.monotonic_ns()}"
     new.write_text(json.dumps(asdict(about)))
     new.replace(folder / ABOUT)

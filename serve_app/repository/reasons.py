@@ -46,6 +46,9 @@ _ABSENT = {
 }  # fmt: skip
 
 
+_CHANGED = {"FileExpired", "ResourceModifiedError"}
+
+
 def lasting(error: BaseException) -> ConfigError | None:
     """Why another try would be in vain; None where it might not be."""
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -56,6 +59,8 @@ def lasting(error: BaseException) -> ConfigError | None:
         return ConfigError(f"no permission: {said}")
     if names & _ABSENT or isinstance(error, FileNotFoundError) or _status(error) in (404, 410):
         return Absent(f"there is no such thing: {said}")
+    if names & _CHANGED or _status(error) == 412:
+        return Changed(f"it was changed while it was fetched: {said}")
     return None
 
 

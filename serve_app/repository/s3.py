@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import Any
 
 from serve_app.repository.addresses import Address
 from serve_app.repository.buckets import FRESH, Bucket
@@ -23,10 +22,6 @@ class S3(Bucket):
 
         super().__init__(at, s3fs.S3FileSystem(**FRESH))
         self.host = next((found for name in _ENDPOINTS if (found := os.environ.get(name))), "")
-
-    def tag(self, info: dict[str, Any]) -> str:
-        """Its ETag."""
-        return str(info["ETag"]).strip('"')
 
     def told(self, file: RemoteFile, folder: str) -> str:
         """Its ETag, where that is the MD5 of the object or of its parts."""

@@ -82,8 +82,9 @@ def hold(
     """The folders of the versions that `policy` wants, fetched where they have to be. Blocks.
 
     ConfigError says why not; GivenUp, which is one, where `stop` came first. `tell` hears how far it is.
-    `asker`: who may do with what the store said a moment ago to the same one (`listings`), but for
-    `anew`. Versions that are asked for and aren't there: `Held.missing`, where others are.
+    `asker`: who starts, and may do with what the store said to the same one a moment ago (`listings`),
+    or ever where it says nothing now; but for `anew`. Versions that are asked for and aren't there:
+    `Held.missing`, where others are.
     """
     with _about(uri):
         at = address(uri)
@@ -166,7 +167,7 @@ def _remote(
     try:
         found = wanted(at, policy)
     except Unreachable as error:
-        if not asker or not (there := _there(cache, before)):
+        if not asker or anew or not (there := _there(cache, before)):
             raise
         log.warning("%s: %s; what it had %.0f s ago is here, and serves", redacted(uri), error, age)
         return _held(before, there, policy)

@@ -1,6 +1,7 @@
 """What a store is, whichever it is, and what its failures mean."""
 
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -42,6 +43,12 @@ _STORES = {
     "hf": ("serve_app.repository.hub", "Hub", "huggingface_hub"),
     "web": ("serve_app.repository.web", "Web", ""),
 }
+
+
+def lacking(at: Address) -> str:
+    """The extra of an address whose package isn't installed; '' where it is, or none is needed."""
+    library = _STORES[at.kind][2]
+    return at.kind if library and importlib.util.find_spec(library) is None else ""
 
 
 def store(at: Address) -> Store:

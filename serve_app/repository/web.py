@@ -1,6 +1,7 @@
 """One file or archive at an http(s):// address, by Python's own client."""
 
 import base64
+import hashlib
 import http.client
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from serve_app.errors import ConfigError
-from serve_app.repository.addresses import Address, address
+from serve_app.repository.addresses import Address, address, at_host
 from serve_app.repository.checksums import of_base64
 from serve_app.repository.manifests import UNKNOWN, Manifest, RemoteFile, manifest
 from serve_app.repository.reasons import Restart
@@ -54,7 +55,9 @@ class Web:
             size, tag = _size(answer), _tag(about)
         name = PurePosixPath(unquote(urlsplit(self.at.at).path)).name
         checksum = of_base64("md5", _md5(about, answer.status))
-        return manifest(self.at.where, folder, [RemoteFile(name, size, tag, checksum)])
+        # What asks for another file is another one; it may be a signature, too, and be written nowhere.
+        query = hashlib.sha256(self.at.query.encode()).hexdigest() if self.at.query else ""
+        return manifest(self.at.where, folder, [RemoteFile(name, size, tag, checksum)], query)
 
     def told(self, file: RemoteFile, folder: str) -> str:
         """The first answer told all."""
@@ -71,20 +74,19 @@ class Web:
                 raise changed(file)
             if start and (answer.status != 206 or _begins(answer) != start):
                 raise Restart
-            # http.client says by itself when less comes than was said.
-            while piece := answer.read(_PIECE):
+            while piece := answer.read1(_PIECE):
                 yield piece
 
     def _answer(self, headers: dict[str, str], empty: bool = False) -> Any:
         parts = urlsplit(self.at.at)
-        userinfo, _, host = parts.netloc.rpartition("@")
+        userinfo = parts.netloc.rpartition("@")[0]
         asked = {"Accept-Encoding": "identity", "User-Agent": "tandem-serve", **headers}
         if userinfo:
             known = base64.b64encode(unquote(userinfo).encode()).decode()
             asked["Authorization"] = f"Basic {known}"
         try:
             answer = self._open(
-                Request(parts._replace(netloc=host).geturl(), headers=asked),  # noqa: S310  # http(s)
+                Request(at_host(parts), headers=asked),  # noqa: S310  # http(s)
                 timeout=TIMEOUT_S,
             )
         except HTTPError as error:

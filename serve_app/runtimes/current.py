@@ -36,7 +36,7 @@ class CurrentHost:
         way: Tell = nobody,
     ) -> None:
         self._config, self._gpu, self._tell = config, gpu, tell
-        self.host = ModelHost(config, gpu, tell=way)
+        self.host = ModelHost(config, gpu, tell=way, starting=True)
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()

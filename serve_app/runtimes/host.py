@@ -47,7 +47,8 @@ class ModelHost:
     `before` is the host that serves now: the versions that it has as they are wanted are taken over,
     so that nothing happens to them; what it has besides is closed by its `close(keep=this)`.
     `may_lose`, `on_trouble`: of the threads that hang (serve_app.runtimes.threads). `tell` hears, in the
-    thread that loads, how far files are that have to be fetched.
+    thread that loads, how far files are that have to be fetched. `starting`: its process is, and does
+    with what the store said a moment ago, or ever where it says nothing now.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ModelHost:
         on_trouble: Callable[[str], None] = lambda reason: None,
         before: "ModelHost | None" = None,
         tell: Tell = nobody,
+        starting: bool = False,
     ) -> None:
         self.config = config
         self.name = config.name or ""
@@ -66,7 +68,7 @@ class ModelHost:
         self.before = before
         self._gpu, self._hanging = gpu, (may_lose, on_trouble)
         self._held: dict[str, _There] = {}
-        self._tell, self._stop = tell, threading.Event()
+        self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: Mapping[str, Stamp] = {}
         self._same = before is not None and as_read(before.config) == as_read(config)
         pool: Threads | None = before._pool if before is not None and self._same else None
@@ -203,7 +205,7 @@ class ModelHost:
             return Held({}, {})
         asker = config.model_dump_json()
         wanted = versions or config.versions
-        return hold(config.storage_uri, wanted, self._tell, self._stop, asker, self.before is not None)
+        return hold(config.storage_uri, wanted, self._tell, self._stop, asker, anew=not self._starting)
 
     def _found(self, files: Held) -> Found:
         """The folders of the versions that there are; of a class without files, the only one."""

@@ -39,6 +39,7 @@ def llm(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFactory)
 
     folder = tmp_path_factory.mktemp("llm")
     env = {"RAY_metrics_report_interval_ms": "1000", **bucket.env}  # 10 s, without
+    env["TANDEM_CACHE"] = str(folder / "cache")
     with Server(write_config(folder, bucket), log=folder / "server.log", env=env) as server:
         until(lambda: _all_ready(server), "every engine answers", 120)  # a moment after Serve says so
         yield server

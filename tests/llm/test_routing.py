@@ -35,6 +35,7 @@ def engines(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFact
     path = folder / "llm.yaml"
     path.write_text(yaml.safe_dump(config))
     env = {"RAY_metrics_report_interval_ms": "1000", **bucket.env}
+    env["TANDEM_CACHE"] = str(folder / "cache")
     with Server(path, log=folder / "server.log", env=env) as server:
         yield server
     assert not server.leftovers, "\n".join(server.leftovers)

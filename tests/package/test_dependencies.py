@@ -23,11 +23,13 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/demo": {"demo", "torch", "transformers"},
     "serve_app/internals": {"llm"},
     "serve_app/llm": {"llm"},
+    "serve_app/repository": {"s3", "gs", "azure", "hf"},
     "serve_app/runtimes": {"torch", "onnx", "transformers"},
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/kube": {"check"},
     "loadtests": {"load"},
+    "loadtests/storage": {"s3", "test"},  # a store of the tests'
     "loadtests/batch.py": {"transformers"},  # what it compares with
     "tests": set(PROJECT["optional-dependencies"]),
 }
@@ -36,20 +38,20 @@ ELSEWHERE = {
     "cloudevents": "configs/locks/kserve.txt, beside KServe's client",
     "kserve": "configs/locks/kserve.txt, the twin's own environment",
     "mlserver": "configs/locks/mlserver.txt and clients.txt, environments of its own",
-    "moto": "configs/locks/llm-cpu.txt, for the tests of buckets",
     "pytriton": "configs/locks/clients.txt, its own environment",
     "requests": "configs/locks/clients.txt, for MLServer's codecs",
     "openai": "configs/locks/llm-cpu.txt, for the tests of its protocol",
 }
 # Declared, and imported by others: by whom.
 BY_OTHERS = {
-    "boto3": "Ray's LLM library, for s3://",
     "cloudcoil-models-istio": "tests/package/test_manifests.py, by a path in a text",
     "cloudcoil-models-prometheus-operator": "tests/package/test_manifests.py, by a path in a text",
+    "flask": "moto's server",
+    "flask-cors": "moto's server",
     "hera": "tests/package/test_manifests.py, by a path in a text",
     "openai-harmony": "vLLM, which does without at its own import",
     "pandas": "Ray's LLM library",
-    "pyarrow": "Ray's LLM library, for gs://",
+    "pyarrow": "Ray's LLM library",
     "pytest-asyncio": "pytest, as a plugin",
     "pytest-cov": "pytest, as a plugin",
     "pytest-xdist": "pytest, as a plugin",

@@ -135,7 +135,7 @@ def test_load_tests_import_only_the_protocol() -> None:
 
     The servers that the benchmark puts around our runtimes know little more.
 
-    What needs no server at all, the limit, has our batching too.
+    What needs no server at all, the limit, has our batching too; what is done to the node's cache, that.
     """
     folder = ROOT / "loadtests"
     peers = {
@@ -143,10 +143,15 @@ def test_load_tests_import_only_the_protocol() -> None:
         *tracked("loadtests/bench/peers/*.py"),
         *tracked("loadtests/kserve/*.py"),
     }
-    ours = imports_of_ours(*set(tracked("loadtests/**/*.py")) - peers)
+    cache = folder / "storage" / "workers.py"
+    ours = imports_of_ours(*set(tracked("loadtests/**/*.py")) - peers - {cache})
     assert ours
     parts = ("protocol.", "ports.", "processes.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
+    ours = imports_of_ours(cache)
+    assert {
+        name for name in ours if not name.startswith(("serve_app.repository", "serve_app.errors."))
+    } == set()
     parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "core.batching.")
     wrapped = imports_of_ours(*peers)
     assert "serve_app.runtimes.host.ModelHost" in wrapped

@@ -1,14 +1,12 @@
 """Stores on loopback: real servers where there are some, small ones that speak the protocol else."""
 
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.storage.bucket import S3Bucket, s3
-from tests.storage.web import Files, Handler
+from tests.storage.web import Files, serving
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +35,5 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 @pytest.fixture
 def web() -> Iterator[Files]:
     """Files on an HTTP server, with its ways of being bad."""
-    files = Files()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"files": files}))
-    files.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield files
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as files:
+        yield files

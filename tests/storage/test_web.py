@@ -135,6 +135,12 @@ def test_passwords_are_in_no_file_of_the_cache(web: Files, cache: Path) -> None:
     assert all(b"hunter2" not in file.read_bytes() for file in cache.rglob("*") if file.is_file())
 
 
+def test_another_query_is_another_file(web: Files) -> None:
+    web.by_path["/model.onnx"] = DATA
+    one, other = (state(f"{web.url}/model.onnx?id={number}", "all") for number in "12")
+    assert one != other
+
+
 def test_where_it_leads_on(web: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     web.by_path["/model.onnx"] = DATA
     web.moved = {

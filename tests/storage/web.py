@@ -1,9 +1,27 @@
 """An HTTP server for files, with ETags and ranges, and as bad as a test wants it."""
 
 import base64
+import contextlib
 import hashlib
-from http.server import BaseHTTPRequestHandler
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+
+@contextlib.contextmanager
+def serving() -> Iterator["Files"]:
+    """Files on a port of their own."""
+    files = Files()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"files": files}))
+    files.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield files
+    files.go_on.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 class Files:
@@ -20,6 +38,8 @@ class Files:
         self.user = ""
         self.moved: dict[str, str] = {}
         self.encoding = ""
+        self.go_on = threading.Event()  # the second half of an answer waits for it
+        self.go_on.set()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -78,7 +98,10 @@ class Handler(BaseHTTPRequestHandler):
         if files.chunked:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent) + (b"" if cut else b"0\r\n\r\n"))
         else:
-            self.wfile.write(sent)
+            half = len(sent) // 2
+            self.wfile.write(sent[:half])
+            files.go_on.wait(60)
+            self.wfile.write(sent[half:])
         if cut:
             files.cuts -= 1
             self.close_connection = True

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from serve_app.config import ModelConfig, RemoteModel
 from serve_app.errors import ConfigError
+from serve_app.redact import redacted
+from serve_app.repository.addresses import Address, address
 from serve_app.repository.storage import local_folder, local_path
+from serve_app.repository.stores import lacking
 from serve_app.repository.versions import misnamed, only_file, version_folders
 from serve_app.runtimes.base import FILES
 from serve_app.runtimes.transformers import trained_for
@@ -36,6 +39,7 @@ def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Prob
     """What this machine lacks of it."""
     if config.class_path and ":" in config.class_path:
         yield from own_class.check(config.class_path, config.options, place, where)
+    yield from _extra(config, place)
     try:
         folder = _folder(config)
     except ConfigError as error:
@@ -58,6 +62,18 @@ def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Prob
         yield Problem((*place, "storageUri"), what, fix=fix, severity="warning")
     for version in versions.values():
         yield from _files(config, version, place)
+
+
+def _extra(config: ModelConfig, place: Place) -> Iterator[Problem]:
+    """What has to be installed to fetch it."""
+    try:
+        at = address(config.storage_uri or ".")
+    except ConfigError:
+        return  # said by `check`
+    if isinstance(at, Address) and (extra := lacking(at)):
+        what = f"{config.storage_uri} is fetched by a package that isn't installed here"
+        fix = f"pip install 'tandem-serve[{extra}]', where it is to run"
+        yield Problem((*place, "storageUri"), redacted(what), _WHY, fix, "warning")
 
 
 def versions_of(config: ModelConfig, here: bool) -> list[str] | None:

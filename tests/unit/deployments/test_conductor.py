@@ -134,7 +134,7 @@ async def test_a_folder_that_cant_be_read_holds_up_nothing(it, monkeypatch):
     def unreadable(folder, policy):
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr("serve_app.repository.storage.select", unreadable)
+    monkeypatch.setattr("serve_app.repository.storage.candidates", unreadable)
     await it.serve(double("a", storageUri="file:///tmp"), double("b"))
     with pytest.raises(Unavailable, match="model 'a': PermissionError"):
         await it.answer()

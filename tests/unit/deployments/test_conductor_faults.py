@@ -134,7 +134,7 @@ async def _after_faults(happen: list[Any], throws: list[bool]) -> None:
 
 @pytest.mark.parametrize("error", THROWN, ids=repr)
 async def test_a_model_that_throws_anything_has_it_as_its_reason(it, monkeypatch, error):
-    def storage(uri, *_):
+    def storage(uri, *_, **more):
         if "bad" in uri:
             raise error
         raise AssertionError(uri)

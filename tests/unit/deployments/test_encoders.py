@@ -10,9 +10,11 @@ from serve_app.config import RemoteModel, parse
 from serve_app.deployments import encoders
 from serve_app.deployments.encoders import Encoders
 from serve_app.errors import ConfigError, VersionGone
+from serve_app.repository.storage import hold
 from serve_app.runtimes.texts import Recipe, digest
 from serve_app.runtimes.transformers import read_recipe
 from tests.unit.held import soon
+from tests.unit.repository.stores import Memory
 from tests.unit.runtimes.texts import save_classifier, texts
 from tests.unit.waiting import until
 
@@ -167,3 +169,78 @@ async def test_where_only_transformers_can(replica):
     one = made(replica)
     await soon(one.load())
     assert length(one) == 16
+
+
+class Stored(Replica):
+    """Has read the version that the store had when it was told to, through the cache."""
+
+    def load(self, version="1", length=9):
+        options = {"task": "text-classification", "maxLength": length}
+        about = {"modelFormat": "transformers", "storageUri": "s3://bucket/m", "options": options}
+        self.held = hold("s3://bucket/m", "all")
+        recipe, _ = read_recipe(parse(RemoteModel, about), self.held.folders[version])
+        self.read[version] = recipe.packed()
+
+
+@pytest.fixture
+def stored(replica, tmp_path, monkeypatch):
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    files = {f"1/{one.name}": one.read_bytes() for one in (tmp_path / "1").iterdir()}
+    store = Memory(files)
+    monkeypatch.setattr("serve_app.repository.fetching.store", store)
+    return Stored("s3://bucket/m"), store
+
+
+async def test_a_tokenizer_fetches_nothing(stored):
+    replica, store = stored
+    replica.load()
+    asked = len(store.asked)
+    one = made(replica)
+    await soon(one.load())
+    assert length(one) == 9
+    assert len(store.asked) == asked
+
+
+async def test_of_a_store_it_follows_the_replicas_too(stored, caplog):
+    replica, store = stored
+    replica.load(length=5)
+    store.files["1/special_tokens_map.json"] = b"{}"
+    one = made(replica, patience=0.05)
+    await soon(one.load())  # it was changed, and the replicas are as they were
+    assert length(one) == 5
+    assert "isn't what its replicas have read" in caplog.text
+    replica.load(length=7)
+    await until(lambda: length(one) == 7)
+    agreed = one._later
+    assert agreed is not None
+    await soon(agreed)
+
+
+async def test_a_store_that_is_down_holds_no_tokenizer_up(stored, monkeypatch):
+    replica, store = stored
+    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0.001)
+    replica.load()
+
+    def top():
+        raise TimeoutError("timed out")
+
+    store.top = top
+    one = made(replica)
+    await soon(one.load())
+    assert length(one) == 9
+    one._later.cancel()
+
+
+async def test_what_only_transformers_can_is_read_where_the_replica_read_it(stored):
+    """Although the store has another by now: by what pins it in the cache."""
+    replica, store = stored
+    replica.load()
+    pinned = replica.held.state["1"]
+    replica.read["1"] = Recipe("", (), False, 16, pinned).packed()
+    store.files["1/special_tokens_map.json"] = b"{}"
+    asked = len(store.asked)
+    one = made(replica, patience=0.05)
+    await soon(one.load())
+    assert length(one) == 16
+    assert len(store.asked) == asked
+    one._later.cancel()

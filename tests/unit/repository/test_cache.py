@@ -74,6 +74,24 @@ def test_many_threads_one_download(root):
     assert {(one.folder / "model").read_bytes() for one in found} == {b"x" * 100}
 
 
+def test_who_waits_for_long_doesnt_take_what_is_just_published_for_broken(root, monkeypatch):
+    monkeypatch.setattr(caches, "_BROKEN_S", 0)
+    for number in range(20):
+        make, found = Maker(), []
+        make.go.clear()
+
+        def ask(number=number, make=make, found=found):
+            found.append(get(NodeCache(root), str(number), make))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for one in threads:
+            one.start()
+        make.go.set()
+        for one in threads:
+            one.join()
+        assert len(found) == 4
+
+
 def fetch_and_hang(root):
     def make(work):
         work.reserve(100)
@@ -145,6 +163,17 @@ def test_what_somebody_left_half_fetched_goes_too(root):
     assert on_disk(root) == 200
     get(cache, "b", Maker())
     assert on_disk(root) == 100
+
+
+def test_what_nobody_used_for_a_month_goes(root):
+    cache, make = NodeCache(root), Maker()
+    for name in "abc":
+        entry = get(cache, name, make)
+        os.utime(entry.folder.parent, (0, 0))
+        if name != "b":
+            entry.release()
+    get(cache, "d", make)
+    assert {at.name for at in (root / "entries").iterdir()} == {key("b"), key("d")}
 
 
 def test_one_that_is_too_large_throws_nothing_away(root):

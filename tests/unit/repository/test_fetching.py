@@ -154,6 +154,25 @@ def test_why_a_store_says_nothing(memory, error, kind, said):
         held()
 
 
+class FileExpired(OSError):
+    """As fsspec calls it: a range of what isn't there any more in the same content."""
+
+
+def test_what_changes_while_it_is_fetched_is_asked_for_again(memory):
+    store = memory({"1/model": b"x" * 5000})
+    first = iter([True])
+
+    def spoil(path, start, data):
+        if next(first, False):
+            yield data[:1000]
+            store.files["1/model"] = b"y" * 6000
+            raise FileExpired("another ETag")
+        yield data
+
+    store.spoil = spoil
+    assert (held().folders["1"] / "model").read_bytes() == b"y" * 6000
+
+
 def test_a_file_that_goes_while_it_is_fetched(memory):
     store = memory(MODEL)
 

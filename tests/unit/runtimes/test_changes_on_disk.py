@@ -12,6 +12,7 @@ from serve_app.errors import ConfigError, VersionGone
 from serve_app.runtimes.current import CurrentHost
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.user_code import import_class
+from tests.unit.repository.stores import Memory
 from tests.unit.waiting import until
 
 X = {"x": np.ones((1, 1), dtype=np.float32)}
@@ -64,6 +65,23 @@ def host(about) -> ModelHost:
 
 async def answer(one, version: str = "1") -> float:
     return float((await one.predict(version, X, {}))["x"][0, 0])
+
+
+async def test_what_changed_in_a_store_is_loaded_at_once(about, tmp_path, monkeypatch):
+    """Although it was asked a moment ago, when this process started."""
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    store = Memory({"1/factor": b"1"})
+    monkeypatch.setattr("serve_app.repository.fetching.store", store)
+    config = parse(ModelConfig, about | {"storageUri": "s3://bucket/m"})
+    current = CurrentHost(config, False, lambda name, loaded: None)
+    current.host.load()
+    assert await answer(current) == 2
+    store.files["1/factor"] = b"5"
+    assert await current.refresh(1.0) == ""
+    assert await answer(current) == 10
+    store.top = lambda: (_ for _ in ()).throw(PermissionError("Access Denied"))
+    assert "no permission: PermissionError: Access Denied" in await current.refresh(2.0)
+    assert await answer(current) == 10
 
 
 async def test_nothing_changed_is_nothing_to_load(about):
