@@ -135,8 +135,8 @@ class LiveChanges:
         while True:
             try:
                 kept = await self._steward.follow.remote(self.name, seen, asdict(self.ack()))
-                state = ledger.decoded(kept)
-                if state.generation != seen:
+                if kept:
+                    state = ledger.decoded(kept)
                     await self._fetch(state)
                     self._conductor.background.spawn(self._settle(self._taken(state)))
                     seen = state.generation

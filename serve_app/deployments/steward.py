@@ -51,9 +51,9 @@ class Steward:
         return await _outcome(self._steward.change(Change.of(change)))
 
     async def follow(self, router: str, seen: int, ack: Mapping[str, Any]) -> bytes:
-        """The state as it is kept, soon after it isn't `seen` any more."""
+        """The state as it is kept, as soon as it isn't `seen` any more; b'' while it is."""
         state = await self._steward.follow(router, seen, Ack(**ack), PATIENCE_S)
-        return state.encoded()
+        return state.encoded() if state.generation != seen else b""
 
     async def serves(self, router: str, ack: Mapping[str, Any]) -> None:
         """What a Router serves."""

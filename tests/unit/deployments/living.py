@@ -64,7 +64,8 @@ class Handle:
         return Method(call)
 
     async def _follow(self, router, seen, ack):
-        return (await self.holder.follow(router, seen, Ack(**ack), 0.05)).encoded()
+        state = await self.holder.follow(router, seen, Ack(**ack), 0.05)
+        return state.encoded() if state.generation != seen else b""
 
     async def _serves(self, router, ack):
         await self.holder.serves(router, Ack(**ack))
