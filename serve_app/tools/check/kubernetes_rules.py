@@ -120,7 +120,8 @@ def _service(whole: Part) -> Problems:
     if name and not _LABEL.fullmatch(name):
         yield ("metadata", "name"), f"'{name}' is no service's name: a-z, 0-9 and '-', a letter first"
     outside = spec.text("type") == "ExternalName"
-    if not outside and spec.text("clusterIP") != "None" and spec.get("ports") in (None, []):
+    closed = bool(spec.mapping()) and spec.get("ports") in (None, [])
+    if closed and not outside and spec.text("clusterIP") != "None":
         yield ("spec", "ports"), "no port; a service without one is headless (clusterIP: None)"
     if outside and not spec.text("externalName"):
         yield ("spec", "externalName"), "required for the type ExternalName"
