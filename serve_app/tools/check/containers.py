@@ -8,13 +8,18 @@ from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.quantity import exact
 
 Problems = Iterator[tuple[Place, str]]
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"(?=.{1,15}$)(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _WORDS = {
     "imagePullPolicy": ("Always", "IfNotPresent", "Never"),
     "terminationMessagePolicy": ("File", "FallbackToLogsOnError"),
     "securityContext seccompProfile type": ("RuntimeDefault", "Unconfined", "Localhost"),
 }
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_FIELD = re.compile(
+    r"metadata\.(name|namespace|uid|(labels|annotations)\['.+'\])"
+    r"|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"
+)
 _KINDS = {bool: "flag", int: "number", float: "number"}
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
@@ -26,13 +31,16 @@ _TIMES = (
 def container(box: Looks, complete: bool) -> Problems:
     """Unless `complete` somebody else puts in what it lacks."""
     name = box.text("name")
-    if name and not _LABEL.fullmatch(name):
+    if name and not LABEL.fullmatch(name):
         yield (*box.place, "name"), f"'{name}' is no DNS label: a-z, 0-9 and '-'"
     if complete and not box.text("image") and isinstance(box.get("image"), str | None):
         yield box.place, "no image"
     if (image := box.text("image")) != image.strip():
         yield (*box.place, "image"), f"'{image}' begins or ends with a space"
     yield from one_of(box, _WORDS)
+    for mount in box.parts("volumeMounts"):
+        if mount.get("mountPath") == "":
+            yield (*mount.place, "mountPath"), "an empty path"
     yield from _ports(box)
     yield from _variables(box)
     yield from _resources(box)
@@ -83,6 +91,15 @@ def _variables(box: Looks) -> Problems:
             )
         if one.text("value") and one.mapping("valueFrom"):
             yield (*one.place, "valueFrom"), "beside `value`: it is one or the other"
+        sources = [key for key in _SOURCES if one.get("valueFrom", key) is not None]
+        if len(sources) > 1:
+            yield (*one.place, "valueFrom"), f"one source, not {' and '.join(sources)}"
+        field = one.text("valueFrom", "fieldRef", "fieldPath")
+        if field and not _FIELD.fullmatch(field):
+            yield (
+                (*one.place, "valueFrom", "fieldRef", "fieldPath"),
+                f"'{field}' is no field of a pod here",
+            )
 
 
 def _resources(box: Looks) -> Problems:

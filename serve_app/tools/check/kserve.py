@@ -63,6 +63,32 @@ def _no_percentage(part: str, target: Any, one: _Service) -> bool:
     return by_cpu and isinstance(target, int) and not 1 <= target <= 100
 
 
+_STORED = (
+    "gs",
+    "s3",
+    "pvc",
+    "file",
+    "https",
+    "http",
+    "hdfs",
+    "webhdfs",
+    "oci",
+    "oci+native",
+    "oci+fetch",
+    "hf",
+)
+
+
+def _elsewhere(uri: Any, _: _Service) -> bool:
+    """In a storage that KServe has no initializer of its own for."""
+    scheme, there, _rest = uri.partition("://") if isinstance(uri, str) else ("", "", "")
+    return bool(there) and scheme not in _STORED
+
+
+def _no_share(share: Any, _: _Service) -> bool:
+    return isinstance(share, int) and not 0 <= share <= 100
+
+
 def _is(old: str, mode: Any, _: _Service) -> bool:
     return bool(mode == old)
 
@@ -101,6 +127,11 @@ _RULES = (
     _Rule(_PREDICTOR, _nothing_to_run, "neither `model` nor `containers`", "there is nothing to run"),
     _Rule(("metadata", "name"), lambda name, _: isinstance(name, str) and not _NAME.fullmatch(name),
           "'{0}' is no name of a service: a-z, 0-9 and '-', a letter first", _REFUSED),
+    _Rule((*_PREDICTOR, "canaryTrafficPercent"), _no_share, "{0} is no share: 0 to 100",
+          "Knative refuses the route"),
+    *(_Rule((*_PREDICTOR, name, "storageUri"), _elsewhere, "{0}: no storage that KServe knows by itself",
+            "refused, unless a ClusterStorageContainer of yours takes it", severity="warning")
+      for name in ("model", *_OLD_PREDICTORS)),
     *(_Rule(("spec", part, key), _negative, "{0} is negative", _REFUSED)
       for part in _COMPONENTS for key in ("minReplicas", "maxReplicas", "containerConcurrency")),
     *(_Rule(("spec", part, "minReplicas"), partial(_exceeded, part),

@@ -4,8 +4,9 @@ pkg/apis/core/validation). An operator's pods are refused when it makes them."""
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from serve_app.tools.check.containers import Problems, container, distinct, one_of
+from serve_app.tools.check.containers import LABEL, Problems, container, distinct, one_of
 from serve_app.tools.check.json_schema import Validator, violations
+from serve_app.tools.check.kubernetes_rules import service_words
 from serve_app.tools.check.metadata import LABELS
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Place, Problem
@@ -35,6 +36,11 @@ _WORDS = {
     "securityContext seccompProfile type": ("RuntimeDefault", "Unconfined", "Localhost"),
     "securityContext fsGroupChangePolicy": ("OnRootMismatch", "Always"),
 }
+_KEYS = ("In", "NotIn", "Exists", "DoesNotExist")
+_EXPRESSIONS = {
+    "nodeAffinity": (*_KEYS, "Gt", "Lt"), **dict.fromkeys(("podAffinity", "podAntiAffinity"), _KEYS),
+}  # fmt: skip
+_OPERATORS_VOLUMES = ("shared-mem", "ray-logs", "ray-tls", "ray-token", "gcs-storage")
 _SPREAD = {"whenUnsatisfiable": ("DoNotSchedule", "ScheduleAnyway")}
 _TOLERATION = {
     "operator": ("Exists", "Equal", "Lt", "Gt"),
@@ -60,7 +66,10 @@ def check(document: Document, cluster: RayCluster | None) -> Iterator[Problem]:
             at = (*group.place, "template", "metadata")
             for one in violations(_METADATA, group.mapping("template", "metadata")):
                 yield replace(one, place=(*at, *one.place))
-            yield from _said(_pod(group.at("template", "spec"), whole=False), _OPERATORS)
+            yield from _said(_pod(group.at("template", "spec"), there=_OPERATORS_VOLUMES), _OPERATORS)
+        services = whole.at("spec", "serveService", "spec"), cluster.head.at("headService", "spec")
+        for service in services:
+            yield from _said(service_words(service), _OPERATORS)
     for place in _KSERVES.get(kind, ()):
         yield from _said(_pod(whole.at(*place), complete=False, whole=False), _OPERATORS)
         for name, one in whole.mapping(*place).items():
@@ -74,14 +83,24 @@ def _said(found: Problems, why: str) -> Iterator[Problem]:
         yield Problem(place, what, why)
 
 
-def _pod(pod: Part, claims: Iterable[Part] = (), complete: bool = True, whole: bool = True) -> Problems:
-    """`complete`: nobody puts an image, a handler of a probe into it; `whole`: nor volumes."""
+def _pod(
+    pod: Part,
+    claims: Iterable[Part] = (),
+    complete: bool = True,
+    whole: bool = True,
+    there: tuple[str, ...] = (),
+) -> Problems:
+    """`complete`: nobody puts an image, a handler of a probe into it; `whole`: nor volumes, but those
+    that are `there`."""
     yield from one_of(pod, _WORDS)
     boxes = [*pod.parts("initContainers"), *pod.parts("containers")]
     yield from distinct(boxes, "name")
     volumes = list(pod.parts("volumes"))
     yield from distinct(volumes, "name")
+    for one in volumes:
+        yield from _volume(one)
     names = {one.text("name") for one in volumes} | {one.text("metadata", "name") for one in claims}
+    names |= set(there)
     for box in boxes:
         yield from container(box, complete)
         for mount in box.parts("volumeMounts") if whole else ():
@@ -93,6 +112,29 @@ def _pod(pod: Part, claims: Iterable[Part] = (), complete: bool = True, whole: b
             yield (*one.place, "maxSkew"), f"{skew} is not above 0"
     for one in pod.parts("tolerations"):
         yield from _toleration(one)
+    for kind, words in _EXPRESSIONS.items():
+        for one in _expressions(pod.at("affinity", kind)):
+            yield from one_of(one, {"operator": words})
+
+
+def _volume(one: Looks) -> Problems:
+    if (name := one.text("name")) and not LABEL.fullmatch(name):
+        yield (*one.place, "name"), f"'{name}' is no DNS label: a-z, 0-9 and '-'"
+    kinds = [str(key) for key, value in one.mapping().items() if key != "name" and value is not None]
+    if len(kinds) > 1:
+        yield one.place, f"a volume is of one type, here are {' and '.join(kinds)}"
+
+
+def _expressions(part: Part) -> Iterator[Part]:
+    """Those of selectors, wherever they stand within."""
+    for key, value in part.mapping().items():
+        if key == "matchExpressions":
+            yield from part.parts(key)
+        elif isinstance(value, dict):
+            yield from _expressions(part.at(key))
+        else:
+            for one in part.parts(key):
+                yield from _expressions(one)
 
 
 def _toleration(one: Looks) -> Problems:

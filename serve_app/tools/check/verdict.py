@@ -13,6 +13,7 @@ from serve_app.tools.check import (
     kserve,
     kuberay,
     kuberay_cluster,
+    kubernetes_rules,
     kubernetes_schemas,
     once,
     pod_specs,
@@ -83,6 +84,7 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
             _ask(report, crds.check, one)
         else:
             unseen.kind(one)
+    _ask(report, kubernetes_rules.check, one)
     _ask(report, kserve.check, one)
     before = list(report.found)
     cluster = RayCluster.of(one.data)

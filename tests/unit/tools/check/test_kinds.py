@@ -22,6 +22,12 @@ SCALER = "serving.kserve.io/autoscalerClass"
         (f"{MODE}: Knative, {SCALER}: keda", MODEL, "keda with mode Knative"),
         ("", f"{MODEL}\n    autoScaling: {{metrics: []}}", "only KEDA reads it"),
         (f"{MODE}: Standard", f"{MODEL}\n    canaryTrafficPercent: 10", "Standard mode has no canary"),
+        ("", f"{MODEL}\n    canaryTrafficPercent: 150", "150 is no share: 0 to 100"),
+        (
+            "",
+            "model: {modelFormat: {name: onnx}, storageUri: 'ftp://a/b'}",
+            "no storage that KServe knows",
+        ),
         ("", f"{MODEL}\n    minReplicas: 3\n    maxReplicas: 2", "3 is more than maxReplicas 2"),
         ("", "tensorflow: {storageUri: 'gs://a/b'}", "`tensorflow` is the old form"),
         ("", "minReplicas: 1", "neither `model` nor `containers`"),
@@ -37,6 +43,15 @@ def test_mistakes_in_an_inference_service(
 ) -> None:
     assert words in said(found(tmp_path, ISVC.format(notes=notes, predictor=predictor)))
     assert found(tmp_path, ISVC.format(notes=f"{MODE}: Standard", predictor=MODEL)) == []
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["gs://a/b", "pvc://a/b", "oci://a", "hf://a/b", "https://a.blob.core.windows.net/b/c", "/a/b"],
+)
+def test_storages_that_kserve_knows(tmp_path: Path, uri: str) -> None:
+    predictor = f"model: {{modelFormat: {{name: onnx}}, storageUri: '{uri}'}}"
+    assert found(tmp_path, ISVC.format(notes=f"{MODE}: Standard", predictor=predictor)) == []
 
 
 def test_the_form_of_v1alpha2(tmp_path: Path) -> None:

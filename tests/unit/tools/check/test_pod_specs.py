@@ -13,7 +13,10 @@ BOX: dict[str, Any] = {
     "name": "box",
     "image": "a:1",
     "ports": [{"name": "http", "containerPort": 80}, {"containerPort": 81, "protocol": "UDP"}],
-    "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
+    "env": [
+        {"name": "A", "value": "1"},
+        {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ],
     "resources": {
         "requests": {"cpu": 0.5, "memory": "1Gi", "nvidia.com/gpu": 1},
         "limits": {"cpu": "500m", "memory": "1024Mi", "nvidia.com/gpu": "1"},
@@ -64,6 +67,18 @@ def deployment(pod: dict[str, Any], **labels: str) -> dict[str, Any]:
     return {"selector": {"matchLabels": {"app": "a"}}, "template": template}
 
 
+WHEN = "requiredDuringSchedulingIgnoredDuringExecution"
+TERMS = f"{WHEN}.nodeSelectorTerms[0].matchExpressions[0].operator"
+
+
+def affinity(kind: str, selector: str, operator: str) -> dict[str, Any]:
+    """To what has a key, by a node's terms or by a pod's labels."""
+    asked = {"matchExpressions": [{"key": "a", "operator": operator}]}
+    if kind == "nodeAffinity":
+        return {kind: {WHEN: {selector: [asked]}}}
+    return {kind: {WHEN: [{"topologyKey": "a", selector: asked}]}}
+
+
 WRONG = [
     ("containers.0.name", "Box", "name", "no DNS label"),
     ("containers.0.image", None, "", "no image"),
@@ -90,10 +105,29 @@ WRONG = [
     ("containers.0.livenessProbe.timeoutSeconds", -1, "livenessProbe.timeoutSeconds", "negative"),
     ("containers.0.readinessProbe.httpGet.port", "web", "readinessProbe.httpGet.port", "no port 'web'"),
     ("containers.0.volumeMounts.0.name", "dta", "volumeMounts[0].name", "no volume 'dta'"),
+    ("containers.0.volumeMounts.0.mountPath", "", "volumeMounts[0].mountPath", "empty path"),
+    (
+        "containers.0.env.1.valueFrom.fieldRef.fieldPath",
+        "status.x",
+        "env[1].valueFrom.fieldRef.fieldPath",
+        "no field",
+    ),
+    (
+        "containers.0.env.1.valueFrom.secretKeyRef",
+        {"name": "a", "key": "b"},
+        "env[1].valueFrom",
+        "one source, not fieldRef and secretKeyRef",
+    ),
 ]
 OF_THE_POD = [
     ("initContainers.0.name", "box", "containers[0].name", "another 'box'"),
     ("volumes.1", {"name": "data", "emptyDir": {}}, "volumes[1].name", "another 'data'"),
+    ("volumes.1", {"name": "A_b", "emptyDir": {}}, "volumes[1].name", "no DNS label"),
+    ("volumes.0.hostPath", {"path": "/a"}, "volumes[0]", "of one type, here are emptyDir and hostPath"),
+    ("affinity", affinity("nodeAffinity", "nodeSelectorTerms", "Is"), f"affinity.nodeAffinity.{TERMS}",
+     "none of In"),
+    ("affinity", affinity("podAffinity", "labelSelector", "Gt"),
+     f"affinity.podAffinity.{WHEN}[0].labelSelector.matchExpressions[0].operator", "none of In"),
     ("restartPolicy", "always", "restartPolicy", "none of Always"),
     ("dnsPolicy", "Cluster", "dnsPolicy", "none of ClusterFirst"),
     ("securityContext.seccompProfile.type", "Runtime", "securityContext.seccompProfile.type", "none of"),
@@ -112,6 +146,10 @@ ALL = [
 
 
 def test_a_pod_that_is_right(tmp_path: Path) -> None:
+    near = affinity("podAntiAffinity", "labelSelector", "NotIn") | affinity(
+        "nodeAffinity", "nodeSelectorTerms", "Gt"
+    )
+    assert found(tmp_path, apiVersion="v1", kind="Pod", spec=POD | {"affinity": near}) == []
     assert found(tmp_path, apiVersion="v1", kind="Pod", spec=POD) == []
     assert found(tmp_path, apiVersion="apps/v1", kind="Deployment", spec=deployment(POD)) == []
 
@@ -133,6 +171,19 @@ def test_the_pods_of_a_ray_cluster(tmp_path: Path, kind: str) -> None:
     before = ".".join(("spec", *at, "headGroupSpec.template"))
     assert "no port" in said[f"{before}.spec.containers[0].ports[0].containerPort"]
     assert "does not match" in said[f"{before}.metadata.labels.a"]
+
+
+def test_volumes_and_services_of_the_operators(tmp_path: Path) -> None:
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("ray-logs", "nowhere")]
+    pod = {"containers": [{"name": "a", "image": "a:1", "volumeMounts": mounts}]}
+    head = {"rayStartParams": {}, "template": {"spec": pod}, "headService": {"spec": {"type": "LB"}}}
+    said = dict(found(tmp_path, apiVersion="ray.io/v1", kind="RayCluster", spec={"headGroupSpec": head}))
+    at = "spec.headGroupSpec.template.spec.containers[0].volumeMounts[1].name"
+    assert said == {
+        at: "the pod has no volume 'nowhere'",
+        "spec.headGroupSpec.headService.spec.type": "'LB' is none of ClusterIP, NodePort, LoadBalancer, "
+        "ExternalName",
+    }
 
 
 def test_what_kserve_puts_in_is_not_missed(tmp_path: Path) -> None:
