@@ -130,10 +130,13 @@ def main() -> None:
         names = published(folder, given.models, given.mebibytes)
         models = drawn(names, given.exponent)
         with Server("tandem", config_of(folder, names, given.most), names[:1]) as server:
-            asked(server, folder, [names[0]], given.rate, 5)
-            outcome, (begin,) = asked(server, folder, [names[0]], given.rate, 30)
+            # Each of them once: what is known of a model takes memory, whether it is loaded or not.
+            asked(server, folder, names, 100, len(names) / 100)
+            asked(server, folder, [names[0]], given.rate, 2)
+            outcome, (begin,) = asked(
+                server, folder, [names[0]], given.rate, min(20, given.minutes * 60)
+            )
             alone = figures(outcome, begin, [names[0]])
-            asked(server, folder, models, given.rate, 10)  # once, until memory is what it will be
             memory = Memory(server)
             memory.start()
             outcome, (begin,) = asked(server, folder, models, given.rate, given.minutes * 60)

@@ -14,6 +14,8 @@ from serve_app.repository.stamps import Stamp, stamp
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _OURS = Path(serve_app.__file__).parent
+# By package, its modules, and which modules there were of all when they were looked for.
+_known: dict[str, tuple[tuple[int, str, int, int], list[tuple[str, Path]]]] = {}
 _imported: dict[str, Mapping[str, Stamp]] = {}  # by class path, the files as they were
 
 
@@ -56,10 +58,20 @@ def _forgotten(path: str) -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
 
-def _beside(path: str) -> Iterator[tuple[str, Path]]:
+def _beside(path: str) -> list[tuple[str, Path]]:
     """The modules below the folder in which the import of the class begins, but for installed ones and
     ours; of a class that is installed, those of its package."""
     package = path.partition(":")[0].partition(".")[0]
+    # There are thousands of modules, and a model may be loaded many times a minute.
+    last = next(reversed(sys.modules), "")
+    now = len(sys.modules), last, id(sys.modules.get(last)), id(sys.modules.get(package))
+    known = _known.get(package)
+    if known is None or known[0] != now:
+        known = _known[package] = now, list(_below(package))
+    return known[1]
+
+
+def _below(package: str) -> Iterator[tuple[str, Path]]:
     root = _root(package)
     if root is None:
         return
@@ -69,10 +81,9 @@ def _beside(path: str) -> Iterator[tuple[str, Path]]:
         place = getattr(module, "__file__", None)
         if not isinstance(place, str) or not place.startswith(within) or place.startswith(ours):
             continue
-        file = Path(place)
-        installed = not _INSTALLED.isdisjoint(file.parts)
+        installed = not _INSTALLED.isdisjoint(place.split(os.sep))
         if (name.partition(".")[0] == package or not installed) and name != "__main__":
-            yield name, file
+            yield name, Path(place)
 
 
 def _root(package: str) -> Path | None:

@@ -221,11 +221,6 @@ def test_who_finds_no_room_is_still_waited_for_and_says_why() -> None:
             looked(app(router()), app(remote()), x=told(settled=False, applications=asked())),
             {"tandem": "its models are being loaded"},
         ),
-        # Its configuration is what it was, and it hasn't looked at the files yet.
-        (
-            looked(app(router()), app(remote()), x=told(applications=asked()) | {"deployed": 0.5}),
-            {"tandem": "the Router hasn't looked at its models' files yet"},
-        ),
         # One of two Routers knows the application as it was before.
         (
             looked(
