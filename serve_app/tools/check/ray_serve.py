@@ -60,7 +60,8 @@ def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem
         yield from wrong
         yield from _policy(app.get("autoscaling_policy"), (*place, "autoscaling_policy"))
         for at, one in enumerate(app.get("deployments") or []):
-            if (here := (*place, "deployments", at)) not in broken:
+            here = (*place, "deployments", at)
+            if isinstance(one, dict) and here not in broken:
                 yield from _deployment(one, here, {} if wrong else env)
 
 
@@ -100,7 +101,7 @@ def _schema(value: dict[str, Any]) -> Iterator[Problem]:
         for place, text in _of_one_form(problems(error, ServeDeploySchema), value):
             yield Problem(place, text)
     except Exception as error:  # whatever a validator of Ray's raises
-        yield Problem(_culprit(value), f"Ray can't read it: {error}")
+        yield Problem(_culprit(value, repr(error)), f"Ray can't read it: {error}")
 
 
 def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tuple[Place, str]]:
@@ -127,20 +128,20 @@ def _validate(value: Any) -> None:
         ServeDeploySchema.model_validate(copy.deepcopy(value))  # validators write into what they get
 
 
-def _culprit(value: dict[str, Any]) -> Place:
-    """The innermost part without which no validator stumbles."""
+def _culprit(value: dict[str, Any], said: str) -> Place:
+    """The innermost part without which the validators don't stumble in the same way."""
     place: Place = ()
     while isinstance(part := get(value, *place), dict | list) and part:
         keys = part if isinstance(part, dict) else range(len(part))
-        found = next((key for key in keys if _reads(value, (*place, key))), None)
+        found = next((key for key in keys if _stumble(value, (*place, key)) != said), None)
         if found is None:
             break
         place = (*place, found)
     return place
 
 
-def _reads(value: dict[str, Any], without: Place) -> bool:
-    """Whether no validator stumbles when a part isn't there; an entry of a list leaves an empty one."""
+def _stumble(value: dict[str, Any], without: Place) -> str:
+    """What they stumble over when a part isn't there; an entry of a list leaves an empty one."""
     left = copy.deepcopy(value)
     around = get(left, *without[:-1])
     if isinstance(around, dict):
@@ -150,10 +151,10 @@ def _reads(value: dict[str, Any], without: Place) -> bool:
     try:
         _validate(left)
     except ValidationError:
-        return True
-    except Exception:
-        return False
-    return True
+        return ""
+    except Exception as error:
+        return repr(error)
+    return ""
 
 
 def _without_imports(value: Any) -> Any:

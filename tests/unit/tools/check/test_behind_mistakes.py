@@ -29,6 +29,14 @@ def test_what_stands_beside_what_ray_cannot_read(tmp_path: Path) -> None:
     assert places == {"applications[0].route_prefix", "applications[0].deployments[0]"}
 
 
+def test_two_things_that_ray_cannot_read(tmp_path: Path) -> None:
+    wrong = {**APP, "runtime_env": {"working_dir": {}}, "deployments": ["x", {"name": "d"}]}
+    places = {place for place, _ in found(tmp_path, {"applications": [wrong]})}
+    assert places == {
+        "applications[0].runtime_env.working_dir", "applications[0].deployments[0]",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("entry", [None, 1, "a", [1]])
 def test_an_entry_that_is_no_application(tmp_path: Path, entry: Any) -> None:
     places = [place for place, _ in found(tmp_path, {"applications": [entry, APP, entry]})]
