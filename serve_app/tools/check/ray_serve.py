@@ -22,7 +22,7 @@ from ray.serve.schema import (
 
 from serve_app.config import problems
 from serve_app.tools.check.ray_values import built, import_path, runtime_env
-from serve_app.tools.kube.documents import get
+from serve_app.tools.kube.documents import get, items
 from serve_app.tools.kube.findings import Place, Problem
 
 # Options of a deployment that only its deploy looks at, together.
@@ -32,6 +32,7 @@ _TOGETHER = (
     ("max_replicas_per_node",),
 )
 _IN_DEPLOY = "the application's deploy fails"
+MISSING = "required, but not there"
 
 
 def is_serve_config(data: dict[str, Any]) -> bool:
@@ -42,7 +43,7 @@ def is_serve_config(data: dict[str, Any]) -> bool:
 
 def schema(data: dict[str, Any]) -> list[Problem]:
     """What Serve's schema refuses."""
-    return list(_schema(_without_imports(data)))
+    return list(_no_mappings(data)) or list(_schema(_without_imports(data)))
 
 
 def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem]:
@@ -53,6 +54,8 @@ def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem
         yield from import_path(path, ("grpc_options", "grpc_servicer_functions", index))
     for index, app in enumerate(data.get("applications") or []):
         place: Place = ("applications", index)
+        if place in broken:
+            continue
         yield from import_path(app.get("import_path"), (*place, "import_path"))
         yield from _route(app.get("route_prefix"), (*place, "route_prefix"))
         env = app.get("runtime_env") or {}
@@ -60,7 +63,8 @@ def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem
         yield from wrong
         yield from _policy(app.get("autoscaling_policy"), (*place, "autoscaling_policy"))
         for at, one in enumerate(app.get("deployments") or []):
-            if (here := (*place, "deployments", at)) not in broken:
+            here = (*place, "deployments", at)
+            if isinstance(one, dict) and here not in broken:
                 yield from _deployment(one, here, {} if wrong else env)
 
 
@@ -92,15 +96,34 @@ def _ports(data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((said, "port"), f"{port} is for HTTP and gRPC both", "one of the two can't listen")
 
 
+def _no_mappings(data: dict[str, Any]) -> Iterator[Problem]:
+    """Deployments that Ray's own validators stumble over, all of them in the same way."""
+    for index, app in enumerate(items(data, "applications")):
+        for at, one in enumerate(items(app, "deployments")):
+            if not isinstance(one, dict):
+                place = ("applications", index, "deployments", at)
+                yield Problem(place, f"expected a mapping, got {one!r}")
+
+
+def _inside(place: Place, value: Any) -> Place:
+    """A key where it is: a validator of Ray's that reads a part by itself doesn't say which part."""
+    *above, key = place or ("",)
+    around = get(value, *above)
+    if isinstance(around, dict) and key not in around:
+        some = [name for name, part in around.items() if isinstance(part, dict) and key in part]
+        return (*above, some[0], key) if len(some) == 1 else place
+    return place
+
+
 def _schema(value: dict[str, Any]) -> Iterator[Problem]:
     """By Serve's schema. Where a validator itself stumbles, the part that it does so over."""
     try:
         _validate(value)
     except ValidationError as error:
         for place, text in _of_one_form(problems(error, ServeDeploySchema), value):
-            yield Problem(place, text)
+            yield Problem(place if text == MISSING else _inside(place, value), text)
     except Exception as error:  # whatever a validator of Ray's raises
-        yield Problem(_culprit(value), f"Ray can't read it: {error}")
+        yield Problem(_culprit(value, repr(error)), f"Ray can't read it: {error}")
 
 
 def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tuple[Place, str]]:
@@ -111,7 +134,7 @@ def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tup
         inside = isinstance(around, dict | None) or (
             isinstance(around, list) and isinstance(place[-1], int)
         )
-        if inside or text == "required, but not there":
+        if inside or text == MISSING:
             yield place, text
         else:  # the last step is the form's name
             forms.setdefault(place[:-1], []).append(text)
@@ -127,20 +150,20 @@ def _validate(value: Any) -> None:
         ServeDeploySchema.model_validate(copy.deepcopy(value))  # validators write into what they get
 
 
-def _culprit(value: dict[str, Any]) -> Place:
-    """The innermost part without which no validator stumbles."""
+def _culprit(value: dict[str, Any], said: str) -> Place:
+    """The innermost part without which the validators don't stumble in the same way."""
     place: Place = ()
     while isinstance(part := get(value, *place), dict | list) and part:
         keys = part if isinstance(part, dict) else range(len(part))
-        found = next((key for key in keys if _reads(value, (*place, key))), None)
+        found = next((key for key in keys if _stumble(value, (*place, key)) != said), None)
         if found is None:
             break
         place = (*place, found)
     return place
 
 
-def _reads(value: dict[str, Any], without: Place) -> bool:
-    """Whether no validator stumbles when a part isn't there; an entry of a list leaves an empty one."""
+def _stumble(value: dict[str, Any], without: Place) -> str:
+    """What they stumble over when a part isn't there; an entry of a list leaves an empty one."""
     left = copy.deepcopy(value)
     around = get(left, *without[:-1])
     if isinstance(around, dict):
@@ -150,10 +173,10 @@ def _reads(value: dict[str, Any], without: Place) -> bool:
     try:
         _validate(left)
     except ValidationError:
-        return True
-    except Exception:
-        return False
-    return True
+        return ""
+    except Exception as error:
+        return repr(error)
+    return ""
 
 
 def _without_imports(value: Any) -> Any:
@@ -183,7 +206,12 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
         )
         yield from built(here, _IN_DEPLOY, RequestRouterConfig, make, router, b"-")
         yield from import_path(router.get("request_router_class"), (*here, "request_router_class"))
-    read = RayActorOptionsSchema.model_validate(options).model_dump(exclude_unset=True)
+    try:
+        read = RayActorOptionsSchema.model_validate(options).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        for inner, text in problems(error, RayActorOptionsSchema):
+            yield Problem((*place, "ray_actor_options", *inner), text, _IN_DEPLOY)
+        return
     read.pop("runtime_env", None)
     yield from _options(place, "ray_actor_options", {"ray_actor_options": {**read}})
     yield from _actors(one.get("deployment_actors") or [], place)
@@ -199,6 +227,7 @@ def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
     found = [
         problem
         for at, one in enumerate(given)
+        if isinstance(one, dict)
         for problem in built(
             (*place, "deployment_actors", at),
             _IN_DEPLOY,

@@ -6,7 +6,8 @@ from typing import Any
 from serve_app.tools.check import ray_serve, routes, serve_keys
 from serve_app.tools.check.applications import Applications
 from serve_app.tools.check.models_together import check_models
-from serve_app.tools.kube.findings import Problem, Report
+from serve_app.tools.check.ray_serve import MISSING
+from serve_app.tools.kube.findings import Place, Problem, Report
 
 
 def check_serve_config(data: dict[str, Any], report: Report, here: bool = False) -> None:
@@ -25,11 +26,7 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
     while more:  # behind what Ray stumbles over there may be more
         data = serve_keys.sound(data, more)
         said = {one.place for one in wrong}
-        more = [
-            one
-            for one in ray_serve.schema(data)
-            if not any(one.place[:end] in said for end in range(len(one.place) + 1))
-        ]
+        more = [one for one in ray_serve.schema(data) if not _follows(one, said)]
         wrong += more
     report.extend(one for one in wrong if not routes.said_here(one))
     report.extend(ray_serve.deploys(data, {one.place for one in wrong}))
@@ -39,6 +36,17 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
     report.extend(routes.check(data))
     report.extend(check_models(applications))
     report.found[before:] = map(_explained, report.found[before:])
+
+
+def _follows(one: Problem, said: set[Place]) -> bool:
+    """Whether it is said already, or is of a part that was taken out because it was wrong."""
+    if one.what != MISSING:
+        return one.place in said
+    around, key = one.place[:-1], one.place[-1:]
+    below = (place for place in said if place[: len(around)] == around)
+    return any(place[-1:] == key for place in below) or any(
+        around[:end] in said for end in range(1, len(around) + 1)
+    )
 
 
 def _explained(one: Problem) -> Problem:

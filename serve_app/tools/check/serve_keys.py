@@ -7,7 +7,7 @@ from typing import Any
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import did_you_mean, keys_at, meant
-from serve_app.tools.kube.documents import get
+from serve_app.tools.kube.documents import apart, get
 from serve_app.tools.kube.findings import Place, Problem, Report
 
 # Mappings whose keys are the user's own or another schema's.
@@ -27,7 +27,7 @@ def as_meant(data: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     renamed: dict[Place, str] = {}
     report.extend(_unknown_keys(data, (), (), renamed))
-    right = copy.deepcopy(data)
+    right: dict[str, Any] = apart(data)
     for place in sorted(renamed, key=len, reverse=True):  # what is inside first
         around = get(right, *place[:-1])
         around[renamed[place]] = around.pop(place[-1])

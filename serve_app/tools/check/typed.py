@@ -4,6 +4,7 @@ A type finds what doesn't fit together only where each value is right by itself.
 put as it was probably meant, or taken out, and the rest is read again.
 """
 
+import contextlib
 import copy
 import re
 from typing import Any, TypeVar
@@ -41,7 +42,9 @@ def read(
                     report.add((*place, *inner), text)
                 said.add(inner)
             if {item["type"] for item in error.errors()} == {"contradiction"}:
-                return kind.model_validate(left, context={APART: True})
+                with contextlib.suppress(ValidationError):
+                    return kind.model_validate(left, context={APART: True})
+                return None
             done = [
                 _mended(kind, left, item, touched, renamed) for item in error.errors(include_url=False)
             ]

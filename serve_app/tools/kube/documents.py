@@ -203,3 +203,10 @@ def _name(value: Any) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     return "nothing" if value is None else f"'{value}'"
+
+
+def apart(value: Any) -> Any:
+    """A copy in which nothing is shared: what is changed at one place isn't at its aliases'."""
+    if isinstance(value, dict):
+        return {key: apart(inner) for key, inner in value.items()}
+    return [apart(inner) for inner in value] if isinstance(value, list) else value

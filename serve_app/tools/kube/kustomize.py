@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.kube.documents import Document, node_at, read
+from serve_app.tools.kube.documents import Document, apart, node_at, read
 from serve_app.tools.kube.generators import generated
 from serve_app.tools.kube.namespaces import put_in
 from serve_app.tools.kube.patches import NotOurs, Patch, standing
@@ -159,15 +159,8 @@ def _resource(folder: Path, entry: str, nearly: bool) -> list[Document]:
         return _build(path, nearly=True) if nearly else build(path)
     documents = read(path, reader=Kustomize)
     for one in documents:
-        one.data = _apart(one.data)
+        one.data = apart(one.data)
     return documents
-
-
-def _apart(value: Any) -> Any:
-    """A copy in which nothing is shared: a patch of one place isn't one of its aliases'."""
-    if isinstance(value, dict):
-        return {key: _apart(inner) for key, inner in value.items()}
-    return [_apart(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _images(data: Any, image: dict[str, str]) -> None:

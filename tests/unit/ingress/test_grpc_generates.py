@@ -56,3 +56,13 @@ async def test_a_client_that_leaves_a_stream_ends_all_that_it_asked_for(talker: 
     await until(lambda: len(talker.asked) == 3)
     running.cancel()
     await until(lambda: talker.left == 3)
+
+
+async def test_images_are_refused_by_name(talker: Talker) -> None:
+    """Triton's backend has an input for them; vLLM's completions, which answer here, take texts."""
+    made = pb.ModelInferRequest.FromString(message())
+    made.inputs.add(name="image", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"aGk=")
+    (answer,) = await streamed(talker, made.SerializeToString())
+    error = pb.ModelStreamInferResponse.FromString(answer).error_message
+    assert error.startswith("tensor 'image' is not an input of this model: expected text_input, ")
+    assert talker.asked == []
