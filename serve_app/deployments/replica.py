@@ -8,7 +8,7 @@ from typing import Any
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError
-from serve_app.hop.batch_app import BatchApp
+from serve_app.hop.batch_app import BatchApp, near
 from serve_app.internals.serve_context import application, has_gpu, replica_id
 from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
@@ -37,6 +37,7 @@ class ModelReplica:
             host = self._current.host
             log_loaded(host.name, await asyncio.to_thread(host.load))
             freeze_gc()
+            self._near = await near(self)
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take what may change without a restart.
@@ -88,9 +89,7 @@ class ModelReplica:
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
-        app = BatchApp(serve, replica, self)
-        self._near = asyncio.create_task(app.listen())
-        return app
+        return BatchApp(serve, replica, self)
 
     def __del__(self) -> None:
         if hasattr(self, "_current"):

@@ -42,6 +42,7 @@ class Replica:
         self.running: Any = None  # Serve's own, which it replaces now and then
         self.busy = 0
         self.avoided_until = 0.0
+        self.near = kind is Connection  # whether it may be of this node
         self.lacks: set[str] = set()  # versions of its model that it said it doesn't have
         self.idle: list[Connection | NearConnection] = []
 
@@ -49,7 +50,7 @@ class Replica:
     def free(self) -> bool:
         """Whether a batch can be sent to it."""
         return (
-            self.running.backend_http_endpoint is not None
+            (self.near or self.running.backend_http_endpoint is not None)
             and self.busy < self.running.max_ongoing_requests
             and self.avoided_until < asyncio.get_running_loop().time()
         )
@@ -59,8 +60,12 @@ class Replica:
         while self.idle:
             if (connection := self.idle.pop()).open:
                 return connection
-        if self._kind is Connection and (found := await connect(name_of(self.running), self._token)):
-            return found
+        if self.near:
+            if found := await connect(name_of(self.running), self._token):
+                return found
+            self.near = False
+        if self.running.backend_http_endpoint is None:
+            return None
         host, port = self.running.backend_http_endpoint
         try:
             async with asyncio.timeout(_CONNECT_S):

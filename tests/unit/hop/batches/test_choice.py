@@ -78,7 +78,7 @@ async def test_a_replica_that_cannot_be_reached_is_left_to_the_handle(caplog):
 
 
 async def test_replicas_without_an_http_server_and_none_at_all(handle):
-    for replicas in ({"one": None}, {}):
+    for replicas in ({"elsewhere": None}, {}):
         handle.now(**replicas)
         backend = RemoteApplication("m", handle, Paths())
         assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
