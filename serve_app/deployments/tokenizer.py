@@ -67,4 +67,7 @@ class Tokenizer:
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
-        return BatchApp(serve, replica, self)
+        app = BatchApp(serve, replica, self)
+        if self._near is None:  # it didn't know itself yet
+            self._listening = asyncio.create_task(app.listen())
+        return app
