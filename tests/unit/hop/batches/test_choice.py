@@ -138,6 +138,21 @@ async def test_while_replicas_change_those_that_have_the_version_are_asked(serve
     assert handle.metrics.running == 0
 
 
+async def test_who_hadnt_a_version_is_asked_again_after_a_while(server, handle, model, monkeypatch):
+    """A Tokenizer's replicas load a new version in place, one after the other."""
+    backend = RemoteApplication("m", handle, Paths())
+    model.lacks = {"2"}
+    for _ in range(2):
+        with pytest.raises(VersionGone):
+            await backend.predict("2", X, {})
+    model.lacks.clear()
+    with pytest.raises(VersionGone):
+        await backend.predict("2", X, {})
+    (replica,) = backend._calls._replicas.values()
+    replica._lacks["2"] = asyncio.get_running_loop().time() - 1
+    assert (await backend.predict("2", X, {}))["y"].tolist() == [[10, 20]]
+
+
 async def test_by_the_handle_others_are_asked_before_a_version_is_gone():
     handle = Handle()
     backend = RemoteApplication("m", handle, Paths())
