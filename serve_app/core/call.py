@@ -23,21 +23,36 @@ _GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
+def name_in(pairs: Iterable[tuple[str | bytes, str | bytes]]) -> str:
+    """What the caller calls its request (X-Request-Id); '' for nothing.
+
+    One that is longer than 128 characters, or has others than visible ASCII, is none: it goes into
+    logs and headers.
+    """
+    for name, value in pairs:
+        if name in _NAMED:
+            text = _text(value)
+            return text if _NAME.fullmatch(text) else ""
+    return ""
+
+
 class Headers:
     """What came beside a request: HTTP's headers or gRPC's metadata.
 
     Kept as they came, and read when somebody asks: nobody asks for most. `remaining`: gRPC's own word
-    on how many seconds the caller still waits, None for as long as it takes.
+    on how many seconds the caller still waits, None for as long as it takes; `name`: what `name_in`
+    finds in them, where that was looked for already.
     """
 
-    __slots__ = ("_pairs", "_remaining")
+    __slots__ = ("_name", "_pairs", "_remaining")
 
     def __init__(
         self,
         pairs: Iterable[tuple[str | bytes, str | bytes]] = (),
         remaining: Callable[[], float | None] | None = None,
+        name: str | None = None,
     ) -> None:
-        self._pairs, self._remaining = pairs, remaining
+        self._pairs, self._remaining, self._name = pairs, remaining, name
 
     def time_left(self, since: float) -> float:
         """Seconds that the caller still waits, `since` seconds after it began; infinite if unsaid."""
@@ -48,16 +63,10 @@ class Headers:
         return int(said[1]) * _UNITS[said[2]] - since if said else float("inf")
 
     def request_id(self) -> str:
-        """What the caller calls its request (X-Request-Id); '' for nothing.
-
-        One that is longer than 128 characters, or has others than visible ASCII, is none: it goes into
-        logs and headers.
-        """
-        for name, value in self._pairs:
-            if name in _NAMED:
-                text = _text(value)
-                return text if _NAME.fullmatch(text) else ""
-        return ""
+        """As `name_in`."""
+        if self._name is None:
+            self._name = name_in(self._pairs)
+        return self._name
 
     def get(self, name: str, default: str = "") -> str:
         """The first value under `name`, whatever its case; `default` where there is none."""

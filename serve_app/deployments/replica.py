@@ -8,7 +8,7 @@ from typing import Any
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
 from serve_app.errors import ConfigError
-from serve_app.hop.batch_app import BatchApp
+from serve_app.hop.batch_app import BatchApp, near
 from serve_app.internals.ray_notes import Teller
 from serve_app.internals.serve_context import application, has_gpu, replica_id
 from serve_app.internals.serve_http import near_haproxy
@@ -42,6 +42,7 @@ class ModelReplica:
             finally:
                 await asyncio.to_thread(tell.done)
             freeze_gc()
+            self._near = await near(self)
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take what may change without a restart.
@@ -95,7 +96,8 @@ class ModelReplica:
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
         app = BatchApp(serve, replica, self)
-        self._near = asyncio.create_task(app.listen())
+        if self._near is None:  # it didn't know itself yet
+            self._listening = asyncio.create_task(app.listen())
         return app
 
     def __del__(self) -> None:

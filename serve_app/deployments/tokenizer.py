@@ -12,7 +12,7 @@ from serve_app.core.asking import ASKING
 from serve_app.core.paths import Paths
 from serve_app.deployments.encoders import Encoders
 from serve_app.errors import VersionGone
-from serve_app.hop.batch_app import BatchApp
+from serve_app.hop.batch_app import BatchApp, near
 from serve_app.hop.remote import RemoteApplication
 from serve_app.internals.serve_context import application
 from serve_app.internals.serve_http import near_haproxy
@@ -32,12 +32,13 @@ class Tokenizer:
         near_haproxy()
         with heard():
             self._config = named(parse(RemoteModel, config), application())
-            # Serve gives HTTP servers to an application's first deployment alone: no fast path from
-            # here, and nothing to count.
+            # Serve gives HTTP servers to an application's first deployment alone: from here only to a
+            # replica of this node is there a fast path. Nobody reads what is counted.
             self._replica = RemoteApplication(self._config.name or "", replica, Paths())
             self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="tokenizer")
             self._encoders = Encoders(self._config, self._replica.recipe, self._loaded)
             await self._encoders.load()
+            self._near = await near(self)
 
     async def _loaded(self) -> Iterable[str]:
         return (await self._replica.describe()).versions
@@ -70,5 +71,6 @@ class Tokenizer:
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:
         """Batches before Serve wraps them."""
         app = BatchApp(serve, replica, self)
-        self._near = asyncio.create_task(app.listen())
+        if self._near is None:  # it didn't know itself yet
+            self._listening = asyncio.create_task(app.listen())
         return app

@@ -37,7 +37,7 @@ class BatchApp(Served):
         return path == PATH
 
     async def listen(self) -> asyncio.Server | None:
-        """To this node's Routers, too, for as long as the server lives."""
+        """To processes of this node, for as long as the server lives."""
         return await listen(self._name, self, self._credentials)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -79,3 +79,13 @@ class BatchApp(Served):
             log.exception("the replica of version %s failed on %s", version, on_requests())
             raise raised("a replica failed:", error) from None
         return frames.pack({}, outputs)
+
+
+async def near(model: Model) -> asyncio.Server | None:
+    """Let this replica answer processes of its node without HTTP, for as long as the server lives."""
+    try:
+        replica = ServeReplica.here()
+        return None if replica is None else await BatchApp(None, replica, model).listen()
+    except Exception as error:
+        log.warning("batches of this node come by Serve's servers: %s", error)
+        return None

@@ -42,25 +42,39 @@ class Replica:
         self.running: Any = None  # Serve's own, which it replaces now and then
         self.busy = 0
         self.avoided_until = 0.0
-        self.lacks: set[str] = set()  # versions of its model that it said it doesn't have
+        self.near = kind is Connection  # whether it may be of this node
+        self._lacks: dict[str, float] = {}  # versions that it said it doesn't have, and until when so
         self.idle: list[Connection | NearConnection] = []
 
     @property
     def free(self) -> bool:
         """Whether a batch can be sent to it."""
         return (
-            self.running.backend_http_endpoint is not None
+            (self.near or self.running.backend_http_endpoint is not None)
             and self.busy < self.running.max_ongoing_requests
             and self.avoided_until < asyncio.get_running_loop().time()
         )
+
+    def lacks(self, version: str) -> bool:
+        """Whether it said a moment ago that it doesn't have it."""
+        until = self._lacks.get(version)
+        return until is not None and asyncio.get_running_loop().time() < until
+
+    def has_not(self, version: str) -> None:
+        """It says so. It may load it yet, so it is asked again after a while."""
+        self._lacks[version] = asyncio.get_running_loop().time() + _AVOID_S
 
     async def connected(self) -> Connection | NearConnection | None:
         """A connection that nobody uses; None when the replica can't be reached."""
         while self.idle:
             if (connection := self.idle.pop()).open:
                 return connection
-        if self._kind is Connection and (found := await connect(name_of(self.running), self._token)):
-            return found
+        if self.near:
+            if found := await connect(name_of(self.running), self._token):
+                return found
+            self.near = False
+        if self.running.backend_http_endpoint is None:
+            return None
         host, port = self.running.backend_http_endpoint
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -107,7 +121,7 @@ class Calls:
                 replica.running = running
             for gone in old.values():
                 gone.close()
-        having = [one for one in self._replicas.values() if version not in one.lacks]
+        having = [one for one in self._replicas.values() if not one.lacks(version)]
         if self._replicas and not having:
             raise VersionGone(f"no replica has version '{version}' any more")
         free = [one for one in having if one.free]

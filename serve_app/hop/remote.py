@@ -90,7 +90,7 @@ class RemoteApplication:
             error = frames.unpack_error(body)
             if not isinstance(error, VersionGone):
                 raise error
-            replica.lacks.add(version)  # while replicas change, others still have it
+            replica.has_not(version)  # while replicas change, others still have it
 
     async def _predict_by_handle(self, version: str, inputs: Arrays, parameters: Parameters) -> Arrays:
         self._paths.serve("batches")

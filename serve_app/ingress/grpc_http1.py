@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
-from serve_app.core.call import REQUEST_ID
+from serve_app.core.call import REQUEST_ID, name_in
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, Overloaded, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
@@ -33,13 +33,15 @@ _HEADERS = [
 
 LATER = retry_metadata(Overloaded())  # beside a refusal that says nothing of when
 
+_REQUEST_ID = REQUEST_ID.encode()
 Infer = Callable[[tuple[Buffer, CallHeaders], Receive], Awaitable[Sequence[Buffer]]]
 
 
 async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit: int) -> str:
     """Answer one call with what `infer` makes of its message; the name of its status."""
     headers: Headers = dict(scope["headers"])
-    about = CallHeaders(scope["headers"])
+    name = name_in(scope["headers"]) if _REQUEST_ID in headers else ""
+    about = CallHeaders(scope["headers"], name=name)
     try:
         message = await _message(receive, headers, limit)
         data = await infer((message, about), receive)
@@ -62,7 +64,7 @@ async def answer(scope: Scope, receive: Receive, send: Send, infer: Infer, limit
     # By hand, because uvicorn knows no trailers, and to spare it a copy of the message.
     size = sum(map(len, data))
     frame = b"%x\r\n\0%b" % (size + _PREFIX, size.to_bytes(4, "big"))
-    cork.finish((frame, *data, b"\r\n0\r\ngrpc-status: 0\r\n", *_trailers(about), b"\r\n"))
+    cork.finish((frame, *data, _end(name) if name else b"\r\n0\r\ngrpc-status: 0\r\n\r\n"))
     await send({"type": "http.response.body"})
     cork.remove()
     return "OK"
@@ -74,8 +76,8 @@ def named(headers: CallHeaders) -> Sequence[tuple[str, str]]:
     return [(REQUEST_ID, name)] if name else ()
 
 
-def _trailers(headers: CallHeaders) -> Sequence[bytes]:
-    return [f"{name}: {value}\r\n".encode() for name, value in named(headers)]
+def _end(name: str) -> bytes:
+    return f"\r\n0\r\ngrpc-status: 0\r\n{REQUEST_ID}: {name}\r\n\r\n".encode()
 
 
 async def refuse(

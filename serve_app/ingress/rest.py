@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 
 from serve_app.config import Cors, Limits
-from serve_app.core.call import REQUEST_ID
-from serve_app.core.call import Headers as CallHeaders
+from serve_app.core.call import REQUEST_ID, name_in
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
@@ -113,7 +112,7 @@ class RestApp:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
         """HTTP alone, by whichever way it came; `named`: the answer has its X-Request-Id from others."""
-        scope["request_id"] = id = CallHeaders(scope["headers"]).request_id()
+        scope["request_id"] = id = name_in(scope["headers"])
         out = Outgoing(send, bodiless=scope["method"] == "HEAD")
         if id and not named:
             out.headers.append((REQUEST_ID.encode(), id.encode()))

@@ -8,6 +8,7 @@ not in a request.
 import asyncio
 from typing import Any
 
+import ray
 from ray.serve._private.common import RequestMetadata, RequestProtocol
 from ray.serve._private.tracing_utils import is_tracing_enabled
 
@@ -29,6 +30,13 @@ class ServeReplica:
     def behind(cls, server: Any) -> "ServeReplica | None":
         """The one that a gRPC server of Serve's hands its calls to; None in a proxy."""
         return cls._of(getattr(getattr(server, "service_handler_factory", None), "__self__", None))
+
+    @classmethod
+    def here(cls) -> "ServeReplica | None":
+        """The one that this process is, also of a deployment that has no servers; None elsewhere."""
+        actors = ray._private.worker.global_worker.actors.values()
+        found = (getattr(actor, "_replica_impl", None) for actor in actors)
+        return cls._of(next(filter(None, found), None))
 
     @classmethod
     def _of(cls, owner: Any) -> "ServeReplica | None":

@@ -63,6 +63,7 @@ class Look:
             counter=lambda: ServeReplica.around(app).counter("/", HTTP).full(),  # type: ignore[union-attr]
             open=lambda: ServeReplica.around(app).check_open(),  # type: ignore[union-attr]
             name=lambda: ServeReplica.around(app).name,  # type: ignore[union-attr]
+            here=lambda: ServeReplica.here().name,  # type: ignore[union-attr]
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -27,6 +27,11 @@ def test_the_deployment_s_object_is_found_from_the_middleware(live):
     assert live("model", "replica", "user_loop") is True
 
 
+def test_a_process_finds_its_replica_without_a_middleware(live):
+    assert live("replica", "here") == live("replica", "name")
+    assert live("model", "replica", "here") == live("model", "replica", "name")
+
+
 def test_what_the_fast_paths_count_and_limit_by_is_there(live):
     assert live("model", "replica", "slots") is False
     assert live("replica", "counter") is False

@@ -78,7 +78,7 @@ async def test_a_replica_that_cannot_be_reached_is_left_to_the_handle(caplog):
 
 
 async def test_replicas_without_an_http_server_and_none_at_all(handle):
-    for replicas in ({"one": None}, {}):
+    for replicas in ({"elsewhere": None}, {}):
         handle.now(**replicas)
         backend = RemoteApplication("m", handle, Paths())
         assert (await backend.predict("1", X, {}))["y"].tolist() == [-1]
@@ -136,6 +136,21 @@ async def test_while_replicas_change_those_that_have_the_version_are_asked(serve
         assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
     assert handle.taken == 0
     assert handle.metrics.running == 0
+
+
+async def test_who_hadnt_a_version_is_asked_again_after_a_while(server, handle, model, monkeypatch):
+    """A Tokenizer's replicas load a new version in place, one after the other."""
+    backend = RemoteApplication("m", handle, Paths())
+    model.lacks = {"2"}
+    for _ in range(2):
+        with pytest.raises(VersionGone):
+            await backend.predict("2", X, {})
+    model.lacks.clear()
+    with pytest.raises(VersionGone):
+        await backend.predict("2", X, {})
+    (replica,) = backend._calls._replicas.values()
+    replica._lacks["2"] = asyncio.get_running_loop().time() - 1
+    assert (await backend.predict("2", X, {}))["y"].tolist() == [[10, 20]]
 
 
 async def test_by_the_handle_others_are_asked_before_a_version_is_gone():

@@ -4,15 +4,17 @@ import asyncio
 import os
 import socket
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import ray
 
 from serve_app.core.paths import Paths
-from serve_app.hop import frames, near
+from serve_app.hop import batch_app, frames, near
 from serve_app.hop.remote import RemoteApplication
 from tests.unit.hop.batches.model import X, around, listening
-from tests.unit.hop.serve_stand_ins import Handle, Replica, running
+from tests.unit.hop.serve_stand_ins import Handle, Replica, replica_id, running
 from tests.unit.ingress.connections import Server
 from tests.unit.loops import LOOPS  # noqa: F401
 from tests.unit.waiting import until
@@ -58,6 +60,36 @@ async def test_no_http_is_spoken(backend, server, handle):
     assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
     assert not server.state.connections
     assert handle.taken == 0
+
+
+async def test_a_replica_without_an_http_server_is_asked(server, handle):
+    """Of a deployment behind another: a Tokenizer's network."""
+    backend = RemoteApplication("m", Handle(one=None), Paths())
+    assert (await backend.predict("1", X, {}))["y"].tolist() == [[10, 20]]
+
+
+async def test_a_process_finds_out_which_replica_it_is(model, monkeypatch):
+    replica = Replica("found")
+    replica.loop = asyncio.get_running_loop()
+    actors = {1: object(), 2: SimpleNamespace(_replica_impl=replica)}
+    monkeypatch.setattr(ray._private.worker.global_worker, "actors", actors)
+    heard = await batch_app.near(model)
+    connection = await near.connect(replica_id("found").to_full_id_str(), TOKEN)
+    status, _ = await connection.ask([BATCH[16:]])
+    connection.close()
+    heard.close()
+    for _ in range(5):  # until both ends know
+        await asyncio.sleep(0)
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "actors", [{}, {1: object()}, {1: SimpleNamespace(_replica_impl=object())}, None]
+)
+async def test_where_there_is_no_replica_nobody_listens(model, monkeypatch, actors):
+    """Or where Serve is another."""
+    monkeypatch.setattr(ray._private.worker.global_worker, "actors", actors)
+    assert await batch_app.near(model) is None
 
 
 async def test_arrays_lie_where_they_are_read_fastest(backend):
