@@ -12,7 +12,7 @@ from typing import Any
 
 from mlserver import MLModel, MLServer, Settings
 from mlserver.codecs import NumpyCodec
-from mlserver.repository import ModelRepository
+from mlserver.repository.repository import SchemalessModelRepository
 from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import install_uvloop_event_loop
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    models = await ModelRepository(settings.model_repository_root).list()
+    models = await SchemalessModelRepository(settings.model_repository_root).list()
     await MLServer(settings).start(models)
 
 

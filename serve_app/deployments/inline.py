@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 
 from serve_app.config import InlineModel
 from serve_app.core.cold import ANY, UNKNOWN
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.deployments.background import Background
+from serve_app.deployments.coming import Coming
 from serve_app.deployments.making_way import Way, make_way
 from serve_app.errors import ConfigError
 from serve_app.observability.logs import log_loaded
@@ -47,11 +48,10 @@ class InlineModels:
         self._directory, self._actual, self._background = directory, actual, background
         self._settle, self._desired, self._gpu = settle, desired, gpu
         self.hosts: dict[str, ModelHost] = {}
-        self._coming: dict[str, ModelHost] = {}  # being loaded, the last of each name
+        self._coming = Coming(self._heard)
         self.loaded: dict[str, int] = {}  # at which generation
-        self.ways: dict[
-            str, Way
-        ] = {}  # of models of which versions were dropped before others are there
+        # Of models of which versions were dropped before others are there.
+        self.ways: dict[str, Way] = {}
 
     def host(
         self, config: InlineModel, before: ModelHost | None = None, starting: bool = False
@@ -63,7 +63,7 @@ class InlineModels:
             MAY_HANG,
             lambda _: self._hangs(config.name),
             before,
-            self._tells(config),
+            self._coming.tells(config),
             starting,
         )
 
@@ -76,7 +76,7 @@ class InlineModels:
             if before is not None and config.swap == "replace":
                 before = await self._make_way(config, before)
             host = self.host(config, before, starting=generation == 1)
-            with self._wanted(host):
+            with self._coming.wanted(host):
                 log_loaded(name, await self._loaded(config, host))
             # What it takes over may be gone, where another was loaded meanwhile: it is loaded anew.
             if self._desired().inline.get(name) == config and self.hosts.get(name) is before:
@@ -140,35 +140,11 @@ class InlineModels:
             self._turn()
         return await loading
 
-    def _tells(self, config: InlineModel) -> Callable[[str], None]:
-        """Takes what a thread says of how far a model's files are, as why the model isn't there yet."""
-        loop = asyncio.get_running_loop()
-
-        def heard(said: str) -> None:
-            model = self._directory.models.get(config.name)
-            if model is not None and self._desired().inline.get(config.name) == config:
-                model.expect(INLINE, said)
-
-        def tell(said: str) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-                loop.call_soon_threadsafe(heard, said)
-
-        return tell
-
-    @contextlib.contextmanager
-    def _wanted(self, host: ModelHost) -> Iterator[None]:
-        """While it is loaded: until it isn't wanted any more, or another in its place is."""
-        self._give_up(host.name)
-        self._coming[host.name] = host
-        try:
-            yield
-        finally:
-            if self._coming.get(host.name) is host:
-                del self._coming[host.name]
-
-    def _give_up(self, name: str) -> None:
-        if (host := self._coming.pop(name, None)) is not None:
-            host.give_up()
+    def _heard(self, config: InlineModel, said: str) -> None:
+        """How far a model's files are is why it isn't there yet."""
+        model = self._directory.models.get(config.name)
+        if model is not None and self._desired().inline.get(config.name) == config:
+            model.expect(INLINE, said)
 
     def _not_late(self, name: str) -> None:
         self._actual.late.pop(name, None)
@@ -209,7 +185,7 @@ class InlineModels:
 
     def unload(self, name: str) -> None:
         """It isn't wanted any more. What waits for it is refused, unless an application has it too."""
-        self._give_up(name)
+        self._coming.give_up(name)
         model = self._directory.models.get(name)
         others = model.answering() - {INLINE} if model else None
         removed = self._directory.remove(name, INLINE, refuse=not others)

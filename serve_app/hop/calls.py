@@ -60,6 +60,10 @@ class Replica:
         until = self._lacks.get(version)
         return until is not None and asyncio.get_running_loop().time() < until
 
+    def may_have_all(self) -> None:
+        """It is asked again for whatever it lacked."""
+        self._lacks.clear()
+
     def has_not(self, version: str) -> None:
         """It says so. It may load it yet, so it is asked again after a while."""
         self._lacks[version] = asyncio.get_running_loop().time() + _AVOID_S
@@ -132,7 +136,7 @@ class Calls:
     def renew(self) -> None:
         """Replicas may have versions by now that they lacked."""
         for replica in self._replicas.values():
-            replica.lacks.clear()
+            replica.may_have_all()
 
     async def ask(self, replica: Replica, parts: list[Buffer]) -> tuple[int, Buffer] | None:
         """Its answer, ANSWERED or FAILED; None when the handle has to be taken after all.

@@ -20,6 +20,8 @@ DISTRIBUTIONS = importlib.metadata.packages_distributions()
 # Which extras a folder's (or a file's) imports may come from, beside what is always installed.
 EXTRAS: dict[str, set[str]] = {
     "serve_app/app.py": {"llm"},  # asks whether vLLM is there
+    "serve_app/deployments/polling.py": {"s3", "gs", "azure"},
+    "serve_app/releases/store.py": {"s3", "gs", "azure"},
     "serve_app/demo": {"demo", "torch", "transformers"},
     "serve_app/internals": {"llm"},
     "serve_app/llm": {"llm"},
@@ -56,6 +58,8 @@ BY_OTHERS = {
     "pytest-cov": "pytest, as a plugin",
     "pytest-xdist": "pytest, as a plugin",
 }
+# What comes with others, of the same makers, in step with it.
+WITH = {"fsspec": {"s3fs", "gcsfs", "adlfs"}}
 COMMANDS = ("lint", "protos")  # extras of programs that nothing imports
 
 
@@ -90,7 +94,7 @@ def imported(path: Path) -> Iterator[str]:
 
 def distributions(package: str) -> set[str]:
     """Those that may bring a package; `google` is in many."""
-    return {normal(one) for one in DISTRIBUTIONS.get(package, [package])}
+    return {normal(one) for one in DISTRIBUTIONS.get(package, [package])} | WITH.get(package, set())
 
 
 def files(*folders: str) -> list[Path]:

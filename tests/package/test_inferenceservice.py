@@ -87,7 +87,7 @@ def test_everything_else_is_the_configs(name: str, monkeypatch: pytest.MonkeyPat
 
     class Host:
         def __init__(self, config: ModelConfig) -> None:
-            self.name = config.name
+            self.name, self.failed = config.name, dict[str, str]()
             seen.append(config)
 
         def load(self) -> list[Any]:
