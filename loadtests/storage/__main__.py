@@ -1,6 +1,7 @@
 """`python -m loadtests.storage [--faults 500] [--seed 1]`: faults against the cache, their figures."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,13 +16,17 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            campaign = Campaign(store, Path(folder) / "cache", asked.seed)
-            figures = campaign.run(asked.faults, lambda said: print(said, file=sys.stderr, flush=True))
-    finally:
-        store.close()
+    with tempfile.TemporaryDirectory() as folder:
+        campaign = Campaign(store, Path(folder) / "cache", asked.seed)
+        try:
+            campaign.run(asked.faults, lambda said: print(said, file=sys.stderr, flush=True))
+        except KeyboardInterrupt:
+            print("It was ended before its end. Until then:\n")
+        finally:
+            store.close()
+    figures = campaign.figures
     print(table(figures))
     return 1 if figures.wrong or figures.twice or figures.most > LIMIT else 0
 

@@ -58,7 +58,7 @@ class Campaign:
             self.figures.trials[kind] += 1
             if number % 25 == 0:
                 tell(f"{number} of {count}, {len(self.figures.wrong)} wrong")
-        self.figures.seconds = time.monotonic() - began
+            self.figures.seconds = time.monotonic() - began
         return self.figures
 
     def _model(self, number: int) -> str:

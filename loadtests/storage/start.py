@@ -21,7 +21,7 @@ _CHILD = """
 import json, sys
 from serve_app.config import RemoteModel, parse
 from serve_app.runtimes.host import ModelHost
-host = ModelHost(parse(RemoteModel, json.loads(sys.argv[1])))
+host = ModelHost(parse(RemoteModel, json.loads(sys.argv[1])), starting=True)
 host.load()
 """
 
