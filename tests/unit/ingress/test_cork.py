@@ -284,9 +284,12 @@ async def test_an_answer_leaves_nothing_to_the_garbage_collector(server):
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
-            await client.ask(post(INFER, BODY))
-        assert gc.collect() < 20  # objects that hold each other: not one for each answer
+        found = []
+        for _ in range(3):  # other tests' leftovers may be among the first
+            for _ in range(20):
+                await client.ask(post(INFER, BODY))
+            found.append(gc.collect())
+        assert min(found) < 20  # objects that hold each other: not one for each answer
     finally:
         gc.enable()
         client.close()
