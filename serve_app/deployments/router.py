@@ -160,12 +160,11 @@ class Router(GrpcIngress):
         if self._conductor.generation:
             self._metrics.serves(self.generation())
 
-    def _follow(self, found: Mapping[str, Any], own: str) -> None:
-        apps, mine = remote_apps(found), found.get(own) or {}
-        apps.pop(own, None)
+    def _follow(self, found: Mapping[str, Any], apps: Mapping[str, RemoteApp], own: str) -> None:
+        mine, seen = found.get(own) or {}, apps
         if self._live is not None:
-            apps = self._live.visible(found, apps, lambda: self._follow(found, own))
-        self._conductor.follow(apps, changing(mine), mine.get("last_deployed_time_s") or 0.0)
+            seen = self._live.visible(found, apps, lambda: self._follow(found, apps, own))
+        self._conductor.follow(seen, changing(mine), mine.get("last_deployed_time_s") or 0.0)
 
     async def _discover(self) -> None:
         """Follow Serve's status for as long as this replica lives."""
@@ -181,7 +180,7 @@ class Router(GrpcIngress):
                 mine = found.get(own) or {}
                 if not self._looked.is_set():
                     self._relied_on = os.environ.get(EARLY) != "1" or runs(mine)
-                self._follow(found, own)
+                self._follow(found, apps, own)
                 self._looked.set()
             except RayError as error:  # the controller is away, or everything is being stopped
                 text = "Serve's status can't be read, the models stay as they are: %s"
