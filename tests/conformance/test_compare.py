@@ -134,6 +134,7 @@ def test_a_large_slowdown_is_found_and_percentiles_are_the_samples(
     assert_percentiles(folder, 2 * 2 * 4)
 
 
+@pytest.mark.long
 def test_a_side_too_slow_for_the_loop_is_named(server: Server, tmp_path: Path) -> None:
     with proxy(server.http_port, Faults(1.9)) as slow:
         targets = ("--target", f"plain={server.url}", "--target", f"slow={slow}")
@@ -153,6 +154,7 @@ def test_a_wrong_answer_is_refused(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.long
 def test_wrong_answers_that_come_later_are_reported(server: Server, tmp_path: Path) -> None:
     faults = Faults()
     with proxy(server.http_port, faults) as later:

@@ -9,6 +9,7 @@ import pytest
 from tests.server import MODES, Server, Setup
 
 
+@pytest.mark.long  # tests/unit/ingress/test_openapi.py has the same without a server
 @pytest.mark.parametrize("server", [Setup(MODES[0])], ids=str, indirect=True)
 def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> None:
     """No valid request is refused, and nothing comes that isn't documented."""

@@ -135,6 +135,7 @@ def test_a_server_that_is_killed_is_in_the_report(demo_models: Path, tmp_path: P
     assert {run.round for run in results.of("load", side="kserve-tuned")} == {0, 1}
 
 
+@pytest.mark.long
 def test_an_interrupted_run_stops_its_servers(demo_models: Path, tmp_path: Path) -> None:
     running = subprocess.Popen(
         command(tmp_path, *TWINS, *SHORT, "--parts", "load", "--cases", "identity/http", "--kept"),

@@ -77,6 +77,7 @@ def test_every_line_gets_its_embedding(
     assert [path.name for path in tmp_path.iterdir()] == ["texts.txt", "out.npz"]
 
 
+@pytest.mark.long
 def test_a_job_that_is_killed_goes_on_where_it_was(cluster: dict[str, str], tmp_path: Path) -> None:
     lines = [f"{'bad' if n % 500 == 7 else 'text'} {n}" for n in range(4000)]
     (tmp_path / "in.txt").write_text("\n".join(lines))
