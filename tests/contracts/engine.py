@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,9 @@ async def _look(model: Path) -> dict[str, Any]:
             await load()
 
     server = Noted.__new__(Noted)
-    own = settings(config, MODEL)
-    await server.__init__(own, engine_cls=engine_class(config), model_downloader=Adapters)  # type: ignore[misc]
+    own = settings(config, MODEL, str(model / "1"), fetch=True)
+    adapters = partial(Adapters, ADAPTERS["adapterPath"])
+    await server.__init__(own, engine_cls=engine_class(config), model_downloader=adapters)  # type: ignore[misc]
     app = await server.build_app()
     front = VllmApp(app)
     return await asyncio.wait_for(_questions(server, front, loads), 120)
