@@ -1,17 +1,14 @@
 """Notices new versions where models lie, and has them loaded. Off unless it is configured."""
 
 import asyncio
-import importlib
 import logging
 import uuid
-from typing import Any
 
 from serve_app.errors import TandemError
 from serve_app.releases.change import Change
 from serve_app.releases.live import digest
 from serve_app.releases.steward import Steward
-from serve_app.repository.stamps import stamps_in
-from serve_app.repository.storage import local_folder, local_path
+from serve_app.repository.storage import state
 
 log = logging.getLogger("tandem")
 
@@ -66,12 +63,5 @@ class Poller:
 
 
 def listed(uri: str) -> str:
-    """A digest of what lies there: names, sizes and times, or what the bucket has instead of these."""
-    if local_path(uri) is not None:
-        return digest(stamps_in([local_folder(uri)]))
-    fsspec: Any = importlib.import_module("fsspec")
-    files, at = fsspec.core.url_to_fs(uri)
-    files.invalidate_cache()
-    about = files.find(at, detail=True)
-    marks = ("size", "ETag", "etag", "LastModified", "mtime", "last_modified", "md5Hash", "sha256")
-    return digest({name: {key: one.get(key) for key in marks} for name, one in about.items()})
+    """Another one when what lies there is another. Blocks."""
+    return digest(state(uri, "all"))

@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 from serve_app.errors import ConfigError
+from serve_app.private import private
 
 _LENGTH = 8  # bytes before the table of contents
 _UNUSED_S = 3600  # of a folder that nothing needs: it may be another Router's, about to load it
@@ -43,19 +44,26 @@ class Published:
 
     def folder(self, digest: str) -> str:
         """Of an upload that is here; ConfigError for one that isn't."""
-        path = self.root / digest
-        if not path.is_dir():
+        if not self.has(digest):
             raise ConfigError(f"the files of upload {digest[:12]} aren't here")
-        return str(path)
+        return str(self.root / digest)
 
     def has(self, digest: str) -> bool:
-        """Whether it is here, whole."""
-        return (self.root / digest).is_dir()
+        """Whether it is here, whole, and put here by this user."""
+        try:
+            return private(self.root) and (self.root / digest).is_dir()
+        except OSError:
+            return False
 
     def publish(self, digest: str, whole: bytes) -> None:
         """Put it here, all at once."""
         files = unpacked(digest, whole)
-        self._own()
+        try:
+            ours = private(self.root)
+        except OSError as error:
+            raise ConfigError(f"upload {digest[:12]} can't be written: {error}") from None
+        if not ours:
+            raise ConfigError(f"{self.root} is another user's, or open to others")
         made = Path(tempfile.mkdtemp(dir=self.root, prefix="."))
         try:
             for path, content in files.items():
@@ -76,9 +84,3 @@ class Published:
             age = time.time() - path.stat().st_mtime
             if path.name not in needed and age > _UNUSED_S:
                 shutil.rmtree(path, ignore_errors=True)
-
-    def _own(self) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = self.root.lstat()
-        if self.root.is_symlink() or about.st_uid != os.getuid() or about.st_mode & 0o022:
-            raise ConfigError(f"{self.root} is another user's, or others may write there")

@@ -4,9 +4,9 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from stat import S_ISDIR
 
 from serve_app.errors import ConfigError
+from serve_app.private import private
 
 FOLDER_VARIABLE = "TANDEM_CACHE"
 LIMIT_VARIABLE = "TANDEM_CACHE_LIMIT"
@@ -36,13 +36,11 @@ def folder() -> Path:
     tried = []
     for root in _candidates():
         try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            about = root.lstat()
+            if private(root):
+                return root
         except OSError as error:
             tried.append(f"{error.strerror}: {error.filename or root}")
             continue
-        if S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077:
-            return root
         tried.append(f"{root} is open to others, or another's")
     raise ConfigError(f"no folder for the cache of models ({FOLDER_VARIABLE}): {'; '.join(tried)}")
 

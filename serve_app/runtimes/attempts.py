@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from serve_app.errors import ConfigError
+from serve_app.private import private
 
 MOST = 3  # processes that may end while they load the same files
 FOR_S = 600.0  # so long that counts
@@ -28,16 +29,22 @@ def _folder() -> Path:
 @contextlib.contextmanager
 def attempt(what: object) -> Iterator[None]:
     """Around a load of `what`; ConfigError where that has ended too many processes."""
-    key = hashlib.sha256(repr(what).encode()).hexdigest()[:32]
     folder = _folder()
+    try:
+        ours = private(folder)
+    except OSError:
+        ours = False
+    if not ours:  # no place for it, or others could say what ended
+        yield
+        return
+    key = hashlib.sha256(repr(what).encode()).hexdigest()[:32]
     if (ended := len(list(_ended(folder, key)))) >= MOST:
         raise ConfigError(
             f"{ended} processes ended while they loaded it, the last of them less than "
             f"{FOR_S / 60:g} minutes ago; it is tried again then, or with other files"
         )
     mine = folder / f"{key}-{os.getpid()}"
-    with contextlib.suppress(OSError):  # no place for it: then without
-        folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError):  # a full disk
         mine.touch()
     try:
         yield

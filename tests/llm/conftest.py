@@ -27,10 +27,10 @@ def llm_models() -> Path:
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[Any]:
     pytest.importorskip("moto", reason=NEEDS)
-    from tests.llm.bucket import bucket
+    from tests.storage.bucket import S3Bucket, s3
 
-    with bucket() as one:
-        yield one
+    with s3() as url:
+        yield S3Bucket(url, "models")
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from tests.llm.bucket import Bucket
 from tests.server import ROOT
+from tests.storage.bucket import S3Bucket
 
 CONFIG = ROOT / "configs" / "llm.yaml"
 MODEL, ADAPTER, EMBEDDER = "tiny", "tiny-other", "embedder"
@@ -20,7 +20,7 @@ RANK, ALPHA = 4, 8
 _TARGETS = ("q_proj", "v_proj")
 
 
-def write_config(folder: Path, bucket: Bucket) -> Path:
+def write_config(folder: Path, bucket: S3Bucket) -> Path:
     """The config, with the adapter beside it, and once more in the bucket beside a broken one."""
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     _, tiny = config["applications"]
@@ -30,11 +30,13 @@ def write_config(folder: Path, bucket: Bucket) -> Path:
         "max_lora_rank": 8,
         "lora_modules": [{"name": ADAPTER, "path": str(folder / "adapter")}],
     }
-    bucket.put(folder / "adapter", "adapters/other")
+    bucket.put_folder(folder / "adapter", "adapters/other")
     broken = folder / "broken"
     broken.mkdir()
     shutil.copy(folder / "adapter" / "adapter_config.json", broken)
-    tiny["args"]["llm"] = {"adapterPath": bucket.put(broken, "adapters/broken").rpartition("/")[0]}
+    tiny["args"]["llm"] = {
+        "adapterPath": bucket.put_folder(broken, "adapters/broken").rpartition("/")[0]
+    }
     engine: dict[str, Any] = {
         "runner": "pooling",
         "dtype": "float32",
@@ -49,7 +51,7 @@ def write_config(folder: Path, bucket: Bucket) -> Path:
             "import_path": "serve_app.app:build_model",
             "args": {
                 "modelFormat": "vllm",
-                "storageUri": bucket.put(ROOT / ".models" / "sentences" / "1", "sentences"),
+                "storageUri": bucket.put_folder(ROOT / ".models" / "sentences" / "1", "sentences"),
                 "resources": {"num_cpus": 0.5},
                 "llm": {"routing": "prefix"},
                 "engine": engine,

@@ -51,7 +51,7 @@ def test_by_lora_name_in_v2(http: Any, llm: Server, expected: str) -> None:
 
 def test_one_that_came_later(openai: Any, bucket: Any, llm: Server, expected: str) -> None:
     folder = Path(llm.config).parent / "adapter"
-    bucket.put(folder, "adapters/later")
+    bucket.put_folder(folder, "adapters/later")
     assert said(openai, f"{MODEL}:later") == expected
 
 

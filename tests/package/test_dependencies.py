@@ -20,7 +20,6 @@ DISTRIBUTIONS = importlib.metadata.packages_distributions()
 # Which extras a folder's (or a file's) imports may come from, beside what is always installed.
 EXTRAS: dict[str, set[str]] = {
     "serve_app/app.py": {"llm"},  # asks whether vLLM is there
-    "serve_app/deployments/polling.py": {"s3", "gs", "azure"},
     "serve_app/releases/store.py": {"s3", "gs", "azure"},
     "serve_app/demo": {"demo", "torch", "transformers"},
     "serve_app/internals": {"llm"},

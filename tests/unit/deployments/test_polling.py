@@ -1,9 +1,7 @@
 """New versions that are found where models lie."""
 
 import os
-from unittest.mock import patch
 
-import fsspec
 import pytest
 
 from serve_app.deployments.polling import Poller, listed
@@ -11,6 +9,7 @@ from serve_app.releases import steward as module
 from serve_app.releases.live import Live
 from serve_app.releases.steward import Ack
 from tests.unit.releases.stewarded import World
+from tests.unit.repository.stores import Memory
 
 
 @pytest.fixture
@@ -81,16 +80,14 @@ async def test_a_place_that_cant_be_looked_at_is_left(polling, caplog):
     assert set(steward.state.polled) == {"m"}
 
 
-def test_a_bucket_is_looked_at_by_what_it_says_of_its_files():
-    files = fsspec.filesystem("memory")
-    files.pipe_file("/polled/m/1/model.onnx", b"one")
-    before = _listed("memory://polled/m")
-    assert _listed("memory://polled/m") == before
-    files.pipe_file("/polled/m/2/model.onnx", b"two")
-    assert _listed("memory://polled/m") != before
-
-
-def _listed(uri: str) -> str:
-    """With a scheme of fsspec's that storageUri doesn't take."""
-    with patch("serve_app.deployments.polling.local_path", return_value=None):
-        return listed(uri)
+def test_a_store_is_looked_at_by_what_it_says_of_its_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
+    store = Memory({"1/model.onnx": b"one"})
+    monkeypatch.setattr("serve_app.repository.fetching.store", store)
+    before = listed("s3://bucket/m")
+    assert listed("s3://bucket/m") == before
+    store.files["1/model.onnx"] = b"another"
+    changed = listed("s3://bucket/m")
+    store.files["2/model.onnx"] = b"two"
+    assert len({before, changed, listed("s3://bucket/m")}) == 3
+    assert store.asked == []

@@ -4,6 +4,7 @@ import pytest
 from serve_app.config import Limits
 from serve_app.errors import Overloaded, raised
 from serve_app.ingress.rest import RestApp
+from tests.unit.ingress.administered import TOKEN, Changes
 from tests.unit.ingress.connections import Client
 from tests.unit.planes import UNDECLARED, Echo, Raises, plane, served
 
@@ -18,6 +19,14 @@ def the_plane():
     served(made, "buggy", backend=Raises(RuntimeError("a secret")))
     made.directory.expect("new", "")
     return made
+
+
+@pytest.fixture
+def changes(monkeypatch):
+    """What would go to the Steward, behind a token and a webhook's secret."""
+    monkeypatch.setenv("TANDEM_ADMIN_TOKEN", TOKEN)
+    monkeypatch.setenv("TANDEM_WEBHOOK_SECRET", "a-secret-of-some-length")
+    return Changes()
 
 
 @pytest.fixture

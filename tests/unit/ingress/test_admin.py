@@ -15,18 +15,11 @@ from serve_app.ingress.rest import RestApp
 from serve_app.ingress.secrets import check_token
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.releases.asked import Asked
-from tests.unit.ingress.administered import BEARER, TOKEN, Changes, app, client, limits
+from tests.unit.ingress.administered import BEARER, TOKEN, app, client, limits
 from tests.unit.planes import plane
 from tests.unit.waiting import until
 
 LOAD, UNLOAD = "/v2/repository/models/m/load", "/v2/repository/models/m/unload"
-
-
-@pytest.fixture
-def changes(monkeypatch):
-    monkeypatch.setenv("TANDEM_ADMIN_TOKEN", TOKEN)
-    monkeypatch.setenv("TANDEM_WEBHOOK_SECRET", "a-secret-of-some-length")
-    return Changes()
 
 
 @pytest.fixture

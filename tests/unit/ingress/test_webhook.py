@@ -9,15 +9,8 @@ import time
 import pytest
 
 from serve_app.releases.asked import Asked
-from tests.unit.ingress.administered import BEARER, TOKEN, Changes, client
+from tests.unit.ingress.administered import BEARER, client
 from tests.unit.waiting import until
-
-
-@pytest.fixture
-def changes(monkeypatch):
-    monkeypatch.setenv("TANDEM_ADMIN_TOKEN", TOKEN)
-    monkeypatch.setenv("TANDEM_WEBHOOK_SECRET", "a-secret-of-some-length")
-    return Changes()
 
 
 @pytest.fixture

@@ -48,8 +48,13 @@ def test_what_nothing_needs_goes_after_a_while(tmp_path):
 
 def test_a_folder_where_others_may_write_isnt_taken(tmp_path):
     tmp_path.chmod(0o777)
-    with pytest.raises(ConfigError, match="others may write"):
-        Published(tmp_path).publish(*packed(FILES))
+    digest, whole = packed(FILES)
+    (tmp_path / digest).mkdir()  # put there by somebody else
+    with pytest.raises(ConfigError, match="open to others"):
+        Published(tmp_path).publish(digest, whole)
+    assert not Published(tmp_path).has(digest)
+    with pytest.raises(ConfigError, match="aren't here"):
+        Published(tmp_path).folder(digest)
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(ConfigError, match="another user's"):
         Published(tmp_path / "link").publish(*packed(FILES))

@@ -63,7 +63,7 @@ def test_after_three_processes_the_others_serve_without_it(place):
 
 def left(key: str, pid: int) -> None:
     folder = attempts._folder()
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     (folder / f"{attempts.hashlib.sha256(repr(key).encode()).hexdigest()[:32]}-{pid}").touch()
 
 
@@ -100,6 +100,14 @@ def test_what_raises_leaves_nothing(place):
     with pytest.raises(ZeroDivisionError), attempts.attempt("it"):
         1 / 0  # noqa: B018
     assert list(attempts._folder().iterdir()) == []
+
+
+def test_what_others_could_have_written_counts_for_nothing():
+    for at in range(attempts.MOST):
+        left("it", GONE + at)
+    attempts._folder().chmod(0o777)
+    with attempts.attempt("it"):
+        pass
 
 
 def test_where_nothing_can_be_written_it_is_loaded_all_the_same(monkeypatch):
