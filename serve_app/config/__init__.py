@@ -24,13 +24,15 @@ from serve_app.config.remote import (
     TokenizerConfig,
     named,
 )
+from serve_app.config.rollout import Inconclusive, Metric, Rollout, Step
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
 
 __all__ = [
-    "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling",
-    "Batching", "Config", "Cors", "Datatype", "InlineModel", "Latest", "Limits", "LlmConfig",
-    "Logging", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel", "ReplicaUserConfig",
-    "Resources", "RouterArgs", "RouterUserConfig", "Routing", "TensorConfig", "TokenizerConfig",
-    "TorchOptions", "TransformersOptions", "Versions", "Webhook", "did_you_mean", "join", "keys_at",
-    "meant", "named", "newest", "parse", "problems", "servable", "served",
+    "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling", "Batching",
+    "Config", "Cors", "Datatype", "Inconclusive", "InlineModel", "Latest", "Limits", "LlmConfig",
+    "Logging", "Metric", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel",
+    "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs", "RouterUserConfig", "Routing",
+    "Step", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "Versions",
+    "Webhook", "did_you_mean", "join", "keys_at", "meant", "named", "newest", "parse", "problems",
+    "servable", "served",
 ]  # fmt: skip

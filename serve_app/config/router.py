@@ -10,6 +10,7 @@ from serve_app.config.admin import Admin
 from serve_app.config.base import Config, Place, refuse
 from serve_app.config.model import InlineModel
 from serve_app.config.policy import version_text
+from serve_app.config.rollout import Rollout
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -20,6 +21,8 @@ class Routing(Config):
 
     default_version: str | None = None
     """The version for requests that name none. Without it, the newest one that is ready."""
+    rollout: Rollout | None = None
+    """How a new version takes the place of the one that serves."""
 
     @field_validator("default_version", mode="before")
     @classmethod

@@ -1,0 +1,97 @@
+"""Evidence that comes, and what all of it says: roll back, promote, or not yet. Pure."""
+
+import math
+from dataclasses import dataclass, replace
+
+from serve_app.config import Metric
+from serve_app.config.expressions import value
+from serve_app.releases.rollout.bets import Bet, bet, sign
+from serve_app.releases.rollout.evidence import Evidence
+from serve_app.releases.rollout.state import State, Track
+from serve_app.releases.rollout.wealth import mean
+
+LOOKED_AT = ("expression", "prometheus")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Logarithms of the evidence for each, and of what is needed."""
+
+    rollback: float
+    promote: float
+    to_rollback: float
+    to_promote: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is to be rolled back."""
+        return self.rollback >= self.to_rollback
+
+    @property
+    def fine(self) -> bool:
+        """Whether it may be promoted."""
+        return self.promote >= self.to_promote
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is half of what a rollback needs: no moment to give it more requests."""
+        return self.rollback >= self.to_rollback / 2
+
+
+def weighed(state: State, evidence: Evidence, now: float) -> State:
+    """With what came since the look before."""
+    tracks = {
+        metric.called: _looked(metric, state.track(metric), evidence, now)
+        if metric.kind in LOOKED_AT
+        else _compared(metric, state.track(metric), evidence, state.total)
+        for metric in state.config.metrics
+    }
+    # Prometheus' values are a track's own; nothing needs what its queries gave in all.
+    kept = replace(state.total + evidence, looks={})
+    answered = state.answered + max(evidence.canary.requests, evidence.canary.compared)
+    return state.now(tracks=tracks, total=kept, answered=answered)
+
+
+def verdict(state: State) -> Verdict:
+    """A rollback needs evidence that it is worse in something: the mean over the metrics, which is
+    evidence against "it is fine in all of them". A promotion needs it of each metric: who is bad in one
+    is bad. So neither `alpha` nor `beta` has to be divided.
+    """
+    config = state.config
+    tracks = [state.track(metric) for metric in state.deciding]
+    return Verdict(
+        mean(track.fine.log for track in tracks),
+        min(track.bad.log for track in tracks),
+        -math.log(config.alpha),
+        -math.log(config.beta),
+    )
+
+
+def _compared(metric: Metric, track: Track, window: Evidence, past: Evidence) -> Track:
+    made = bet(metric, window, past)
+    return track if made is None else _after(track, made)
+
+
+def _looked(metric: Metric, track: Track, window: Evidence, now: float) -> Track:
+    """One look for each `interval`; what comes between two of them is added up."""
+    since = track.since + replace(window, looks={})
+    pair = window.looks.get(metric.called)
+    if track.looked is None:  # the first interval begins
+        return replace(track, looked=now, since=since)
+    if now - track.looked < metric.interval or (metric.kind == "prometheus" and pair is None):
+        return replace(track, since=since)
+    if metric.kind == "expression":
+        measured = since.canary.measures, since.baseline.measures
+        pair = value(metric.expression, measured[0]), value(metric.expression, measured[1])
+    assert pair is not None
+    made = sign(metric, *pair)
+    track = replace(track, looked=now, since=Evidence())
+    if made is None:
+        return track
+    looks, worse, beyond = track.looks
+    seen = looks + 1, worse + (made.fine > 0), beyond + (made.bad < 0)
+    return replace(_after(track, made), looks=seen, last=pair)
+
+
+def _after(track: Track, made: Bet) -> Track:
+    return replace(track, fine=track.fine.after(made.fine), bad=track.bad.after(made.bad))
