@@ -26,13 +26,14 @@ from serve_app.config.remote import (
 )
 from serve_app.config.rollout import Inconclusive, Metric, Rollout, Step
 from serve_app.config.router import Cors, Limits, Logging, RouterArgs, RouterUserConfig, Routing
+from serve_app.config.traffic import Match, Sticky, Traffic
 
 __all__ = [
     "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling", "Batching",
     "Config", "Cors", "Datatype", "Inconclusive", "InlineModel", "Latest", "Limits", "LlmConfig",
-    "Logging", "Metric", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel",
-    "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs", "RouterUserConfig", "Routing",
-    "Step", "TensorConfig", "TokenizerConfig", "TorchOptions", "TransformersOptions", "Versions",
-    "Webhook", "did_you_mean", "join", "keys_at", "meant", "named", "newest", "parse", "problems",
-    "servable", "served",
+    "Logging", "Match", "Metric", "ModelConfig", "ModelFormat", "OnnxOptions", "RemoteModel",
+    "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs", "RouterUserConfig", "Routing", "Step",
+    "Sticky", "TensorConfig", "TokenizerConfig", "TorchOptions", "Traffic", "TransformersOptions",
+    "Versions", "Webhook", "did_you_mean", "join", "keys_at", "meant", "named", "newest", "parse",
+    "problems", "servable", "served",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from serve_app.config.base import Config, Place, refuse
 from serve_app.config.model import InlineModel
 from serve_app.config.policy import version_text
 from serve_app.config.rollout import Rollout
+from serve_app.config.traffic import Traffic
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -23,11 +24,20 @@ class Routing(Config):
     """The version for requests that name none. Without it, the newest one that is ready."""
     rollout: Rollout | None = None
     """How a new version takes the place of the one that serves."""
+    traffic: Traffic | None = None
+    """How requests that name no version are shared among several. Not beside `defaultVersion`."""
 
     @field_validator("default_version", mode="before")
     @classmethod
     def _number(cls, version: Any) -> Any:
         return version_text(version)
+
+    @model_validator(mode="after")
+    def _one(self) -> "Routing":
+        if self.traffic is not None and self.default_version is not None:
+            text = "traffic says which version answers: it takes no defaultVersion beside it"
+            refuse("routing", [(("defaultVersion",), text)])
+        return self
 
 
 class Limits(Config):

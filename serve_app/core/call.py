@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from serve_app.core.version import Version
@@ -68,6 +68,13 @@ class Headers:
             self._name = name_in(self._pairs)
         return self._name
 
+    def first(self, names: Container[str | bytes]) -> str:
+        """The first value under one of `names`, in lower case as they come; '' where there is none."""
+        for name, value in self._pairs:
+            if name in names:
+                return _text(value)
+        return ""
+
     def get(self, name: str, default: str = "") -> str:
         """The first value under `name`, whatever its case; `default` where there is none."""
         name = name.lower()
@@ -125,6 +132,25 @@ class Call:
         """Seconds until its time limit here, or the caller's own, if that is known."""
         left = self.deadline - now
         return left if self.transport != "grpc" else min(left, self.headers.time_left(now - self.began))
+
+    def header(self, name: str) -> str:
+        """What came under a name in lower case; '' for nothing."""
+        return self.headers.first((name, name.encode()))
+
+    def parameter(self, name: str) -> str:
+        """The same of the request's parameters."""
+        found = self.request.parameters.get(name)
+        return "" if found is None else str(found)
+
+    def first(self, name: str) -> str:
+        """The first element of an input; '' where there is none."""
+        for tensor in self.request.inputs:
+            if tensor.name == name and tensor.data.size:
+                found = tensor.data.flat[0]
+                return (
+                    found.decode("utf-8", "surrogateescape") if isinstance(found, bytes) else str(found)
+                )
+        return ""
 
     def client(self) -> str:
         """Who sent it, as far as that is known: the principal, else the address that HAProxy saw."""

@@ -60,8 +60,9 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
             rows.append(_row(model.name, one.number, state, reason))
         for number, reason in model.missing().items():
             rows.append(_row(model.name, number, "UNAVAILABLE", refused(reason)))
-        if reason := model.no_default():
-            rows.append(_row(model.name, str(model.default_version), "UNAVAILABLE", reason))
+        for number, reason in model.unserved().items():
+            if number not in model.missing():
+                rows.append(_row(model.name, number, "UNAVAILABLE", reason))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
     # As Triton has them: in the repository, and not loaded.

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 
 from serve_app.config import did_you_mean
-from serve_app.core.cold import ANY, NOWHERE, Cold, Coldness
+from serve_app.core.answers import Answers
+from serve_app.core.cold import NOWHERE, Cold, Coldness
 from serve_app.core.observer import Observers
-from serve_app.core.places import Places, Room
+from serve_app.core.places import Room
 from serve_app.core.refusals import Refusals
 from serve_app.core.target import Target
 from serve_app.core.version import State, Version
-from serve_app.errors import NotFound, Unavailable, UnknownModel
+from serve_app.errors import NotFound, UnknownModel
 from serve_app.protocol.bounds import MOST_IN_NAME
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
-from serve_app.routing.versions import choose
 
 INLINE = ""  # the source of inline models; applications' are their names
 
 
-class Model(Places):
+class Model(Answers):
     """One name.
 
     Its versions come from sources: an application each, or the Router's own configuration. A source
@@ -27,14 +27,11 @@ class Model(Places):
 
     def __init__(self, name: str, observers: Observers, room: Room | None = None) -> None:
         super().__init__(name, room)
-        self.default_version: str | None = None
-        self.versions: Mapping[str, Version] = {}  # oldest first
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
         self._observers = observers
         self._waiting: dict[str, str] = {}  # sources that have no version yet, and why
         self._sources: dict[str, list[Version]] = {}
-        self._newest: Version | None = None  # that is ready, or at least there
 
     def expect(self, source: str, reason: str = "loading") -> None:
         """A source that has nothing yet says why."""
@@ -133,24 +130,17 @@ class Model(Places):
         """Why the version that is asked for by default isn't ready; '' when it is."""
         if not self.versions:
             return next(iter(self._waiting.values()), "it was removed")
-        default = self.versions.get(self.default_version or "") or self._newest
-        return default.reason if default else ""
+        return self.why_not()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default version can answer."""
+        return not self.reason
 
     @property
     def waiting(self) -> Mapping[str, str]:
         """Sources of which nothing is loaded, and why."""
         return self._waiting
-
-    def no_default(self) -> str:
-        """Why requests that name no version are refused though there are versions; else ''."""
-        default = self.default_version
-        if default is None or not self.versions or default in self.versions or ANY in self.versions:
-            return ""
-        known = ", ".join(self.versions)
-        return (
-            f"the configured default version '{default}' isn't loaded; it has {known}: "
-            "requests that name no version are refused"
-        )
 
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""
@@ -165,30 +155,9 @@ class Model(Places):
         return ""
 
     @property
-    def ready(self) -> bool:
-        """Whether the default version can answer."""
-        return not self.reason
-
-    @property
     def engine(self) -> EngineDescription | None:
         """Of an LLM that is known to be one."""
         return self._newest.about.engine if self._newest else None
-
-    def pick(self, asked: str = "") -> Version:
-        """The version for a request that names `asked`, '' for none.
-
-        The configured default, else the newest that is ready. Unavailable while nothing is loaded,
-        NotFound for a version that isn't there; one that was refused is Unavailable.
-        """
-        if self._newest is None:
-            raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
-        if not asked and self.default_version is None:
-            return self._newest
-        if ANY in self.versions:
-            return self.versions[ANY]
-        if asked and asked not in self.versions and (reason := self.missing().get(asked)):
-            raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
-        return self.versions[choose(self.name, asked, self.default_version, self.versions)]
 
     def _settle(self) -> None:
         # Of two sources with one number the later, unless it can't answer.
@@ -197,8 +166,7 @@ class Model(Places):
             if one.number not in found or one.state is State.READY:
                 found[one.number] = one
         self.versions = {number: found[number] for number in sorted(found, key=_place)}
-        ready = [one for one in self.versions.values() if one.state is State.READY]
-        self._newest = next(reversed(ready or list(self.versions.values())), None)
+        self._settled()
 
 
 def _place(number: str) -> int:
@@ -219,8 +187,9 @@ class Directory:
     def refusals(self) -> dict[str, str]:
         """Model by model, why its last change isn't served; '' where it is."""
         return {
-            # While something of it starts, the default version may come yet.
-            name: model.refused.reason or ("" if model.waiting else model.no_default())
+            # While something of it starts, what is missing may come yet.
+            name: model.refused.reason
+            or ("" if model.waiting else next(iter(model.unserved().values()), ""))
             for name, model in self.models.items()
         }
 

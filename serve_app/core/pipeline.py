@@ -111,7 +111,7 @@ class Bracket:
             pipeline.observers.begun(call)
             model = pipeline.directory.model(request.model)
             call.model = model.name
-            call.version = version = model.pick(request.version)
+            call.version = version = model.pick(request.version, call)
             call.deadline = call.began + (pipeline.seconds(request) if self._whole else pipeline.timeout)
             model.admit(version, call)
         except Exception as error:
@@ -133,7 +133,7 @@ class Bracket:
             hopeful = await self._pipeline.renew(gone)
             try:
                 model = directory.model(gone.model)
-                version = model.pick(call.request.version)
+                version = model.pick(call.request.version, call)
                 if version is not gone:
                     self._move(model, version)
                     return version

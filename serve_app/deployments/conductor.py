@@ -235,5 +235,8 @@ class Conductor:
     def _settled(self, model: Model) -> None:
         """What the configuration decides about a model, wherever it is placed."""
         routing = self.config.routing.get(model.name)
-        model.default_version = routing.default_version if routing else None
+        if routing is None:
+            model.direct(None, None)
+        else:
+            model.direct(routing.default_version, routing.traffic)
         model.max_queued = self.config.limits.max_queued_requests

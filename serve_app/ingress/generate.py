@@ -9,6 +9,7 @@ from serve_app.config import Limits
 from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.version import Version
 from serve_app.errors import InvalidArgument, TandemError
 from serve_app.http.asgi import (
     JSON,
@@ -45,7 +46,7 @@ class GenerateApp:
         headers: Headers = dict(scope["headers"])
         try:
             body, coding = await read_packed(receive, headers, self.limits())
-            request, streams = await self._decode(body, coding, name, version or "")
+            request, streams = await self._decode(scope, body, coding, name, version or "")
             streamed = whether_streamed(request) if streams else False
             if verb == "generate" and streamed:
                 raise InvalidArgument(
@@ -63,19 +64,30 @@ class GenerateApp:
         return 200
 
     async def _decode(
-        self, body: bytes, coding: bytes, name: str, version: str
+        self, scope: Scope, body: bytes, coding: bytes, name: str, version: str
     ) -> tuple[InferRequest, bool]:
         """The request, and whether its model can answer piece by piece."""
-        chosen = self.plane.directory.model(name).pick(version)
+        model = self.plane.directory.model(name)
+        bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
+        chosen = model.pick(version, bare)
         if chosen.cold:
             chosen = await self.plane.awake(name, version)
-        inputs, streams = chosen.signature.inputs, chosen.target.streams is not None
+        if coding or len(body) >= LARGE:
+            self.plane.check_room(Call(InferRequest(name, version, "", [])))
+        request, streams = await self._by(chosen, body, coding, version)
+        if not version and (other := model.another(chosen, call_of(scope, request))):
+            return await self._by(other, body, coding, other.number)
+        return request, streams
+
+    async def _by(
+        self, chosen: Version, body: bytes, coding: bytes, version: str
+    ) -> tuple[InferRequest, bool]:
+        name, inputs = chosen.model, chosen.signature.inputs
+        streams = chosen.target.streams is not None
         if not inputs:
             raise InvalidArgument(
                 f"model '{name}' generates no text, nor does it say what its inputs are: use infer"
             )
-        if coding or len(body) >= LARGE:
-            self.plane.check_room(Call(InferRequest(name, version, "", [])))
         most, about = self.limits().max_body_bytes, (name, version, inputs, streams)
         request, _ = await self._apart.http("generate", body, coding, most, about, len(body))
         return request, streams

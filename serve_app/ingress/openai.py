@@ -5,6 +5,7 @@ piece by piece. Here it is only decided which model is meant, and what an error 
 comes before the engine's own.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ from serve_app.protocol.tensors import InferRequest
 
 # Below /v1 and /openai/v1.
 ROUTES = ("chat/completions", "completions", "embeddings")
+_PINNED = re.compile(r"(.+):([1-9][0-9]{0,18})")
 _EVENTS, _ERROR = b"text/event-stream", b'data: {"error"'
 
 
@@ -45,25 +47,35 @@ class OpenAIApp:
         name = ""  # of a model, once it is known
         try:
             body, asked = _asked(await read_body(receive, headers, self.limits()))
-            model = self._model(asked)
+            model, version = self._model(asked)
             name = model.name
+            if version:  # the engine knows nothing of versions
+                asked = {**asked, "model": name}
+                body = orjson.dumps(asked)
             _can(model, route)
             check_types(asked)
             check_constraints(asked)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise
-        call = call_of(scope, InferRequest(model.name, "", "", []))
+        # What stands in the body is what traffic may go by.
+        call = call_of(scope, InferRequest(name, version, "", [], parameters=asked))
         return await self._relay_watched((call, f"/v1/{route}", body, asked, send), receive)
 
-    def _model(self, asked: dict[str, Any]) -> Model:
-        name = asked.get("model")
-        if name is None and len(engines := self.plane.directory.engines()) == 1:
-            return engines[0]
+    def _model(self, asked: dict[str, Any]) -> tuple[Model, str]:
+        """The one that is meant, and its version where the name says it: `name:version`."""
+        name, directory = asked.get("model"), self.plane.directory
+        if name is None and len(engines := directory.engines()) == 1:
+            return engines[0], ""
         if not isinstance(name, str):
             raise InvalidArgument("model: the name of a model is required")
+        if pinned := _PINNED.fullmatch(name):
+            model = directory.models.get(pinned[1])
+            engine = model and model.engine
+            if model and engine and name not in engine.names and pinned[2] in model.versions:
+                return model, pinned[2]
         try:
-            return self.plane.directory.engine(name)
+            return directory.engine(name), ""
         except UnknownModel as error:
             raise UnknownModel(f"model: {error.message}") from None
 

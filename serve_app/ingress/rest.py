@@ -180,10 +180,15 @@ class RestApp:
             length = _length(headers.get(b"inference-header-content-length"))
             if length == 0:
                 body = await unpacked(body, coding, self.limits().max_body_bytes)
-                picked = self.plane.directory.model(name).pick(version)
+                model = self.plane.directory.model(name)
+                bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
+                picked = model.pick(version, bare)
                 if picked.cold:
                     picked = await self.plane.awake(name, version)
-                request = _raw(body, headers.get(b"accept", b""), name, version, picked)
+                takes = headers.get(b"accept", b"")
+                request = _raw(body, takes, name, version, picked)
+                if not version and (other := model.another(picked, call_of(scope, request))):
+                    request = _raw(body, takes, name, other.number, other)
             elif coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, version, "", [])))
                 most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)

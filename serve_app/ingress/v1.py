@@ -1,10 +1,12 @@
 """KServe's V1 over HTTP, plain or in CloudEvents; beside it OpenAI's list of models, at the same URL."""
 
 from collections.abc import Callable
+from typing import Any
 
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.version import Version
 from serve_app.errors import TandemError
 from serve_app.http.asgi import (
     JSON,
@@ -50,15 +52,22 @@ class V1App:
             if verb == "explain":
                 self.plane.check_explains(name)  # before the body is read
             body, coding = await read_packed(receive, headers, self.limits())
-            picked = self.plane.directory.model(name).pick()
+            model = self.plane.directory.model(name)
+            bare = call_of(scope, InferRequest(name, "", "", [])) if model.split else None
+            picked = model.pick("", bare)
             if picked.cold:
                 picked = await self.plane.awake(name)
             if coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, "", "", [])))
-            most, about = self.limits().max_body_bytes, (headers, name, picked.signature)
-            request, (structured, by_row) = await self._apart.http(
-                "v1", body, coding, most, about, len(body)
-            )
+
+            async def decoded(version: Version) -> tuple[InferRequest, Any]:
+                most, about = self.limits().max_body_bytes, (headers, name, version.signature)
+                return await self._apart.http("v1", body, coding, most, about, len(body))
+
+            request, (structured, by_row) = await decoded(picked)
+            if other := model.another(picked, call_of(scope, request)):
+                request, (structured, by_row) = await decoded(other)
+                request.version = other.number
             event = None if structured is None else cloudevents.Form(structured)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)

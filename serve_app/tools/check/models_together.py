@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from serve_app.config import RemoteModel, did_you_mean
+from serve_app.config import RemoteModel, Routing, did_you_mean
+from serve_app.config.base import Place
 from serve_app.tools.check.applications import Applications, Placed
 from serve_app.tools.check.sources import versions_of
 from serve_app.tools.kube.findings import Problem
@@ -42,13 +43,23 @@ def _routes(apps: Applications) -> Iterator[Problem]:
             for one in of_it
         ]
         versions = sorted({v for some in found if some for v in some}, key=_number)
-        version = route.default_version
-        if of_it and version and None not in found and apps.whole and version not in versions:
-            yield Problem(
-                (*where, "routing", name, "defaultVersion"),
-                f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
-                "requests that name no version get a 503",
-            )
+        if not of_it or None in found or not apps.whole:
+            continue
+        for place, version, follows in _named(route):
+            if version not in versions:
+                yield Problem(
+                    (*where, "routing", name, *place),
+                    f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
+                    follows,
+                )
+
+
+def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
+    """The versions that a route names: where, which, and what follows if one isn't there."""
+    if route.default_version:
+        yield ("defaultVersion",), route.default_version, "requests that name no version get a 503"
+    for place, version in route.traffic.versions.items() if route.traffic else ():
+        yield ("traffic", *place), version, "its requests go to other versions"
 
 
 def _number(version: str) -> int:

@@ -170,7 +170,7 @@ def test_readiness():
     assert p.model_ready("m", "1")
     with pytest.raises(NotFound):
         p.model_ready("m", "9")
-    model.default_version = "5"
+    model.direct("5", None)
     assert not p.model_ready("m")
     assert p.model_ready("m", "1")
     model.unavailable("", "gone")

@@ -70,7 +70,7 @@ async def test_a_model_is_not_ready_before_it_is_served():
     serve(model, Backend(), description())
     assert model.ready
     assert (model.pick("").number, model.pick("1").number) == ("2", "1")
-    model.default_version = "1"
+    model.direct("1", None)
     assert model.pick("").number == "1"
     with pytest.raises(NotFound):
         model.pick("7")

@@ -42,7 +42,7 @@ async def test_it_is_counted_once(made: DataPlane, path: str, body: bytes, kind:
 
 
 async def test_a_wrong_default_version_is_one_model_s_trouble(made: DataPlane) -> None:
-    made.directory.models["m"].default_version = "9"
+    made.directory.models["m"].direct("9", None)
     served(made, "other")
     document = await asked(made, "GET", "/openapi.json")
     assert document.status_code == 200

@@ -91,7 +91,7 @@ async def test_a_refused_change_stands_in_the_ready_answers_and_the_index(http, 
 
 
 async def test_a_default_version_that_is_not_there_is_said(http, the_plane):
-    the_plane.directory.model("m").default_version = "7"
+    the_plane.directory.model("m").direct("7", None)
     reason = (
         "the configured default version '7' isn't loaded; it has 1, 2: "
         "requests that name no version are refused"

@@ -52,6 +52,10 @@ def test_our_own_configs_pass(path):
         ("            maxBatchSize: 16", "            maxBatchSize: 0", "maxBatchSize: 0",
          "user_config.batching.maxBatchSize"),
         ('"2"', "true", "defaultVersion: true", "routing.two.defaultVersion"),
+        ('{defaultVersion: "1"}', '{traffic: {weights: {1: 90, 2: 5}}}', "weights:",
+         "routing.one.traffic.weights: the weights have to make 100 together, they make 95"),
+        ('{defaultVersion: "1"}', '{traffic: {weights: {1: 100}, stiky: {header: a}}}', "stiky",
+         "routing.one.traffic.stiky: unknown key; did you mean sticky?"),
         # options, by modelFormat
         ("{task: embedding}", "{task: embedding, maxLenght: 8}", "maxLenght",
          "args.options.maxLenght: unknown key; did you mean maxLength?"),
