@@ -1,9 +1,10 @@
 """Versions that take each other's place under load: what clients notice.
 
 A quiet run and one with swaps, of the same length, on each side; half of the requests over HTTP and half
-over gRPC, open loop, from two client processes.
+over gRPC, open loop, from two client processes. `tandem` is told of a version by a deploy, `tandem-load`
+by the repository API, as the peers are.
 
-python -m loadtests.swap [--sides tandem,kserve,mlserver] [--rate 1000] [--swaps 20] [--replicas 0]
+python -m loadtests.swap [--sides tandem,tandem-load,kserve,mlserver] [--rate 1000] [--swaps 20]
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 from loadtests.servers import Server
 from loadtests.swap.load import Seen, measured
 from loadtests.swap.model import publish
-from loadtests.swap.sides import NAME, SIDES, config_of, triggers
+from loadtests.swap.sides import NAME, SIDES, config_of, kind_of, triggers
 
 HEAD = (
     "| server | requests | swaps | failed | old after the acknowledgement | p95, quiet | p95 | "
@@ -52,7 +53,7 @@ def compared(side: str, given: argparse.Namespace) -> tuple[Seen, Seen]:
             return number
 
         config = config_of(folder, given.replicas, side, published())
-        with Server(side, config, [NAME], kind=side, command=SIDES[side]) as server:
+        with Server(side, config, [NAME], kind=kind_of(side), command=SIDES[side]) as server:
             trigger = triggers(side, folder, given.replicas)
 
             def swap() -> int:

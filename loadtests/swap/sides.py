@@ -1,6 +1,8 @@
 """The servers, each with its way to take a new version. A trigger returns when that is acknowledged."""
 
 import http.client
+import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,17 +19,28 @@ from loadtests.servers import COMMANDS, Server
 NAME = "swapped"
 _LOOK_S = 0.02
 _PEER = "loadtests.swap.mlserver_peer"
-SIDES = {**COMMANDS, "mlserver": (".venv-mlserver/bin/python", ["-m", _PEER])}
+LOADED = "tandem-load"  # told by the repository API, as the peers are; `tandem` by a deploy
+SIDES = {
+    **COMMANDS,
+    LOADED: COMMANDS["tandem"],
+    "mlserver": (".venv-mlserver/bin/python", ["-m", _PEER]),
+}
+TOKEN = "TANDEM_ADMIN_TOKEN"
 ACKNOWLEDGED_S = 60.0
 
 # Serves version `number`, whose folder is there; returns when that is acknowledged.
 Trigger = Callable[[Server, int], None]
 
 
+def kind_of(side: str) -> str:
+    """How its server is started."""
+    return "tandem" if side == LOADED else side
+
+
 def config_of(folder: Path, replicas: int, side: str, version: int) -> dict[str, Any]:
     """A Serve config with the one model: inside the Router, or with `replicas` of its own."""
     # The peers' twins are told which version it is; Tandem finds it.
-    versions: Any = "latest" if side == "tandem" else [str(version)]
+    versions: Any = "latest" if kind_of(side) == "tandem" else [str(version)]
     model = {
         "modelFormat": "python", "class": "loadtests.swap.model:Weights", "storageUri": str(folder),
         "versions": versions,
@@ -37,6 +50,9 @@ def config_of(folder: Path, replicas: int, side: str, version: int) -> dict[str,
     user = router["deployments"][0]["user_config"]
     user["models"] = [] if replicas else [{"name": NAME, **model}]
     config["applications"] = [router]
+    if side == LOADED:
+        router["args"] = {"admin": {}}
+        os.environ.setdefault(TOKEN, secrets.token_hex(24))
     if replicas:
         args = {**model, "replicas": replicas, "resources": {"num_cpus": 0.2}}
         config["applications"].append(
@@ -62,7 +78,8 @@ def triggers(side: str, folder: Path, replicas: int) -> Trigger:
             time.sleep(_LOOK_S)
 
     def peer(server: Server, version: int) -> None:
-        server.write(config_of(folder, replicas, side, version))
+        if side != LOADED:
+            server.write(config_of(folder, replicas, side, version))
         _post(server, f"/v2/repository/models/{NAME}/load")
 
     return tandem if side == "tandem" else peer
@@ -78,7 +95,11 @@ def _post(server: Server, path: str) -> None:
     url = server.target.url
     client = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ACKNOWLEDGED_S)
     try:
-        client.request("POST", path, orjson.dumps({}), {"Content-Type": "application/json"})
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {os.environ.get(TOKEN)}",
+        }
+        client.request("POST", path, orjson.dumps({}), headers)
         answer = client.getresponse()
         text = answer.read()
     finally:

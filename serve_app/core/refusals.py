@@ -41,6 +41,14 @@ class Refusals:
         """Of one of them; '' where there is none."""
         return next((one.reason for one in self._by_source.values()), "")
 
+    @property
+    def by_version(self) -> Mapping[str, str]:
+        """Why each version isn't what it was to be; by '' where nothing of a change is."""
+        found = dict[str, str]()
+        for refusal in self._by_source.values():
+            found |= {"": refusal.reason} if refusal.whole else refusal.versions
+        return found
+
     def of(self, source: str, number: str = "") -> str:
         """The reason for one source, or for a version of it that goes on; '' where there is none."""
         refusal = self._by_source.get(source)

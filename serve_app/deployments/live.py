@@ -16,15 +16,16 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RouterUserConfig
 from serve_app.core.directory import INLINE, Directory, Model
+from serve_app.core.version import State as VersionState
 from serve_app.deployments.conductor import Conductor
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.hop.failures import first_line
 from serve_app.releases import applications as serves
 from serve_app.releases import ledger
 from serve_app.releases.applications import RemoteApp
+from serve_app.releases.judged import Ack, Failed
 from serve_app.releases.ledger import State
 from serve_app.releases.live import Merged, merged, parts
-from serve_app.releases.steward import Ack
 from serve_app.releases.store import STATE, Store
 from serve_app.releases.uploads import Published
 
@@ -219,12 +220,15 @@ class LiveChanges:
 
     def ack(self) -> Ack:
         """What this Router serves, and what it can't."""
-        failed = dict(self._merged.reasons)
+        failed = {name: Failed({"": reason}) for name, reason in self._merged.reasons.items()}
         for name in self._merged.overruled:
-            failed[name] = "a deploy changed its configuration meanwhile"
+            failed[name] = Failed({"": "a deploy changed its configuration meanwhile"})
         for name, model in self._directory.models.items():
-            if reason := _why(model):
-                failed.setdefault(name, reason)
+            if reasons := _why(model):
+                there = [
+                    one.number for one in model.versions.values() if one.state is VersionState.READY
+                ]
+                failed.setdefault(name, Failed(reasons, there))
         places: dict[str, str] = {}
         if self._with_places:
             uris = {one.name: one.storage_uri for one in self._merged.config.models}
@@ -232,10 +236,11 @@ class LiveChanges:
         return Ack(self.served, failed, places)
 
 
-def _why(model: Model) -> str:
-    """Why it isn't as it is wanted; '' where it is."""
-    if reason := model.refused.reason or next(iter(model.missing().values()), ""):
-        return reason
+def _why(model: Model) -> Mapping[str, str]:
+    """Why versions of it aren't as they are wanted, by '' for the whole; nothing where all are."""
+    if reasons := model.refused.by_version:
+        return reasons
     if model.answering():
-        return ""
-    return next((reason for source, reason in model.waiting.items() if source != INLINE), "")
+        return {}
+    reasons = [why for source, why in model.waiting.items() if source != INLINE]
+    return {"": reasons[0]} if reasons else {}

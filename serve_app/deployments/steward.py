@@ -18,7 +18,7 @@ from serve_app.observability.output import heard
 from serve_app.releases import steward as desired
 from serve_app.releases.applications import remote_apps, routers
 from serve_app.releases.change import Change
-from serve_app.releases.steward import Ack
+from serve_app.releases.judged import Ack
 
 log = logging.getLogger("tandem")
 
@@ -52,12 +52,12 @@ class Steward:
 
     async def follow(self, router: str, seen: int, ack: Mapping[str, Any]) -> bytes:
         """The state as it is kept, as soon as it isn't `seen` any more; b'' while it is."""
-        state = await self._steward.follow(router, seen, Ack(**ack), PATIENCE_S)
+        state = await self._steward.follow(router, seen, Ack.of(ack), PATIENCE_S)
         return state.encoded() if state.generation != seen else b""
 
     async def serves(self, router: str, ack: Mapping[str, Any]) -> None:
         """What a Router serves."""
-        await self._steward.serves(router, Ack(**ack))
+        await self._steward.serves(router, Ack.of(ack))
 
     async def drop(self, model: str, over: Mapping[str, str]) -> None:
         """A deploy changed what something was done over."""

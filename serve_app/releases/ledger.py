@@ -23,12 +23,14 @@ class UnderWay:
     generation: int
     before: Live | None
     verb: str = "load"
+    version: str = ""  # that was asked for, where one was
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         before = self.before.plain if self.before else None
-        return {"id": self.id, "generation": self.generation, "before": before, "verb": self.verb}
+        names = ("id", "generation", "verb", "version")
+        return {**{name: getattr(self, name) for name in names}, "before": before}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def begun(state: State, change: Change, now: float) -> State:
     before = state.layer.get(change.model)
     line = said(change, now, UNDER_WAY, generation)
     reads = {**state.reads, change.model: generation} if change.read else state.reads
-    one = UnderWay(change.id, generation, before, change.verb)
+    one = UnderWay(change.id, generation, before, change.verb, change.version)
     return replace(
         state,
         generation=generation,

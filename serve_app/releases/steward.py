@@ -5,12 +5,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
 from serve_app.releases import ledger
 from serve_app.releases.change import Change
+from serve_app.releases.judged import Ack, Failed, partly, unserved
 from serve_app.releases.ledger import State
 from serve_app.releases.live import Parts
 from serve_app.releases.store import STATE, Store
@@ -21,19 +22,6 @@ LOOK_S = 0.5  # between two looks at who serves
 _FRESH_S = 600.0
 _GONE_S = 60.0  # a Router that said nothing for so long is gone
 _HEARD_S = 10.0  # a Router that said nothing for so long isn't waited for, where Serve can't be asked
-
-
-@dataclass(slots=True)
-class Ack:
-    """What a Router says: which generation it serves, and which models it doesn't, and why.
-
-    `places`: where its models lie, by name.
-    """
-
-    generation: int = -1
-    failed: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
-    heard: float = 0.0
 
 
 class Steward:
@@ -144,11 +132,14 @@ class Steward:
 
     async def _seen_through(self, model: str) -> None:
         one = self.state.under_way[model]
-        missing, reasons = await self._acked(model, one.generation)
-        if reasons:
-            router, reason = next(iter(reasons.items()))
+        missing, failed = await self._acked(model, one.generation, (one.verb, one.version))
+        if failed:
+            router, found = next(iter(failed.items()))
+            reason = unserved(found, one.verb, one.version)
             said = f"failed to {one.verb} '{model}': {reason} (Router {router})"
-            await self._write(lambda state: ledger.ended(state, model, said, time.time(), undo=True))
+            # As configured, the versions that can be loaded serve, as after a start.
+            undo = not (partly(found) and model not in self.state.layer)
+            await self._write(lambda state: ledger.ended(state, model, said, time.time(), undo))
             self._told(one.id)
             await self._acked(model, self.state.generation)
             raise InvalidArgument(said)
@@ -164,16 +155,19 @@ class Steward:
         self._told(one.id)
         await self._swept()
 
-    async def _acked(self, model: str, generation: int) -> tuple[list[str], dict[str, str]]:
-        """Who doesn't serve that generation in the end, and who can't serve the model in it."""
+    async def _acked(
+        self, model: str, generation: int, asked: tuple[str, str] = ("load", "")
+    ) -> tuple[list[str], dict[str, Failed]]:
+        """Who doesn't serve that generation in the end, and how the model fails who can't serve it."""
         deadline = time.monotonic() + self._timeout
         while True:
             wanted = await self._wanted()
-            missing = [one for one in wanted if self._of(one).generation < generation]
-            reasons = {one: reason for one in wanted if (reason := self._of(one).failed.get(model))}
-            told = {one for one in wanted if one not in missing}
-            if any(one in told for one in reasons) or not missing:
-                return missing, {one: why for one, why in reasons.items() if one in told}
+            told = [one for one in wanted if self._of(one).generation >= generation]
+            missing = [one for one in wanted if one not in told]
+            failed = {one: how for one in told if (how := self._of(one).failed.get(model))}
+            failed = {one: how for one, how in failed.items() if unserved(how, *asked)}
+            if failed or not missing:
+                return missing, failed
             if (left := deadline - time.monotonic()) <= 0:
                 return missing, {}
             async with self._news:

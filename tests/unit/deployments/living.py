@@ -11,7 +11,7 @@ from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.steward import _outcome
 from serve_app.releases.asked import Asked
 from serve_app.releases.change import Change
-from serve_app.releases.steward import Ack
+from serve_app.releases.judged import Ack
 from serve_app.releases.steward import Steward as Holder
 from tests.unit.deployments.conducted import Setup, app
 from tests.unit.releases.stewarded import Kept
@@ -64,11 +64,11 @@ class Handle:
         return Method(call)
 
     async def _follow(self, router, seen, ack):
-        state = await self.holder.follow(router, seen, Ack(**ack), 0.05)
+        state = await self.holder.follow(router, seen, Ack.of(ack), 0.05)
         return state.encoded() if state.generation != seen else b""
 
     async def _serves(self, router, ack):
-        await self.holder.serves(router, Ack(**ack))
+        await self.holder.serves(router, Ack.of(ack))
 
     async def _drop(self, model, over):
         await self.holder.drop(model, over)

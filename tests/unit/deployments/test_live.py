@@ -77,6 +77,31 @@ async def test_what_cant_be_loaded_leaves_what_was_there(world):
         await one.do("load", "new")
 
 
+async def test_a_broken_version_is_in_nobodys_way_but_is_named(world, tmp_path):
+    """By the policy `all`, 3 can't be loaded: neither a load of 2 nor an unload asked for it."""
+    for version in ("1", "2", "3"):
+        (tmp_path / "m" / version).mkdir(parents=True)
+    for version in ("1", "2"):
+        (tmp_path / "m" / version / "text").write_text("some")
+    router = world("r1")
+    reads = {
+        "name": "t", "modelFormat": "python", "class": "tests.serve.models:Reads",
+        "storageUri": str(tmp_path / "m"),
+    }  # fmt: skip
+    await router.start(reads)
+    with pytest.raises(InvalidArgument, match=r"version 3: .*; served: version 1, 2 \(Router r1\)"):
+        await router.do("load", "t")
+    await router.do("load", "t", version="2")
+    with pytest.raises(InvalidArgument, match="version 3: "):
+        await router.do("load", "t", version="3")
+    assert list(router.directory.models["t"].versions) == ["1", "2"]
+    await router.do("unload", "t")
+    with pytest.raises(InvalidArgument, match=r"served: version 1, 2"):
+        await router.do("load", "t")  # and yet it is back
+    assert list(router.directory.models["t"].versions) == ["1", "2"]
+    assert world.handle.holder.state.layer == {}
+
+
 async def test_a_new_router_serves_what_was_done_from_its_first_moment(world):
     one = world("r1")
     await one.start(double("a"), double("b"))

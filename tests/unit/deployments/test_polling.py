@@ -6,8 +6,8 @@ import pytest
 
 from serve_app.deployments.polling import Poller, listed
 from serve_app.releases import steward as module
+from serve_app.releases.judged import Ack
 from serve_app.releases.live import Live
-from serve_app.releases.steward import Ack
 from tests.unit.releases.stewarded import World
 from tests.unit.repository.stores import Memory
 
