@@ -17,8 +17,8 @@ from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.reconcile import Actual, Desired
 from serve_app.repository.reasons import GivenUp
 from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.in_thread import in_thread, where
 from serve_app.runtimes.one_version import Loaded, origin
-from serve_app.runtimes.threads import in_thread, where
 
 log = logging.getLogger("tandem")
 
@@ -240,7 +240,8 @@ class InlineModels:
     async def bring(self, config: InlineModel) -> None:
         """Load one that rests, where it is still wanted. ConfigError says why it can't be."""
         name, host = config.name, self.host(config)
-        loading, thread = in_thread(host.load, f"load-{name}")
+        # Who waits for it has it run at once.
+        loading, thread = in_thread(lambda: host.load(stand_by=True), f"load-{name}")
         try:
             async with asyncio.timeout(config.load_timeout):
                 log_loaded(name, await asyncio.shield(loading))

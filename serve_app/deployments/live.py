@@ -242,5 +242,5 @@ def _why(model: Model) -> Mapping[str, str]:
         return reasons
     if model.answering():
         return {}
-    reasons = [why for source, why in model.waiting.items() if source != INLINE]
-    return {"": reasons[0]} if reasons else {}
+    waiting = [why for source, why in model.waiting.items() if source != INLINE]
+    return {"": waiting[0]} if waiting else {}

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 
 from serve_app.core.directory import INLINE, Directory
+from serve_app.core.oldest import Oldest
 from serve_app.deployments.background import Background
 from serve_app.deployments.inline import InlineModels
 from serve_app.errors import Unavailable
@@ -34,6 +35,7 @@ class Residents:
         self._since: dict[str, float] = {}  # when they were loaded, as `time.time()`
         self._failed: dict[str, tuple[float, str]] = {}  # until when they aren't tried again, and why
         self._turns = asyncio.Semaphore(PARALLEL)
+        self._oldest = Oldest(self._used)
 
     async def wake(self, name: str) -> None:
         """Have a model that rests in memory. Unavailable where it can't be loaded."""
@@ -95,14 +97,12 @@ class Residents:
         """The one that was asked for longest ago, of those that nobody uses."""
         actual = self._actual
         changing = {actual.loading, *actual.late, *actual.stale, *self._models.ways}
-        idle = [
-            name
-            for name in self._models.hosts
-            if name not in changing
-            and not self._directory.models[name].pending
-            and not self._asked.get(name)
-        ]
-        return min(idle, key=self._used, default=None)
+
+        def free(name: str) -> bool:
+            busy = self._directory.models[name].pending or self._asked.get(name)
+            return not busy and name not in changing
+
+        return self._oldest.first(self._models.hosts, free)
 
     def _used(self, name: str) -> float:
         versions = self._directory.models[name].versions.values()

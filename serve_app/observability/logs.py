@@ -1,5 +1,6 @@
 """JSON lines on standard output: one per request, one per version of a model that was loaded."""
 
+import functools
 import os
 import sys
 import time
@@ -46,7 +47,7 @@ class RequestLog:
 
 def log_loaded(model: str, versions: Iterable[Loaded]) -> None:
     """Write a line for each: seconds of loading and warm-up, and when (epoch) the process began."""
-    process = round(psutil.Process().create_time(), 3)
+    process = _began(os.getpid())
     for one in versions:
         LINES.write(
             {
@@ -60,6 +61,12 @@ def log_loaded(model: str, versions: Iterable[Loaded]) -> None:
                 "warm_up_s": round(one.warm_up, 3),
             }
         )
+
+
+@functools.cache
+def _began(pid: int) -> float:
+    began: float = psutil.Process(pid).create_time()
+    return round(began, 3)
 
 
 def cut(text: str) -> str:

@@ -58,7 +58,10 @@ def attempt(what: object) -> Iterator[None]:
 
 def _ended(folder: Path, key: str) -> Iterator[Path]:
     """What processes left that aren't there any more; what is old is forgotten."""
-    for one in folder.glob(f"{key}-*"):
+    for name in os.listdir(folder):  # a pattern of each key would be compiled anew
+        if not name.startswith(f"{key}-"):
+            continue
+        one = folder / name
         with contextlib.suppress(OSError):
             if time.time() - one.stat().st_mtime > FOR_S:
                 one.unlink()

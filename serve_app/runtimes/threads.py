@@ -9,17 +9,15 @@ import asyncio
 import contextlib
 import logging
 import queue
-import sys
 import threading
 import time
-import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from serve_app.errors import Unavailable
+from serve_app.runtimes.in_thread import where
 
 log = logging.getLogger("tandem")
 
@@ -27,30 +25,6 @@ T = TypeVar("T")
 
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
-
-
-def where(thread: threading.Thread) -> str:
-    """What it is doing, as a traceback has it."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    return "".join(traceback.format_stack(frame)) if frame else ""
-
-
-def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], threading.Thread]:
-    """Begin it in a thread of its own, a daemon: a process that ends doesn't wait for it."""
-    done: Future[T] = Future()
-    done.set_running_or_notify_cancel()  # whoever waits may leave, it goes on
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    return asyncio.wrap_future(done), thread
 
 
 class _Call:
@@ -114,6 +88,12 @@ class Threads:
     def closed(self) -> bool:
         """Whether they take no more calls."""
         return self._closed
+
+    def stand_by(self) -> None:
+        """Have one thread that waits."""
+        with self._lock:
+            if not self._workers and not self._closed:
+                self._add()
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """What it returns or raises, in one of the threads; Unavailable while too many hang."""
