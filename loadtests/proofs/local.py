@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,16 @@ PATIENCE_S = 240
 
 
 class Local(Program):
-    """`with Local(manifest) as local:` serves until the block ends; in `containers` if said how."""
+    """`with Local(manifest) as local:` serves until the block ends; in `containers` if said how, with a
+    `redis` for the head, with `env` beside this process's."""
 
-    def __init__(self, manifest: dict[str, Any], containers: str = "") -> None:
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        containers: str = "",
+        redis: str = "",
+        env: Mapping[str, str] = {},
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tandem-proof-")
         folder = Path(self._folder.name)
         self._file, self._state = folder / "rayservice.yaml", folder / "state.json"
@@ -33,7 +40,8 @@ class Local(Program):
         command += [f"--{name}-port={port}" for name, port in ports.items()]
         command += [f"--state-file={self._state}"]
         command += [f"--containers={containers}"] if containers else []
-        super().__init__(command, folder / "log", cwd=ROOT)
+        command += [f"--redis={redis}"] if redis else []
+        super().__init__(command, folder / "log", cwd=ROOT, env=env)
         self.apply(manifest)
 
     def apply(self, manifest: dict[str, Any]) -> None:

@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--grpc-port", type=int, default=9000)
     local.add_argument("--dashboard-port", type=int, default=8265)
     local.add_argument("--containers", metavar="RUN", help="nodes in containers, by `podman run` say")
+    local.add_argument(
+        "--redis", metavar="HOST:PORT", default="", help="that of gcsFaultToleranceOptions, here"
+    )
     local.add_argument("--state-file", type=Path, help="where to write the status, as JSON")
 
     doctor = commands.add_parser(
@@ -225,7 +228,8 @@ def _local(options: argparse.Namespace) -> int:
     from serve_app.tools.local.command import run
 
     ports = (options.http_port, options.grpc_port, options.dashboard_port)
-    return run(options.manifest, options.host, ports, options.state_file, options.containers)
+    containers, redis = options.containers, options.redis
+    return run(options.manifest, options.host, ports, options.state_file, containers, redis)
 
 
 def _doctor(options: argparse.Namespace) -> int:

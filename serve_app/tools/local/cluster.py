@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serve_app.ports import Block
 from serve_app.tools.dashboard import Dashboard, Refused, healthy
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import Manifest, NodeGroup
@@ -16,8 +17,11 @@ from serve_app.tools.local.node import Node
 class Cluster:
     """What the operator makes of a RayCluster, a little more at each `tick`."""
 
-    def __init__(self, manifest: Manifest, folder: Path, launch: Launch, token: str) -> None:
+    def __init__(
+        self, manifest: Manifest, folder: Path, launch: Launch, token: str, redis: str = ""
+    ) -> None:
         self.manifest = manifest
+        self._redis = redis if manifest.fault_tolerant else ""
         suffix = "".join(random.choices(string.ascii_lowercase, k=5))  # noqa: S311 - a name
         self.name = f"{manifest.name}-{suffix}"
         self._folder, self._launch = folder, launch
@@ -47,7 +51,12 @@ class Cluster:
 
     def _ended(self) -> Iterator[str]:
         """Pods that ended are made anew. With its head a cluster without Redis loses everything."""
-        if not self.head.alive:
+        if not self.head.alive and self._redis:
+            yield f"{self.head.name} has ended, the next one asks Redis: {self.head.last_words()}"
+            self.head.kill()  # what it left behind
+            self.head = self._node(self.manifest.groups[0], self.head.block)
+            self.head.start(self.head)
+        elif not self.head.alive:
             yield f"{self.head.name} has ended, and the cluster with it: {self.head.last_words()}"
             self.kill()
             self.workers, self.applications, self._taken = [], {}, None
@@ -120,9 +129,16 @@ class Cluster:
         """Whether nothing runs any more."""
         return not any(node.alive for node in self.nodes)
 
-    def _node(self, group: NodeGroup) -> Node:
+    def _node(self, group: NodeGroup, block: Block | None = None) -> Node:
+        """`block`: the ports of the one before it, as a service's address stays."""
         name = f"{self.name}-{group.name}-{next(self._numbers)}"
         operators = {"RAY_CLUSTER_NAME": self.name, "RAY_AUTH_MODE": "disabled"}
         if self._token:
             operators |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
-        return Node(name, group, self._folder, self._launch, operators)
+        if self._redis:
+            operators |= {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+        if self._redis and group.name == "head":
+            operators |= {
+                "RAY_REDIS_ADDRESS": self._redis, "RAY_external_storage_namespace": self.name,
+            }  # fmt: skip
+        return Node(name, group, self._folder, self._launch, operators, block)

@@ -22,24 +22,37 @@ from serve_app.tools.stopping import everything_stopped
 _TURN_S = 0.5
 
 
+_NO_REDIS = (
+    "without the Redis of gcsFaultToleranceOptions a head that dies takes its cluster "
+    "(--redis HOST:PORT names one)"
+)
+
+
 def run(
-    path: Path, host: str, ports: tuple[int, int, int], state: Path | None, containers: str | None
+    path: Path,
+    host: str,
+    ports: tuple[int, int, int],
+    state: Path | None,
+    containers: str | None,
+    redis: str = "",
 ) -> int:
     """Serve the manifest on `ports` (HTTP, gRPC, dashboard) until SIGINT or SIGTERM.
 
     `state` is a file for the status, as JSON, after every change; `containers` an engine's run
-    command, `podman run`, for nodes in containers of their image.
+    command, `podman run`, for nodes in containers of their image. `redis` stands for the one of the
+    manifest's `gcsFaultToleranceOptions`.
     """
     with own_folder("tl-", "/tmp") as folder:  # noqa: S108 - a folder of a new name is made there
         manifest = _checked(path)
-        for note in manifest.notes:
+        missing = [_NO_REDIS] if manifest.fault_tolerant and not redis else []
+        for note in [*manifest.notes, *missing]:
             _say(f"not as on Kubernetes: {note}")
         with everything_stopped():
             front = Front(folder, host, *ports)
             front.start()
             _say("HTTP {0}:{1}, gRPC {0}:{2}, dashboard 127.0.0.1:{3}".format(host, *ports))
             _say(f"what the nodes write, as `kubectl logs` has it: {folder}/*.log")
-            operator = Operator(manifest, folder, _launch(containers), front)
+            operator = Operator(manifest, folder, _launch(containers), front, redis)
             try:
                 return _loop(path, operator, front, state)
             finally:

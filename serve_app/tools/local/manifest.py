@@ -52,6 +52,7 @@ class Manifest:
     without_head: bool  # whether the serve service leaves the head out
     upgrade: str  # the strategy's type
     delay: float  # seconds from a switch-over to the end of the old cluster
+    fault_tolerant: bool = False  # whether a head leaves to the next what it knew, in a Redis
     notes: tuple[str, ...] = field(default=(), compare=False)  # what is not as on Kubernetes
 
     def grown_from(self, other: "Manifest") -> bool:
@@ -84,8 +85,6 @@ def _manifest(document: Document) -> Manifest:
         raise ConfigError(f"spec.{CONFIG} is no mapping")
     if cluster.autoscaled:
         notes.append("the cluster autoscaler doesn't run here: groups have their `replicas`")
-    if cluster.fault_tolerance:
-        notes.append("without the Redis of gcsFaultToleranceOptions: a head that dies takes its cluster")
     groups = tuple(_group(group, notes) for group in cluster.groups)
     if service.strategy == INCREMENTAL:
         notes.append("no gateway here: an upgrade switches over at once, as NewCluster does")
@@ -98,6 +97,7 @@ def _manifest(document: Document) -> Manifest:
         without_head=service.without_head,
         upgrade=service.strategy or "NewCluster",
         delay=60 if delay is None else delay,
+        fault_tolerant=bool(cluster.fault_tolerance),
         notes=tuple(dict.fromkeys(notes)),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serve_app.internals.ray_start import on_loopback_by_hooks
-from serve_app.ports import own_block
+from serve_app.ports import Block, own_block
 from serve_app.processes import Program
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import NodeGroup
@@ -18,14 +18,20 @@ class Node:
     """A pod's container. Nothing runs before `start`."""
 
     def __init__(
-        self, name: str, group: NodeGroup, folder: Path, launch: Launch, given: Mapping[str, str]
+        self,
+        name: str,
+        group: NodeGroup,
+        folder: Path,
+        launch: Launch,
+        given: Mapping[str, str],
+        block: Block | None = None,
     ) -> None:
         self.name, self.group = name, group
         self.head = group.name == "head"
         self.log = folder / f"{name}.log"
         self._folder = folder / f"n{len(list(folder.iterdir()))}"  # short: sockets lie in it
         self._folder.mkdir()
-        self._block = own_block()
+        self.block = block or own_block()
         self._launch, self._given = launch, given
         self._program: Program | None = None
         self.leaving = False  # asked to end
@@ -33,23 +39,23 @@ class Node:
     @property
     def http_port(self) -> int:
         """Of its proxy: HTTP."""
-        return self._block.single[4]
+        return self.block.single[4]
 
     @property
     def grpc_port(self) -> int:
         """Of its proxy: gRPC."""
-        return self._block.single[5]
+        return self.block.single[5]
 
     @property
     def dashboard_port(self) -> int:
         """A head's."""
-        return self._block.single[7]
+        return self.block.single[7]
 
     @property
     def listens(self) -> bool:
         """A head's: whether others can join."""
         with socket.socket() as probe:
-            return probe.connect_ex((_HERE, self._block.single[6])) == 0
+            return probe.connect_ex((_HERE, self.block.single[6])) == 0
 
     def start(self, head: "Node") -> None:
         """Run `ray start`, and don't wait."""
@@ -62,7 +68,7 @@ class Node:
         self._program.start()
 
     def _parameters(self, head: "Node") -> dict[str, str]:
-        single = self._block.single
+        single = self.block.single
         found = {
             **self.group.params,
             "node-ip-address": _HERE,
@@ -73,7 +79,7 @@ class Node:
             "max-worker-port": "0",
         }
         if not self.head:
-            return found | {"address": f"{_HERE}:{head._block.single[6]}"}
+            return found | {"address": f"{_HERE}:{head.block.single[6]}"}
         return found | {
             "port": str(single[6]),
             "dashboard-host": _HERE,
@@ -88,7 +94,7 @@ class Node:
             "RAY_SERVE_HAPROXY_NBTHREAD": haproxy_threads(),
             **self.group.env,
             **self._given,
-            **places(head._block, self._block, self._folder),
+            **places(head.block, self.block, self._folder),
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.http_port),
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(self.grpc_port),
             **on_loopback_by_hooks(self._folder),

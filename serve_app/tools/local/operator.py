@@ -13,9 +13,15 @@ from serve_app.tools.ray_token import own_token
 
 
 class Operator:
-    """Keeps one RayService as its manifest says. `tick` it about once a second."""
+    """Keeps one RayService as its manifest says. `tick` it about once a second.
 
-    def __init__(self, manifest: Manifest, folder: Path, launch: Launch, front: Front) -> None:
+    `redis`: the address of one, for a manifest that has `gcsFaultToleranceOptions`.
+    """
+
+    def __init__(
+        self, manifest: Manifest, folder: Path, launch: Launch, front: Front, redis: str = ""
+    ) -> None:
+        self._redis = redis
         self.token = own_token()
         self._wanted = manifest
         self._folder, self._launch, self._front = folder, launch, front
@@ -61,7 +67,7 @@ class Operator:
         if self.active and self._wanted.grown_from(self.active.manifest):
             self.active.manifest, self.pending = self._wanted, None  # taken back
             return
-        self.pending = Cluster(self._wanted, self._folder, self._launch, self.token)
+        self.pending = Cluster(self._wanted, self._folder, self._launch, self.token, self._redis)
         yield f"{self.pending.name} is made"
 
     def _switch(self, to: Cluster, nodes: int) -> Iterator[str]:
