@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Container
+from functools import partial
 
 from serve_app.config import InlineModel
 from serve_app.core.cold import ANY, UNKNOWN
@@ -240,8 +241,7 @@ class InlineModels:
     async def bring(self, config: InlineModel) -> None:
         """Load one that rests, where it is still wanted. ConfigError says why it can't be."""
         name, host = config.name, self.host(config)
-        # Who waits for it has it run at once.
-        loading, thread = in_thread(lambda: host.load(stand_by=True), f"load-{name}")
+        loading, thread = in_thread(partial(_to_run, host), f"load-{name}")
         try:
             async with asyncio.timeout(config.load_timeout):
                 log_loaded(name, await asyncio.shield(loading))
@@ -282,6 +282,14 @@ class InlineModels:
         model.refused.accept(INLINE, host.failed)
         self.hosts[config.name] = host
         self._background.retire(replaced, old, host)
+
+
+def _to_run(host: ModelHost) -> list[Loaded]:
+    """Load it; who waits for it runs it at once."""
+    loaded = host.load()
+    for version in host.versions.values():
+        version.stand_by()
+    return loaded
 
 
 async def _given_up(loading: asyncio.Future[list[Loaded]], host: ModelHost) -> None:

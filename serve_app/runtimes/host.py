@@ -18,7 +18,6 @@ from serve_app.repository.stamps import Stamp
 from serve_app.repository.storage import Held, hold, state
 from serve_app.runtimes.one_version import Loaded, as_read, check_room, load_version, needed, origin
 from serve_app.runtimes.room import measured
-from serve_app.runtimes.short_turns import short_turns
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
 from serve_app.runtimes.version_host import VersionHost
@@ -77,10 +76,8 @@ class ModelHost:
             pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
         self._pool: Threads = pool
 
-    def load(self, stand_by: bool = False) -> list[Loaded]:
+    def load(self) -> list[Loaded]:
         """Load and warm up each version that isn't there yet as it should be. Blocks.
-
-        `stand_by`: with a thread that is started already, else the first prediction starts it.
 
         Those that can't be loaded are in `failed`. In their places is what they were before, if that is
         there, and where the newest so many are wanted, older ones. ConfigError, of model and version,
@@ -88,13 +85,9 @@ class ModelHost:
         """
         files = self._hold()
         try:
-            with short_turns():
-                done = self._loaded(files)
+            return self._loaded(files)
         finally:
             files.release()
-        if stand_by and not all(host.uncancellable for host in self.versions.values()):
-            self._pool.stand_by()
-        return done
 
     def _loaded(self, files: Held) -> list[Loaded]:
         found = self._found(files)

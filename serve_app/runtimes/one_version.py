@@ -17,6 +17,7 @@ from serve_app.runtimes.attempts import attempt
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.freeze_gc import paused_gc
 from serve_app.runtimes.room import free_gpu, free_memory, size
+from serve_app.runtimes.short_turns import short_turns
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.version_host import VersionHost, described
 
@@ -46,6 +47,7 @@ def load_version(
     name, began, started = config.name or "", time.time(), time.monotonic()
     host: VersionHost | None = None
     done = contextlib.ExitStack()
+    done.enter_context(short_turns())
     try:
         if files:
             said = sorted(files.items()) if isinstance(files, Mapping) else files

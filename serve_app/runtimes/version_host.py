@@ -42,6 +42,11 @@ class VersionHost:
         """Why it refuses predictions; '' while it doesn't."""
         return self._pool.trouble
 
+    def stand_by(self) -> None:
+        """Have a thread that waits: the first prediction is about to come."""
+        if not self.uncancellable:
+            self._pool.stand_by()
+
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """Run one batch; ModelFailed when the model's code raises or breaks its declaration."""
         try:
