@@ -16,7 +16,7 @@ compile() { # compile OUTPUT ARGUMENTS...
   shift
   "$tool/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
     --no-header --generate-hashes --output-file "$tool/lock.txt" "$@"
-  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-(pytriton|ml-py)==/ } !drop' \
+  awk '/^[^ ]/ { drop = /^(torch|torchvision|torchaudio|torchcodec|triton|sentence-transformers|xgboost|nvidia-[^=]*|cuda-[^=]*)==/ && !/^nvidia-(pytriton|ml-py)==/ } !drop' \
     "$tool/lock.txt" >"$output"
 }
 
@@ -31,7 +31,7 @@ prefer() { # prefer OWN [LOCK...]
 }
 
 locks=configs/locks
-serve="--extra torch --extra onnx --extra transformers --extra storage --extra demo"
+serve="--extra torch --extra onnx --extra transformers --extra sklearn --extra xgboost --extra lightgbm --extra storage --extra demo"
 prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
 compile $locks/dev.txt pyproject.toml $serve --extra batch --extra load --extra test --extra lint --extra protos
@@ -90,6 +90,9 @@ torch>=2.13,<2.14
 onnxruntime>=1.23
 transformers>=5.16,<5.20
 safetensors>=0.6
+scikit-learn>=1.7
+xgboost-cpu>=3.2
+lightgbm>=4.7
 ml_dtypes>=0.5
 numpy>=2
 orjson>=3.11
@@ -102,5 +105,7 @@ EOF
 prefer $locks/kserve-bench.txt $locks/serve.txt
 compile $locks/kserve-bench.txt "$tool/kserve.in" "$tool/runtimes.in" --constraint $locks/kserve.txt
 prefer $locks/mlserver.txt $locks/serve.txt
-echo "mlserver==1.7.1" >"$tool/mlserver.in"
+# Its runtime for XGBoost asks for the build that brings CUDA's libraries along: xgboost-cpu is above.
+printf 'mlserver==1.7.1\nmlserver-sklearn==1.7.1\nmlserver-xgboost==1.7.1\nmlserver-lightgbm==1.7.1\n' \
+  >"$tool/mlserver.in"
 compile $locks/mlserver.txt "$tool/mlserver.in" "$tool/runtimes.in"

@@ -14,7 +14,13 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "BF16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
-ModelFormat = Literal["torch", "onnx", "transformers", "python", "vllm"]
+ModelFormat = Literal[
+    "torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm", "mlflow", "python", "vllm",
+]  # fmt: skip
+# KServe's and Triton's names of some of them.
+_ALSO = {"pytorch": "torch", "huggingface": "transformers"}
+# Those whose files may be programs: who trusts whoever writes them says so.
+_TRUSTING = ("torch", "sklearn", "mlflow")
 
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -71,7 +77,8 @@ class ModelConfig(Config):
     """What a model is: the part that inline and remote placement share.
 
     `hangAfter`: a prediction that runs so long, in seconds, and that nobody waits for any more, hangs.
-    `trusted`: its TorchScript file may do whatever its process may; without it that is refused.
+    `trusted`: its file (TorchScript, a pickle) may do whatever its process may; without it, no such one
+    is loaded.
     """
 
     name: str | None = None
@@ -79,7 +86,7 @@ class ModelConfig(Config):
     application's.
     """
     model_format: ModelFormat
-    """What runs the model."""
+    """What runs the model. KServe's `pytorch` is torch, its `huggingface` transformers."""
     storage_uri: str | None = Field(default=None, repr=False)  # it may hold credentials
     """The folder of the model: a path, `file:///…`, `pvc://`, or one to fetch: `s3://`, `gs://`,
     `abfss://`, `hf://`, `https://` (storage.md). A relative path starts at the variable
@@ -96,11 +103,13 @@ class ModelConfig(Config):
     there is no room for both; or the one of before is dropped first (`replace`), and requests wait.
     """
     inputs: list[TensorConfig] = []
-    """What a request has to hold. Required for torch; onnx and transformers know it themselves. Where
-    nothing is said anything is taken.
+    """What a request has to hold. Required for torch; the others know it themselves, and python takes
+    anything where nothing is said.
     """
     outputs: list[TensorConfig] = []
-    """What an answer holds. Required for torch; for onnx it chooses among the outputs of the graph."""
+    """What an answer holds. Required for torch; for onnx it chooses among the outputs of the graph. For
+    sklearn, xgboost and lightgbm a single one may give the answer another name, such as `output-0`.
+    """
     options: dict[str, Any] = Field(default={}, validate_default=True)
     """Settings of the modelFormat, in the tables below. For python they are the keyword arguments of
     `__init__`.
@@ -116,8 +125,8 @@ class ModelConfig(Config):
     hang_after: float = Field(default=60, gt=0)
     """Seconds after which a prediction that nobody waits for any more counts as hanging."""
     trusted: bool = False
-    """For modelFormat torch: whether a TorchScript file may be loaded. It may do whatever its process
-    may.
+    """Whether a file may be loaded that is a program and may do whatever its process may: TorchScript
+    for torch, a pickle (`.pkl`, `.joblib`) for sklearn and mlflow.
     """
     revision: str | None = None
     """Any text. It means nothing by itself: another one is a change, and loads the model anew."""
@@ -131,6 +140,11 @@ class ModelConfig(Config):
     @classmethod
     def _policy(cls, versions: Any) -> Any:
         return policy(versions)
+
+    @field_validator("model_format", mode="before")
+    @classmethod
+    def _by_another_name(cls, name: Any) -> Any:
+        return _ALSO.get(name, name) if isinstance(name, str) else name
 
     @field_validator("options")
     @classmethod
@@ -157,8 +171,8 @@ class ModelConfig(Config):
             yield (), f"modelFormat {kind} needs storageUri"
         if kind == "torch" and not (self.inputs and self.outputs):
             yield (), "modelFormat torch needs inputs and outputs: the file doesn't name them"
-        if self.trusted and kind != "torch":
-            yield ("trusted",), f"`trusted` belongs to modelFormat torch (TorchScript), not {kind}"
+        if self.trusted and kind not in _TRUSTING:
+            yield ("trusted",), f"`trusted` belongs to modelFormat {', '.join(_TRUSTING)}, not {kind}"
         if not self.storage_uri and isinstance(self.versions, list) and len(self.versions) != 1:
             yield ("versions",), "without storageUri there is one version, the class itself"
         for side, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):

@@ -48,12 +48,50 @@ class TransformersOptions(Config):
     """Threads for a batch, whose parts run beside each other; 0 is one for each core."""
 
 
+class SklearnOptions(Config):
+    """`threads` 1: a model inside the Router may not stand in others' way."""
+
+    output: Literal[
+        "predict", "predict_proba", "predict_log_proba", "decision_function", "transform"
+    ] = "predict"
+    """What is answered to a request that names no outputs: one of the estimator's methods. KServe's
+    variable PREDICT_PROBA is `predict_proba`, MLServer's `predict_fn` is this key.
+    """
+    trusted_types: list[str] = []
+    """Types that a skops file may hold beside those that skops itself trusts, by their full names."""
+    threads: int = Field(default=1, ge=0)
+    """Threads of one prediction; 0 is one for each core."""
+
+
+class XgboostOptions(Config):
+    """`interface` sklearn: labels, as XGBClassifier and MLServer answer."""
+
+    output: Literal["predict", "predict_proba"] = "predict"
+    """What is answered to a request that names no outputs."""
+    interface: Literal["booster", "sklearn"] = "booster"
+    """What `predict` is: what the booster computes, as KServe's server answers (probabilities, of most
+    classifiers); or the label of the likeliest class, as XGBClassifier and MLServer answer.
+    """
+    threads: int = Field(default=1, ge=0)
+    """Threads of one prediction; 0 is one for each core."""
+
+
+class LightgbmOptions(Config):
+    """`threads` 1: a model inside the Router may not stand in others' way."""
+
+    threads: int = Field(default=1, ge=0)
+    """Threads of one prediction; 0 is one for each core."""
+
+
 # modelFormat: the type of its options. The others' aren't ours to know: python's are keyword arguments
 # of the user's class, and vllm has `engine` instead.
 OPTIONS: dict[str, type[Config]] = {
     "torch": TorchOptions,
     "onnx": OnnxOptions,
     "transformers": TransformersOptions,
+    "sklearn": SklearnOptions,
+    "xgboost": XgboostOptions,
+    "lightgbm": LightgbmOptions,
 }
 
 

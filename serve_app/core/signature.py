@@ -17,7 +17,7 @@ def validated(request: InferRequest, version: VersionDescription, batched: bool 
     arrays: Arrays = {}
     given = {tensor.name: tensor for tensor in request.inputs}
     if len(given) != len(request.inputs):
-        twice = _repeated(tensor.name for tensor in request.inputs)
+        twice = repeated(tensor.name for tensor in request.inputs)
         raise InvalidArgument(f"tensor '{twice}' is given twice")
     if not version.inputs:
         return {name: tensor.data for name, tensor in given.items()}
@@ -75,7 +75,7 @@ def check_outputs(request: InferRequest, model: str, version: VersionDescription
     if request.outputs is None:
         return
     declared = {spec.name: None for spec in version.outputs}  # a set in their order
-    if (twice := _repeated(output.name for output in request.outputs)) is not None:
+    if (twice := repeated(output.name for output in request.outputs)) is not None:
         raise InvalidArgument(f"output '{twice}' is asked for twice")
     for name in (output.name for output in request.outputs):
         if declared and name not in declared:
@@ -84,7 +84,7 @@ def check_outputs(request: InferRequest, model: str, version: VersionDescription
             )
 
 
-def _repeated(names: Iterable[str]) -> str | None:
+def repeated(names: Iterable[str]) -> str | None:
     """The first name that comes again; a step for each name, however many a request may hold."""
     seen: set[str] = set()
     for name in names:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from enum import Enum
 from typing import Protocol
 
+from serve_app.core import tables
 from serve_app.core.batching import Batcher
 from serve_app.core.blame import AT_FAULT
 from serve_app.core.lanes import Who, rows_of
@@ -63,6 +64,10 @@ class Version:
         self.model, self.number = model, number
         self.about, self.signature = about, about.versions[number]
         self.target, self.counters = target, counters
+        rows = self.signature.table is not None
+        self._validated = tables.validated if rows else validated
+        # Where an answer is made of what was asked for alone: how the model is told.
+        self._asking = asking_for if about.engine else tables.asking_for if rows else None
         self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
         self._requests = 0  # that it still has to answer
@@ -71,6 +76,7 @@ class Version:
         self.turns: Turns | None = None
         self.waiting: Waiting | None = None  # None: it has no queue, or not here
         self._queue(slots, spare)
+        self._batched = self.batcher is not None
 
     def _queue(self, slots: int, spare: int) -> None:
         about, target = self.about, self.target
@@ -145,11 +151,11 @@ class Version:
 
     def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
         """The request's arrays in the declared order, and the parameters that are the model's."""
-        inputs = validated(request, self.signature, self.batcher is not None)
+        inputs = self._validated(request, self.signature, self._batched)
         given = for_model(request.parameters)
-        if self.about.engine is None or request.outputs is None:
+        if self._asking is None or request.outputs is None:
             return inputs, given
-        return inputs, asking_for((output.name for output in request.outputs), given)
+        return inputs, self._asking((output.name for output in request.outputs), given)
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """Validate and run one request, in company where there is some. `who` says who sent it."""

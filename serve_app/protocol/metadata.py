@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from serve_app.protocol.tables import Table
 from serve_app.protocol.tensors import TensorSpec
 
 # The name of an adapter's folder: no way out of the bucket's path, or of the disk's.
@@ -14,12 +15,14 @@ _FOLDER = re.compile(r"\w[\w.-]*(:\w[\w.-]*)*", re.ASCII)
 class VersionDescription:
     """One version. Empty `inputs` or `outputs` mean undeclared: anything goes.
 
-    `properties`: what else its metadata says over HTTP, such as the checksum of fetched files.
+    `properties`: what else its metadata says over HTTP, such as the checksum of fetched files. `table`:
+    it takes rows of columns, in whichever form they come (serve_app.core.tables).
     """
 
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
     properties: dict[str, str] = field(default_factory=dict)
+    table: Table | None = None
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import orjson
 
 from serve_app.config import did_you_mean
 from serve_app.errors import InvalidArgument, shown
-from serve_app.protocol import elements
+from serve_app.protocol import elements, v1_tables
 from serve_app.protocol.bounds import MOST_DIMENSIONS
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.metadata import VersionDescription
@@ -36,6 +36,8 @@ def decode_request(message: Any, model: str, version: VersionDescription) -> tup
     key = keys[0]
     rows, specs = message[key], {spec.name: spec for spec in version.inputs}
     by_row = not isinstance(rows, dict)
+    if version.table is not None:
+        return InferRequest(model, "", "", v1_tables.tensors_of(rows, key, version.table)), by_row
     columns = _columns(rows, key, model, specs) if by_row else _checked(rows, key, specs)
     tensors = [
         _tensor(columns[name], specs[name], key if by_row else f"{key}.{name}")

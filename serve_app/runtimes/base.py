@@ -49,6 +49,10 @@ RUNTIMES = {
     "torch": ("serve_app.runtimes.torch", "TorchRuntime"),
     "onnx": ("serve_app.runtimes.onnx", "OnnxRuntime"),
     "transformers": ("serve_app.runtimes.transformers", "TransformersRuntime"),
+    "sklearn": ("serve_app.runtimes.sklearn", "SklearnRuntime"),
+    "xgboost": ("serve_app.runtimes.xgboost_booster", "XgboostRuntime"),
+    "lightgbm": ("serve_app.runtimes.lightgbm_booster", "LightgbmRuntime"),
+    "mlflow": ("serve_app.runtimes.mlflow", "MlflowRuntime"),
 }
 
 
@@ -57,6 +61,10 @@ FILES = {
     "torch": ("model.pt2", "model.pt"),
     "onnx": ("model.onnx",),
     "transformers": ("config.json",),
+    "sklearn": ("model.skops", "model.joblib", "model.pkl", "model.pickle"),
+    "xgboost": ("model.ubj", "model.json", "model.bst"),
+    "lightgbm": ("model.txt", "model.bst"),
+    "mlflow": ("MLmodel",),
 }
 
 

@@ -34,6 +34,7 @@ class VersionHost:
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
         self._outputs = {spec.name: spec for spec in self.signature.outputs}
+        self._required = [name for name, spec in self._outputs.items() if not spec.optional]
         self.when_closed: Callable[[], None] = lambda: None
         pool.hold()
 
@@ -121,7 +122,7 @@ class VersionHost:
             if self._ours:
                 array.flags.writeable = False  # so it is sent as it is, without a copy
             arrays[name] = array
-        if missing := [name for name in specs if name not in arrays]:
+        if missing := [name for name in self._required if name not in arrays]:
             raise ModelFailed(f"model '{self.model}' didn't return {', '.join(missing)}")
         return arrays
 

@@ -25,7 +25,7 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/internals": {"llm"},
     "serve_app/llm": {"llm"},
     "serve_app/repository": {"s3", "gs", "azure", "hf"},
-    "serve_app/runtimes": {"torch", "onnx", "transformers"},
+    "serve_app/runtimes": {"torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm"},
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/kube": {"check"},

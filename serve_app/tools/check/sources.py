@@ -10,8 +10,9 @@ from serve_app.redact import redacted
 from serve_app.repository.addresses import Address, address
 from serve_app.repository.storage import local_folder, local_path
 from serve_app.repository.stores import lacking
-from serve_app.repository.versions import misnamed, only_file, version_folders
+from serve_app.repository.versions import misnamed, version_folders
 from serve_app.runtimes.base import FILES
+from serve_app.runtimes.model_files import PICKLES, model_file
 from serve_app.runtimes.transformers import trained_for
 from serve_app.tools.check import own_class
 from serve_app.tools.check.modules import Where
@@ -27,6 +28,8 @@ def check(config: ModelConfig, place: Place) -> Iterator[Problem]:
             local_path(config.storage_uri)
         except ConfigError as error:
             yield Problem((*place, "storageUri"), str(error).partition(": ")[2] or str(error), _WHY)
+    if config.trusted and config.model_format in ("sklearn", "mlflow"):
+        yield _trusted(place)
     if isinstance(config, RemoteModel) and config.llm and config.llm.adapter_path:
         try:
             local_path(config.llm.adapter_path)
@@ -44,7 +47,7 @@ def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Prob
         folder = _folder(config)
     except ConfigError as error:
         said = str(error).removeprefix(f"storageUri '{config.storage_uri}': ")
-        if not any(check(config, place)):
+        if not any(one.severity == "error" for one in check(config, place)):
             yield Problem((*place, "storageUri"), said, _WHY)
         return
     if folder is None:
@@ -98,11 +101,12 @@ def _folder(config: ModelConfig) -> Path | None:
 
 def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:
     try:
-        if names := FILES.get(config.model_format):
-            only_file(folder, *names)
+        path = model_file(config.model_format, folder) if config.model_format in FILES else None
     except ConfigError as error:
         yield Problem((*place, "storageUri"), str(error), _WHY)
         return
+    if path is not None and path.suffix in PICKLES and not config.trusted:
+        yield _pickle(path, place)
     if config.model_format == "transformers":
         try:
             about = json.loads((folder / "config.json").read_bytes())
@@ -111,3 +115,19 @@ def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]
             return
         if reason := trained_for(str(config.options.get("task")), about):
             yield Problem((*place, "options", "task"), f"{folder}: {reason}", _WHY)
+
+
+def _trusted(place: Place) -> Problem:
+    """What it means to trust a file that may be a pickle."""
+    what = (
+        "a pickle that lies in the model's folder is loaded: whoever can write that folder runs code in "
+        "the process that serves it, with its files, its network and its secrets"
+    )
+    fix = "`tandem convert model.joblib` makes a file without code, which needs no trust"
+    return Problem((*place, "trusted"), what, fix=fix, severity="warning")
+
+
+def _pickle(path: Path, place: Place) -> Problem:
+    what = f"{path} is a pickle, and loading it runs whatever code is in it"
+    fix = f"tandem convert {path}; or trusted: true"
+    return Problem((*place, "storageUri"), what, _WHY, fix)
