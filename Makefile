@@ -84,7 +84,7 @@ test: models $(VENV)/.test .venv-kserve/.bench .venv-clients/.done
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 -m "not live and not long" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not live and not long" --cov --cov-report=term:skip-covered
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(SERVERS_TESTS) -m "live and not alone and not long"
 	$(BIN)/python -m pytest $(SERVERS_TESTS) -m "alone and not long"
 endif

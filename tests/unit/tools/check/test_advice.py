@@ -1,5 +1,6 @@
 """Advice is a warning, and only where it is true."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,9 +184,9 @@ def parts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 @pytest.mark.parametrize("odd", [None, 3, "x", True, ["x"], {"a": []}], ids=str)
 @pytest.mark.parametrize("kind", ["RayService", "RayJob", "RayCronJob", "RayCluster"])
 def test_a_wrong_type_anywhere_is_no_traceback(kind: str, odd: Any) -> None:
-    text = manifest(kind, FULL)
-    for place in parts(yaml.safe_load(text)):
-        data = around = yaml.safe_load(text)
+    whole = yaml.safe_load(manifest(kind, FULL))
+    for place in parts(whole):
+        data = around = copy.deepcopy(whole)
         for step in place[:-1]:
             around = around[step]
         around[place[-1]] = odd

@@ -119,12 +119,16 @@ def test_the_groups_that_are_known_by_heart_are_all_of_kubernetes() -> None:
     assert {f"{name}.k8s.io" for name in kubernetes_schemas._GROUPS} == dotted
 
 
-@pytest.mark.parametrize("data", [b"a: \xff\xfe", b"\xffapiVersion: v1"])
-def test_standard_input_that_is_no_text(data: bytes) -> None:
+def test_standard_input_that_is_no_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = [sys.executable, "-m", "serve_app", "check", "-"]
-    done = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, check=False)
+    done = subprocess.run(command, input=b"a: \xff\xfe", capture_output=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"-: not valid UTF-8")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xffapiVersion: v1"), "utf-8"))
+    assert main(["check", "-"]) == 2
+    assert capsys.readouterr().err.startswith("-: not valid UTF-8")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n", "kind: List\napiVersion: v1\n"])
