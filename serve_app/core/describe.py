@@ -1,12 +1,13 @@
 """What V2 says of models: metadata, Triton's configuration and statistics, the repository's index."""
 
+import contextlib
 from typing import Any
 
 from serve_app.core.cold import ANY
 from serve_app.core.directory import Directory
 from serve_app.core.model_config import model_config
 from serve_app.core.version import State, Version
-from serve_app.errors import NOT_HERE
+from serve_app.errors import NOT_HERE, Unavailable
 from serve_app.protocol.metadata import Compute, Duration
 from serve_app.protocol.tensors import TensorSpec
 from serve_app.redact import redacted
@@ -71,6 +72,32 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
         for name in sorted(directory.unloaded - directory.models.keys())
     ]
     return [row for row in rows if row["state"] == "READY" or not only_ready]
+
+
+def traffic(directory: Directory, name: str) -> dict[str, Any]:
+    """How requests that name no version are shared: what is configured, each version's part of it."""
+    model = directory.model(name)
+    split, main = model.split, ""
+    with contextlib.suppress(Unavailable):
+        main = model.pick().number
+    shares = split.shares if split else {main: 100.0}
+    named = dict.fromkeys([*model.versions, *(split.traffic.weights if split else ())])
+    rows = []
+    for number in sorted(named.keys() - {ANY}, key=int):
+        version = model.versions.get(number)
+        ready = version is not None and version.state is State.READY
+        rows.append(
+            {
+                "version": number,
+                "weight": split.traffic.weights.get(number, 0) if split else shares.get(number, 0),
+                "share": round(shares.get(number, 0), 6),
+                "state": "READY" if ready else "UNAVAILABLE",
+                "requests": version.counters.success.count if version else 0,
+                "failed": version.counters.fail.count if version else 0,
+            }
+        )
+    said = split.traffic.model_dump(mode="json", by_alias=True, exclude_defaults=True) if split else None
+    return {"name": model.name, "traffic": said, "versions": rows}
 
 
 def refused(reason: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import Admin, InlineModel
+from serve_app.core import describe
 from serve_app.core.directory import Directory
 from serve_app.core.version import State
 from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
@@ -18,8 +19,8 @@ from serve_app.errors import KINDS, ConfigError, InvalidArgument, Unavailable
 from serve_app.hop.failures import first_line
 from serve_app.releases import ledger
 from serve_app.releases.asked import Asked
-from serve_app.releases.change import Change, Known, change
-from serve_app.releases.live import entry
+from serve_app.releases.change import Change, Known, change, shared
+from serve_app.releases.live import directed, entry
 from serve_app.releases.uploads import packed
 from serve_app.repository.storage import local_path
 
@@ -66,6 +67,17 @@ class Changing:
         self._check(made)
         if whole:
             await self._ask("upload", digest, whole)
+        await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+
+    def traffic(self, model: str) -> Mapping[str, Any]:
+        """As this Router shares it, and by whose word."""
+        found = describe.traffic(self._directory, model)
+        return {**found, "source": "live" if self._live.shares(model) else "configuration"}
+
+    async def direct(self, model: str, traffic: object, by: str) -> None:
+        """Share a model's requests so in every Router."""
+        there = [one for one in self._directory.model(model).versions if one]
+        made = shared(model, traffic, there, directed(self._live.base, model))
         await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
 
     async def refused(self, line: Mapping[str, Any]) -> None:

@@ -130,6 +130,10 @@ class LiveChanges:
         """What configures each model now."""
         return parts(self.base.models, self.apps)
 
+    def shares(self, model: str) -> bool:
+        """Whether its traffic is a live change's."""
+        return model in self.state.shares and model not in self._merged.redirected
+
     async def run(self) -> None:
         """Follow the Steward for as long as this Router lives."""
         seen = -1  # so that the first answer comes at once
@@ -205,23 +209,28 @@ class LiveChanges:
         self._merge()
 
     def _merge(self) -> None:
-        self._merged = made = merged(self.base, self.apps, self.state.layer, self.published.folder)
+        state = self.state
+        self._merged = made = merged(
+            self.base, self.apps, state.layer, self.published.folder, state.shares
+        )
         self._directory.unloaded = made.off
-        for name in made.overruled:
-            if self._configured:
-                self._conductor.background.spawn(self._drop(name))
+        for name in made.overruled | made.redirected if self._configured else ():
+            self._conductor.background.spawn(self._drop(name))
 
     async def _drop(self, name: str) -> None:
-        if live := self.state.layer.get(name):
-            try:
+        live, shares = self.state.layer.get(name), self.state.shares.get(name)
+        try:
+            if live and name in self._merged.overruled:
                 await self._steward.drop.remote(name, dict(live.over))
-            except LOST:  # the next change of either brings it again
-                log.warning("the Steward doesn't hear that a deploy changed %s", name)
+            if shares and name in self._merged.redirected:
+                await self._steward.redirect.remote(name, shares.over)
+        except LOST:  # the next change of either brings it again
+            log.warning("the Steward doesn't hear that a deploy changed %s", name)
 
     def ack(self) -> Ack:
         """What this Router serves, and what it can't."""
         failed = {name: Failed({"": reason}) for name, reason in self._merged.reasons.items()}
-        for name in self._merged.overruled:
+        for name in self._merged.overruled | self._merged.redirected:
             failed[name] = Failed({"": "a deploy changed its configuration meanwhile"})
         for name, model in self._directory.models.items():
             if reasons := _why(model):

@@ -64,6 +64,11 @@ class Steward:
         with contextlib.suppress(TandemError):  # it can't be written: another Router says it again
             await self._steward.drop(model, over)
 
+    async def redirect(self, model: str, over: str) -> None:
+        """A deploy changed what traffic was given over."""
+        with contextlib.suppress(TandemError):
+            await self._steward.redirect(model, over)
+
     async def note(self, line: Mapping[str, Any]) -> None:
         """A line of the audit, which its Router has written to its log."""
         await self._steward.note(line)

@@ -11,7 +11,14 @@ from urllib.parse import parse_qs, unquote
 
 from serve_app.config import Admin, Limits
 from serve_app.core.call import Headers, address_of
-from serve_app.errors import InvalidArgument, NotFound, TandemError, Unauthenticated, Unsupported
+from serve_app.errors import (
+    InvalidArgument,
+    MethodNotAllowed,
+    NotFound,
+    TandemError,
+    Unauthenticated,
+    Unsupported,
+)
 from serve_app.http.asgi import JSON, Receive, Scope, Send, read_body, respond
 from serve_app.ingress.answers import require, send_json
 from serve_app.ingress.secrets import check_signature, check_token
@@ -28,7 +35,7 @@ OFF = (
 )
 _EACH_S = 1.0  # at most so often a refusal is written down
 _ENVELOPE = 2**20  # bytes around the files of a load
-ROUTE = re.compile(r"/v2/repository/(?:models/([^/]+)/(load|unload)|(audit|webhook))")
+ROUTE = re.compile(r"/v2/repository/(?:models/([^/]+)/(load|unload|traffic)|(audit|webhook))")
 
 
 class Applies(Protocol):
@@ -44,6 +51,14 @@ class Applies(Protocol):
 
     async def apply(self, asked: Asked, by: str) -> None:
         """Returns when it is served; TandemError."""
+        ...
+
+    def traffic(self, model: str) -> Mapping[str, Any]:
+        """How its requests are shared among its versions; NotFound."""
+        ...
+
+    async def direct(self, model: str, traffic: object, by: str) -> None:
+        """Share them so, None for as the configuration has it; else as `apply`."""
         ...
 
     async def refused(self, line: Mapping[str, Any]) -> None:
@@ -68,6 +83,8 @@ class AdminApp:
         """Answer what ROUTE matched; the status."""
         model, other = match[1], match[3]
         headers = Headers(scope["headers"])
+        if match[2] == "traffic":
+            return await self._traffic(scope, receive, send, unquote(model), headers)
         require("GET" if other == "audit" else "POST", scope["method"])
         if other == "webhook":
             return await self._webhook(scope, receive, send, headers)
@@ -88,6 +105,22 @@ class AdminApp:
         await respond(send, 200, [], [JSON])
         return 200
 
+    async def _traffic(
+        self, scope: Scope, receive: Receive, send: Send, model: str, headers: Headers
+    ) -> int:
+        method = scope["method"]
+        self.admit("traffic", model, headers)
+        if method in ("POST", "DELETE"):
+            said = None
+            if method == "POST":
+                body = await read_body(receive, dict(scope["headers"]), self._limits())
+                said = elements.load_json(body)
+            changes = self._changes.direct(model, said, _who(headers))
+            await self._seen(changes, "traffic", model, headers)
+        elif method != "GET":
+            raise MethodNotAllowed(f"{method} is not allowed here", "GET, HEAD, POST, DELETE")
+        return await send_json(send, self._changes.traffic(model))
+
     async def grpc(self, verb: Verb, model: str, parameters: Any, headers: Headers) -> None:
         """What a message asks for, after `admit`."""
         given = {
@@ -101,11 +134,19 @@ class AdminApp:
         self._guarded(lambda: check_token(self._admin, headers), verb, model, headers)
 
     async def _apply(self, verb: Verb, model: str, given: Mapping[str, Any], headers: Headers) -> None:
-        most = self._admin.max_upload_bytes
-        try:
+        async def applied() -> None:
+            most = self._admin.max_upload_bytes
             wanted = await asyncio.to_thread(asked, verb, model, given, most)
-            # To its end, though the client leaves: what it began is under way.
-            await asyncio.shield(self._spawn(self._changes.apply(wanted, _who(headers))))
+            await self._changes.apply(wanted, _who(headers))
+
+        await self._seen(applied(), verb, model, headers)
+
+    async def _seen(
+        self, change: Coroutine[Any, Any, None], verb: str, model: str, headers: Headers
+    ) -> None:
+        """To its end, though the client leaves: what it began is under way."""
+        try:
+            await asyncio.shield(self._spawn(change))
         except TandemError as error:
             if not error.audited:
                 self._write(verb, model, headers, error)

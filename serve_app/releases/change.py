@@ -1,14 +1,14 @@
 """From what is asked, and what there is, to a change of the layer. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from serve_app.config import Allow, InlineModel
+from serve_app.config import Allow, InlineModel, Traffic, did_you_mean, join, parse
 from serve_app.errors import ConfigError, InvalidArgument, NotFound, Unsupported
 from serve_app.releases.asked import Asked
-from serve_app.releases.live import ENTRY, Live, Parts, entry, written
+from serve_app.releases.live import ENTRY, Live, LiveTraffic, Parts, entry, written
 from serve_app.releases.permitted import check
 
 
@@ -35,10 +35,15 @@ class Known:
         return written(self.base) if self.base else None
 
 
+TRAFFIC = "traffic"  # the verb
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """`live` takes the place of what was done to the model, None takes it away; `read`: its files are
     looked at anew, by its applications too where it is `remote`. `id` is the request's, `by` who it was.
+
+    Of the verb `traffic`: `shares` takes the place of its live traffic, and `live` is nothing.
     """
 
     id: str
@@ -49,19 +54,22 @@ class Change:
     remote: bool = False
     version: str = ""
     by: str = ""
+    shares: LiveTraffic | None = None
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        live = self.live.plain if self.live else None
         names = ("id", "model", "verb", "read", "remote", "version", "by")
-        return {**{name: getattr(self, name) for name in names}, "live": live}
+        said: dict[str, Any] = {name: getattr(self, name) for name in names}
+        said["live"] = self.live.plain if self.live else None
+        return {**said, "shares": self.shares.plain if self.shares else None}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Change":
         """The same back."""
-        live = plain["live"]
-        return cls(**{**plain, "live": Live(**live) if live else None})
+        live, shares = plain["live"], plain["shares"]
+        made = {"live": Live(**live) if live else None}
+        return cls(**{**plain, **made, "shares": LiveTraffic(**shares) if shares else None})
 
 
 def change(
@@ -154,3 +162,25 @@ def _given(
     except ConfigError as error:
         raise InvalidArgument(f"failed to load '{asked.model}': {error}") from None
     return live
+
+
+def shared(model: str, said: object, versions: Collection[str], over: str) -> Change:
+    """The traffic that somebody asks for, over what the configuration says; None to have that again.
+
+    `versions` are those that are there. InvalidArgument where it is none, or names others.
+    """
+    if said is None:
+        return Change("", model, TRAFFIC)
+    try:
+        traffic = parse(Traffic, said, "traffic")
+    except ConfigError as error:
+        raise InvalidArgument(f"failed to share the requests of '{model}': {error}") from None
+    for place, number in traffic.versions.items():
+        if number not in versions:
+            where = join("traffic", place)
+            raise InvalidArgument(
+                f"failed to share the requests of '{model}': {where}: no version {number} is loaded"
+                f"{did_you_mean(number, versions)}"
+            )
+    config = traffic.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Change("", model, TRAFFIC, shares=LiveTraffic(over, config))

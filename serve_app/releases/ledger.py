@@ -3,16 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from serve_app.releases.change import Change
-from serve_app.releases.live import Layer, Live, Parts
+from serve_app.releases.change import TRAFFIC, Change
+from serve_app.releases.live import Layer, Live, LiveTraffic, Parts, Shares
 
 _FORMAT = 1
 _MOST_LINES = 200  # of the audit
 UNDER_WAY = "under way"
 
 Line = Mapping[str, Any]
+L = TypeVar("L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,15 @@ class UnderWay:
     before: Live | None
     verb: str = "load"
     version: str = ""  # that was asked for, where one was
+    shares: LiveTraffic | None = None  # before it
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        before = self.before.plain if self.before else None
         names = ("id", "generation", "verb", "version")
-        return {**{name: getattr(self, name) for name in names}, "before": before}
+        said: dict[str, Any] = {name: getattr(self, name) for name in names}
+        said["before"] = self.before.plain if self.before else None
+        return {**said, "shares": self.shares.plain if self.shares else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class State:
 
     generation: int = 0
     layer: Layer = field(default_factory=dict)
+    shares: Shares = field(default_factory=dict)
     reads: Mapping[str, int] = field(default_factory=dict)
     under_way: Mapping[str, UnderWay] = field(default_factory=dict)
     polled: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class State:
                 "format": _FORMAT,
                 "generation": self.generation,
                 "layer": {name: live.plain for name, live in self.layer.items()},
+                "shares": {name: live.plain for name, live in self.shares.items()},
                 "reads": dict(self.reads),
                 "under_way": {name: one.plain for name, one in self.under_way.items()},
                 "polled": dict(self.polled),
@@ -78,30 +83,43 @@ def decoded(kept: bytes | None) -> State:
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise ValueError("the state that is kept is of another version of Tandem")
     under_way = {
-        name: UnderWay(**{**one, "before": _live(one["before"])})
+        name: UnderWay(**{**one, "before": _live(one["before"]), "shares": _shares(one.get("shares"))})
         for name, one in found["under_way"].items()
     }
     layer = {name: Live(**live) for name, live in found["layer"].items()}
+    shares = {name: LiveTraffic(**live) for name, live in found.get("shares", {}).items()}
     return State(
-        found["generation"], layer, found["reads"], under_way, found["polled"], tuple(found["audit"])
-    )
+        found["generation"], layer, shares, found["reads"], under_way, found["polled"],
+        tuple(found["audit"]),
+    )  # fmt: skip
 
 
 def _live(plain: Mapping[str, Any] | None) -> Live | None:
     return Live(**plain) if plain else None
 
 
+def _shares(plain: Mapping[str, Any] | None) -> LiveTraffic | None:
+    return LiveTraffic(**plain) if plain else None
+
+
 def begun(state: State, change: Change, now: float) -> State:
     """With the change, which is under way."""
     generation = state.generation + 1
-    before = state.layer.get(change.model)
+    name = change.model
     line = said(change, now, UNDER_WAY, generation)
-    reads = {**state.reads, change.model: generation} if change.read else state.reads
-    one = UnderWay(change.id, generation, before, change.verb, change.version)
+    reads = {**state.reads, name: generation} if change.read else state.reads
+    before = state.layer.get(name), state.shares.get(name)
+    one = UnderWay(change.id, generation, before[0], change.verb, change.version, before[1])
+    layer, shares = state.layer, state.shares
+    if change.verb == TRAFFIC:
+        shares = _with(shares, name, change.shares)
+    else:
+        layer = _with(layer, name, change.live)
     return replace(
         state,
         generation=generation,
-        layer=_with(state.layer, change.model, change.live),
+        layer=layer,
+        shares=shares,
         reads=reads,
         under_way={**state.under_way, change.model: one},
         audit=_bounded((*state.audit, line)),
@@ -119,9 +137,12 @@ def ended(state: State, model: str, outcome: str, now: float, undo: bool = False
         for line in state.audit
     )
     made = replace(state, under_way=left, audit=audit)
-    if undo and state.layer.get(model) != one.before:
+    if undo and (state.layer.get(model), state.shares.get(model)) != (one.before, one.shares):
         made = replace(
-            made, generation=state.generation + 1, layer=_with(state.layer, model, one.before)
+            made,
+            generation=state.generation + 1,
+            layer=_with(state.layer, model, one.before),
+            shares=_with(state.shares, model, one.shares),
         )
     return made
 
@@ -131,16 +152,25 @@ def dropped(state: State, model: str, over: Parts, now: float) -> State:
     live = state.layer.get(model)
     if live is None or dict(live.over) != dict(over):
         return state
+    made = replace(state, layer=_with(state.layer, model, None))
+    return _overruled(made, model, "its configuration", now)
+
+
+def redirected(state: State, model: str, over: str, now: float) -> State:
+    """Without traffic of a model over what the configuration no longer says, as `dropped`."""
+    live = state.shares.get(model)
+    if live is None or live.over != over:
+        return state
+    made = replace(state, shares=_with(state.shares, model, None))
+    return _overruled(made, model, "its traffic", now)
+
+
+def _overruled(made: State, model: str, what: str, now: float) -> State:
     line = {
         "time": round(now, 3), "verb": "drop", "model": model, "by": "deploy",
-        "outcome": "a deploy changed its configuration", "generation": state.generation + 1,
+        "outcome": f"a deploy changed {what}", "generation": made.generation + 1,
     }  # fmt: skip
-    return replace(
-        state,
-        generation=state.generation + 1,
-        layer=_with(state.layer, model, None),
-        audit=_bounded((*state.audit, line)),
-    )
+    return replace(made, generation=made.generation + 1, audit=_bounded((*made.audit, line)))
 
 
 def noted(state: State, line: Line) -> State:
@@ -151,6 +181,7 @@ def noted(state: State, line: Line) -> State:
 def said(change: Change, now: float, outcome: str, generation: int) -> dict[str, Any]:
     """A line of the audit: who, when, what, and what became of it."""
     keys = sorted(change.live.config or {}) if change.live else []
+    shares = dict(change.shares.config) if change.shares else None
     line: dict[str, Any] = {
         "time": round(now, 3), "id": change.id, "verb": change.verb, "model": change.model,
         "by": change.by, "outcome": outcome, "generation": generation,
@@ -159,10 +190,12 @@ def said(change: Change, now: float, outcome: str, generation: int) -> dict[str,
         line["version"] = change.version
     if change.live and change.live.upload:
         line["upload"] = change.live.upload
+    if change.verb == TRAFFIC:
+        line["traffic"] = shares  # None: the configuration's again
     return {**line, "config": keys} if keys else line
 
 
-def _with(layer: Layer, model: str, live: Live | None) -> Layer:
+def _with(layer: Mapping[str, L], model: str, live: L | None) -> dict[str, L]:
     left = {name: one for name, one in layer.items() if name != model}
     return {**left, model: live} if live else left
 

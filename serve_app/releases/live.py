@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from serve_app.config import InlineModel, RouterUserConfig, parse
+from serve_app.config import InlineModel, RouterUserConfig, Routing, Traffic, parse
 from serve_app.errors import ConfigError
 
 # What configures a model: its entry in the Router's user_config, and applications by their names. Each
@@ -35,7 +36,21 @@ class Live:
         return {"over": dict(self.over), "config": self.config, "upload": self.upload, "off": self.off}
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTraffic:
+    """Traffic of one model, `config`, over what the configuration says of it, `over` its digest."""
+
+    over: str
+    config: Mapping[str, Any]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"over": self.over, "config": dict(self.config)}
+
+
 Layer = Mapping[str, Live]  # by the model's name
+Shares = Mapping[str, LiveTraffic]
 
 
 def digest(said: object) -> str:
@@ -69,18 +84,28 @@ def overruled(over: Parts, now: Parts) -> bool:
     )
 
 
+def directed(config: RouterUserConfig, name: str) -> str:
+    """A digest of what the configuration says of a model's traffic."""
+    found = config.routing.get(name)
+    if found is None or (found.traffic is None and found.default_version is None):
+        return ""
+    traffic = found.traffic.model_dump(mode="json", exclude_defaults=True) if found.traffic else None
+    return digest([found.default_version, traffic])
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """The configuration and the layer together.
 
     `off` are the models that are unloaded; `reasons`, why a live entry can't be had; `overruled`, those
-    whose configuration was changed since.
+    whose configuration was changed since, and `redirected`, those whose traffic in it was.
     """
 
     config: RouterUserConfig
     off: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
     overruled: frozenset[str] = frozenset()
+    redirected: frozenset[str] = frozenset()
 
 
 def merged(
@@ -88,6 +113,7 @@ def merged(
     applications: Mapping[str, Mapping[str, str]],
     layer: Layer,
     folder: Callable[[str], str],
+    shares: Shares = MappingProxyType({}),
 ) -> Merged:
     """What a Router is to serve. `folder`: where an upload's files lie here, ConfigError if nowhere."""
     now = parts(base.models, applications)
@@ -109,7 +135,15 @@ def merged(
     order = {model.name: at for at, model in enumerate(base.models)}
     found = sorted(models.values(), key=lambda model: order.get(model.name, len(order)))
     off = frozenset(name for name, live in holds.items() if live.off)
-    return Merged(base.model_copy(update={"models": found}), off, reasons, frozenset(over))
+    redirected = {name for name, live in shares.items() if live.over != directed(base, name)}
+    routing = dict(base.routing)
+    for name, said in shares.items():
+        if name not in redirected:
+            traffic = parse(Traffic, said.config, f"traffic of '{name}'")
+            update = {"traffic": traffic, "default_version": None}
+            routing[name] = routing.get(name, Routing()).model_copy(update=update)
+    config = base.model_copy(update={"models": found, "routing": routing})
+    return Merged(config, off, reasons, frozenset(over), frozenset(redirected))
 
 
 def entry(name: str, live: Live, folder: Callable[[str], str]) -> InlineModel:

@@ -111,6 +111,14 @@ class Steward:
             if self.state is not before:
                 self._tell(self.state.audit[-1])
 
+    async def redirect(self, model: str, over: str) -> None:
+        """A deploy changed what traffic was given over."""
+        async with self._turn(model):
+            before = self.state
+            await self._write(lambda state: ledger.redirected(state, model, over, time.time()))
+            if self.state is not before:
+                self._tell(self.state.audit[-1])
+
     async def note(self, line: Mapping[str, Any]) -> None:
         """Keep a line of the audit: with the next change it is written."""
         async with self._writing:

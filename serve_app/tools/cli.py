@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--strict", action="store_true", help="warnings and notes count too")
 
     _add_models(commands)
+    _add_traffic(commands)
 
     run = commands.add_parser("run", help="serve a config on this machine until interrupted")
     run.add_argument("config", type=Path)
@@ -130,6 +131,29 @@ def _add_models(commands: Any) -> None:
     build.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
 
 
+def _add_traffic(commands: Any) -> None:
+    traffic = commands.add_parser(
+        "traffic", help="how a model's requests are shared among its versions; returns when they are"
+    )
+    traffic.add_argument("model")
+    traffic.add_argument(
+        "weights", nargs="*", metavar="VERSION=PERCENT",
+        help="together 100, as 1=95 2=5; match and sticky stay as they are",
+    )  # fmt: skip
+    traffic.add_argument("--config", metavar="JSON", help="the whole of it, or @FILE")
+    traffic.add_argument("--clear", action="store_true", help="as the configuration has it, again")
+    traffic.add_argument(
+        "--write", action="store_true", help="print what there is as a block of the configuration"
+    )
+    traffic.add_argument(
+        "--address",
+        "-a",
+        metavar="URL",
+        help="of the service; default: TANDEM_ADDRESS, the last `tandem run`",
+    )
+    traffic.add_argument("--json", action="store_true")
+
+
 def _add_batch(commands: Any) -> None:
     batch = commands.add_parser(
         "batch",
@@ -206,6 +230,12 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
+def _traffic(options: argparse.Namespace) -> int:
+    from serve_app.tools.models.traffic import run
+
+    return run(options)
+
+
 def _run(options: argparse.Namespace) -> int:
     from serve_app.tools.stopping import leave_on_signals
 
@@ -250,6 +280,7 @@ def _batch(options: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "models": _models,
+    "traffic": _traffic,
     "run": _run,
     "deploy": _deploy,
     "local": _local,

@@ -1,1 +1,1 @@
-"""`tandem models`: which models a service has, and load and unload them."""
+"""`tandem models` and `tandem traffic`: what a service has, and changes of it while it runs."""

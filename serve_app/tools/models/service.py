@@ -54,13 +54,19 @@ class Service:
         path = f"/v2/repository/models/{quote(model, safe='')}/{verb}"
         self._ask(path, {"parameters": dict(parameters)})
 
-    def _ask(self, path: str, body: object) -> Any:
+    def traffic(self, model: str, said: object = None, method: str = "GET") -> Row:
+        """How its requests are shared; POST: from now on so, DELETE: as the configuration has it."""
+        path = f"/v2/repository/models/{quote(model, safe='')}/traffic"
+        found: Row = self._ask(path, said, method)
+        return found
+
+    def _ask(self, path: str, body: object, method: str | None = None) -> Any:
         headers = {"Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
         try:
-            request = urllib.request.Request(self._url + path, data, headers)  # noqa: S310
+            request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310
             with _opener.open(request, timeout=_TIMEOUT_S) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
@@ -75,7 +81,7 @@ def parameters(config: str | None, files: list[str], version: str | None) -> dic
     """Those of a load, of what the command line says; ConfigError for files that aren't there."""
     found: dict[str, Any] = {}
     if config is not None:
-        found["config"] = _text(config)
+        found["config"] = text_of(config)
     if version:
         found["version"] = version
     for one in files:
@@ -89,7 +95,7 @@ def parameters(config: str | None, files: list[str], version: str | None) -> dic
     return found
 
 
-def _text(config: str) -> str:
+def text_of(config: str) -> str:
     """As it stands, or in the file behind an @."""
     if not config.startswith("@"):
         return config

@@ -73,6 +73,9 @@ class Handle:
     async def _drop(self, model, over):
         await self.holder.drop(model, over)
 
+    async def _redirect(self, model, over):
+        await self.holder.redirect(model, over)
+
     async def _note(self, line):
         await self.holder.note(line)
 
@@ -100,11 +103,11 @@ class Router:
         self.found: dict = {}
         self.task: asyncio.Task | None = None
 
-    def deploy(self, *models: dict, apps: dict | None = None) -> None:
+    def deploy(self, *models: dict, apps: dict | None = None, **more) -> None:
         """As Serve does it: the user_config, then a look at the status."""
         if apps is not None:
             self.found = {name: details(args) for name, args in apps.items()}
-        config = parse(RouterUserConfig, {"models": list(models)})
+        config = parse(RouterUserConfig, {"models": list(models), **more})
         self.conductor.configure(self.live.over(config))
         self.look()
 

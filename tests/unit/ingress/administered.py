@@ -21,6 +21,7 @@ class Changes:
     def __init__(self) -> None:
         self.asked: list[tuple[Asked, str]] = []
         self.noted: list[dict] = []
+        self.directed: list[tuple] = []
         self.error: Exception | None = None
 
     def known(self, model):
@@ -33,6 +34,14 @@ class Changes:
         self.asked.append((asked, by))
         if self.error:
             raise self.error
+
+    def traffic(self, model):
+        return {"name": model, "traffic": self.directed[-1][1] if self.directed else None}
+
+    async def direct(self, model, traffic, by):
+        if self.error:
+            raise self.error
+        self.directed.append((model, traffic, by))
 
     async def refused(self, line):
         self.noted.append(line)

@@ -203,3 +203,35 @@ async def test_grpc_refuses_as_http_does(servicer, changes, data, metadata, code
     await servicer.RepositoryModelLoad(data, context)
     assert context.code == grpc.StatusCode[code]
     assert changes.asked == []
+
+
+TRAFFIC = "/v2/repository/models/m/traffic"
+SHARES = {"weights": {"1": 90, "2": 10}}
+
+
+async def test_traffic_is_told_set_and_given_back(http, changes):
+    headers = {**BEARER, "x-client-address": "10.1.2.3"}
+    assert (await http.post(TRAFFIC, json=SHARES, headers=headers)).json()["traffic"] == SHARES
+    assert (await http.get(TRAFFIC, headers=headers)).json() == {"name": "m", "traffic": SHARES}
+    assert (await http.delete(TRAFFIC, headers=headers)).status_code == 200
+    assert changes.directed == [("m", SHARES, "10.1.2.3"), ("m", None, "10.1.2.3")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_traffic_is_for_who_has_the_token(http, changes, method):
+    answer = await http.request(method, TRAFFIC, content=json.dumps(SHARES))
+    assert answer.status_code == 401
+    assert not changes.directed
+    await until(lambda: changes.noted)
+    assert changes.noted[0]["verb"] == "traffic"
+
+
+async def test_traffic_that_is_none(http, changes):
+    answer = await http.post(TRAFFIC, content=b"{", headers=BEARER)
+    assert (answer.status_code, "JSON" in answer.json()["error"]) == (400, True)
+    answer = await http.put(TRAFFIC, json=SHARES, headers=BEARER)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST, DELETE")
+    changes.error = InvalidArgument("traffic.weights.7: no version 7 is loaded")
+    answer = await http.post(TRAFFIC, json=SHARES, headers=BEARER)
+    assert (answer.status_code, answer.json()["error"]) == (400, str(changes.error))
+    await until(lambda: changes.noted)

@@ -1,10 +1,21 @@
 """The state: what a change makes of it, and that it is what it was when it is read again."""
 
+import json
+
 import pytest
 
 from serve_app.releases.change import Change
-from serve_app.releases.ledger import UNDER_WAY, State, begun, decoded, dropped, ended, noted
-from serve_app.releases.live import Live
+from serve_app.releases.ledger import (
+    UNDER_WAY,
+    State,
+    begun,
+    decoded,
+    dropped,
+    ended,
+    noted,
+    redirected,
+)
+from serve_app.releases.live import Live, LiveTraffic
 
 OFF = Live({"": "x"}, off=True)
 OTHER = Live({"": "x"}, {"modelFormat": "onnx"}, "d1")
@@ -79,3 +90,44 @@ def test_the_audit_is_bounded():
     assert len(state.audit) == 200
     assert state.line("499")
     assert not state.line("0")
+
+
+HALVES = LiveTraffic("before", {"weights": {"1": 50.0, "2": 50.0}})
+
+
+def test_traffic_and_loads_are_kept_apart():
+    state = ended(begun(State(), change(), 0), "m", "served", 0)
+    state = begun(state, change(None, id="t", verb="traffic", shares=HALVES), 0)
+    assert (state.layer, state.shares, state.generation) == ({"m": OFF}, {"m": HALVES}, 2)
+    assert state.audit[-1]["traffic"] == HALVES.config
+    assert decoded(state.encoded()) == state
+    state = ended(state, "m", "served", 0)
+    state = begun(state, change(None, id="l", verb="load"), 0)
+    assert (state.layer, state.shares) == ({}, {"m": HALVES})
+    failed = ended(state, "m", "no", 0, undo=True)
+    assert (failed.layer, failed.shares) == ({"m": OFF}, {"m": HALVES})
+
+
+def test_traffic_that_a_router_cannot_serve_is_undone():
+    first = ended(begun(State(), change(None, verb="traffic", shares=HALVES), 0), "m", "served", 0)
+    state = begun(first, change(None, id="b", verb="traffic"), 0)
+    assert state.shares == {}
+    assert decoded(state.encoded()) == state
+    assert ended(state, "m", "no", 0, undo=True).shares == {"m": HALVES}
+
+
+def test_a_deploy_drops_traffic_over_what_it_said_before():
+    state = begun(State(), change(None, verb="traffic", shares=HALVES), 0)
+    assert redirected(state, "m", "other", 0) is state
+    assert redirected(state, "n", "before", 0) is state
+    dropped_ = redirected(state, "m", "before", 0)
+    assert (dropped_.shares, dropped_.generation) == ({}, 2)
+    assert dropped_.audit[-1]["outcome"] == "a deploy changed its traffic"
+
+
+def test_a_state_of_before_there_was_traffic_is_read():
+    kept = json.loads(begun(State(), change(), 0).encoded())
+    del kept["shares"]
+    del kept["under_way"]["m"]["shares"]
+    found = decoded(json.dumps(kept).encode())
+    assert (found.layer, found.shares) == ({"m": OFF}, {})
