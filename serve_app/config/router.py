@@ -11,6 +11,7 @@ from serve_app.config.base import Config, Place, refuse
 from serve_app.config.model import InlineModel
 from serve_app.config.policy import version_text
 from serve_app.config.rollout import Rollout
+from serve_app.config.shadow import Shadow
 from serve_app.config.traffic import Traffic
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
@@ -26,6 +27,8 @@ class Routing(Config):
     """How a new version takes the place of the one that serves."""
     traffic: Traffic | None = None
     """How requests that name no version are shared among several. Not beside `defaultVersion`."""
+    shadow: Shadow | None = None
+    """A version that gets copies of requests, whose answers are compared and go to nobody."""
 
     @field_validator("default_version", mode="before")
     @classmethod

@@ -72,6 +72,13 @@ class Answers(Places, ABC):
         picked = self.pick("", call)
         return picked if picked.signature != decoded.signature else None
 
+    def alone(self) -> str | None:
+        """The one version that requests get which name none; None where they are shared."""
+        if self.split is not None:
+            shares = self.split.shares
+            return self.split.main if len(shares) == 1 else None
+        return self.default_version or (self._newest.number if self._newest else None)
+
     def why_not(self) -> str:
         """Why, of the versions that there are, the one asked for by default isn't ready; else ''."""
         if self.split is not None and ANY not in self.versions:

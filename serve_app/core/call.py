@@ -106,7 +106,8 @@ class Call:
     very request ('' for none), whatever the `id` in it says, and `decoding`, the seconds that it spent
     on that; who authenticates sets `principal`. The pipeline fills in the rest: `model`, the name in the
     directory that was found ('' for none), and `version`; `began`, `seconds` and `deadline` by
-    `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has one.
+    `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has one;
+    `verb`, what the data plane was asked for: infer, explain, stream or relay.
     """
 
     request: InferRequest
@@ -122,6 +123,7 @@ class Call:
     status: str = ""
     response: InferResponse | None = None
     request_id: str = ""
+    verb: str = "infer"
 
     @property
     def trace(self) -> str:

@@ -12,7 +12,7 @@ from serve_app.core.changes import Progress, changes
 from serve_app.core.cold import RETRY_S, Cold
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
-from serve_app.core.observer import Observer, Observers
+from serve_app.core.observer import Observer, Observers, Tap
 from serve_app.core.pipeline import GONE, Bracket, Pipeline, Renew
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.target import Relayed
@@ -51,6 +51,7 @@ class DataPlane:
         self.extensions = EXTENSIONS
         self.tried = False  # every model that is configured, once
         self.strict = self.exception_texts = False
+        self.tap: Tap | None = None
         self._pipeline = Pipeline(self.directory, self.observers)
         self._deadlines = Deadlines()
 
@@ -186,7 +187,7 @@ class DataPlane:
 
     async def explain(self, call: Call) -> InferResponse:
         """Why the answer to a request is what it is; else as `infer` and `check_explains`."""
-        request = call.request
+        request, call.verb = call.request, "explain"
         with self._pipeline.bracket(call, whole=True) as version:
             explains = version.target.explains
             if explains is None:
@@ -209,7 +210,7 @@ class DataPlane:
 
         The time limit is for the first piece: how long an answer takes is its reader's affair.
         """
-        request = call.request
+        request, call.verb = call.request, "stream"
         bracket = self._pipeline.bracket(call)
         with bracket as picked:
             version = picked
@@ -227,10 +228,13 @@ class DataPlane:
                 raise _late(version, self.timeout) from None
             except ModelFailed as error:
                 raise self._identified(error, request) from error
+            heard = self.tap.stream(call) if self.tap is not None else None
             async with aclosing(pieces):
                 try:
                     while piece is not None:
                         arrays, final = piece
+                        if heard is not None:
+                            heard(arrays)
                         tensors = tensors_from(arrays, wanted(request, arrays))
                         yield InferResponse(version.model, version.number, request.id, tensors, final)
                         piece = await anext(pieces, None)
@@ -242,6 +246,7 @@ class DataPlane:
         self, call: Call, path: str, body: bytes, asked: dict[str, Any]
     ) -> AsyncIterator[Relayed]:
         """Pass a request of another protocol on, and its answer back; an error inside counts as one."""
+        call.verb = "relay"
         bracket = self._pipeline.bracket(call)
         with bracket as picked:
             version, until = picked, call.began + self.timeout
@@ -257,6 +262,8 @@ class DataPlane:
                             break
                         except GONE as error:
                             version = await self._other(bracket, error, version, until)
+                    if self.tap is not None:
+                        answer = self.tap.relay(call, path, body, asked, answer)
                     yield answer
                 except ModelFailed as error:
                     raise self._identified(error, call.request) from error

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from serve_app.config import did_you_mean
+from serve_app.config import Shadow, did_you_mean
 from serve_app.core.answers import Answers
-from serve_app.core.cold import NOWHERE, Cold, Coldness
+from serve_app.core.cold import ANY, NOWHERE, Cold, Coldness
 from serve_app.core.observer import Observers
 from serve_app.core.places import Room
 from serve_app.core.refusals import Refusals
@@ -13,6 +13,7 @@ from serve_app.core.version import State, Version
 from serve_app.errors import NotFound, UnknownModel
 from serve_app.protocol.bounds import MOST_IN_NAME
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, Statistics
+from serve_app.routing import shadowed
 
 INLINE = ""  # the source of inline models; applications' are their names
 
@@ -27,6 +28,7 @@ class Model(Answers):
 
     def __init__(self, name: str, observers: Observers, room: Room | None = None) -> None:
         super().__init__(name, room)
+        self.shadow: Shadow | None = None
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
         self._observers = observers
@@ -142,6 +144,16 @@ class Model(Answers):
         """Sources of which nothing is loaded, and why."""
         return self._waiting
 
+    def unshadowed(self) -> str:
+        """Why the shadow that is configured gets no copies, or what of it means nothing; else ''."""
+        if self.shadow is None or not self.versions or ANY in self.versions:
+            return ""
+        outputs = {
+            number: [spec.name for spec in version.signature.outputs]
+            for number, version in self.versions.items()
+        }
+        return shadowed.refused(self.name, self.shadow, outputs, self.alone())
+
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""
         refused = self.refused.versions(self._sources)
@@ -189,7 +201,7 @@ class Directory:
         return {
             # While something of it starts, what is missing may come yet.
             name: model.refused.reason
-            or ("" if model.waiting else next(iter(model.unserved().values()), ""))
+            or ("" if model.waiting else next(iter(model.unserved().values()), model.unshadowed()))
             for name, model in self.models.items()
         }
 

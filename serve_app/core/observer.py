@@ -1,10 +1,13 @@
 """Who hears of calls: metrics and logs; payload logs, traces and rollouts are more of the kind."""
 
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from serve_app.core.call import Call
+from serve_app.core.target import Relayed
 from serve_app.core.version import Version
+from serve_app.protocol.tensors import Arrays
 
 log = logging.getLogger("tandem")
 
@@ -25,6 +28,20 @@ class Observer(Protocol):
 
     def finished(self, call: Call) -> None:
         """It has an answer or an error: `status`, `seconds`, `version` and `response` say which."""
+
+
+class Tap(Protocol):
+    """Hears what observers don't, of calls that they heard begin: pieces of streams, and the bodies of
+    another protocol. On the event loop, and raises nothing.
+    """
+
+    def stream(self, call: Call) -> Callable[[Arrays], None] | None:
+        """What wants each piece of the answer as it goes out; None where nobody does."""
+
+    def relay(
+        self, call: Call, path: str, body: bytes, asked: dict[str, Any], answer: Relayed
+    ) -> Relayed:
+        """The answer, or one that is the same and listened to."""
 
 
 class Observers:

@@ -239,4 +239,5 @@ class Conductor:
             model.direct(None, None)
         else:
             model.direct(routing.default_version, routing.traffic)
+        model.shadow = routing.shadow if routing else None
         model.max_queued = self.config.limits.max_queued_requests

@@ -23,6 +23,7 @@ from serve_app.deployments.changing import Changing
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.remote import asking, refresh
+from serve_app.deployments.shadowing import Shadowing
 from serve_app.deployments.stores import store_of
 from serve_app.errors import ConfigError
 from serve_app.hop.failures import first_line
@@ -75,6 +76,7 @@ class Router(GrpcIngress):
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
+        self._shadowing = Shadowing(self.plane)
         self._metrics.watch(self.plane.directory)
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
@@ -154,9 +156,10 @@ class Router(GrpcIngress):
         self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
         self.plane.directory.room.most = max_ongoing_requests()
         self.plane.exception_texts = config.exception_texts
+        log_lines = (RequestLog(),) if config.logging.requests else ()
         self.plane.observers.each = (
-            (self._metrics, RequestLog()) if config.logging.requests else (self._metrics,)
-        )
+            self._metrics, *log_lines, *self._shadowing.configure(config)
+        )  # fmt: skip
         if self._conductor.generation:
             self._metrics.serves(self.generation())
 

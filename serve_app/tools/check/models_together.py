@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from serve_app.config import RemoteModel, Routing, did_you_mean
 from serve_app.config.base import Place
+from serve_app.tools.check import shadows
 from serve_app.tools.check.applications import Applications, Placed
 from serve_app.tools.check.sources import versions_of
 from serve_app.tools.kube.findings import Problem
@@ -13,6 +14,7 @@ def check_models(apps: Applications) -> Iterator[Problem]:
     """Inline and remote models against each other and the Router's limits and routes."""
     yield from _names(apps)
     yield from _routes(apps)
+    yield from shadows.check(apps)
     yield from _batches(apps)
     yield from _versions(apps)
 

@@ -214,3 +214,46 @@ def test_trusted_is_torchs_alone(check):
     kind = "              modelFormat: onnx\n"
     (found,) = check(changed(kind, f"{kind}              trusted: true\n"))
     assert "`trusted` belongs to modelFormat torch (TorchScript), not onnx" in found
+
+
+@pytest.mark.parametrize(
+    ("shadow", "mark", "message"),
+    [
+        ('{version: "1"}', "shadow", "version 1 is the only one of model 'one': nothing else answers"),
+        ("{version: 2}", "shadow", "model 'one' has no version 2; known: 1"),
+        (
+            "{version: 1, percent: 200}",
+            "percent",
+            "shadow.percent: Input should be less than or",
+        ),
+        (
+            "{version: 1, outputs: {y: {atoll: 1}}}",
+            "atoll",
+            "y.atoll: unknown key; did you mean atol?",
+        ),
+    ],
+)
+def test_a_shadow_that_cant_be(check, shadow, mark, message):
+    old = 'one: {defaultVersion: "1"}'
+    listed = GOOD.replace(
+        "storageUri: models/one", 'storageUri: models/one\n              versions: ["1"]'
+    )
+    text = listed.replace(old, f'one: {{defaultVersion: "1", shadow: {shadow}}}')
+    at = text[: text.index(mark)].count("\n") + 1
+    found = check(text)
+    assert any(line.startswith(f"{at}: ") and message in line for line in found), found
+
+
+def test_a_shadow_of_an_output_that_isnt_there(check):
+    model = "                  shape: [-1, 4]\n"
+    outputs = "              outputs: [{name: scores, datatype: FP32, shape: [-1, 4]}]\n"
+    text = changed(model, model + outputs).replace(
+        "storageUri: models/one", 'storageUri: models/one\n              versions: ["1", "2"]'
+    )
+    both = 'one: {defaultVersion: "1", shadow: {version: "2", outputs: {%s: {rtol: 0.1}}}}'
+    old = 'one: {defaultVersion: "1"}'
+    (found,) = [line for line in check(text.replace(old, both % "score")) if "shadow" in line]
+    assert "shadow.outputs.score: model 'one' has no output 'score'; did you mean scores?" in found
+    assert not [line for line in check(text.replace(old, both % "scores")) if "shadow" in line]
+    itself = text.replace(old, 'one: {shadow: {version: "2"}}')
+    assert any("version 2 answers itself" in line for line in check(itself))
