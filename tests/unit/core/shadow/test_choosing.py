@@ -7,7 +7,7 @@ import pytest
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument, ModelFailed
 from tests.unit.core.shadow.shadowed import Model, Shadowed, off_by
-from tests.unit.planes import call, tensor
+from tests.unit.planes import call, description, tensor
 from tests.unit.waiting import until
 
 ROW = [[1.0, 2.0]]
@@ -124,3 +124,20 @@ async def test_an_explanation_isnt_copied():
     await one.plane.explain(call(tensor(ROW)))
     await one.settled()
     assert (one.shadow.seen, one.shadows._open) == ([], {})
+
+
+async def test_batches():
+    one = Shadowed(about=description(max_batch_size=8), concurrency=4)
+    answers = await asyncio.gather(*(one.plane.infer(call(tensor([[float(n), 0.0]]))) for n in range(6)))
+    assert [answer.outputs[0].data[0, 0] for answer in answers] == [0, 10, 20, 30, 40, 50]
+    found = await one.compared(6)
+    assert all(each.same for each in found)
+
+
+async def test_rows_of_a_batch_dont_keep_the_batch():
+    one = Shadowed(about=description(max_batch_size=64), percent=100)
+    one.shadow.go.clear()
+    await asyncio.gather(*(one.plane.infer(call(tensor([[float(n), 0.0]]))) for n in range(40)))
+    assert one.copies.held == 40 * 3 * 8  # x, y and z of a row each
+    one.shadow.go.set()
+    await one.settled()
