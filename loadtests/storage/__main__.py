@@ -1,4 +1,4 @@
-"""`python -m loadtests.storage [--faults 500] [--seed 1]`: faults against the cache, their figures."""
+"""`python -m loadtests.storage [--faults 500] [--store azure]`: faults against the cache, figures."""
 
 import argparse
 import signal
@@ -6,8 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from loadtests.storage.azurite import command
 from loadtests.storage.faults import LIMIT, SHARES, Campaign, Figures
-from loadtests.storage.server import Store
+from loadtests.storage.server import SCHEMES, Store
 
 
 def main() -> int:
@@ -15,9 +16,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests.storage", description=__doc__)
     parser.add_argument("--faults", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", choices=[*SCHEMES], default="s3", help="azure: on Azurite")
     asked = parser.parse_args()
+    if asked.store == "azure" and not command():
+        parser.error("no azurite-blob here (npm install azurite); AZURITE names another command")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    store = Store()
+    store = Store(asked.store)
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(store, Path(folder) / "cache", asked.seed)
         try:

@@ -1,4 +1,4 @@
-"""Faults by the hundred, against a real S3 server: what is loaded is right, or nothing is."""
+"""Faults by the hundred, against a real store's server: what is loaded is right, or nothing is."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.storage.server import BUCKET, Store
+from loadtests.storage.server import Store
 from loadtests.storage.workers import Outcome, Worker, any_done
 
 SHARES = {"cut": 24, "flip": 24, "disk": 12, "kill": 16, "eight": 8, "eight, one killed": 8, "rot": 8}
@@ -70,7 +70,7 @@ class Campaign:
             self._size += len(data)
             self._largest = max(self._largest, len(data))
             self.store.put(f"m{number}/1/{name}", data)
-        return f"s3://{BUCKET}/m{number}"
+        return self.store.uri(f"m{number}")
 
     def _load(self, uri: str, largest: int = 0) -> Outcome:
         return self._done([Worker(uri, self._env, largest)])[0]

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import s3fs  # noqa: F401  # before the fork, once
+import adlfs  # noqa: F401  # before the fork, once
+import s3fs  # noqa: F401
 
 from serve_app.errors import ConfigError
 from serve_app.repository import buckets, downloads, fetching, s3  # noqa: F401

@@ -34,6 +34,8 @@ class Bucket:
         """See Store. An address that leads to a file is a folder with that file in it."""
         root = self._path("", folder)
         found = self.fs.find(root, detail=True)
+        if isinstance(found, list):  # adlfs, of a file: its name alone
+            found = {one: self.fs.info(one) for one in found}
         if not found:
             raise FileNotFoundError(root)
         # A folder that somebody "made" is an empty object by the name of one.

@@ -1,5 +1,6 @@
 """Who reaches what, as the base's network policies have it. A pod is its labels and its namespace's."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from serve_app.tools.kube.sources import documents
 from tests.package.crd import ROOT
 
 BASE = ROOT / "configs" / "k8s" / "base"
+STORE = ROOT / "configs" / "k8s" / "components" / "store"
 OURS = {"kubernetes.io/metadata.name": "tandem"}
 
 
@@ -30,8 +32,11 @@ API, METADATA, WEB = (Pod({}, {}, ip) for ip in ("203.0.113.7", "169.254.169.254
 ELSEWHERE = {"kubernetes.io/metadata.name": "default"}
 
 
-def policies() -> list[dict[str, Any]]:
-    return [one.data["spec"] for one in documents(BASE) if one.kind == "NetworkPolicy"]
+def policies(*folders: Path) -> list[dict[str, Any]]:
+    found = [one for folder in (BASE, *folders) for one in documents(folder)]
+    policies = [one.data for one in found if one.kind == "NetworkPolicy"]
+    assert {one["metadata"].get("namespace") for one in policies} == {"tandem"}
+    return [one["spec"] for one in policies]
 
 
 def fits(selector: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -48,13 +53,13 @@ def peer(one: dict[str, Any], pod: Pod) -> bool:
     return there and fits(one.get("podSelector", {}), pod.labels)
 
 
-def allowed(pod: Pod, other: Pod, port: int, way: str) -> bool:
+def allowed(pod: Pod, other: Pod, port: int, way: str, *folders: Path) -> bool:
     """Whether what holds for `pod` lets traffic from or to `other` pass."""
     if pod.space != OURS:
         return True
     mine = [
         one
-        for one in policies()
+        for one in policies(*folders)
         if fits(one["podSelector"], pod.labels) and way in one.get("policyTypes", ["Ingress"])
     ]
     key, whom = ("ingress", "from") if way == "Ingress" else ("egress", "to")
@@ -66,8 +71,9 @@ def allowed(pod: Pod, other: Pod, port: int, way: str) -> bool:
     )
 
 
-def passes(source: Pod, target: Pod, port: int) -> bool:
-    return allowed(source, target, port, "Egress") and allowed(target, source, port, "Ingress")
+def passes(source: Pod, target: Pod, port: int, *folders: Path) -> bool:
+    out = allowed(source, target, port, "Egress", *folders)
+    return out and allowed(target, source, port, "Ingress", *folders)
 
 
 @pytest.mark.parametrize(
@@ -102,4 +108,22 @@ def test_what_is_needed_passes(source: Pod, target: Pod, port: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_does_not(source: Pod, target: Pod, port: int) -> None:
+    assert not passes(source, target, port)
+
+
+MINIO = Pod({"app": "minio"}, {"kubernetes.io/metadata.name": "minio", "tandem-store": "true"})
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "port", "with_store"),
+    [
+        (WORKER, WEB, 443, True), (WORKER, MINIO, 9000, True), (HEAD, MINIO, 9000, True),
+        (WORKER, WEB, 80, False), (WORKER, METADATA, 80, False), (WORKER, METADATA, 443, False),
+        (WORKER, Pod({"app": "minio"}, ELSEWHERE), 9000, False), (REDIS, WEB, 443, False),
+        (Pod({}), MINIO, 9000, False), (MINIO, WORKER, 8000, False), (WORKER, REDIS, 6379, False),
+    ],
+)  # fmt: skip
+def test_with_the_component_of_stores(source: Pod, target: Pod, port: int, with_store: bool) -> None:
+    """Models' code reaches stores, and nothing else more."""
+    assert passes(source, target, port, STORE) == with_store
     assert not passes(source, target, port)
