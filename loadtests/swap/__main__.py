@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from loadtests.servers import Server
-from loadtests.swap.load import Seen, measured
+from loadtests.swap.load import Seen, Swap, measured
 from loadtests.swap.model import publish
 from loadtests.swap.sides import NAME, SIDES, config_of, kind_of, triggers
 
@@ -56,15 +56,11 @@ def compared(side: str, given: argparse.Namespace) -> tuple[Seen, Seen]:
         with Server(side, config, [NAME], kind=kind_of(side), command=SIDES[side]) as server:
             trigger = triggers(side, folder, given.replicas)
 
-            def swap() -> int:
-                number = published()
-                trigger(server, number)
-                return number
-
-            swap()  # once before it counts
+            trigger(server, published())  # once before it counts
             measured(server.target, given.rate, 5, None, 0)
             quiet = measured(server.target, given.rate, given.seconds, None, 0)
             time.sleep(2)
+            swap = Swap(published, lambda number: trigger(server, number))
             swapping = measured(server.target, given.rate, given.seconds, swap, given.swaps)
     return quiet, swapping
 

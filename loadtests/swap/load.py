@@ -59,13 +59,17 @@ class Seen:
         return float(np.median([done - asked for asked, done, _ in self.swaps])) if self.swaps else 0.0
 
 
-def measured(
-    target: Target, rate: float, seconds: float, swap: Callable[[], int] | None, swaps: int
-) -> Seen:
-    """Half of the requests over each transport, a client process each; `swap` is called `swaps` times.
+@dataclass(frozen=True)
+class Swap:
+    """`publish` puts another version beside the others, and names it; `trigger` returns when that one
+    is served."""
 
-    It returns the version that is served from then on.
-    """
+    publish: Callable[[], int]
+    trigger: Callable[[int], None]
+
+
+def measured(target: Target, rate: float, seconds: float, swap: Swap | None, swaps: int) -> Seen:
+    """Half of the requests over each transport, a client process each; `swap` is done `swaps` times."""
     found: dict[bool, Outcome] = {}
     begins: dict[bool, float] = {}
     failures: list[BaseException] = []
@@ -99,7 +103,7 @@ def _swapped(
     begins: dict[bool, float],
     failures: list[BaseException],
     seconds: float,
-    swap: Callable[[], int] | None,
+    swap: Swap | None,
     swaps: int,
 ) -> list[tuple[float, float, int]]:
     done: list[tuple[float, float, int]] = []
@@ -111,8 +115,9 @@ def _swapped(
     for number in range(swaps):
         due = max(begins.values()) + every * (number + 0.5)
         time.sleep(max(0.0, due - time.monotonic()))
+        version = swap.publish()
         asked = time.monotonic()
-        version = swap()
+        swap.trigger(version)
         done.append((asked, time.monotonic(), version))
     return done
 

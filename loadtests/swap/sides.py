@@ -80,7 +80,7 @@ def triggers(side: str, folder: Path, replicas: int) -> Trigger:
     def peer(server: Server, version: int) -> None:
         if side != LOADED:
             server.write(config_of(folder, replicas, side, version))
-        _post(server, f"/v2/repository/models/{NAME}/load")
+        _post(server, f"/v2/repository/models/{NAME}/load", os.environ.get(TOKEN, ""))
 
     return tandem if side == "tandem" else peer
 
@@ -91,7 +91,7 @@ def _serves(server: Server, version: int) -> bool:
     return [(row["version"], row["state"]) for row in rows] == [(str(version), "READY")]
 
 
-def _post(server: Server, path: str) -> None:
+def _post(server: Server, path: str, token: str) -> None:
     url = server.target.url
     client = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ACKNOWLEDGED_S)
     try:

@@ -48,7 +48,8 @@ def statistics(directory: Directory, name: str, version: str) -> list[dict[str, 
 
 
 def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
-    """Every model version and its state; sources that have none yet as version ''.
+    """Every model version and its state; sources that have none yet, and what is being fetched beside
+    versions that answer, as version ''.
 
     What is ready has a reason where a change that was to replace it was refused; versions that the
     change was to bring have rows, too.
@@ -64,6 +65,8 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
         for number, reason in model.unserved().items():
             if number not in model.missing():
                 rows.append(_row(model.name, number, "UNAVAILABLE", reason))
+        if model.coming and model.versions:
+            rows.append(_row(model.name, "", "LOADING", model.coming))
         for reason in model.waiting.values():
             rows.append(_row(model.name, "", "UNAVAILABLE", reason))
     # As Triton has them: in the repository, and not loaded.

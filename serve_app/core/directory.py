@@ -31,6 +31,7 @@ class Model(Answers):
         self.shadow: Shadow | None = None
         self.statistics: dict[str, Statistics] = {}  # also of versions that may come back
         self.refused = Refusals()
+        self.coming = ""  # how far a change is that is being fetched beside what answers
         self._observers = observers
         self._waiting: dict[str, str] = {}  # sources that have no version yet, and why
         self._sources: dict[str, list[Version]] = {}

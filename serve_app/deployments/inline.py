@@ -97,6 +97,8 @@ class InlineModels:
                 self._in_turn, actual.loading = None, ""
             elif actual.late.get(name) is config:
                 self._not_late(name)
+            if (model := self._directory.models.get(name)) is not None:
+                model.coming = ""
             if (way := self.ways.pop(name, None)) is not None:
                 way.over.set()
             self._background.retire((), host, before)
@@ -146,6 +148,7 @@ class InlineModels:
         model = self._directory.models.get(config.name)
         if model is not None and self._desired().inline.get(config.name) == config:
             model.expect(INLINE, said)
+            model.coming = said
 
     def _not_late(self, name: str) -> None:
         self._actual.late.pop(name, None)

@@ -1,12 +1,15 @@
 """How far a fetch is: in the log now and then, and for whoever asks to be told."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
 
 log = logging.getLogger("tandem")
 
+_UNITS = (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")
+_SAID = re.compile(r"fetching ([\d.]+) of ([\d.]+) (\w+)")
 TOLD_S, LOGGED_S = 0.5, 10.0
 Tell = Callable[[str], None]
 
@@ -55,13 +58,22 @@ def amounts(done: int, total: int) -> str:
     return f"{first} of {total / power:.1f} {unit}" if power > 1 else f"{first} of {total} {unit}"
 
 
+def read(said: str) -> tuple[float, float] | None:
+    """The two numbers of what `Progress` said, in bytes; None for another text."""
+    found = _SAID.fullmatch(said)
+    if found is None:
+        return None
+    power = next((power for power, unit in _UNITS if unit == found[3]), 1)
+    return float(found[1]) * power, float(found[2]) * power
+
+
 def amount(count: int) -> str:
     """`4.0 GB`."""
     return amounts(count, 0)
 
 
 def _unit(count: int) -> tuple[int, str]:
-    for power, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+    for power, unit in _UNITS:
         if count >= power:
             return power, unit
     return 1, "bytes"

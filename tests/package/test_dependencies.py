@@ -29,8 +29,9 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/kube": {"check"},
+    "serve_app/tools/models": {"hf"},  # a bar, where there is one
     "loadtests": {"load"},
-    "loadtests/storage": {"s3", "test"},  # a store of the tests'
+    "loadtests/storage": {"s3", "azure", "test"},  # stores of the tests'
     "loadtests/batch.py": {"transformers"},  # what it compares with
     "tests": set(PROJECT["optional-dependencies"]),
 }
@@ -58,7 +59,9 @@ BY_OTHERS = {
     "pytest-xdist": "pytest, as a plugin",
 }
 # What comes with others, of the same makers, in step with it.
-WITH = {"fsspec": {"s3fs", "gcsfs", "adlfs"}}
+WITH = {
+    "fsspec": {"s3fs", "gcsfs", "adlfs"}, "azure": {"adlfs"}, "tqdm": {"huggingface-hub"},
+}  # fmt: skip
 COMMANDS = ("lint", "protos")  # extras of programs that nothing imports
 
 

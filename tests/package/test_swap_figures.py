@@ -13,7 +13,7 @@ from loadtests.many.model import Stamped, published
 from loadtests.swap.__main__ import rows
 from loadtests.swap.load import Seen, _seen
 from loadtests.swap.model import Weights, publish
-from loadtests.swap.sides import config_of
+from loadtests.swap.sides import LOADED, config_of
 from serve_app.config import InlineModel, RemoteModel, parse
 from serve_app.protocol import inference_pb2 as pb
 
@@ -81,6 +81,10 @@ def test_the_sides_get_the_same_model():
     inside = config_of(Path("m"), 0, "tandem", 3)
     (model,) = inside["applications"][0]["deployments"][0]["user_config"]["models"]
     assert parse(InlineModel, model).versions == "latest"
+    assert "args" not in inside["applications"][0]
+    loaded = config_of(Path("m"), 0, LOADED, 3)["applications"][0]  # the same, and the repository API
+    assert loaded.pop("args") == {"admin": {}}
+    assert loaded == inside["applications"][0]
     apart = config_of(Path("m"), 2, "tandem", 3)["applications"][1]["args"]
     assert parse(RemoteModel, apart).replicas == 2
     (model,) = config_of(Path("m"), 0, "kserve", 3)["applications"][0]["deployments"][0]["user_config"][

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 
+from serve_app.tools.models.progress import shown
 from serve_app.tools.models.service import TOKEN, Refused, Row, Service, address_of, parameters
 
 
@@ -46,7 +47,8 @@ def _versions(service: Service, options: Namespace) -> list[Row]:
 
 def _load(service: Service, options: Namespace) -> list[Row]:
     given = parameters(options.config, options.file, options.version)
-    service.change("load", options.model, given)
+    with shown(service, options.model):
+        service.change("load", options.model, given)
     return _after(service, options)
 
 

@@ -63,6 +63,21 @@ async def test_what_isnt_wanted_any_more_isnt_fetched(it, store, monkeypatch):
     assert [start for _, start in store.asked] == [0, 1_200_000]
 
 
+async def test_beside_what_serves_the_index_says_how_far_a_change_is(it, store):
+    store.more.set()
+    await it.serve(double("a", storageUri="s3://bucket/m", versions=["2"]))
+    store.more.clear()
+    it.configure(double("a", storageUri="s3://bucket/m", versions=["1", "2"]))
+    await until(lambda: it.plane.directory.models["a"].coming == "fetching 1.2 of 4.0 MB")
+    assert it.index() == [("a", "2", "READY"), ("a", "", "LOADING")]
+    assert it.plane.repository_index()[1]["reason"] == "fetching 1.2 of 4.0 MB"
+    assert [row["version"] for row in it.plane.repository_index(only_ready=True)] == ["2"]
+    assert await it.answer("a") == 2
+    store.more.set()
+    await soon(it.conductor.adopted())
+    assert it.index() == [("a", "1", "READY"), ("a", "2", "READY")]
+
+
 async def test_what_served_goes_on_where_the_new_one_cannot_be_fetched(it, store):
     store.more.set()
     await it.serve(double("a", storageUri="s3://bucket/m", versions=["1"]))

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from serve_app.tools.cli import main
+from serve_app.tools.models import progress
 
 ROWS = [
     {"name": "digits", "version": "1", "state": "READY", "reason": ""},
@@ -16,11 +18,13 @@ ROWS = [
 ]
 
 
-class Service(HTTPServer):
+class Service(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, dict, str]] = []
         self.refuse: tuple[int, dict] | None = None
+        self.rows = [ROWS]  # of one look at the index after the other
+        self.seen = threading.Event()  # the last of them was
 
     @property
     def url(self) -> str:
@@ -31,7 +35,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/v2/repository/index":
-            return self._send(200, ROWS)
+            if last := len(self.server.rows) == 1:
+                self.server.seen.set()
+            return self._send(200, self.server.rows[0] if last else self.server.rows.pop(0))
+        if len(self.server.rows) > 1:  # a load that takes until then
+            assert self.server.seen.wait(20)
         self.server.asked.append((self.path, body, self.headers.get("authorization", "")))
         return self._send(*(self.server.refuse or (200, None)))
 
@@ -112,6 +120,37 @@ def test_what_the_service_refuses_is_said(service, capsys):
     service.refuse = 401, {"error": "the token is wrong"}
     assert main(["models", "load", "digits", "-a", service.url]) == 1
     assert capsys.readouterr().err == "the token is wrong (the variable TANDEM_ADMIN_TOKEN)\n"
+
+
+def far(said: str) -> list[dict]:
+    return [*ROWS, {"name": "digits", "version": "", "state": "LOADING", "reason": said}]
+
+
+@pytest.fixture
+def fetching(service, monkeypatch):
+    monkeypatch.setattr(progress, "LOOK_S", 0.01)
+    service.rows = [far("fetching 1.2 of 4.0 GB"), far("fetching 2.4 of 4.0 GB"), ROWS]
+    return service
+
+
+def test_how_far_a_load_is(fetching, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_S", 0)
+    assert main(["models", "load", "digits", "-a", fetching.url]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "digits: fetching 1.2 of 4.0 GB",
+        "digits: fetching 2.4 of 4.0 GB",
+    ]
+    assert said.out.startswith("name ")  # standard output is for the table
+
+
+def test_and_on_a_terminal_a_bar(fetching, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["models", "load", "digits", "-a", fetching.url]) == 0
+    said = capsys.readouterr().err
+    assert "digits" in said
+    assert "1.20G/4.00G" in said
+    assert "2.40G/4.00G" in said
 
 
 @pytest.mark.parametrize(
