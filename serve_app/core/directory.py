@@ -227,6 +227,11 @@ class Directory:
         model.expect(source, reason)
         return model
 
+    def arrived(self, name: str) -> None:
+        """What was fetched beside what answers is there, or won't be."""
+        if (model := self.models.get(name)) is not None:
+            model.coming = ""
+
     def remove(self, name: str, source: str, refuse: bool = True) -> list[Version]:
         """A source of a model is gone, and the model with its last. Else as Model.remove."""
         model = self.models.get(name)

@@ -97,8 +97,7 @@ class InlineModels:
                 self._in_turn, actual.loading = None, ""
             elif actual.late.get(name) is config:
                 self._not_late(name)
-            if (model := self._directory.models.get(name)) is not None:
-                model.coming = ""
+            self._directory.arrived(name)
             if (way := self.ways.pop(name, None)) is not None:
                 way.over.set()
             self._background.retire((), host, before)
