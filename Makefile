@@ -121,7 +121,7 @@ bench: models $(VENV)/.test .venv-kserve/.bench
 	@$(BIN)/python -m loadtests.start --rounds $(or $(ROUNDS),3) $(ARGS)
 else ifeq ($(CASE),swap)
 bench: $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
-	@$(BIN)/python -m loadtests.swap --sides $(or $(SERVERS),tandem$(,)kserve$(,)mlserver) --rate $(or $(RATE),300) $(ARGS)
+	@$(BIN)/python -m loadtests.swap --sides $(or $(SERVERS),tandem$(,)tandem-load$(,)kserve$(,)mlserver) --rate $(or $(RATE),300) $(ARGS)
 else ifeq ($(CASE),again)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.again --rounds $(or $(ROUNDS),3) $(ARGS)

@@ -3,7 +3,8 @@
 python -m loadtests.many [--models 1000] [--most 50] [--minutes 5] [--rate 100]
 
 A hit is a request to a model that was in memory when it was sent: each answer says when its model was
-loaded. Beside it stands one model alone, on the same server, at the same rate.
+loaded. Beside it stands one model alone, on the same server, at the same rate: half a minute of all of
+them follows a quarter of the one, again and again, and the ratio is the median of the rounds.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from loadtests.servers import Server
 
 _DRAWN = 20_000  # requests, after which they begin anew
 _LOOK_S = 2.0
+_ROUND_S = 30.0
 _SETTLES = 0.2  # of the time, in which memory may still rise
 CONNECTIONS = 64
 
@@ -91,24 +93,69 @@ def asked(server: Server, folder: Path, models: list[str], rate: float, seconds:
     return run(job, begun=begins.append), begins
 
 
-def figures(outcome: Outcome, begin: float, models: list[str]) -> dict[str, Any]:
-    """Hits apart from those that met a cold model, and how often each model was loaded."""
-    order = np.argsort(outcome.due, kind="stable")
-    loads: dict[str, set[float]] = defaultdict(set)
-    hits, cold = list[float](), list[float]()
-    for turn, answer in outcome.kept.items():
-        at, name = order[turn], models[turn % len(models)]
-        loaded = orjson.loads(answer)["outputs"][0]["data"][0]
-        loads[name].add(loaded)
-        (hits if loaded <= outcome.sent[at] + begin else cold).append(outcome.latencies[at])
+class Found:
+    """What came of one run after the other: hits apart from those that met a cold model, and how often
+    each model was loaded."""
+
+    def __init__(self) -> None:
+        self.hits, self.cold, self.late = list[float](), list[float](), list[float]()
+        self._loads: dict[str, set[float]] = defaultdict(set)
+        self._requests = self._failed = 0
+        self._errors = Counter[str]()
+
+    def add(self, outcome: Outcome, begin: float, models: list[str]) -> float:
+        """Its p99 of hits, in milliseconds."""
+        order = np.argsort(outcome.due, kind="stable")
+        before = len(self.hits)
+        for turn, answer in outcome.kept.items():
+            at, name = order[turn], models[turn % len(models)]
+            loaded = orjson.loads(answer)["outputs"][0]["data"][0]
+            self._loads[name].add(loaded)
+            hit = loaded <= outcome.sent[at] + begin
+            (self.hits if hit else self.cold).append(outcome.latencies[at])
+        self.late += outcome.late.tolist()
+        self._requests += len(outcome.due)
+        self._failed += int(outcome.failed.sum())
+        self._errors.update(outcome.errors)
+        return _percentile(self.hits[before:], 99)
+
+    def figures(self) -> dict[str, Any]:
+        """Of all of them. Times in milliseconds."""
+        return {
+            "requests": self._requests, "failed": self._failed, "errors": dict(self._errors),
+            "hits": len(self.hits), "cold": len(self.cold), "loads": sum(map(len, self._loads.values())),
+            "asked for": len(self._loads),
+            "p50 of hits": _percentile(self.hits, 50), "p99 of hits": _percentile(self.hits, 99),
+            "p99 of cold ones": _percentile(self.cold, 99),
+            "client late (p99)": _percentile(self.late, 99),
+        }  # fmt: skip
+
+
+def _percentile(seconds: list[float], share: float) -> float:
+    return float(np.percentile(seconds, share)) * 1000 if seconds else 0.0
+
+
+def compared(
+    server: Server, folder: Path, models: list[str], given: argparse.Namespace
+) -> dict[str, Any]:
+    """One model alone and all of them, in turns: both meet the same other work on the machine."""
+    alone, many, ratios = Found(), Found(), list[float]()
+    one = [models[0]]
+    rounds = max(1, round(given.minutes * 60 / _ROUND_S))
+    seconds = given.minutes * 60 / rounds
+    for number in range(rounds):
+        outcome, (begin,) = asked(server, folder, one, given.rate, min(seconds, _ROUND_S / 2))
+        beside = alone.add(outcome, begin, one)
+        first = int(number * seconds * given.rate) % len(models)
+        these = models[first:] + models[:first]
+        outcome, (begin,) = asked(server, folder, these, given.rate, seconds)
+        ratios.append(many.add(outcome, begin, these) / beside)
+    single = alone.figures()
     return {
-        "requests": len(outcome.due), "failed": int(outcome.failed.sum()), "errors": outcome.errors,
-        "hits": len(hits), "cold": len(cold), "loads": sum(map(len, loads.values())),
-        "asked for": len(loads),
-        "p50 of hits": float(np.percentile(hits, 50)) * 1000,
-        "p99 of hits": float(np.percentile(hits, 99)) * 1000,
-        "p99 of cold ones": float(np.percentile(cold, 99)) * 1000 if cold else 0.0,
-        "client late (p99)": float(np.percentile(outcome.late, 99)) * 1000,
+        **many.figures(), "p50 of one alone": single["p50 of hits"],
+        "p99 of one alone": single["p99 of hits"], "rounds": rounds,
+        "p99 of hits, ratio": float(np.median(ratios)), "lowest ratio": min(ratios),
+        "highest ratio": max(ratios),
     }  # fmt: skip
 
 
@@ -133,22 +180,13 @@ def main() -> None:
             # Each of them once: what is known of a model takes memory, whether it is loaded or not.
             asked(server, folder, names, 100, len(names) / 100)
             asked(server, folder, [names[0]], given.rate, 2)
-            outcome, (begin,) = asked(
-                server, folder, [names[0]], given.rate, min(20, given.minutes * 60)
-            )
-            alone = figures(outcome, begin, [names[0]])
             memory = Memory(server)
             memory.start()
-            outcome, (begin,) = asked(server, folder, models, given.rate, given.minutes * 60)
+            found = compared(server, folder, models, given)
             memory.end()
-            found = figures(outcome, begin, models)
             said = [row for row in _index(server) if row["state"] == "READY"]
     used, rise = memory.flat()
-    found |= {
-        "p99 of one alone": alone["p99 of hits"],
-        "p99 of hits, ratio": found["p99 of hits"] / alone["p99 of hits"],
-        "loaded at the end": len(said), "MiB": used, "memory rose by": rise,
-    }  # fmt: skip
+    found |= {"loaded at the end": len(said), "MiB": used, "memory rose by": rise}
     for name, value in found.items():
         print(f"{name:20} {value:.4g}" if isinstance(value, float) else f"{name:20} {value}")
     if given.json:

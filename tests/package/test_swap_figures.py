@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from loadtests.client.job import Outcome
+from loadtests.many.__main__ import Found, drawn
 from loadtests.many.__main__ import config_of as many_config
-from loadtests.many.__main__ import drawn, figures
 from loadtests.many.model import Stamped, published
 from loadtests.swap.__main__ import rows
 from loadtests.swap.load import Seen, _seen
@@ -98,10 +98,16 @@ def test_hits_are_told_from_those_that_met_a_cold_model():
         return orjson.dumps({"outputs": [{"name": "loaded", "data": [loaded]}]})
 
     kept = {0: answer(100.05), 1: answer(100.05), 2: answer(99.0), 3: answer(100.35)}
-    found = figures(outcome([0.0, 0.1, 0.2, 0.3], kept), 100.0, ["a", "a", "b", "a"])
-    assert (found["hits"], found["cold"]) == (2, 2)
-    assert (found["loads"], found["asked for"]) == (3, 2)
-    assert found["failed"] == 0
+    found = Found()
+    p99 = found.add(outcome([0.0, 0.1, 0.2, 0.3], kept), 100.0, ["a", "a", "b", "a"])
+    assert p99 == pytest.approx(10)
+    first = found.figures()
+    assert (first["hits"], first["cold"]) == (2, 2)
+    assert (first["loads"], first["asked for"], first["requests"], first["failed"]) == (3, 2, 4, 0)
+    # In the next run the model of before is a hit, and no other load.
+    assert found.add(outcome([0.0], {0: answer(100.35)}), 200.0, ["a"]) == pytest.approx(10)
+    both = found.figures()
+    assert (both["hits"], both["loads"], both["requests"]) == (3, 3, 5)
 
 
 def test_many_models_are_asked_for_by_zipfs_law(tmp_path: Path):
