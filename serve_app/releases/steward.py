@@ -41,6 +41,7 @@ class Steward:
         self._timeout, self._tell = timeout, tell
         self.state = ledger.decoded(store.get(STATE))
         self.acks: dict[str, Ack] = {}
+        self._heard = 0  # how often a Router said what it serves
         self._news = asyncio.Condition()
         self._turns: dict[str, asyncio.Lock] = {}
         self._writing = asyncio.Lock()
@@ -99,6 +100,7 @@ class Steward:
         """A Router says what it serves."""
         now = ack.heard = time.monotonic()
         self.acks[router] = ack
+        self._heard += 1
         self.acks = {name: one for name, one in self.acks.items() if now - one.heard < _GONE_S}
         async with self._news:
             self._news.notify_all()
@@ -169,7 +171,7 @@ class Steward:
         """Who doesn't serve that generation in the end, and how the model fails who can't serve it."""
         deadline = time.monotonic() + self._timeout
         while True:
-            wanted = await self._wanted()
+            wanted, heard = await self._wanted(), self._heard
             told = [one for one in wanted if self._of(one).generation >= generation]
             missing = [one for one in wanted if one not in told]
             failed = {one: how for one in told if (how := self._of(one).failed.get(model))}
@@ -178,10 +180,14 @@ class Steward:
                 return missing, failed
             if (left := deadline - time.monotonic()) <= 0:
                 return missing, {}
-            async with self._news:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(LOOK_S, left)):
-                        await self._news.wait()
+            await self._hear(heard, min(LOOK_S, left))
+
+    async def _hear(self, heard: int, seconds: float) -> None:
+        """Wait until a Router says something that `heard` doesn't count, at most so long."""
+        async with self._news:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._news.wait_for(lambda: self._heard != heard)
 
     async def _wanted(self) -> list[str]:
         try:

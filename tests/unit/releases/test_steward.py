@@ -39,6 +39,30 @@ async def test_it_is_acknowledged_when_every_router_serves_it(world):
     assert steward.state.layer == {"m": OFF}
 
 
+async def test_what_a_router_says_while_serve_is_asked_is_heard(world, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    world.routers = {"r1", "r2"}
+    steward = world.steward()
+    ask, said = steward._wanted, asyncio.Event()
+
+    async def wanted():
+        found = await ask()
+        if not said.is_set():  # as soon as Serve has answered
+            said.set()
+            for router in ("r1", "r2"):
+                asyncio.get_running_loop().call_soon(tell, router)
+        return found
+
+    def tell(router):
+        tasks.append(asyncio.create_task(steward.serves(router, Ack(1))))
+
+    tasks: list[asyncio.Task] = []
+    monkeypatch.setattr(steward, "_wanted", wanted)
+    async with asyncio.timeout(5):
+        await (await begun(steward))
+    await asyncio.gather(*tasks)
+
+
 async def test_a_router_that_is_gone_isnt_waited_for(world):
     world.routers = {"r1", "r2"}
     steward = world.steward()
