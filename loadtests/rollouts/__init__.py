@@ -1,0 +1,1 @@
+"""Simulated rollouts: Tandem's decisions beside the rules of Flagger, Argo Rollouts and Kayenta."""
