@@ -112,7 +112,8 @@ load: $(VENV)/.test
 ## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, beside KServe and
 ## by process, CASE=again what a model at zero, a second replica and a killed Router take; CASE=swap, versions
 ## that take each other's place under load;
-## CASE=storage, faults against the node's cache, and a start out of it
+## CASE=storage, faults against the node's cache, and a start out of it; CASE=rollouts, simulated rollouts
+## decided by Tandem and by others' rules
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
@@ -129,6 +130,9 @@ else ifeq ($(CASE),storage)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.storage $(ARGS)
 	@$(BIN)/python -m loadtests.storage.start
+else ifeq ($(CASE),rollouts)
+bench: $(VENV)/.test
+	@$(BIN)/python -m loadtests.rollouts $(ARGS)
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

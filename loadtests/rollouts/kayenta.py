@@ -1,24 +1,25 @@
 """Kayenta's judge: a Mann-Whitney test for each metric, and a score of those that pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from loadtests.rollouts.series import PER_STEP, SAMPLE_S, Series
-from loadtests.rollouts.services import STEPS, End
+from loadtests.rollouts.series import PER_STEP, Series, Values
+from loadtests.rollouts.services import STEPS, Ends
 
 # NetflixACAJudge has these two in its code.
 TOLERANCE = 0.25
 NORMAL_98 = 2.3263478740408408  # of 98 % on both sides
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Of one rollout, by metric and minute: whether the test says High, and the ratio of the means."""
+    """By rollout, metric and minute: whether the test says High, and the ratio of the means. By rollout
+    and minute: requests of the new version until then.
+    """
 
     high: NDArray[np.bool_]
     ratio: Values
@@ -44,33 +45,36 @@ class Kayenta:
             f"allowedIncrease {self.allowed:g}"
         )
 
-    def run(self, judged: Judged) -> End:
+    def run(self, judged: Judged) -> Ends:
         """As Spinnaker's canary stage would. A ratio that can't be had counts as large."""
         large = ~(judged.ratio < self.allowed)
-        score = 100 * (1 - (judged.high & large).mean(axis=0))
-        for minute in range(self.interval - 1, len(STEPS), self.interval):
-            last = minute + self.interval >= len(STEPS)
-            if score[minute] < (self.pass_score if last else self.marginal):
-                return End(True, (minute + 1) * 60, int(judged.served[minute]))
-        return End(False, len(STEPS) * 60, int(judged.served[-1]))
+        score = 100 * (1 - (judged.high & large).mean(axis=1))
+        minutes = np.arange(self.interval - 1, len(STEPS), self.interval)
+        needed = np.where(minutes == minutes[-1], self.pass_score, self.marginal)
+        below = score[:, minutes] < needed
+        back = below.any(axis=1)
+        at = np.where(back, minutes[below.argmax(axis=1)], len(STEPS) - 1)
+        served = np.take_along_axis(judged.served, at[:, None], axis=1)[:, 0]
+        return Ends(back, (at + 1.0) * 60, served)
 
 
 def judged(series: Series) -> Judged:
     """All tests that any setting asks for: after each minute, over what there is since the start."""
-    requests = series.requests[:, :PER_STEP]
-    of = {
-        "errors": series.of["errors"][:, :PER_STEP] / requests,
-        "p99": series.p99[1][:, :PER_STEP],
-        "differ": series.of["differ"][:, :PER_STEP] / requests,
-    }
-    high = np.zeros((3, len(STEPS)), bool)
-    ratio = np.zeros((3, len(STEPS)))
-    for row, name in enumerate(of):
-        new, old = of[name].ravel(), series.base[name].ravel()
-        for minute in range(len(STEPS)):
-            upto = (minute + 1) * 60 // SAMPLE_S
-            high[row, minute], ratio[row, minute] = compared(new[:upto], old[:upto])
-    return Judged(high, ratio, np.cumsum(requests.sum(axis=1)))
+    new, old = (series.beside[:, version].reshape(len(series.counts), 3, -1) for version in (0, 1))
+    high = np.zeros((len(new), 3, len(STEPS)), bool)
+    ratio = np.zeros(high.shape)
+    for rollout, metric, minute in np.ndindex(high.shape):
+        upto = (minute + 1) * PER_STEP
+        one, other = new[rollout, metric, :upto], old[rollout, metric, :upto]
+        high[rollout, metric, minute], ratio[rollout, metric, minute] = compared(one, other)
+    requests = series.counts[:, 0, :, :PER_STEP].sum(axis=-1)
+    return Judged(high, ratio, np.cumsum(requests, axis=1))
+
+
+def joined(several: list[Judged]) -> Judged:
+    """All of their rollouts."""
+    names = [field.name for field in fields(Judged)]
+    return Judged(*(np.concatenate([getattr(one, name) for one in several]) for name in names))
 
 
 def compared(experiment: Values, control: Values) -> tuple[bool, float]:
@@ -95,10 +99,10 @@ def _z(x: Values, y: Values) -> float:
     ranks = rankdata(np.concatenate((x, y)))
     shift = float(ranks[:m].sum() - m * (m + 1) / 2 - m * n / 2)
     ties = np.unique(ranks, return_counts=True)[1].astype(float)
-    spread = _variance(m, n, float((ties**3 - ties).sum()))
-    return (shift - 0.5 * np.sign(shift)) / spread if spread else 0.0
+    spread = _spread(m, n, float((ties**3 - ties).sum()))
+    return float((shift - 0.5 * np.sign(shift)) / spread) if spread else 0.0
 
 
 @lru_cache(maxsize=1024)
-def _variance(m: int, n: int, ties: float) -> float:
+def _spread(m: int, n: int, ties: float) -> float:
     return float(np.sqrt(m * n / 12 * (m + n + 1 - ties / ((m + n) * (m + n - 1)))))

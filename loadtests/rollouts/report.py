@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.rollouts.services import BAD, GOOD, End, Kind
-from loadtests.rollouts.tuning import bad_answers
+from loadtests.rollouts.services import BAD, GOOD
+from loadtests.rollouts.tuning import ByKind
 
 
 @dataclass(frozen=True)
@@ -15,53 +15,42 @@ class Row:
 
     rule: str
     setting: str
-    ends: dict[Kind, list[End]]
+    ends: ByKind
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         figures: dict[str, Any] = {}
         for kind, found in self.ends.items():
-            requests = [one.requests for one in found]
             figures[kind] = {
-                "rolled_back": sum(one.rolled_back for one in found),
-                "of": len(found),
-                "requests_median": float(np.median(requests)),
-                "requests_mean": float(np.mean(requests)),
-                "requests_p95": float(np.quantile(requests, 0.95)),
-                "seconds_median": float(np.median([one.seconds for one in found])),
+                "rolled_back": int(found.back.sum()),
+                "of": len(found.back),
+                "requests_median": float(np.median(found.requests)),
+                "requests_mean": float(found.requests.mean()),
+                "requests_p95": float(np.quantile(found.requests, 0.95)),
+                "seconds_median": float(np.median(found.seconds)),
             }
             if kind in BAD:
-                figures[kind]["bad_answers_mean"] = bad_answers(kind, found)
+                figures[kind]["bad_answers_mean"] = found.bad_answers(kind)
         return {"rule": self.rule, "setting": self.setting, **figures}
 
 
 def table(rows: list[Row]) -> str:
-    """In Markdown, the settings below it."""
-    head = [
-        "rule", *(f"rolled back: {kind}" for kind in GOOD), *(f"missed: {kind}" for kind in BAD),
-        *(f"requests: {kind}" for kind in BAD), *(f"bad answers: {kind}" for kind in BAD),
-    ]  # fmt: skip
-    lines = [_line(head), _line(["---"] * len(head))]
+    """In Markdown, the settings below it. Of bad versions: missed, requests (median), bad answers
+    (mean).
+    """
+    kinds = (*GOOD, *BAD)
+    lines = [_line(["rule", *kinds]), _line(["---"] * (1 + len(kinds)))]
     for row in rows:
-        lines.append(
-            _line(
-                [
-                    row.rule,
-                    *(_percent([one.rolled_back for one in row.ends[kind]]) for kind in GOOD),
-                    *(_percent([not one.rolled_back for one in row.ends[kind]]) for kind in BAD),
-                    *(f"{np.median([one.requests for one in row.ends[kind]]):,.0f}" for kind in BAD),
-                    *(f"{bad_answers(kind, row.ends[kind]):,.1f}" for kind in BAD),
-                ]
-            )
-        )
+        cells = [row.rule, *(f"{row.ends[kind].back.mean():.1%}" for kind in GOOD)]
+        for kind in BAD:
+            found = row.ends[kind]
+            missed, requests = (~found.back).mean(), np.median(found.requests)
+            cells.append(f"{missed:.1%}, {requests:,.0f}, {found.bad_answers(kind):,.1f}")
+        lines.append(_line(cells))
     settings = [f"- {row.rule}: {row.setting}" for row in rows]
     return "\n".join([*lines, "", *settings])
 
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _percent(found: list[bool]) -> str:
-    return f"{100 * sum(found) / len(found):.1f} %"

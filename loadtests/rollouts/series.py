@@ -1,72 +1,87 @@
 """What a Prometheus would show the others of the same rollouts: values for each quarter of a minute.
 
 They are told more than they would know: the share of answers that differ, which none of them measures,
-is taken for a metric that somebody exports, and who sets thresholds knows exactly what is normal.
+is taken for a metric that somebody exports. What is normal is known in two ways: exactly, as nobody
+knows it, and as of the week before, from which it has moved a little.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.rollouts.services import STEPS, Traffic
+from serve_app.releases.rollout.evidence import PER_DOUBLING
 
 SAMPLE_S = 15
 PER_STEP = 4  # samples in a minute
 HELD = 52  # samples that there are of each step: Flagger stays on one while checks fail, nine at most
+TODAY, LAST_WEEK = 0, 1
+# Within a week, as standard deviations of a logarithm: of errors, p99 and differing answers.
+MOVED = np.array([0.2, 0.1, 0.2])
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
-    """By step and sample: requests, errors, differing answers, and the p99 of 1, 2 and 4 samples
-    together.
+    """Of rollouts, the first axis; then by step and sample.
 
-    `of`: of the new version; `base`: of the other one, for the samples of a step's minute alone.
-    `normal`: the service's own share of errors, p99 and differing answers.
+    `counts`: requests, errors and differing answers of the new version; `p99`: of 1, 2 and 4 samples
+    together. `beside`: the three values of the new version and of the other one, for a minute of each
+    step. `normal`: the three values of the service, today's and last week's.
     """
 
-    requests: Values
-    of: dict[str, Values]
-    base: dict[str, Values]
-    normal: dict[str, float]
-    p99: dict[int, Values]  # by how many samples are taken together
+    counts: Values  # rollout, 3, step, sample
+    p99_1: Values
+    p99_2: Values
+    p99_4: Values
+    beside: Values  # rollout, version, 3, step, sample
+    normal: Values  # rollout, when, 3
+
+    def p99(self, together: int) -> Values:
+        """Of so many samples together."""
+        return {1: self.p99_1, 2: self.p99_2, 4: self.p99_4}[together]
+
+
+def joined(several: list[Series]) -> Series:
+    """All of their rollouts."""
+    names = [field.name for field in fields(Series)]
+    return Series(*(np.concatenate([getattr(one, name) for one in several]) for name in names))
 
 
 def measured(traffic: Traffic) -> Series:
     """Of one rollout."""
-    held = np.zeros((len(STEPS), HELD))
-    of = {name: held.copy() for name in ("errors", "differ")}
-    base = {name: np.zeros((len(STEPS), PER_STEP)) for name in ("errors", "p99", "differ")}
-    requests = held.copy()
+    counts = np.zeros((3, len(STEPS), HELD))
+    beside = np.zeros((2, 3, len(STEPS), PER_STEP))
     times = np.zeros((len(STEPS), HELD, len(traffic.service.times)))
     for step, weight in enumerate(STEPS):
         for sample in range(HELD):
             # By the clock of one that goes on every minute; an outage comes in the first one.
-            at = step * PER_STEP * SAMPLE_S + sample * SAMPLE_S
+            at = (step * PER_STEP + sample) * SAMPLE_S
             new, old = traffic.requests(SAMPLE_S, weight)
             errors = traffic.errors(new, True, at)
-            requests[step, sample] = new
-            of["errors"][step, sample] = errors
-            of["differ"][step, sample] = traffic.differ(new - errors, True)
             times[step, sample] = traffic.times(new - errors, True)
+            counts[:, step, sample] = new, errors, traffic.differ(new - errors, True)
             if sample < PER_STEP:
                 failed = traffic.errors(old, False, at)
-                base["errors"][step, sample] = failed / old
-                base["differ"][step, sample] = traffic.differ(old, False) / old
-                base["p99"][step, sample] = p99(traffic.times(old - failed, False), traffic)
-    service = traffic.service
-    normal = {
-        "errors": service.errors, "p99": service.quantile(0.99), "differ": service.differs,
-    }  # fmt: skip
-    quantiles = {
-        together: p99(times.reshape(len(STEPS), -1, together, times.shape[-1]).sum(2), traffic)
+                slow = p99(traffic.times(old - failed, False), traffic)
+                beside[1, :, step, sample] = (
+                    failed / old, float(slow), traffic.differ(old - failed, False) / old,
+                )  # fmt: skip
+    one, two, four = (
+        p99(times.reshape(len(STEPS), -1, together, times.shape[-1]).sum(2), traffic)
         for together in (1, 2, 4)
-    }
-    return Series(requests, of, base, normal, quantiles)
+    )
+    shares = counts[1:, :, :PER_STEP] / counts[0, :, :PER_STEP]
+    beside[0] = shares[0], one[:, :PER_STEP], shares[1]
+    service = traffic.service
+    today = np.array([service.errors, service.quantile(0.99), service.differs])
+    last_week = today * traffic.random.lognormal(0, MOVED)
+    normal = np.stack((today, last_week))
+    return Series(*(values[None] for values in (counts, one, two, four, beside, normal)))
 
 
-def p99(times: NDArray[np.float64] | NDArray[np.int64], traffic: Traffic) -> Values:
+def p99(times: Values | NDArray[np.int64], traffic: Traffic) -> Values:
     """By linear interpolation in a bucket, as PromQL's histogram_quantile has it."""
     upto = np.cumsum(times, axis=-1)
     rank = 0.99 * upto[..., -1:]
@@ -74,7 +89,7 @@ def p99(times: NDArray[np.float64] | NDArray[np.int64], traffic: Traffic) -> Val
     here = np.take_along_axis(times, at, axis=-1)
     before = np.take_along_axis(upto, at, axis=-1) - here
     part = np.where(here > 0, (rank - before) / np.maximum(here, 1), 0)
-    low = 2.0 ** ((at + traffic.service.first) / 32)
-    high = 2.0 ** ((at + traffic.service.first + 1) / 32)
+    low = 2.0 ** ((at + traffic.service.first) / PER_DOUBLING)
+    high = 2.0 ** ((at + traffic.service.first + 1) / PER_DOUBLING)
     value: Values = (low + (high - low) * part)[..., 0]
     return value

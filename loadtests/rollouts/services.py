@@ -16,6 +16,7 @@ STEP_S = 60
 Kind = Literal["same", "outage", "errors", "latency", "answers"]
 GOOD: tuple[Kind, ...] = ("same", "outage")
 BAD: tuple[Kind, ...] = ("errors", "latency", "answers")
+KINDS: tuple[Kind, ...] = (*GOOD, *BAD)
 # How much worse the bad ones are, and how many of their answers are.
 MORE_ERRORS, SLOWER, MORE_DIFFER = 0.01, 0.2, 0.005
 SLOW_SHARE = 0.1  # the slowest requests take so much longer, the others as long as before
@@ -136,9 +137,13 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class End:
-    """How a rollout ended: after how many seconds, and requests of the new version."""
+class Ends:
+    """How rollouts ended: after how many seconds, and requests of the new version."""
 
-    rolled_back: bool
-    seconds: float
-    requests: int
+    back: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
+    requests: NDArray[np.float64]
+
+    def bad_answers(self, kind: Kind) -> float:
+        """That users got from one rollout, on the mean."""
+        return float(self.requests.mean()) * BAD_SHARE[kind]

@@ -1,10 +1,11 @@
 """A rollout by Tandem's own code, which looks once a second."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from loadtests.rollouts.services import STEP_S, STEPS, Counts, End, Traffic
+from loadtests.rollouts.services import STEP_S, STEPS, Counts, Ends, Traffic
 from serve_app.config import Rollout, parse
 from serve_app.releases import rollout
 from serve_app.releases.rollout import Evidence
@@ -22,8 +23,10 @@ CONFIG = {
 }
 
 
-def run(traffic: Traffic, look_s: float = 1.0) -> End:
-    """The end of one; what a rollout is told is what was counted since the look before."""
+def run(traffic: Traffic, look_s: float = 1.0) -> tuple[bool, float, int]:
+    """Whether one was rolled back, after how many seconds and requests of the new version. What it is
+    told at each look is what was counted since the one before.
+    """
     state, _, _ = rollout.start("model", parse(Rollout, CONFIG), "1", 0.0, "simulated")
     state, weights, _ = rollout.step(state, Evidence(), 0.0)
     now, canary = 0.0, 0
@@ -33,7 +36,13 @@ def run(traffic: Traffic, look_s: float = 1.0) -> End:
         now += look_s
         canary += new
         state, weights, _ = rollout.step(state, seen, now)
-    return End(state.phase == "rolledBack", now, canary)
+    return state.phase == "rolledBack", now, canary
+
+
+def ended(several: Iterable[tuple[bool, float, int]]) -> Ends:
+    """All of them."""
+    back, seconds, requests = zip(*several, strict=True)
+    return Ends(np.array(back), np.array(seconds, float), np.array(requests, float))
 
 
 def counted(traffic: Traffic, requests: int, canary: bool, at: float) -> rollout.Counts:

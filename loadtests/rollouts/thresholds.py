@@ -1,42 +1,48 @@
 """The rules of Flagger and Argo Rollouts: values that are looked at now and then, and thresholds."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.rollouts.series import PER_STEP, SAMPLE_S, Series
-from loadtests.rollouts.services import MORE_DIFFER, MORE_ERRORS, SLOWER, STEPS, End
+from loadtests.rollouts.series import PER_STEP, SAMPLE_S, TODAY, Series, Values
+from loadtests.rollouts.services import MORE_DIFFER, MORE_ERRORS, SLOWER, STEPS, Ends
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`together`: samples in an interval. `part`: how much of a regression of the size that is to be
-    found is allowed on top of what is normal: 1 is all of it.
+    """`together`: samples in an interval. How much of a regression of the size that is to be found is
+    allowed on top of what is normal, of `shares` and of `times`: 1 is all of it. `known`: as of when
+    that is known.
     """
 
     together: int
-    part: float
+    shares: float
+    times: float
+    known: int = TODAY
 
-    def failed(self, series: Series) -> NDArray[np.bool_]:
-        """By metric, step and interval: whether the new version's value is above its threshold."""
-        requests = self._sum(series.requests)
-        normal = series.normal
-        return np.stack(
-            (
-                self._sum(series.of["errors"]) / requests > normal["errors"] + self.part * MORE_ERRORS,
-                series.p99[self.together] > normal["p99"] * (1 + self.part * SLOWER),
-                self._sum(series.of["differ"]) / requests > normal["differ"] + self.part * MORE_DIFFER,
-            )
+    def __str__(self) -> str:
+        return (
+            f"interval {self.seconds} s, thresholds at normal + {self.shares:g} of the regression for "
+            f"shares, {self.times:g} of it for the p99"
         )
 
-    def requests(self, series: Series) -> NDArray[np.float64]:
-        """By step and interval."""
-        return self._sum(series.requests)
+    def failed(self, series: Series) -> Flags:
+        """By metric, rollout, step and interval: whether the new version's value is too high."""
+        errors, slow, differ = excess(series, self.together, self.known)
+        return np.stack((errors > self.shares, slow > self.times, differ > self.shares))
 
-    def _sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed: NDArray[np.float64] = values.reshape(len(STEPS), -1, self.together).sum(axis=2)
-        return summed
+    def requests(self, series: Series) -> Values:
+        """Of the new version, by rollout, step and interval."""
+        return summed(series.counts[:, 0], self.together)
+
+    @property
+    def each(self) -> int:
+        """How many intervals a step takes."""
+        return PER_STEP // self.together
 
     @property
     def seconds(self) -> int:
@@ -47,38 +53,34 @@ class Limits:
 @dataclass(frozen=True)
 class Flagger:
     """`thresholdRange` of each metric; the weight grows by a step after checks that didn't fail, and the
-    rollout ends after `threshold` failed ones in all (docs.flagger.app, "How it works" and "Metrics
-    Analysis": rollback after interval x threshold).
+    rollout ends after `threshold` failed ones in all (docs.flagger.app: How it works, Metrics Analysis:
+    rollback after interval x threshold).
     """
 
     limits: Limits
     threshold: int
 
     def __str__(self) -> str:
-        return (
-            f"interval {self.limits.seconds} s, threshold {self.threshold}, "
-            f"thresholdRange normal + {self.limits.part:g} of the regression"
-        )
+        return f"threshold {self.threshold}, {self.limits}"
 
-    def run(self, series: Series) -> End:
+    def run(self, series: Series) -> Ends:
         """As a controller would."""
         failed = np.logical_or.reduce(self.limits.failed(series))
         requests = self.limits.requests(series)
-        checks = failures = 0
-        served = 0.0
+        count = len(requests)
+        checks, failures, served = np.zeros(count), np.zeros(count, int), np.zeros(count)
+        back = np.zeros(count, bool)
         for step in range(len(STEPS)):
-            passed = at = 0
-            while passed < PER_STEP // self.limits.together:
-                served += requests[step, at]
-                checks += 1
-                if failed[step, at]:
-                    failures += 1
-                    if failures >= self.threshold:
-                        return End(True, checks * self.limits.seconds, int(served))
-                else:
-                    passed += 1
-                at += 1
-        return End(False, checks * self.limits.seconds, int(served))
+            passed = np.zeros(count, int)
+            for at in range(self.limits.each + self.threshold - 1):
+                here = ~back & (passed < self.limits.each)
+                checks += here
+                served += here * requests[:, step, at]
+                bad = here & failed[:, step, at]
+                failures += bad
+                passed += here & ~bad
+                back |= failures >= self.threshold
+        return Ends(back, checks * self.limits.seconds, served)
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,33 @@ class Argo:
     failure_limit: int
 
     def __str__(self) -> str:
-        return (
-            f"interval {self.limits.seconds} s, failureLimit {self.failure_limit}, "
-            f"successCondition below normal + {self.limits.part:g} of the regression"
-        )
+        return f"failureLimit {self.failure_limit}, {self.limits}"
 
-    def run(self, series: Series) -> End:
+    def run(self, series: Series) -> Ends:
         """As a controller would."""
-        each = PER_STEP // self.limits.together
-        failed = self.limits.failed(series)[:, :, :each].reshape(3, -1)
-        served = np.cumsum(self.limits.requests(series)[:, :each])
-        over = (np.cumsum(failed, axis=1) > self.failure_limit).any(axis=0)
-        at = int(over.argmax()) if over.any() else len(served) - 1
-        return End(bool(over.any()), (at + 1) * self.limits.seconds, int(served[at]))
+        each = self.limits.each
+        failed = self.limits.failed(series)[..., :each].reshape(3, len(series.counts), -1)
+        over = np.logical_or.reduce(np.cumsum(failed, axis=2) > self.failure_limit)
+        back = over.any(axis=1)
+        at = np.where(back, over.argmax(axis=1), over.shape[1] - 1)
+        requests = self.limits.requests(series)[..., :each].reshape(len(at), -1)
+        served = np.take_along_axis(np.cumsum(requests, axis=1), at[:, None], axis=1)[:, 0]
+        return Ends(back, (at + 1.0) * self.limits.seconds, served)
+
+
+@lru_cache(maxsize=64)
+def excess(series: Series, together: int, known: int) -> tuple[Values, Values, Values]:
+    """How far errors, p99 and differing answers are above what is normal: 1 is the regression."""
+    requests, errors, differ = (summed(series.counts[:, row], together) for row in range(3))
+    normal = series.normal[:, known, :, None, None]
+    return (
+        (errors / requests - normal[:, 0]) / MORE_ERRORS,
+        (series.p99(together) / normal[:, 1] - 1) / SLOWER,
+        (differ / requests - normal[:, 2]) / MORE_DIFFER,
+    )
+
+
+def summed(values: Values, together: int) -> Values:
+    """So many samples together."""
+    made: Values = values.reshape(*values.shape[:-1], -1, together).sum(axis=-1)
+    return made

@@ -135,7 +135,8 @@ def test_load_tests_import_only_the_protocol() -> None:
 
     The servers that the benchmark puts around our runtimes know little more.
 
-    What needs no server at all, the limit, has our batching too; what is done to the node's cache, that.
+    What needs no server at all, the limit, has our batching too; what is done to the node's cache, that;
+    rollouts that are simulated, the decisions.
     """
     folder = ROOT / "loadtests"
     peers = {
@@ -144,13 +145,19 @@ def test_load_tests_import_only_the_protocol() -> None:
         *tracked("loadtests/kserve/*.py"),
     }
     cache = folder / "storage" / "workers.py"
-    ours = imports_of_ours(*set(tracked("loadtests/**/*.py")) - peers - {cache})
+    rollouts = set(tracked("loadtests/rollouts/*.py"))
+    ours = imports_of_ours(*set(tracked("loadtests/**/*.py")) - peers - rollouts - {cache})
     assert ours
     parts = ("protocol.", "ports.", "processes.")
     assert {name for name in ours if not name.removeprefix("serve_app.").startswith(parts)} == set()
     ours = imports_of_ours(cache)
     assert {
         name for name in ours if not name.startswith(("serve_app.repository", "serve_app.errors."))
+    } == set()
+    assert {
+        name
+        for name in imports_of_ours(*rollouts)
+        if not name.startswith(("serve_app.releases.", "serve_app.config."))
     } == set()
     parts = (*parts, "config.", "errors.", "runtimes.host.", "observability.logs.", "core.batching.")
     wrapped = imports_of_ours(*peers)

@@ -106,7 +106,7 @@ def promote(state: State, now: float, by: str = "") -> Outcome:
 def _onward(state: State, found: Verdict, now: float) -> Outcome:
     if not _over(state, now):
         return state, state.weights, []
-    if state.config.steps[state.step].pause and not state.held:
+    if state.config.steps[state.step].pause and state.held is None:
         state = state.now(phase="paused", paused=now)
         return _told(state, "pause", f"step {state.step} of the rollout ends with one", now)
     return _past(state, found, now)
@@ -117,12 +117,21 @@ def _past(state: State, found: Verdict, now: float, by: str = "") -> Outcome:
     if _last(state):
         return _end(state, found, now, "the steps are over", by)
     if found.doubtful and not state.config.dry_run:
-        if state.held:
-            return state, state.weights, []
-        why = f"no more requests for now: {sentence(state, strongest(state))}"
-        return _told(state.now(held=True), "hold", why, now, by)
-    state = state.now(step=state.step + 1, since=now, answered=0, held=False)
+        return _in_doubt(state, found, now, by)
+    state = state.now(step=state.step + 1, since=now, answered=0, held=None)
     return _told(state, "step", _share(state), now, by)
+
+
+def _in_doubt(state: State, found: Verdict, now: float, by: str = "") -> Outcome:
+    then = state.config.inconclusive
+    metric = strongest(state) if found.rollback >= found.to_rollback / 2 else weakest(state)
+    if state.held is None:
+        why = f"no more requests for now: {sentence(state, metric)}"
+        return _told(state.now(held=now), "hold", why, now, by)
+    if now - state.held < then.hold:
+        return state, state.weights, []
+    why = f"in doubt for {then.hold:g} s: {sentence(state, metric)}"
+    return _decided(state, then.then, why, now)
 
 
 def _end(state: State, found: Verdict, now: float, why: str, by: str = "") -> Outcome:

@@ -58,8 +58,8 @@ class Track:
 @dataclass(frozen=True)
 class State:
     """`since`: when its step or phase began, `began`: when it began itself; time in which it was paused
-    counts for neither. `answered`: requests of the new version in this step. `advice`: what a dry run
-    would have done.
+    counts for neither. `held`: since when it waits for better evidence before the next step.
+    `answered`: requests of the new version in this step. `advice`: what a dry run would have done.
     """
 
     id: str
@@ -72,7 +72,7 @@ class State:
     since: float = 0.0
     answered: int = 0
     paused: float | None = None
-    held: bool = False
+    held: float | None = None
     advice: str = ""
     total: Evidence = field(default_factory=Evidence)
     tracks: Mapping[str, Track] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Put on the first window; the rest is kept for later ones.
-AT_ONCE = 0.8
+AT_ONCE = 0.9
 _LEAST = -1e6
 
 

@@ -34,8 +34,10 @@ class Verdict:
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is half of what a rollback needs: no moment to give it more requests."""
-        return self.rollback >= self.to_rollback / 2
+        """Whether this is no moment to give it more requests: there is half of what a rollback needs, or
+        something in which there is more for "it is bad" than against it.
+        """
+        return self.rollback >= self.to_rollback / 2 or self.promote < 0
 
 
 def weighed(state: State, evidence: Evidence, now: float) -> State:

@@ -72,7 +72,7 @@ def test_a_leak_that_begins_after_hours_is_found():
     state = running(steps=[{"weight": 50, "duration": 99_999}])
     for hour in range(300):
         state, _, _ = step(state, errors((5000, 15), (5000, 15)), float(hour))
-    for minute in range(10):
+    for minute in range(15):
         state, _, _ = step(state, errors((500, 7), (500, 2)), 300.0 + minute)
     assert state.phase == "rolledBack"
 

@@ -219,3 +219,23 @@ def test_a_metric_in_dry_run_decides_nothing():
     assert (seen["dryRun"], seen["evidence"]["rollback"] > 1e3) == (True, True)
     assert "dryRun" not in other
     assert STEPS[0]["duration"] == 60
+
+
+def test_what_stays_in_doubt_is_inconclusive():
+    doubt, rest = errors((100, 4), (1900, 10)), errors((20, 0), (380, 2))
+    state = step(running(inconclusive={"hold": 30}), doubt, 60.0)[0]
+    assert state.held == 60
+    state, _, records = step(state, NOTHING, 89.0)
+    assert (state.phase, records) == ("running", [])
+    over, weights, (record,) = step(state, NOTHING, 90.0)
+    assert (over.phase, weights["2"], record["what"]) == ("rolledBack", 0, "rollback")
+    assert record["why"].startswith("in doubt for 30 s: version 2 failed 4 of 100")
+    assert step(state, rest, 89.5)[0].phase == "running"
+
+
+def test_more_for_bad_than_against_it_is_doubt_as_well():
+    state, _, (record,) = step(running(), errors((200, 3), (3800, 19)), 60.0)
+    assert record["what"] == "hold"
+    assert record["evidence"]["rollback"] < 20**0.5
+    assert record["evidence"]["promote"] < 1
+    assert state.held == 60

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from serve_app.releases.rollout.wealth import Wealth, mean
+from serve_app.releases.rollout.wealth import AT_ONCE, Wealth, mean
 
 
 def wealth_of(logs):
@@ -17,7 +17,7 @@ def wealth_of(logs):
 
 def test_it_is_the_mean_of_bets_that_begin_at_each_window():
     logs = [0.3, -1.0, 2.0, 0.5, -0.2]
-    kept = [1.0, *(0.2 / (1 + math.log(count)) for count in range(1, 6))]
+    kept = [1.0, *((1 - AT_ONCE) / (1 + math.log(count)) for count in range(1, 6))]
     bets = [(kept[start] - kept[start + 1]) * math.exp(sum(logs[start:])) for start in range(len(logs))]
     assert wealth_of(logs).log == pytest.approx(math.log(sum(bets) + kept[-1]))
 
@@ -35,7 +35,7 @@ def test_what_goes_bad_later_is_found_as_soon_as_what_was_bad_at_once_nearly():
 
 
 def test_it_never_vanishes_and_never_overflows():
-    assert wealth_of([-1e9]).log == pytest.approx(math.log(0.2))
+    assert wealth_of([-1e9]).log == pytest.approx(math.log(1 - AT_ONCE))
     assert wealth_of([1e5, 1e5]).log == pytest.approx(2e5, rel=1e-3)
 
 
