@@ -46,6 +46,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.live)
     if item.get_closest_marker("live"):
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if item.path.is_relative_to(ROOT / "tests" / "package"):
+        item.add_marker(pytest.mark.no_cover)  # twice the time, for little that others don't cover
 
 
 def _group(item: pytest.Item) -> str:

@@ -181,6 +181,7 @@ def parts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from parts(value[0], (*place, 0))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("odd", [None, 3, "x", True, ["x"], {"a": []}], ids=str)
 @pytest.mark.parametrize("kind", ["RayService", "RayJob", "RayCronJob", "RayCluster"])
 def test_a_wrong_type_anywhere_is_no_traceback(kind: str, odd: Any) -> None:

@@ -115,6 +115,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+@pytest.mark.no_cover
 def test_some_of_them(tmp_path: Path) -> None:
     (tmp_path / "crds").mkdir()
     (tmp_path / "crds" / "one.json").write_text(json.dumps(SCHEMA))
@@ -152,6 +153,7 @@ def _broken(document: dict[str, Any], place: Place, choose: random.Random) -> st
     return text
 
 
+@pytest.mark.no_cover
 def test_other_mistakes(tmp_path: Path) -> None:
     choose, file = random.Random(19), tmp_path / "file.yaml"
     plain = [case for case in _cases() if case[1][:2] != ("spec", CONFIG)]
