@@ -58,6 +58,20 @@ class Changing:
             "audit": list(lines),
         }
 
+    async def shadowed(self, model: str) -> Mapping[str, Any]:
+        """What came of the copies of a model's requests, of all Routers; NotFound for no model.
+
+        What this one has done is in it; others said it up to some seconds ago.
+        """
+        reason = self._directory.model(model).unshadowed()
+        ack = asdict(self._live.ack())
+        try:
+            await self._steward.serves.remote(self._live.name, ack)
+            found = await self._steward.shadowed.remote(model)
+        except LOST as error:
+            raise Unavailable(f"the Steward doesn't answer: {first_line(error)}") from None
+        return {**found, "refused": reason}
+
     async def apply(self, asked: Asked, by: str) -> None:
         """Returns when every Router serves it. TandemError says why that can't be."""
         digest, whole = "", b""

@@ -60,6 +60,7 @@ class LiveChanges:
         self._merged = Merged(self.base)
         self._configured = False
         self._follow: Callable[[], None] = lambda: None
+        self.shadows: Callable[[], Mapping[str, Any]] = dict
         self.served = -1
         self._settling = asyncio.Lock()  # one after the other: the later one implies the earlier
         self._read: dict[str, int] = {}
@@ -242,7 +243,7 @@ class LiveChanges:
         if self._with_places:
             uris = {one.name: one.storage_uri for one in self._merged.config.models}
             places = {**self._uris, **{name: uri for name, uri in uris.items() if uri}}
-        return Ack(self.served, failed, places)
+        return Ack(self.served, failed, places, shadows=self.shadows())
 
 
 def _why(model: Model) -> Mapping[str, str]:

@@ -142,6 +142,7 @@ class Router(GrpcIngress):
             self.plane.router, steward, store_of(admin, own), self._conductor, directory,
             admin.poll_interval > 0,
         )  # fmt: skip
+        live.shadows = lambda: self._shadowing.plain
         changing = Changing(admin, live, steward, directory, _check_batches)
         self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)
         self.plane.extensions = [*EXTENSIONS, *REPOSITORY]

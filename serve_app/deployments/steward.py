@@ -59,6 +59,10 @@ class Steward:
         """What a Router serves."""
         await self._steward.serves(router, Ack.of(ack))
 
+    async def shadowed(self, model: str) -> dict[str, Any]:
+        """As releases.steward's."""
+        return self._steward.shadowed(model)
+
     async def drop(self, model: str, over: Mapping[str, str]) -> None:
         """A deploy changed what something was done over."""
         with contextlib.suppress(TandemError):  # it can't be written: another Router says it again

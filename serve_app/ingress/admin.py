@@ -30,12 +30,12 @@ from serve_app.releases.registry import model_of
 log = logging.getLogger("tandem")
 
 OFF = (
-    "this service takes no load and unload: its config has no `admin` (args of the application with the "
-    "Router; docs/releases.md). Models are changed by deploying a changed config"
+    "this service takes no load and unload, and shows no shadows: its config has no `admin` (args of "
+    "the Router's application; docs/releases.md). Models are changed by deploying a changed config"
 )
 _EACH_S = 1.0  # at most so often a refusal is written down
 _ENVELOPE = 2**20  # bytes around the files of a load
-ROUTE = re.compile(r"/v2/repository/(?:models/([^/]+)/(load|unload|traffic)|(audit|webhook))")
+ROUTE = re.compile(r"/v2/repository/(?:models/([^/]+)/(load|unload|traffic|shadow)|(audit|webhook))")
 
 
 class Applies(Protocol):
@@ -47,6 +47,10 @@ class Applies(Protocol):
 
     async def audit(self) -> Mapping[str, Any]:
         """What was done, and what this Router serves of it."""
+        ...
+
+    async def shadowed(self, model: str) -> Mapping[str, Any]:
+        """What came of the copies of its requests; NotFound."""
         ...
 
     async def apply(self, asked: Asked, by: str) -> None:
@@ -81,16 +85,19 @@ class AdminApp:
 
     async def http(self, scope: Scope, receive: Receive, send: Send, match: re.Match[str]) -> int:
         """Answer what ROUTE matched; the status."""
-        model, other = match[1], match[3]
+        model, other = match[1], match[3] or match[2]
         headers = Headers(scope["headers"])
-        if match[2] == "traffic":
+        if other == "traffic":
             return await self._traffic(scope, receive, send, unquote(model), headers)
-        require("GET" if other == "audit" else "POST", scope["method"])
+        require("GET" if other in ("audit", "shadow") else "POST", scope["method"])
         if other == "webhook":
             return await self._webhook(scope, receive, send, headers)
         if other == "audit":
             self.admit("audit", "", headers)
             return await send_json(send, await self._changes.audit())
+        if other == "shadow":
+            self.admit("shadow", unquote(model), headers)
+            return await send_json(send, await self._changes.shadowed(unquote(model)))
         model, verb = unquote(model), _verb(match[2])
         self.admit(verb, model, headers)
         # Files come in base64.

@@ -5,8 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from ray.serve import metrics
-
+from serve_app.core.shadow.answering import REASONS
 from serve_app.core.shadow.copies import Copies
 from serve_app.core.shadow.jobs import Job
 from serve_app.internals.serve_gauge import Gauge
@@ -22,44 +21,41 @@ class ShadowMetrics:
     """Implements `serve_app.core.shadow.copies.Hears`; to be made inside a Serve replica."""
 
     def __init__(self) -> None:
-        self._compared = metrics.Counter(
-            "shadow_compared",
-            description="Copies of requests whose answers were compared.",
-            tag_keys=_OF,
+        # As gauges that add up: a counter of Ray's has no zero, and a rate misses what comes first.
+        self._compared = Gauge(
+            "shadow_compared_total", "Copies of requests whose answers were compared.", _OF
         )
-        self._differed = metrics.Counter(
-            "shadow_differed", description="Those of them that differ.", tag_keys=_OF
+        self._differed = Gauge("shadow_differed_total", "Those of them that differ.", _OF)
+        self._kinds = Gauge(
+            "shadow_differences_total",
+            "By kind: value, text, shape, datatype, output, error. An answer may differ in several.",
+            (*_OF, "kind"),
         )
-        self._kinds = metrics.Counter(
-            "shadow_differences",
-            description="By kind of difference: value, text, shape, datatype, output, error. An answer "
-            "may differ in several.",
-            tag_keys=(*_OF, "kind"),
-        )
-        self._dropped = metrics.Counter(
-            "shadow_dropped",
-            description="Requests of which no copy was compared, by reason: queue, bytes, busy, "
-            "unavailable, replaced, broken.",
-            tag_keys=("model_name", "shadow_version", "reason"),
+        self._dropped = Gauge(
+            "shadow_dropped_total",
+            f"Requests of which no copy was compared, by reason: {', '.join(REASONS)}.",
+            ("model_name", "shadow_version", "reason"),
         )
         self._waiting = Gauge("shadow_queued", "Copies that wait.", ("model_name",))
         self._bytes = Gauge("shadow_bytes", "Memory of requests that are copied.", ("model_name",))
         self.copies: Mapping[str, Copies] = {}
-        self._pairs: Counter[tuple[tuple[str, str, str], str]] = Counter()
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._differing: Counter[tuple[str, str, str]] = Counter()
+        self._by_kind: Counter[tuple[str, str, str, str]] = Counter()
         self._drops: Counter[tuple[str, str, str]] = Counter()
         self._said, self._unsaid = 0.0, 0
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(_FLUSH_S, self._flush)
 
     def compared(self, pair: Pair, job: Job, found: Compared) -> None:
-        """Counted now, handed on later; a difference is written down, one of those of a second."""
+        """Counted now, handed on later; of the differences of a second one is written down."""
         of = job.request.model, pair.primary, pair.shadow
-        self._pairs[of, "compared"] += 1
+        self._counts[of] += 1
         if found.same:
             return
-        self._pairs[of, "differed"] += 1
+        self._differing[of] += 1
         for kind in {one.kind for one in found.differences}:
-            self._pairs[of, f"kind {kind}"] += 1
+            self._by_kind[*of, kind] += 1
         now = time.monotonic()
         if now - self._said < _FLUSH_S:
             self._unsaid += 1
@@ -81,19 +77,14 @@ class ShadowMetrics:
 
     def _flush(self) -> None:
         self._loop.call_later(_FLUSH_S, self._flush)
-        pairs, self._pairs = self._pairs, Counter()
-        for (of, what), count in pairs.items():
-            tags = dict(zip(_OF, of, strict=True))
-            if what == "compared":
-                self._compared.inc(count, tags)
-            elif what == "differed":
-                self._differed.inc(count, tags)
-            else:
-                self._kinds.inc(count, {**tags, "kind": what.removeprefix("kind ")})
-        drops, self._drops = self._drops, Counter()
-        for (model, version, reason), count in drops.items():
-            tags = {"model_name": model, "shadow_version": version, "reason": reason}
-            self._dropped.inc(count, tags)
+        for of in list(self._counts):
+            self._compared.set(self._counts[of], *of)
+            self._differed.set(self._differing[of], *of)
+        for key, count in self._by_kind.items():
+            self._kinds.set(count, *key)
         for name, copies in self.copies.items():
+            for reason in REASONS:
+                version = copies.config.version
+                self._dropped.set(self._drops[name, version, reason], name, version, reason)
             self._waiting.set(copies.waiting, name)
             self._bytes.set(copies.held, name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,15 @@ class Failed:
 class Ack:
     """What a Router says: which generation it serves, and the models that it doesn't serve as wanted.
 
-    `places`: where its models lie, by name.
+    `places`: where its models lie, by name; `shadows`: what came of copies (serve_app.routing.tally),
+    by the model, with the `config` of each.
     """
 
     generation: int = -1
     failed: Mapping[str, Failed] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     heard: float = 0.0
+    shadows: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plain: Mapping[str, object]) -> "Ack":

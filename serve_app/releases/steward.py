@@ -15,6 +15,7 @@ from serve_app.releases.judged import Ack, Failed, partly, unserved
 from serve_app.releases.ledger import State
 from serve_app.releases.live import Parts
 from serve_app.releases.store import STATE, Store
+from serve_app.routing.tally import summed
 
 log = logging.getLogger("tandem")
 
@@ -104,6 +105,15 @@ class Steward:
         self.acks = {name: one for name, one in self.acks.items() if now - one.heard < _GONE_S}
         async with self._news:
             self._news.notify_all()
+
+    def shadowed(self, model: str) -> dict[str, Any]:
+        """What came of the copies of a model's requests, of all Routers with the newest `config`."""
+        heard = sorted(self.acks.values(), key=lambda ack: ack.heard)
+        found = [ack.shadows[model] for ack in heard if model in ack.shadows]
+        config = found[-1]["config"] if found else None
+        same = [one for one in found if one["config"] == config]
+        most = config["examples"] if config else 0
+        return {"model": model, "config": config, "routers": len(same), **summed(same, most)}
 
     async def drop(self, model: str, over: Parts) -> None:
         """A deploy changed what something was done over."""

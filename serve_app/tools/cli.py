@@ -86,6 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--address", help="of Ray's dashboard, without NAME; default as for deploy")
     doctor.add_argument("--json", action="store_true")
 
+    shadow = commands.add_parser(
+        "shadow",
+        help="what came of the copies of a model's requests: how many answers differ, and where",
+    )
+    shadow.add_argument("model")
+    _add_address(shadow)
+    shadow.add_argument("--json", action="store_true")
+
     _add_batch(commands)
     return parser
 
@@ -113,10 +121,7 @@ def _add_models(commands: Any) -> None:
         one = what.add_parser(name, help=text)
         if name != "list":
             one.add_argument("model")
-        one.add_argument(
-            "--address", "-a", metavar="URL",
-            help="of the service; default: TANDEM_ADDRESS, the last `tandem run`",
-        )  # fmt: skip
+        _add_address(one)
         one.add_argument("--json", action="store_true")
         if name in ("load", "unload"):
             one.add_argument("--version", help="this one alone")
@@ -145,13 +150,13 @@ def _add_traffic(commands: Any) -> None:
     traffic.add_argument(
         "--write", action="store_true", help="print what there is as a block of the configuration"
     )
-    traffic.add_argument(
-        "--address",
-        "-a",
-        metavar="URL",
-        help="of the service; default: TANDEM_ADDRESS, the last `tandem run`",
-    )
+    _add_address(traffic)
     traffic.add_argument("--json", action="store_true")
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    said = "of the service; default: TANDEM_ADDRESS, the last `tandem run`"
+    command.add_argument("--address", "-a", metavar="URL", help=said)
 
 
 def _add_batch(commands: Any) -> None:
@@ -236,6 +241,12 @@ def _traffic(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _shadow(options: argparse.Namespace) -> int:
+    from serve_app.tools.models.shadow import run
+
+    return run(options)
+
+
 def _run(options: argparse.Namespace) -> int:
     from serve_app.tools.stopping import leave_on_signals
 
@@ -282,6 +293,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "models": _models,
     "traffic": _traffic,
     "run": _run,
+    "shadow": _shadow,
     "deploy": _deploy,
     "local": _local,
     "doctor": _doctor,

@@ -24,6 +24,7 @@ log = logging.getLogger("tandem")
 # Why a request isn't copied, or its copy isn't compared.
 QUEUE, BYTES, BUSY, AWAY = "queue", "bytes", "busy", "unavailable"
 REPLACED, BROKEN = "replaced", "broken"
+REASONS = (QUEUE, BYTES, BUSY, AWAY, REPLACED, BROKEN)
 _WHOLE_S = 600.0  # for all of a text
 _SHADOW = "a shadow's"  # who sends it, where a batch is spoiled
 

@@ -49,6 +49,11 @@ class Service:
         found = self._ask(f"/v2/models/{quote(model, safe='')}/stats", None)["model_stats"]
         return {one["version"]: one["inference_stats"]["success"]["count"] for one in found}
 
+    def shadow(self, model: str) -> Row:
+        """What came of the copies of a model's requests, in all Routers."""
+        found: Row = self._ask(f"/v2/repository/models/{quote(model, safe='')}/shadow", None)
+        return found
+
     def change(self, verb: str, model: str, parameters: Mapping[str, Any]) -> None:
         """Load or unload; returns when every Router serves it."""
         path = f"/v2/repository/models/{quote(model, safe='')}/{verb}"

@@ -70,6 +70,9 @@ class Handle:
     async def _serves(self, router, ack):
         await self.holder.serves(router, Ack.of(ack))
 
+    async def _shadowed(self, model):
+        return self.holder.shadowed(model)
+
     async def _drop(self, model, over):
         await self.holder.drop(model, over)
 

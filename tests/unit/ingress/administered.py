@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from serve_app.config import Admin, Limits, parse
+from serve_app.errors import NotFound
 from serve_app.ingress.admin import AdminApp
 from serve_app.ingress.rest import RestApp
 from serve_app.releases.asked import Asked
@@ -29,6 +30,11 @@ class Changes:
 
     async def audit(self):
         return {"generation": 3, "audit": [{"verb": "load"}]}
+
+    async def shadowed(self, model):
+        if model != "m":
+            raise NotFound(f"no model '{model}'")
+        return {"model": model, "config": None}
 
     async def apply(self, asked, by):
         self.asked.append((asked, by))

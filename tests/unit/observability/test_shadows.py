@@ -9,6 +9,7 @@ from serve_app.observability.shadows import ShadowMetrics
 from serve_app.protocol.tensors import InferRequest
 from serve_app.routing.comparing import Compared, Difference
 from serve_app.routing.tally import Pair
+from tests.unit.core.shadow.shadowed import Shadowed
 from tests.unit.observability.conftest import Handed
 
 OF = {"model_name": "m", "model_version": "1", "shadow_version": "2"}
@@ -27,19 +28,31 @@ def job(id: str = "7") -> Job:
 
 async def test_what_is_counted(handed: Handed) -> None:
     made, pair = ShadowMetrics(), Pair("1", "2")
+    made.copies = Shadowed().shadows.models
     for found in (Compared(), FOUND, Compared()):
         made.compared(pair, job(), found)
     for reason in ("queue", "queue", "busy"):
         made.dropped("m", "2", reason)
     made._flush()
-    assert handed["shadow_compared"] == [(OF, 3)]
-    assert handed["shadow_differed"] == [(OF, 1)]
-    kinds = {tags["kind"]: count for tags, count in handed["shadow_differences"]}
+    assert handed["shadow_compared_total"] == [(OF, 3)]
+    assert handed["shadow_differed_total"] == [(OF, 1)]
+    kinds = {tags["kind"]: count for tags, count in handed["shadow_differences_total"]}
     assert kinds == {"value": 1, "text": 1}
-    drops = {tags["reason"]: count for tags, count in handed["shadow_dropped"]}
-    assert drops == {"queue": 2, "busy": 1}
+    drops = {tags["reason"]: count for tags, count in handed["shadow_dropped_total"]}
+    assert drops == {
+        "queue": 2, "busy": 1, "bytes": 0, "unavailable": 0, "replaced": 0, "broken": 0,
+    }  # fmt: skip
+    assert handed["shadow_queued"] == [({"model_name": "m"}, 0)]
+    assert handed["shadow_bytes"] == [({"model_name": "m"}, 0)]
     made._flush()
-    assert len(handed["shadow_compared"]) == 1  # what was handed on, is
+    assert handed["shadow_compared_total"][-1] == (OF, 3)  # Ray forgets what nobody says again
+
+
+async def test_that_nothing_differs_is_said_too(handed: Handed) -> None:
+    made = ShadowMetrics()
+    made.compared(Pair("1", "2"), job(), Compared())
+    made._flush()
+    assert handed["shadow_differed_total"] == [(OF, 0)]
 
 
 async def test_a_line_says_where_and_no_values(capfd: pytest.CaptureFixture[str]) -> None:
