@@ -174,3 +174,17 @@ class LoadsSlowly:
 
     def predict(self, inputs, parameters):
         return {"text": np.array([self.text])}
+
+
+class Planted:
+    """Ten times x; version 2 adds one where x is a multiple of seven."""
+
+    inputs = (TensorSpec("x", "FP32", (-1, 1)),)
+    outputs = (TensorSpec("y", "FP32", (-1, 1)),)
+
+    def __init__(self, version: str, folder: Path | None = None) -> None:
+        self.wrong = version == "2"
+
+    def predict(self, inputs, parameters):
+        x = inputs["x"]
+        return {"y": x * 10 + (self.wrong & (x % 7 == 0)).astype(np.float32)}

@@ -72,7 +72,8 @@ def prometheus(
         m for m in quickstart["deployments"][0]["user_config"]["models"] if m["name"] == "digits"
     )
     digits |= {key: known[key] for key in ("inputs", "outputs")}
-    route = router(python("Fussy"), digits)
+    shadowed = {"digits": {"defaultVersion": "2", "shadow": {"version": "1"}}}
+    route = router(python("Fussy"), digits, routing=shadowed)
     server = start_module_server(write(folder / "serve.yaml", route, remote("one", "Pid")), env=ENV)
     load(server)
     port = until(lambda: page_port(server), "Ray's metrics")
