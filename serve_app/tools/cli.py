@@ -91,8 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what came of the copies of a model's requests: how many answers differ, and where",
     )
     shadow.add_argument("model")
-    _add_address(shadow)
-    shadow.add_argument("--json", action="store_true")
+    _add_service(shadow)
 
     _add_batch(commands)
     return parser
@@ -121,8 +120,7 @@ def _add_models(commands: Any) -> None:
         one = what.add_parser(name, help=text)
         if name != "list":
             one.add_argument("model")
-        _add_address(one)
-        one.add_argument("--json", action="store_true")
+        _add_service(one)
         if name in ("load", "unload"):
             one.add_argument("--version", help="this one alone")
         if name == "load":
@@ -150,13 +148,13 @@ def _add_traffic(commands: Any) -> None:
     traffic.add_argument(
         "--write", action="store_true", help="print what there is as a block of the configuration"
     )
-    _add_address(traffic)
-    traffic.add_argument("--json", action="store_true")
+    _add_service(traffic)
 
 
-def _add_address(command: argparse.ArgumentParser) -> None:
+def _add_service(command: argparse.ArgumentParser) -> None:
     said = "of the service; default: TANDEM_ADDRESS, the last `tandem run`"
     command.add_argument("--address", "-a", metavar="URL", help=said)
+    command.add_argument("--json", action="store_true")
 
 
 def _add_batch(commands: Any) -> None:
