@@ -9,6 +9,7 @@ from serve_app.tools.check.modules import Where, class_of, import_path
 from serve_app.tools.kube.findings import Place, Problem
 
 _WHY = "the model can't be loaded"
+_TOLD = ("folder", "version", "name")  # by the runtime, where they are asked for
 
 
 def check(path: str, options: Mapping[str, Any], place: Place, where: Where) -> Iterator[Problem]:
@@ -73,7 +74,7 @@ def _options(
         for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
         if default is None
     ]
-    missing = [one for one in needed if one not in options]
+    missing = [one for one in needed if one not in options and one not in _TOLD]
     unknown = [str(key) for key in options if key not in named]
     if absent := [one for one in missing if meant(one, unknown) == ""]:
         what = f"{path} needs {', '.join(absent)}, keyword arguments of its __init__"

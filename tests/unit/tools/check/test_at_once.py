@@ -114,6 +114,8 @@ def user(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "class Child(Model): ...\n\n\nclass Needs:\n    def __init__(self, *, needed, **rest): ...\n"
         "    def predict(self, inputs, parameters=None): ...\n\n\nclass One:\n"
         "    def predict(self, inputs): ...\n\n\n"
+        "class Told:\n    def __init__(self, folder, version, name): ...\n"
+        "    def predict(self, inputs, parameters): ...\n\n\n"
         "if True:\n    Alias = Model\nfrom os import path as imported\n"
     )
     return mine
@@ -150,6 +152,7 @@ def test_a_config_in_a_manifest_isnt_for_this_machine(user: Path) -> None:
         ("things.here:Alias", "{}", ""), ("things.here:imported", "{}", ""),
         ("things.here:Other", "{needed: 1}", "has no predict(inputs, parameters); it has predcit"),
         ("things.here:One", "{}", "predict is called with (inputs, parameters), and takes self, inputs"),
+        ("things.here:Told", "{}", ""),
         ("things.here:Needs", "{}", "needs needed, keyword arguments of its __init__"),
         ("things.her:Model", "{}", "the package things has no module 'her'; did you mean things.here?"),
         ("things.here.more:Model", "{}", "things.here is a module and no package"),
