@@ -50,7 +50,7 @@ def numbers(state: State) -> Record:
 
 def sentence(state: State, metric: Metric) -> str:
     """What was measured of it, in words."""
-    one, other = state.total.canary, state.total.baseline
+    one, other = state.seen.canary, state.seen.baseline
     names = f"version {state.config.version}", f"version {state.baseline}"
     if metric.kind == "errorRate":
         return (
@@ -105,7 +105,7 @@ def _measured(state: State, metric: Metric) -> tuple[Record, Record]:
         looks, worse, beyond = track.looks
         last = track.last or (None, None)
         return {"last": last[0], "looks": looks, "worse": worse, "beyond": beyond}, {"last": last[1]}
-    one, other = (_counted(metric, counts) for counts in (state.total.canary, state.total.baseline))
+    one, other = (_counted(metric, counts) for counts in (state.seen.canary, state.seen.baseline))
     return one, other
 
 
@@ -125,7 +125,7 @@ def _more(state: State, metric: Metric, log: float, needed: float) -> int | None
     if metric.kind in LOOKED_AT:
         seen = state.track(metric).looks[0]
     else:
-        one = state.total.canary
+        one = state.seen.canary
         seen = one.compared if metric.kind == "disagreement" else one.requests
     gained = log - math.log(AT_ONCE)
     return math.ceil(seen * (needed - log) / gained) if log > 0 and seen else None

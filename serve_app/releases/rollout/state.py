@@ -75,6 +75,8 @@ class State:
     held: float | None = None
     advice: str = ""
     total: Evidence = field(default_factory=Evidence)
+    block: Evidence = field(default_factory=Evidence)
+    opened: float | None = None
     tracks: Mapping[str, Track] = field(default_factory=dict)
 
     @cached_property
@@ -103,6 +105,11 @@ class State:
         """The metrics that decide."""
         return [metric for metric in self.config.metrics if not metric.dry_run]
 
+    @property
+    def seen(self) -> Evidence:
+        """All that came."""
+        return self.total + self.block
+
     def track(self, metric: Metric) -> Track:
         """Of that metric."""
         return self.tracks.get(metric.called) or Track()
@@ -112,13 +119,14 @@ class State:
         """As JSON has it."""
         names = (
             "id", "model", "baseline", "phase", "step", "began", "since", "answered", "paused", "held",
-            "advice",
+            "advice", "opened",
         )  # fmt: skip
         return {
             "format": _FORMAT,
             **{name: getattr(self, name) for name in names},
             "said": dict(self.said),
             "total": self.total.plain,
+            "block": self.block.plain,
             "tracks": {name: track.plain for name, track in self.tracks.items()},
         }
 
@@ -129,7 +137,8 @@ class State:
         if said.pop("format", None) != _FORMAT:
             raise ValueError("the state of the rollout is of another version of Tandem")
         tracks = {name: Track.of(track) for name, track in said["tracks"].items()}
-        return cls(**{**said, "total": Evidence.of(said["total"]), "tracks": tracks})
+        evidence = {name: Evidence.of(said[name]) for name in ("total", "block")}
+        return cls(**{**said, **evidence, "tracks": tracks})
 
     def now(self, **changed: Any) -> "State":
         """With that changed, what was asked for aside."""

@@ -11,6 +11,8 @@ from serve_app.releases.rollout.state import State, Track
 from serve_app.releases.rollout.wealth import mean
 
 LOOKED_AT = ("expression", "prometheus")
+# Of a block: requests of each version, and seconds after which one is enough.
+_ENOUGH, _LONGEST_S = 5, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,36 @@ class Verdict:
 
 
 def weighed(state: State, evidence: Evidence, now: float) -> State:
-    """With what came since the look before."""
-    tracks = {
-        metric.called: _looked(metric, state.track(metric), evidence, now)
-        if metric.kind in LOOKED_AT
-        else _compared(metric, state.track(metric), evidence, state.total)
-        for metric in state.config.metrics
-    }
-    # Prometheus' values are a track's own; nothing needs what its queries gave in all.
-    kept = replace(state.total + evidence, looks={})
+    """With what came since the look before.
+
+    The two versions are compared in blocks, each with some requests of both: a service with a request a
+    second would else be looked at in windows that have one of either, which say nothing. When a block is
+    closed has to do with how many requests came, not with what became of them.
+    """
+    looks, evidence = evidence.looks, Evidence(evidence.canary, evidence.baseline)
+    block = state.block + evidence
+    opened = now if state.opened is None else state.opened
+    closes = _closes(block, now - opened)
+    tracks = dict(state.tracks)
+    for metric in state.config.metrics:
+        track = state.track(metric)
+        if metric.kind in LOOKED_AT:
+            tracks[metric.called] = _looked(metric, track, evidence, looks.get(metric.called), now)
+        elif metric.kind == "disagreement":
+            tracks[metric.called] = _compared(metric, track, evidence, state.total)
+        elif closes:
+            tracks[metric.called] = _compared(metric, track, block, state.total)
     answered = state.answered + max(evidence.canary.requests, evidence.canary.compared)
-    return state.now(tracks=tracks, total=kept, answered=answered)
+    if not closes:
+        return state.now(tracks=tracks, block=block, opened=opened, answered=answered)
+    return state.now(
+        tracks=tracks, total=state.total + block, block=Evidence(), opened=None, answered=answered
+    )
+
+
+def _closes(block: Evidence, age: float) -> bool:
+    fewer = min(block.canary.requests, block.baseline.requests)
+    return fewer >= _ENOUGH or (fewer > 0 and age >= _LONGEST_S)
 
 
 def verdict(state: State) -> Verdict:
@@ -74,10 +95,11 @@ def _compared(metric: Metric, track: Track, window: Evidence, past: Evidence) ->
     return track if made is None else _after(track, made)
 
 
-def _looked(metric: Metric, track: Track, window: Evidence, now: float) -> Track:
+def _looked(
+    metric: Metric, track: Track, window: Evidence, pair: tuple[float, float] | None, now: float
+) -> Track:
     """One look for each `interval`; what comes between two of them is added up."""
-    since = track.since + replace(window, looks={})
-    pair = window.looks.get(metric.called)
+    since = track.since + window if metric.kind == "expression" else track.since
     if track.looked is None:  # the first interval begins
         return replace(track, looked=now, since=since)
     if now - track.looked < metric.interval or (metric.kind == "prometheus" and pair is None):

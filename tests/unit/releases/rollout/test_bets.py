@@ -147,3 +147,22 @@ def test_a_query_is_looked_at_once_in_its_interval():
     assert (state.phase, second) == ("rolledBack", 71)
     assert records[0]["why"] == "q of version 2 was worse at 7 of 7 looks, by the margin at 7"
     assert records[0]["metrics"][0]["canary"] == {"last": 2.0, "looks": 7, "worse": 7, "beyond": 7}
+
+
+@pytest.mark.parametrize(("failing", "phase"), [(0.2, "rolledBack"), (0.0, "promoted")])
+def test_a_request_a_second_is_enough_if_one_waits(failing, phase):
+    """Of windows of a second each has requests of one version at most: blocks have some of both."""
+    rolls = random.Random(8)
+    metric = {"kind": "errorRate", "margin": 0.1}
+    state = running(metrics=[metric], steps=[{"weight": 20, "duration": 60}], maxDuration="2h")
+    for second in range(1, 4000):
+        canary = rolls.random() < 0.2
+        one = Counts(1, int(rolls.random() < (failing if canary else 0.01)))
+        seen = Evidence(canary=one) if canary else Evidence(baseline=one)
+        state, _, records = step(state, seen, float(second))
+        if state.over:
+            break
+    assert state.phase == phase
+    # What the record says is all that came, the last block included.
+    (counted,) = records[0]["metrics"]
+    assert counted["canary"]["requests"] + counted["baseline"]["requests"] == second
