@@ -15,10 +15,11 @@ from serve_app.releases.rollout.machine import (
     start,
     step,
 )
+from serve_app.releases.rollout.promql import Query, due
 from serve_app.releases.rollout.records import Record, numbers
 from serve_app.releases.rollout.state import State
 
 __all__ = [
-    "Counts", "Evidence", "Outcome", "Record", "Recorder", "Refused", "State", "abort", "merged",
-    "numbers", "pause", "promote", "refuse_second", "resume", "start", "step",
+    "Counts", "Evidence", "Outcome", "Query", "Record", "Recorder", "Refused", "State", "abort", "due",
+    "merged", "numbers", "pause", "promote", "refuse_second", "resume", "start", "step",
 ]  # fmt: skip

@@ -3,10 +3,12 @@ Pure.
 """
 
 import re
+from dataclasses import dataclass
 
 from serve_app.config import Metric
 from serve_app.config.expressions import MEASURES
 from serve_app.releases.rollout.bets import QUANTILES
+from serve_app.releases.rollout.state import State
 
 # The client's own: as in configs/alerts.
 _CLIENTS = "InvalidArgument|NotFound|MethodNotAllowed|TooLarge|Unsupported"
@@ -14,8 +16,40 @@ _COUNTERS = ("request_count", "request_errors")
 _UNEXPORTED = ("compared", "differed")
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Of a metric, by its name: where to ask what, of the new version and of the other one."""
+
+    name: str
+    address: str
+    canary: str
+    baseline: str
+
+
 class Unknown(Exception):
     """Why there is no query for it."""
+
+
+def filled(query: str, model: str, version: str) -> str:
+    """With the model and the version in their places."""
+    said = {"version": version, "model": model}
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: said.get(found[1], found[0]), query)
+
+
+def due(state: State, now: float) -> list[Query]:
+    """What is to be asked before the next look: each query once in its metric's interval."""
+    found = []
+    for metric in state.config.metrics:
+        looked = state.track(metric).looked
+        if metric.kind != "prometheus" or state.phase == "pending" or state.over:
+            continue
+        if looked is not None and now - looked >= metric.interval:
+            asked = (
+                filled(metric.query, state.model, version)
+                for version in (state.config.version, state.baseline)
+            )
+            found.append(Query(metric.called, metric.address, *asked))
+    return found
 
 
 def difference(

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from serve_app.config import Metric, parse
-from serve_app.releases.rollout import Counts, Evidence, step
+from serve_app.releases.rollout import Counts, Evidence, Query, abort, due, step
 from serve_app.releases.rollout.bets import bet, sign, threshold
 from serve_app.releases.rollout.evidence import bucket, edge
 from tests.unit.releases.rollout.rolled import ANSWERS, ERRORS, LATENCY, errors, running, traffic
@@ -166,3 +166,21 @@ def test_a_request_a_second_is_enough_if_one_waits(failing, phase):
     # What the record says is all that came, the last block included.
     (counted,) = records[0]["metrics"]
     assert counted["canary"]["requests"] + counted["baseline"]["requests"] == second
+
+
+def test_a_query_is_due_once_in_its_interval_with_the_version_in_its_place():
+    metric = {"kind": "prometheus", "address": "http://p:9090", "margin": 1, "interval": 10,
+              "query": 'q{v="{{ version }}",m="{{model}}",x="{{other}}"}'}  # fmt: skip
+    state = running(metrics=[metric], steps=[{"weight": 50, "duration": 9999}])
+    assert due(state, 0.5) == []
+    state = step(state, Evidence(), 1.0)[0]
+    assert due(state, 10.9) == []
+    (query,) = due(state, 11.0)
+    assert query == Query(
+        "prometheus", "http://p:9090", 'q{v="2",m="m",x="{{other}}"}', 'q{v="1",m="m",x="{{other}}"}'
+    )
+    again = step(state, Evidence(looks={query.name: (1.0, 1.0)}), 11.0)[0]
+    assert (again.tracks["prometheus"].looks, due(again, 12.0)) == ((1, 0, 0), [])
+    # Nobody answered: it is due still.
+    assert due(step(state, Evidence(), 11.0)[0], 12.0) == [query]
+    assert due(abort(state, 12.0)[0], 99.0) == []
