@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
-from serve_app.core.shadow.jobs import Job
+from serve_app.core.shadow.jobs import Job, size_of
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.version import Version
 from serve_app.errors import (
@@ -74,7 +74,7 @@ async def _streamed(version: Version, copy: Job, seconds: float, hold: Hold) -> 
             piece = await anext(pieces, None)
         while piece is not None:
             arrays = {name: piece[0][name] for name in wanted(request, piece[0])}
-            if not hold(copy, sum(array.nbytes for array in arrays.values())):
+            if not hold(copy, sum(map(size_of, arrays.values()))):
                 raise Dropped(BYTES)
             copy.pieces.append(arrays)
             piece = await anext(pieces, None)

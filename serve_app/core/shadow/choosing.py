@@ -17,7 +17,7 @@ from serve_app.core.call import Call
 from serve_app.core.directory import Directory
 from serve_app.core.shadow.answering import BYTES, QUEUE
 from serve_app.core.shadow.copies import Copies, Hears
-from serve_app.core.shadow.jobs import Job, kept, listened, parts
+from serve_app.core.shadow.jobs import Job, kept, listened, parts, size_of
 from serve_app.core.target import Relayed
 from serve_app.core.version import Version
 from serve_app.errors import InvalidArgument, ModelFailed
@@ -109,10 +109,10 @@ class Shadows:
         job, copies = found
 
         def piece(arrays: Arrays) -> None:
-            if self._more(call, job, copies, sum(array.nbytes for array in arrays.values())):
-                names = call.request.outputs
-                wanted = arrays if names is None else {one.name: arrays[one.name] for one in names}
-                job.pieces.append(dict(wanted))
+            if self._more(call, job, copies, sum(map(size_of, arrays.values()))):
+                asked = call.request.outputs
+                names = arrays if asked is None else [one.name for one in asked if one.name in arrays]
+                job.pieces.append({name: arrays[name] for name in names})
 
         return piece
 

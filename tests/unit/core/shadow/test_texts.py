@@ -124,12 +124,16 @@ class Broken(Talker):
         yield event({"error": {"message": "the engine is dead"}})
 
 
-async def test_texts_longer_than_there_is_room_for() -> None:
-    one = shadowed(maxBytes=2**16)
+@pytest.mark.parametrize("path", ["/v1/completions", "/v2/models/m/generate_stream"])
+async def test_texts_longer_than_there_is_room_for(path: str) -> None:
+    one, text = shadowed(maxBytes=2**16), "a" * 40_000
     async with client(one) as http:
-        long = {**ASKED, "prompt": "a" * 40_000, "stream": True}
-        answer = await http.post("/v1/completions", json=long)
-    assert answer.content.endswith(b"data: [DONE]\n\n")
+        asked = {"text_input": text}
+        if path.startswith("/v1"):
+            asked = {"model": "m", "prompt": text}
+        answer = await http.post(path, json={**asked, "max_tokens": 3, "stream": True})
+    assert answer.status_code == 200
+    assert text in answer.text
     await one.settled()
     assert one.heard.drops == {"bytes": 1}
     assert (one.copies.held, one.shadows._open) == (0, {})
