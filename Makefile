@@ -112,6 +112,7 @@ load: $(VENV)/.test
 ## vLLM's server, CASE=batch beside Transformers by itself; CASE=start is what a start takes, beside KServe and
 ## by process, CASE=again what a model at zero, a second replica and a killed Router take; CASE=swap, versions
 ## that take each other's place under load;
+## CASE=shadow, whether a shadow that is slow and fails is felt by anybody, and finds what differs;
 ## CASE=storage, faults against the node's cache, and a start out of it; CASE=rollouts, simulated rollouts
 ## decided by Tandem and by others' rules
 ifeq ($(CASE),llm)
@@ -123,6 +124,9 @@ bench: models $(VENV)/.test .venv-kserve/.bench
 else ifeq ($(CASE),swap)
 bench: $(VENV)/.test .venv-kserve/.bench .venv-mlserver/.bench
 	@$(BIN)/python -m loadtests.swap --sides $(or $(SERVERS),tandem$(,)tandem-load$(,)kserve$(,)mlserver) --rate $(or $(RATE),300) $(ARGS)
+else ifeq ($(CASE),shadow)
+bench: $(VENV)/.test
+	@$(BIN)/python -m loadtests.shadow --pairs $(or $(ROUNDS),20) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
 else ifeq ($(CASE),again)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.again --rounds $(or $(ROUNDS),3) $(ARGS)
