@@ -27,16 +27,24 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function",
 class SklearnRuntime(TabularRuntime):
     """One estimator, or a pipeline of them."""
 
+    @property
+    def _options(self) -> SklearnOptions:
+        return SklearnOptions.model_validate(self._config.options)
+
     def load(self) -> None:
         """Read it, and run it once to see what it answers."""
         need("sklearn", "sklearn")
-        options = SklearnOptions.model_validate(self._config.options)
         path = model_file("sklearn", self._folder)
         with LOADING, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            estimator = self._read(path, options)
+            estimator = self._read(path)
         for text in sorted({str(one.message).partition("\n")[0] for one in said}):
             log.warning("model %s: %s", self._config.name, text)  # mostly of versions
+        self.adopt(estimator)
+
+    def adopt(self, estimator: Any) -> None:
+        """Serve it, wherever it comes from."""
+        self.model, options = estimator, self._options
         self._limit = Limit(options.threads)
         for key in estimator.get_params() if hasattr(estimator, "get_params") else ():
             if key == "n_jobs" or key.endswith("__n_jobs"):
@@ -48,15 +56,15 @@ class SklearnRuntime(TabularRuntime):
         }
         # What can only transform does so.
         can = "predict" if "predict" in self._methods else "transform"
-        self._default = can if options.output == "predict" else options.output
+        self.default = can if options.output == "predict" else options.output
         self._table = sklearn_table.table(estimator)
         if not self._table.frame:  # it gets its columns in their order, without their names
             warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        self._describe(sklearn_table.examples(estimator))
+        self._describe({name: values[0] for name, values in sklearn_table.seen(estimator).items()})
 
-    def _read(self, path: Path, options: SklearnOptions) -> Any:
+    def _read(self, path: Path) -> Any:
         if path.suffix == ".skops":
-            return read_skops(path, options.trusted_types)
+            return read_skops(path, self._options.trusted_types)
         if not self._config.trusted:
             raise ConfigError(
                 f"{path} is a pickle: loading it runs whatever code is in it, so it is not loaded. "

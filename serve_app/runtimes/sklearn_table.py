@@ -68,40 +68,34 @@ def _listed(columns: Any) -> bool:
 
 
 def kinds(estimator: Any) -> dict[str, Kind]:
-    """Of the columns that are texts, or could be: by what the encoders learned of them."""
-    found: dict[str, Kind] = {}
-    for one in _firsts(estimator):
-        for _, inner, columns in getattr(one, "transformers_", ()):
-            for name, value in zip(_names(columns), _learned(inner, len(_names(columns))), strict=False):
-                if isinstance(value, str):
-                    found[name] = "text"
-    return found
+    """Of the columns that are texts: by what the encoders learned of them."""
+    return {name: "text" for name, values in seen(estimator).items() if isinstance(values[0], str)}
 
 
-def examples(estimator: Any) -> dict[str, Any]:
-    """A value that each column takes, where an encoder learned which it may have."""
-    found: dict[str, Any] = {}
+def seen(estimator: Any) -> dict[str, list[Any]]:
+    """Values that a column takes, where an encoder learned which it may have."""
+    found: dict[str, list[Any]] = {}
     for one in _firsts(estimator):
         for _, inner, columns in getattr(one, "transformers_", ()):
             names = _names(columns)
-            for name, value in zip(names, _learned(inner, len(names)), strict=False):
-                if value is not None and (isinstance(value, str) or name not in found):
-                    found[name] = value
+            for name, values in zip(names, _learned(inner, len(names)), strict=False):
+                if values and (isinstance(values[0], str) or name not in found):
+                    found[name] = values
     return found
 
 
-def _learned(transformer: Any, count: int) -> list[Any]:
-    """Of each of its columns a value that it has seen; None where it doesn't say."""
+def _learned(transformer: Any, count: int) -> list[list[Any]]:
+    """Of each of its columns the values that it has seen; none where it doesn't say."""
     for one in [step for _, step in getattr(transformer, "steps", ())] or [transformer]:
         if type(one).__name__ in _OF_TEXTS:
-            return ["a text"] * count
+            return [["a text"]] * count
         categories = getattr(one, "categories_", None)
         if categories is not None:
-            return [_plain(values[0]) if len(values) else None for values in categories]
+            return [[_plain(value) for value in values if value == value] for values in categories]
         statistics = getattr(one, "statistics_", None)
         if statistics is not None and getattr(statistics, "dtype", np.dtype(float)).kind == "O":
-            return [value if isinstance(value, str) else None for value in statistics]
-    return [None] * count
+            return [[value] if isinstance(value, str) else [] for value in statistics]
+    return [[]] * count
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ Methods = Mapping[str, Callable[[Any], Any]]
 class TabularRuntime:
     """A model that is a few methods over rows. `number`: the datatype in which it computes.
 
-    The kinds below it fill `_table`, `_methods` and `_default`, the method of a request that names none,
+    The kinds below it fill `_table`, `_methods` and `default`, the method of a request that names none,
     in `load`, and then call `_describe`.
     """
 
@@ -31,10 +31,14 @@ class TabularRuntime:
     def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
         assert folder is not None  # the configuration requires storageUri
         self._config, self._folder = config, folder
-        self._table, self._methods, self._default = Table(), dict[str, Callable[[Any], Any]](), "predict"
+        self.model: Any = None  # what was loaded, where others may want it
+        self._table, self._methods, self.default = Table(), dict[str, Callable[[Any], Any]](), "predict"
         self._alias = ""  # what the configuration calls the default's answer
         self._about = VersionDescription([], [])
         self._dtypes: dict[str, np.dtype] = {}
+
+    def load(self) -> None:
+        """Read the model, and `_describe`."""
 
     def _describe(self, examples: Mapping[str, Any] | None = None) -> None:
         """Inputs by the table, outputs by one run on an example of it."""
@@ -47,7 +51,8 @@ class TabularRuntime:
         outputs, failed = [], dict[str, Exception]()
         for name, method in self._methods.items():
             try:
-                array = as_array(method(rows))
+                with np.errstate(all="ignore"):
+                    array = as_array(method(rows))
             except Exception as error:  # the estimator's own
                 failed[name] = error
                 continue
@@ -56,14 +61,14 @@ class TabularRuntime:
             self._dtypes[name] = array.dtype
             shape = (-1, *array.shape[1:])
             outputs.append(TensorSpec(name, datatype, shape, optional=True))  # as they are asked for
-        if wrong := failed.get(self._default):
+        if wrong := failed.get(self.default):
             raise ConfigError(
-                f"{self._default} fails on an example row ({type(wrong).__name__}: {wrong}); give "
+                f"{self.default} fails on an example row ({type(wrong).__name__}: {wrong}); give "
                 "`inputs` with an example that it takes"
             ) from wrong
-        if self._default not in self._dtypes:
+        if self.default not in self._dtypes:
             has = ", ".join(self._methods) or "neither predict nor transform"
-            raise ConfigError(f"the model has no {self._default}: it has {has}")
+            raise ConfigError(f"the model has no {self.default}: it has {has}")
         self._about = VersionDescription(inputs, self._renamed(outputs, said.outputs), {}, self._table)
         if self._table.named and not self._table.frame:
             self._about.properties["columns"] = ", ".join(one.name for one in self._table.columns)
@@ -99,9 +104,9 @@ class TabularRuntime:
         if len(said) == 1 and said[0].name not in have:
             self._alias = said[0].name
             have[self._alias] = TensorSpec(
-                self._alias, have[self._default].datatype, have[self._default].shape, optional=True
+                self._alias, have[self.default].datatype, have[self.default].shape, optional=True
             )
-            del have[self._default]
+            del have[self.default]
         for spec in said:
             real = have.get(spec.name)
             if real is None:
@@ -113,7 +118,7 @@ class TabularRuntime:
                     f"outputs: '{spec.name}' is {real.datatype} {list(real.shape)}, declared "
                     f"{spec.datatype} {list(spec.shape)}"
                 )
-        default = self._alias or self._default
+        default = self._alias or self.default
         if default not in {spec.name for spec in said}:
             raise ConfigError(f"outputs: {default} is what is answered, and isn't among them")
         wanted = {spec.name for spec in said} | ({*have} if self._alias else set())
@@ -126,12 +131,13 @@ class TabularRuntime:
         """The outputs that the request names, or the one that it is by default."""
         rows = self._rows(inputs)
         found: Arrays = {}
-        for name in tables.asked(parameters) or (self._alias or self._default,):
-            method = self._default if name == self._alias else name
+        for name in tables.asked(parameters) or (self._alias or self.default,):
+            method = self.default if name == self._alias else name
             if method not in self._dtypes:
                 raise InvalidArgument(f"output '{name}': the model has {', '.join(self._dtypes)}")
             try:
-                array = as_array(self._methods[method](rows))
+                with np.errstate(all="ignore"):  # what is infinite is answered so
+                    array = as_array(self._methods[method](rows))
             except ValueError as error:  # what scikit-learn and its kin say of rows they don't take
                 raise InvalidArgument(f"the model takes no such rows: {error}") from error
             # As the metadata says: some answer in the type of what they were asked with.
@@ -155,7 +161,18 @@ class TabularRuntime:
 
     def close(self) -> None:
         """Drop the model."""
-        self._methods = {}
+        self._methods, self.model = {}, None
+
+
+class Given(TabularRuntime):
+    """A model that was loaded elsewhere: rows in, `predict` out."""
+
+    def __init__(
+        self, config: ModelConfig, folder: Path, table: Table, predict: Callable[[Any], Any]
+    ) -> None:
+        super().__init__(config, folder)
+        self._table, self._methods = table, {"predict": predict}
+        self._describe()
 
 
 def texts(array: np.ndarray) -> list[str]:

@@ -41,7 +41,7 @@ class XgboostRuntime(TabularRuntime):
                 self._methods["predict"] = self._labels
         elif options.interface == "sklearn" and objective == "multi:softmax":
             self._methods["predict"] = lambda rows: self._values(rows).astype(np.int64)
-        self._default = options.output
+        self.default = options.output
         best = booster.attr("best_iteration") if options.interface == "sklearn" else None
         self._trees = (0, int(best) + 1) if best else (0, 0)
         self._describe()

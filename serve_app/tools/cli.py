@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
-from serve_app.tools.arguments import between, count, mapping, pair, size
+from serve_app.tools import parsers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     shadow.add_argument("model")
     _add_service(shadow)
 
-    _add_batch(commands)
+    parsers.add_batch(commands)
+    parsers.add_convert(commands)
     return parser
 
 
@@ -155,54 +156,6 @@ def _add_service(command: argparse.ArgumentParser) -> None:
     said = "of the service; default: TANDEM_ADDRESS, the last `tandem run`"
     command.add_argument("--address", "-a", metavar="URL", help=said)
     command.add_argument("--json", action="store_true")
-
-
-def _add_batch(commands: Any) -> None:
-    batch = commands.add_parser(
-        "batch",
-        aliases=["offline"],
-        help="many rows through a model, without a service; what was stopped goes on",
-    )
-    batch.add_argument("config", type=Path, help="a Serve config")
-    batch.add_argument("model", help="one of its models")
-    batch.add_argument("input", help="a file, a folder or a pattern; also s3://…, gs://…")
-    batch.add_argument("output", help="a folder, which gets Parquet, or FILE.npz; also in a bucket")
-    batch.add_argument(
-        "--format", choices=["text", "parquet", "images"], help="of the input (default: by its names)"
-    )
-    batch.add_argument(
-        "--column", type=pair, action="append", default=[], metavar="INPUT=COLUMN",
-        help="which column an input of the model takes (default: the one of its name)",
-    )  # fmt: skip
-    batch.add_argument(
-        "--keep",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="a column of the input to write too",
-    )
-    batch.add_argument(
-        "--batch-size", type=count, help="rows the model gets at once (maxBatchSize, or 64)"
-    )
-    batch.add_argument("--piece-rows", type=count, help="rows of a piece (64 to 10,000, by the input)")
-    batch.add_argument(
-        "--concurrency", type=between, default=(None, None), metavar="N|LEAST:MOST",
-        help="copies of the model (default: as many as there is room for)",
-    )  # fmt: skip
-    batch.add_argument("--version", help="of the model (default: the newest)")
-    batch.add_argument(
-        "--image-size", type=size, metavar="HEIGHTxWIDTH", help="to which images are scaled"
-    )
-    batch.add_argument(
-        "--sampling", type=mapping, default={}, metavar="JSON", help="of an LLM: max_tokens, …"
-    )
-    batch.add_argument("--chat", action="store_true", help="of an LLM: by its chat template")
-    batch.add_argument(
-        "--max-failed", type=int, metavar="ROWS", help="stop when more rows than these fail"
-    )
-    batch.add_argument(
-        "--overwrite", action="store_true", help="begin anew, not where an earlier run was"
-    )
 
 
 # Each imports what it needs when it is asked for: Ray alone takes seconds.
@@ -286,6 +239,12 @@ def _batch(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _convert(options: argparse.Namespace) -> int:
+    from serve_app.tools.convert import run
+
+    return run(options)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "models": _models,
@@ -297,4 +256,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": _doctor,
     "batch": _batch,
     "offline": _batch,
+    "convert": _convert,
 }

@@ -28,6 +28,7 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/runtimes": {"torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm"},
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
+    "serve_app/tools/convert": {"convert", "sklearn", "xgboost"},
     "serve_app/tools/kube": {"check"},
     "serve_app/tools/models": {"hf"},  # a bar, where there is one
     "loadtests": {"load"},
