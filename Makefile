@@ -114,7 +114,7 @@ load: $(VENV)/.test
 ## that take each other's place under load;
 ## CASE=shadow, whether a shadow that is slow and fails is felt by anybody, and finds what differs;
 ## CASE=storage, faults against the node's cache, and a start out of it; CASE=rollouts, simulated rollouts
-## decided by Tandem and by others' rules
+## decided by Tandem and by others' rules; CASE=graph, a step of a graph beside a call through HTTP
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
@@ -137,6 +137,9 @@ bench: models $(VENV)/.test
 else ifeq ($(CASE),rollouts)
 bench: $(VENV)/.test
 	@$(BIN)/python -m loadtests.rollouts $(ARGS)
+else ifeq ($(CASE),graph)
+bench: $(VENV)/.test
+	@$(BIN)/python -m loadtests.graph --rounds $(or $(ROUNDS),5) $(ARGS)
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

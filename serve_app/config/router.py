@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.admin import Admin
 from serve_app.config.base import Config, Place, refuse
+from serve_app.config.graph import Graph, together
 from serve_app.config.model import InlineModel
 from serve_app.config.policy import version_text
 from serve_app.config.rollout import Rollout
@@ -132,6 +133,8 @@ class RouterUserConfig(Config):
     """
     models: list[InlineModel] = []
     """The models inside the Router's own process."""
+    graphs: list[Graph] = []
+    """Graphs of models, each under a name of its own, as KServe's InferenceGraph has them."""
     routing: dict[str, Routing] = {}
     """What the Router decides about a model, by the name of the model."""
     limits: Limits = Limits()
@@ -158,6 +161,7 @@ class RouterUserConfig(Config):
             if model.name in names:
                 yield ("models", index, "name"), f"models holds '{model.name}' twice"
             names.add(model.name)
+        yield from together(self.graphs, names)
 
 
 class RouterArgs(Config):

@@ -74,3 +74,18 @@ class Observers:
                 one.finished(call)
             except Exception:
                 log.exception("%s failed", type(one).__name__)
+
+    def node(
+        self, call: Call, graph: str, node: str, seconds: float, error: BaseException | None
+    ) -> None:
+        """A request of a graph left one of its nodes: after so long, with that error where it failed.
+
+        Told to those that have this method, too.
+        """
+        for one in self.each:
+            if (hear := getattr(one, "node", None)) is None:
+                continue
+            try:
+                hear(call, graph, node, seconds, error)
+            except Exception:
+                log.exception("%s failed", type(one).__name__)

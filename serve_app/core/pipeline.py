@@ -75,7 +75,7 @@ class Pipeline:
 
     def finish(self, call: Call, error: BaseException | None) -> None:
         """Count it, and tell the observers."""
-        call.status = _status(error)
+        call.status = status_of(error)
         if isinstance(error, ModelFailed) and not error.logged:
             number = call.version.number if call.version else ""
             log.error(
@@ -168,7 +168,8 @@ class Bracket:
         self._pipeline.finish(call, error)
 
 
-def _status(error: BaseException | None) -> str:
+def status_of(error: BaseException | None) -> str:
+    """What became of a request, as metrics and the log have it."""
     if error is None:
         return "OK"
     if isinstance(error, asyncio.CancelledError | GeneratorExit):

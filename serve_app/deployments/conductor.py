@@ -10,6 +10,7 @@ from serve_app.config import InlineModel, RouterUserConfig
 from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
+from serve_app.core.graphs.serve import Graphs
 from serve_app.deployments.applications import Applications, Ask, Refresh
 from serve_app.deployments.background import Background
 from serve_app.deployments.inline import InlineModels
@@ -59,6 +60,7 @@ class Conductor:
             self.turn,
         )  # fmt: skip
         self._residents = Residents(self.inline, plane.directory, self._actual, self.background)
+        self._graphs = Graphs(plane)
         self._changed = asyncio.Event()
         self.applications = Applications(
             plane.directory, self._actual, self.background, self._refusing, ask, refresh, self._settled,
@@ -80,9 +82,7 @@ class Conductor:
 
     def begin(self) -> None:
         """Let what is wanted first hold before its models are there: nothing else does."""
-        self.config = self._wanted
-        for model in self._plane.directory.models.values():
-            self._settled(model)
+        self._hold()
         self._on_adopted(self.config)
 
     def follow(
@@ -196,9 +196,7 @@ class Conductor:
             case steps.Unload(name):
                 self.inline.unload(name)
             case steps.Adopt(generation):
-                self.config = self._wanted
-                for one in directory.models.values():
-                    self._settled(one)
+                self._hold()
                 before, actual.generation = actual.generation, generation
                 try:
                     self._on_adopted(self.config)
@@ -231,6 +229,13 @@ class Conductor:
     async def _load(self, config: InlineModel, generation: int) -> None:
         await self.inline.load(config, generation)
         self.turn()
+
+    def _hold(self) -> None:
+        """What is wanted beside models holds from now on."""
+        self.config = self._wanted
+        self._graphs.configure(self.config.graphs)
+        for model in self._plane.directory.models.values():
+            self._settled(model)
 
     def _settled(self, model: Model) -> None:
         """What the configuration decides about a model, wherever it is placed."""

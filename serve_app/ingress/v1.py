@@ -6,6 +6,7 @@ from typing import Any
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.graphs.asked import is_graph
 from serve_app.core.version import Version
 from serve_app.errors import TandemError
 from serve_app.http.asgi import (
@@ -22,6 +23,7 @@ from serve_app.http.asgi import (
 from serve_app.ingress import openai_answers
 from serve_app.ingress.answers import require, send_json
 from serve_app.ingress.apart import LARGE, Apart
+from serve_app.ingress.graphs import GraphApp
 from serve_app.protocol import cloudevents, v1_codec
 from serve_app.protocol.tensors import InferRequest
 
@@ -31,6 +33,7 @@ class V1App:
 
     def __init__(self, plane: DataPlane, limits: Callable[[], Limits], apart: Apart) -> None:
         self.plane, self.limits, self._apart = plane, limits, apart
+        self._graphs = GraphApp(plane, limits)
         self._infer_watched = watched(plane.infer, Departures())
         self._explain_watched = watched(plane.explain, Departures())
 
@@ -55,6 +58,7 @@ class V1App:
             model = self.plane.directory.model(name)
             bare = call_of(scope, InferRequest(name, "", "", [])) if model.split else None
             picked = model.pick("", bare)
+            graph = is_graph(picked)
             if picked.cold:
                 picked = await self.plane.awake(name)
             if coding or len(body) >= LARGE:
@@ -64,14 +68,17 @@ class V1App:
                 most, about = self.limits().max_body_bytes, (headers, name, version.signature)
                 return await self._apart.http("v1", body, coding, most, about, len(body))
 
-            request, (structured, by_row) = await decoded(picked)
-            if other := model.another(picked, call_of(scope, request)):
-                request, (structured, by_row) = await decoded(other)
-                request.version = other.number
-            event = None if structured is None else cloudevents.Form(structured)
+            if not graph:
+                request, (structured, by_row) = await decoded(picked)
+                if other := model.another(picked, call_of(scope, request)):
+                    request, (structured, by_row) = await decoded(other)
+                    request.version = other.number
+                event = None if structured is None else cloudevents.Form(structured)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise
+        if graph:
+            return await self._graphs(scope, receive, send, name, body, coding)
         call = call_of(scope, request)
         if verb == "explain":
             response = await self._explain_watched(call, receive)

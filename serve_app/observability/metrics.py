@@ -5,11 +5,9 @@ Names follow KServe's model server where it has one (`request_predict_seconds`).
 
 import asyncio
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate, cycle
-from typing import Any
+from itertools import cycle
 
 from ray.serve import metrics
 
@@ -17,15 +15,16 @@ from serve_app.core.call import Call
 from serve_app.core.cold import Coldness
 from serve_app.core.directory import Directory
 from serve_app.core.paths import Paths
+from serve_app.core.pipeline import status_of
 from serve_app.core.places import WHY
 from serve_app.core.version import Version
 from serve_app.internals.serve_gauge import Gauge, shown_for
+from serve_app.observability.histogram import TAGS, Histogram
 from serve_app.observability.logs import LINES
 from serve_app.runtimes.threads import ABANDONED
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-_TAGS = ("model_name", "model_version")
 _FLUSH_S = 1.0
 # Of a thousand models the values take a tenth of a second: so long at a time, with a pause between.
 _SLICE_S, _BREATH_S = 0.0005, 0.004
@@ -50,35 +49,49 @@ class RayMetrics:
             tag_keys=("model_name",),
         )
         self._requests = metrics.Counter(
-            "request_count", description="Inference requests finished.", tag_keys=_TAGS
+            "request_count", description="Inference requests finished.", tag_keys=TAGS
         )
         self._errors = metrics.Counter(
             "request_errors",
             description="Inference requests that failed, by kind of error.",
-            tag_keys=(*_TAGS, "kind"),
+            tag_keys=(*TAGS, "kind"),
         )
         self._dropped = metrics.Counter(
             "log_lines_dropped", description="Lines that couldn't be written to standard output."
         )
-        self._predict = _Histogram(
+        self._predict = Histogram(
             "request_predict_seconds",
             "A request in the data plane: validation, queue and model.",
             _SECONDS,
         )
-        self._queue = _Histogram(
+        self._queue = Histogram(
             "request_queue_seconds",
             "Mean time in the queue of the requests of one batch.",
             _SECONDS,
         )
-        self._inference = _Histogram(
+        self._inference = Histogram(
             "model_inference_seconds",
             "One execution of the model, hop included when remote.",
             _SECONDS,
         )
-        self._rows = _Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
+        self._rows = Histogram("model_batch_size", "Rows in one execution of the model.", _ROWS)
+        self._nodes = Histogram(
+            "graph_node_seconds",
+            "A request in a node of a graph, with all that is below it.",
+            _SECONDS,
+            ("model_name", "node"),
+        )
+        self._node_errors = metrics.Counter(
+            "graph_node_errors",
+            description="Requests that failed in a node of a graph, by kind of error.",
+            tag_keys=("model_name", "node", "kind"),
+        )
         # One at a time: with a hundred models all at once would hold up requests.
-        gauges = self._predict, self._queue, self._inference, self._rows, self._refusals, self._queues
-        self._next: cycle[_Histogram | _Refusals | _Queues] = cycle(gauges)
+        gauges = (
+            self._predict, self._queue, self._inference, self._rows, self._nodes, self._refusals,
+            self._queues,
+        )  # fmt: skip
+        self._next: cycle[Histogram | _Refusals | _Queues] = cycle(gauges)
         self._pause_s = min(_FLUSH_S, shown_for() / 2 / len(gauges))
         self._steps: Iterator[None] | None = None  # of the one that is being handed on
         # Counted here and handed on now and then: counters add up, so nothing is lost by waiting.
@@ -115,6 +128,14 @@ class RayMetrics:
         self._counted[call.model, version, "" if call.status == "OK" else call.status] += 1
         if call.seconds is not None:
             self._predict.observe(call.seconds, call.model, version)
+
+    def node(
+        self, call: Call, graph: str, node: str, seconds: float, error: BaseException | None
+    ) -> None:
+        """One request in a node of a graph."""
+        self._nodes.observe(seconds, graph, node)
+        if error is not None:
+            self._node_errors.inc(1, {"model_name": graph, "node": node, "kind": status_of(error)})
 
     def _flush(self) -> None:
         self._loop.call_later(self._pause_s, self._flush)
@@ -198,7 +219,7 @@ class _Queues:
             ("model_name", "reason"),
         )
         self._wait = Gauge(
-            "model_expected_wait_seconds", "How long one more request would wait for its turn.", _TAGS
+            "model_expected_wait_seconds", "How long one more request would wait for its turn.", TAGS
         )
 
     def steps(self) -> Iterator[None]:
@@ -224,7 +245,7 @@ class _Cold:
         self._evictions = metrics.Counter(
             "model_evictions", description="Models that were dropped from memory for others."
         )
-        self._waits = _Histogram(
+        self._waits = Histogram(
             "cold_request_wait_seconds",
             "How long requests waited for their model to be loaded, of all models together.",
             _SECONDS,
@@ -244,43 +265,3 @@ class _Cold:
         while counts.waits:
             self._waits.observe(counts.waits.popleft(), "", "")
         self._waits.flush()
-
-
-class _Histogram:
-    """A histogram that is counted here and exported as what Prometheus makes of one: gauges.
-
-    With a histogram of its own, Ray's agent on the node observes every value once more, ten seconds'
-    worth at a time: a fifth of a core at 4,000 values per second, and a sum of the buckets' middles.
-    """
-
-    def __init__(self, name: str, description: str, boundaries: list[Any]) -> None:
-        self._bounds = boundaries
-        self._names = [*(str(float(bound)) for bound in boundaries), "+Inf"]
-        self._bucket = Gauge(f"{name}_bucket", description, (*_TAGS, "le"))
-        self._count = Gauge(f"{name}_count", description, _TAGS)
-        self._sum = Gauge(f"{name}_sum", description, _TAGS)
-        self._counts: dict[tuple[str, str], list[int]] = {}
-        self._sums: Counter[tuple[str, str]] = Counter()
-
-    def observe(self, value: float, model: str, version: str) -> None:
-        key = model, version
-        counts = self._counts.get(key)
-        if counts is None:
-            counts = self._counts[key] = [0] * len(self._names)
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
-
-    def flush(self) -> None:
-        """Hand on everything: Ray forgets a gauge that nobody sets for a while."""
-        for _ in self.steps():
-            pass
-
-    def steps(self) -> Iterator[None]:
-        """The same, a model's version at a time."""
-        for key, counts in list(self._counts.items()):
-            upto = list(accumulate(counts))
-            for name, count in zip(self._names, upto, strict=True):
-                self._bucket.set(count, *key, name)
-            self._count.set(upto[-1], *key)
-            self._sum.set(self._sums[key], *key)
-            yield

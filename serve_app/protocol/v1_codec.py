@@ -142,18 +142,23 @@ def _shape(rows: list[Any]) -> tuple[int, ...]:
 
 def encode_response(response: InferResponse, by_row: bool, key: str = "predictions") -> bytes:
     """The outputs under `key`; NaN and Infinity as V2 writes them."""
+    finite = all(
+        tensor.data.dtype.kind not in "fV" or np.isfinite(tensor.data).all()
+        for tensor in response.outputs
+    )
+    found = answer(response, by_row, key)
+    return orjson.dumps(found) if finite else json.dumps(found).encode()
+
+
+def answer(response: InferResponse, by_row: bool, key: str = "predictions") -> dict[str, Any]:
+    """The same, not yet encoded."""
     columns = {tensor.name: _nested(tensor) for tensor in response.outputs}
     value: Any = columns
     if len(columns) == 1:
         value = next(iter(columns.values()))
     elif by_row:
         value = _rows(response, columns)
-    finite = all(
-        tensor.data.dtype.kind not in "fV" or np.isfinite(tensor.data).all()
-        for tensor in response.outputs
-    )
-    text = orjson.dumps(value) if finite else json.dumps(value).encode()
-    return b'{"%b":' % key.encode() + text + b"}"
+    return {key: value}
 
 
 def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, Any]]:

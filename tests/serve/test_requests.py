@@ -19,6 +19,20 @@ from tests.serve.live import column, pid_of, until
 from tests.server import MODES, Setup
 
 BATCHED = {"maxBatchSize": 8}
+# tests/serve/test_graphs.py has their tests.
+GRAPHS = [
+    {"name": "chain", "nodes": {"root": {"routerType": "Sequence", "steps": [
+        {"serviceName": "slow"}, {"serviceName": "remote-slow", "data": "$response"},
+        {"nodeName": "sorts", "data": "$response"},
+    ]}, "sorts": {"routerType": "Switch", "steps": [
+        {"serviceName": "slow", "condition": "outputs.#(name==x).data.#(>5)"},
+        {"serviceName": "slow", "condition": "predictions.#(x.0>5)"},
+    ]}}},
+    {"name": "both", "nodes": {"root": {"routerType": "Ensemble", "steps": [
+        {"serviceName": "slow", "name": "here"}, {"serviceName": "remote-slow", "name": "there"},
+        {"serviceName": "remote-picky", "name": "picky"},
+    ]}}},
+]  # fmt: skip
 EITHER = pytest.mark.parametrize("place", ["", "remote-"])
 
 
@@ -35,6 +49,7 @@ def config(folder: Path) -> Path:
             python("Picky"),
             python("Loud"),
             limits={"timeout": 900},  # so that no deadline passes for a cancellation
+            graphs=GRAPHS,
         ),
         remote("remote-waits", "Waits", options={"log": far}),
         remote("remote-slow", "Slow", options=slow, batching=BATCHED),

@@ -17,6 +17,7 @@ def check_models(apps: Applications) -> Iterator[Problem]:
     yield from shadows.check(apps)
     yield from _batches(apps)
     yield from _versions(apps)
+    yield from _graphs(apps)
 
 
 def _names(apps: Applications) -> Iterator[Problem]:
@@ -62,6 +63,26 @@ def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
         yield ("defaultVersion",), route.default_version, "requests that name no version get a 503"
     for place, version in route.traffic.versions.items() if route.traffic else ():
         yield ("traffic", *place), version, "its requests go to other versions"
+
+
+def _graphs(apps: Applications) -> Iterator[Problem]:
+    """`graphs`: no model has the name of one, and its steps' models are there."""
+    if apps.router is None:
+        return
+    user, where = apps.router
+    models, graphs = {one.name for one in apps.models}, {graph.name for graph in user.graphs}
+    for index, graph in enumerate(user.graphs):
+        place = (*where, "graphs", index)
+        if graph.name in models:
+            yield Problem((*place, "name"), f"'{graph.name}' is also a model")
+        for at, step in graph.steps() if apps.whole else ():
+            name = step.service_name
+            if name and name not in models | graphs:
+                yield Problem(
+                    (*place, *at, "serviceName"),
+                    f"no model '{name}'{did_you_mean(name, models | graphs)}",
+                    "its step would fail with 404",
+                )
 
 
 def _number(version: str) -> int:

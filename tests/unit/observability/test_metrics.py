@@ -9,18 +9,19 @@ import pytest
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, Overloaded
+from serve_app.observability.histogram import Histogram
 from serve_app.observability.logs import Lines
-from serve_app.observability.metrics import RayMetrics, _Histogram
+from serve_app.observability.metrics import RayMetrics
 from tests.unit.observability.conftest import Handed
 from tests.unit.planes import call, served, tensor
 
 
 @pytest.fixture
 def histogram() -> Any:
-    return _Histogram("h", "of a test", [1, 2])
+    return Histogram("h", "of a test", [1, 2])
 
 
-def test_buckets_count_what_is_not_above_them(histogram: _Histogram, handed: Handed) -> None:
+def test_buckets_count_what_is_not_above_them(histogram: Histogram, handed: Handed) -> None:
     for value in (0.5, 1, 1.5, 2, 7):
         histogram.observe(value, "m", "1")
     histogram.flush()
@@ -33,7 +34,7 @@ def test_buckets_count_what_is_not_above_them(histogram: _Histogram, handed: Han
     assert (handed["h_count"], handed["h_sum"]) == ([(tags, 5)], [(tags, 12.0)])
 
 
-def test_what_nobody_asks_for_is_still_reported(histogram: _Histogram, handed: Handed) -> None:
+def test_what_nobody_asks_for_is_still_reported(histogram: Histogram, handed: Handed) -> None:
     """Ray's agent forgets a gauge that isn't."""
     histogram.observe(1, "idle", "1")
     histogram.flush()
@@ -56,7 +57,7 @@ async def test_a_request_that_was_never_begun_is_counted_but_took_no_time(handed
     assert not handed["request_predict_seconds_count"]
     answered = call(tensor([[1, 2]]), version="1")
     await plane.infer(answered)
-    for _ in range(6):
+    for _ in range(7):
         made._flush()
     tags = {"model_name": "m", "model_version": "1"}
     assert handed["request_predict_seconds_sum"] == [(tags, answered.seconds)]
@@ -169,3 +170,16 @@ async def test_lines_that_were_dropped_are_counted(
     made._flush()
     made._flush()
     assert handed["log_lines_dropped"] == [({}, 3)]
+
+
+async def test_nodes_of_graphs(handed: Handed) -> None:
+    made = RayMetrics(Paths())
+    plane = DataPlane(made)
+    plane.observers.node(call(), "g", "root", 0.5, None)
+    plane.observers.node(call(), "g", "root", 1.5, Overloaded("busy"))
+    for _ in range(7):
+        made._flush()
+    tags = {"model_name": "g", "node": "root"}
+    assert handed["graph_node_seconds_count"] == [(tags, 2)]
+    assert handed["graph_node_seconds_sum"] == [(tags, 2.0)]
+    assert handed["graph_node_errors"] == [({**tags, "kind": "Overloaded"}, 1)]

@@ -1,0 +1,58 @@
+"""How a graph asks its models: as the same caller, within what is left of the time."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from serve_app.core.call import Call
+from serve_app.core.version import Version
+from serve_app.errors import DeadlineExceeded, TandemError
+from serve_app.protocol.tensors import InferRequest, InferResponse, Parameters
+from serve_app.routing.graph import Failed
+
+Infer = Callable[[Call], Awaitable[InferResponse]]
+Find = Callable[[str, str], Awaitable[Version]]  # the version that would answer, by model and number
+
+GRAPH = "graph"  # the platform of one
+
+
+def is_graph(version: Version) -> bool:
+    """Whether a version is a graph, and no model."""
+    return version.about.platform == GRAPH
+
+
+@dataclass(slots=True)
+class Asker:
+    """For one request of a graph. `infer` and `find` are a data plane's; `most`: seconds per step."""
+
+    call: Call
+    infer: Infer
+    find: Find
+    refused: Callable[[Call, TandemError], None]
+    most: float | None = None
+
+    async def ask(self, request: InferRequest) -> InferResponse:
+        """What a model answers. Raises TandemError; Failed where the graph's own limit was reached."""
+        left = max(1e-3, self.call.deadline - time.monotonic())
+        limited = self.most is not None and self.most < left
+        seconds = self.most if limited and self.most is not None else left
+        request.id = self.call.request.id
+        request.parameters = {**request.parameters, "timeout": max(1, int(seconds * 1e6))}
+        try:
+            return await self.infer(self._as(request))
+        except DeadlineExceeded as error:
+            if limited:  # KServe's router gives up, too, instead of taking it for an answer
+                raise Failed(str(error)) from None
+            raise
+
+    def refuse(self, service: str, version: str, error: TandemError) -> None:
+        """Count what a model couldn't even be asked."""
+        self.refused(self._as(InferRequest(service, version, self.call.request.id, [])), error)
+
+    def parameters(self) -> Parameters:
+        """Of the request: models get those that are theirs."""
+        return self.call.request.parameters
+
+    def _as(self, request: InferRequest) -> Call:
+        own = self.call
+        return Call(request, own.headers, own.transport, own.principal, request_id=own.request_id)

@@ -1,0 +1,63 @@
+"""V1 to graphs: JSON documents in and out, as KServe's router takes and gives them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from serve_app.config import Limits
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.deadlines import Departures
+from serve_app.core.graphs.documents import DocumentRequest
+from serve_app.errors import TandemError
+from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, respond_packed, watched
+from serve_app.http.codings import unpacked
+from serve_app.ingress.answers import send_json
+from serve_app.ingress.apart import LARGE
+from serve_app.ingress.status import http_status
+from serve_app.protocol import cloudevents, elements
+from serve_app.protocol.tensors import InferRequest
+from serve_app.routing.graph import FAILED, Failed, NoRoute
+
+
+class GraphApp:
+    """`/v1/models/NAME:predict` of a graph."""
+
+    def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
+        self.plane, self.limits = plane, limits
+        self._infer_watched = watched(plane.infer, Departures())
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, name: str, body: bytes, coding: bytes
+    ) -> int:
+        """Answer; the status. Raises TandemError and Disconnected."""
+        headers: Headers = dict(scope["headers"])
+        try:
+            if coding:
+                body = await unpacked(body, coding, self.limits().max_body_bytes)
+            form, message = cloudevents.received(headers, elements.load_json(body))
+        except TandemError as error:
+            self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
+            raise
+        request = DocumentRequest(name, "", "", [], document=message, large=len(body) >= LARGE)
+        try:
+            await self._infer_watched(call_of(scope, request), receive)
+        except TandemError as error:
+            why = error.__cause__ if isinstance(error.__cause__, Failed) else error
+            if isinstance(why, Failed | NoRoute):  # KServe's router says it in these two words
+                said = {"error": FAILED, "cause": why.cause}
+                return await send_json(send, said, http_status(why))
+            raise
+        answer, kind = encoded(request.answer), [JSON]
+        if form is not None:
+            answer, kind = form.answer(answer, name)
+        accept = headers.get(b"accept-encoding")
+        await respond_packed(send, [answer], kind, accept, self.limits().min_compress_bytes)
+        return 200
+
+
+def encoded(document: Any) -> bytes:
+    """NaN and Infinity as V2 writes them, which orjson calls null."""
+    text = orjson.dumps(document)
+    return json.dumps(document).encode() if b"null" in text else text

@@ -1,0 +1,54 @@
+"""A histogram over Ray's gauges."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+from serve_app.internals.serve_gauge import Gauge
+
+TAGS = ("model_name", "model_version")
+
+
+class Histogram:
+    """A histogram that is counted here and exported as what Prometheus makes of one: gauges.
+
+    With a histogram of its own, Ray's agent on the node observes every value once more, ten seconds'
+    worth at a time: a fifth of a core at 4,000 values per second, and a sum of the buckets' middles.
+    """
+
+    def __init__(
+        self, name: str, description: str, boundaries: list[Any], tags: tuple[str, str] = TAGS
+    ) -> None:
+        self._bounds = boundaries
+        self._names = [*(str(float(bound)) for bound in boundaries), "+Inf"]
+        self._bucket = Gauge(f"{name}_bucket", description, (*tags, "le"))
+        self._count = Gauge(f"{name}_count", description, tags)
+        self._sum = Gauge(f"{name}_sum", description, tags)
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._sums: Counter[tuple[str, str]] = Counter()
+
+    def observe(self, value: float, model: str, version: str) -> None:
+        """One value, by what the two tags are."""
+        key = model, version
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * len(self._names)
+        counts[bisect_left(self._bounds, value)] += 1
+        self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
+
+    def flush(self) -> None:
+        """Hand on everything: Ray forgets a gauge that nobody sets for a while."""
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[None]:
+        """The same, a model's version at a time."""
+        for key, counts in list(self._counts.items()):
+            upto = list(accumulate(counts))
+            for name, count in zip(self._names, upto, strict=True):
+                self._bucket.set(count, *key, name)
+            self._count.set(upto[-1], *key)
+            self._sum.set(self._sums[key], *key)
+            yield
