@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from serve_app.core.call import Call
+from serve_app.core.directory import Directory
 from serve_app.core.version import Version
 from serve_app.errors import DeadlineExceeded, TandemError
 from serve_app.protocol.tensors import InferRequest, InferResponse, Parameters
@@ -23,9 +24,10 @@ def is_graph(version: Version) -> bool:
 
 @dataclass(slots=True)
 class Asker:
-    """For one request of a graph. `infer` and `find` are a data plane's; `most`: seconds per step."""
+    """For one request of a graph. `most`: seconds per step. The rest is a data plane's, and its call."""
 
     call: Call
+    directory: Directory
     infer: Infer
     find: Find
     refused: Callable[[Call, TandemError], None]
@@ -48,6 +50,10 @@ class Asker:
     def refuse(self, service: str, version: str, error: TandemError) -> None:
         """Count what a model couldn't even be asked."""
         self.refused(self._as(InferRequest(service, version, self.call.request.id, [])), error)
+
+    def another(self, decoded: Version, request: InferRequest) -> Version | None:
+        """The version that traffic gives a request to, where that takes other inputs."""
+        return self.directory.model(decoded.model).another(decoded, self._as(request))
 
     def parameters(self) -> Parameters:
         """Of the request: models get those that are theirs."""

@@ -37,6 +37,10 @@ class Documents:
             if is_graph(found):
                 return Answer(await self._graph(service, version, message))
             request, by_row = await self._aside(_decoded, message, service, found.signature)
+            request.parameters = self._asker.parameters()
+            if not version and (other := self._asker.another(found, request)):
+                request, by_row = await self._aside(_decoded, message, service, other.signature)
+                version = other.number
         except Failed:
             raise
         except TandemError as error:

@@ -44,6 +44,6 @@ class Graphs:
         counters = model.statistics.setdefault(NUMBER, Statistics())
 
         def asker(call: Call) -> Asker:
-            return Asker(call, plane.infer, plane.awake, plane.refused, most)
+            return Asker(call, plane.directory, plane.infer, plane.awake, plane.refused, most)
 
         return GraphVersion(graph, plane.directory, asker, counters, plane.observers)
