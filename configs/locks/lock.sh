@@ -34,7 +34,7 @@ locks=configs/locks
 serve="--extra torch --extra onnx --extra transformers --extra sklearn --extra xgboost --extra lightgbm --extra storage --extra demo"
 prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
-compile $locks/dev.txt pyproject.toml $serve --extra batch --extra load --extra test --extra lint --extra protos
+compile $locks/dev.txt pyproject.toml $serve --extra kafka --extra batch --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
 # Of batches what the one above lacks: it is installed beside it.
 compile "$tool/batch.txt" pyproject.toml $serve --extra batch --constraint $locks/dev.txt

@@ -10,6 +10,7 @@ from serve_app.config.admin import Admin
 from serve_app.config.base import Config, Place, refuse
 from serve_app.config.graph import Graph, together
 from serve_app.config.model import InlineModel
+from serve_app.config.payloads import PayloadLogger
 from serve_app.config.policy import version_text
 from serve_app.config.rollout import Rollout
 from serve_app.config.shadow import Shadow
@@ -141,6 +142,8 @@ class RouterUserConfig(Config):
     """What protects the Router."""
     logging: Logging = Logging()
     """What it writes."""
+    payloads: list[PayloadLogger] = []
+    """Loggers of requests and answers; without any, nothing of them is kept."""
     cors: Cors | None = None
     """Which web pages may read answers; without it, none of another origin."""
     strict_readiness: bool = False

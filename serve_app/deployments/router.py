@@ -22,6 +22,7 @@ from serve_app.core.paths import Paths
 from serve_app.deployments.changing import Changing
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.live import LiveChanges
+from serve_app.deployments.payloads import Payloads
 from serve_app.deployments.remote import asking, refresh
 from serve_app.deployments.shadowing import Shadowing
 from serve_app.deployments.stores import store_of
@@ -85,6 +86,7 @@ class Router(GrpcIngress):
         self.servicer = Servicer(self.plane, lambda: self.limits, apart)
         self.servicer.idle.most = max(1, max_ongoing_requests() // 2)  # of Serve's places
         limit_received(_message_limit(first_user_config(), self._admin))
+        self._payloads = Payloads(self.rest, self.plane.router)
         self._live: LiveChanges | None = None
         if self._admin is not None and self._steward is not None:
             self._live = self._with_live_changes(self._admin, self._steward)
@@ -159,7 +161,8 @@ class Router(GrpcIngress):
         self.plane.exception_texts = config.exception_texts
         log_lines = (RequestLog(),) if config.logging.requests else ()
         self.plane.observers.each = (
-            self._metrics, *log_lines, *self._shadowing.configure(config)
+            self._metrics, *log_lines, *self._payloads.configure(config),
+            *self._shadowing.configure(config),
         )  # fmt: skip
         if self._conductor.generation:
             self._metrics.serves(self.generation())

@@ -42,7 +42,9 @@ from serve_app.ingress.answers import require, send_error, send_json
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.docs import DocsApp
 from serve_app.ingress.generate import GenerateApp
+from serve_app.ingress.payloads import listening
 from serve_app.ingress.v1 import V1App
+from serve_app.observability.payloads.log import PayloadLog
 from serve_app.protocol import raw_request, rest_codec
 from serve_app.protocol.tensors import InferRequest
 
@@ -109,6 +111,12 @@ class RestApp:
         else:
             await send({"type": "websocket.close", "code": 1000})
         return 0
+
+    def heard_by(self, log: PayloadLog | None) -> None:
+        """Let it hear what comes and goes from now on; None: nobody does, and nothing of it is there."""
+        vars(self).pop("answer", None)
+        if log is not None:
+            self.answer = listening(self.answer, log)  # type: ignore
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
         """HTTP alone, by whichever way it came; `named`: the answer has its X-Request-Id from others."""

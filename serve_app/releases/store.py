@@ -80,12 +80,12 @@ class Bucket:
 
     most = 2**30
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, key: str = "admin.stateUri") -> None:
         try:
             fsspec: Any = importlib.import_module("fsspec")
             self._files, self._at = fsspec.core.url_to_fs(uri)
         except (ImportError, ValueError) as error:
-            raise ConfigError(redacted(f"admin.stateUri '{uri}': {error}")) from None
+            raise ConfigError(redacted(f"{key} '{uri}': {error}")) from None
         self._at = self._at.rstrip("/")
 
     def get(self, name: str) -> bytes | None:

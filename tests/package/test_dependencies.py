@@ -24,6 +24,7 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/demo": {"demo", "torch", "transformers"},
     "serve_app/internals": {"llm"},
     "serve_app/llm": {"llm"},
+    "serve_app/observability/payloads": {"batch", "kafka"},
     "serve_app/repository": {"s3", "gs", "azure", "hf"},
     "serve_app/runtimes": {"torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm"},
     "serve_app/tools/batch": {"batch", "llm"},

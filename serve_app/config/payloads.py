@@ -1,0 +1,107 @@
+"""Where requests and answers are logged, in the words of KServe's logger."""
+
+import re
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from serve_app.config.base import Config, did_you_mean
+
+STORES = ("file", "s3", "gs", "gcs", "az", "abfs", "abfss")
+SCHEMES = ("http", "https", "kafka", *STORES)
+_FIELD = re.compile(r"[^.\s][^.]*(\.[^.]+)*")
+
+
+class Batch(Config):
+    """How many events are written together, to a store."""
+
+    max_events: int = Field(default=1000, ge=1)
+    """The most events in a file."""
+    max_bytes: int = Field(default=8 * 2**20, ge=1)
+    """The most bytes of bodies in a file, about."""
+    max_seconds: float = Field(default=60, gt=0)
+    """The longest that an event waits for others."""
+
+
+class Queue(Config):
+    """What may wait for a sink; what comes beyond it is dropped and counted."""
+
+    max_events: int = Field(default=10_000, ge=1)
+    """The most events."""
+    max_bytes: int = Field(default=64 * 2**20, ge=1)
+    """The most bytes of their bodies."""
+
+
+class PayloadLogger(Config):
+    """One logger."""
+
+    url: str = Field(repr=False)  # it may hold credentials
+    """Where events go: `http://` or `https://`, one CloudEvent each; `kafka://BROKER:PORT/TOPIC`; `file:///`,
+    `s3://`, `gs://` or `az://`, files of many.
+    """
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """What the logger is called in metrics and the log; without it, its place in the list from 0 on."""
+    mode: Literal["all", "request", "response"] = "all"
+    """Which of the two is logged."""
+    models: list[str] = []
+    """The models whose requests are logged; without any, all of them."""
+    sample: float = Field(default=1, gt=0, le=1)
+    """The share of requests that is logged, at random: 0.1 is every tenth."""
+    redact: list[str] = []
+    """What is taken out of bodies: names of fields down from the top, as `instances.name`. A list stands
+    for its elements, `*` for any name, and a tensor's name below `inputs` or `outputs` for its data.
+    """
+    metadata_headers: list[str] = []
+    """Headers of the request that go with its events, as the attribute `metadata`."""
+    max_body_bytes: int = Field(default=2**20, ge=0)
+    """Bodies from this size on are logged without their contents."""
+    format: Literal["json", "parquet"] = "json"
+    """Of files: JSON lines, or Parquet."""
+    batch: Batch = Batch()
+    """Of files: how large they become."""
+    queue: Queue = Queue()
+    """What may wait for the sink."""
+    inference_service: str | None = None
+    """The attribute `inferenceservicename`; without it, the model's name."""
+    source: str = "http://localhost:9081/"
+    """The attribute `source`, which is that of KServe's agent."""
+    namespace: str = "default"
+    """The attribute `namespace`."""
+    tls_skip_verify: bool = False
+    """Whether any certificate of an `https://` sink is taken."""
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            raise ValueError(
+                f"starts with one of {', '.join(f'{one}://' for one in SCHEMES)}"
+                f"{did_you_mean(parts.scheme, SCHEMES) if parts.scheme else ''}"
+            )
+        if parts.scheme != "file" and not parts.netloc:
+            raise ValueError(f"{parts.scheme}:// and then a host, or a bucket")
+        if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+            raise ValueError("file:/// and then a folder")
+        if parts.scheme == "kafka" and not re.fullmatch(r"/[A-Za-z0-9._-]{1,249}", parts.path):
+            raise ValueError("kafka://BROKER:PORT/TOPIC, several brokers with commas between them")
+        return url
+
+    @field_validator("redact")
+    @classmethod
+    def _fields(cls, paths: list[str]) -> list[str]:
+        for one in paths:
+            if not _FIELD.fullmatch(one):
+                raise ValueError(f"{one!r} is no path of names with dots between them")
+        return paths
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stores_alone(cls, said: Any) -> Any:
+        url = said.get("url") if isinstance(said, dict) else None
+        if isinstance(url, str) and urlsplit(url).scheme not in STORES:
+            for key in ("format", "batch"):
+                if key in said:
+                    raise ValueError(f"{key} is for files: a url of file://, s3://, gs:// or az://")
+        return said

@@ -1,0 +1,135 @@
+"""Which loggers hear of a request, and what they are told."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from serve_app.config.payloads import PayloadLogger
+from serve_app.core.call import Call
+from serve_app.core.version import Version
+from serve_app.errors import ConfigError
+from serve_app.observability.payloads.record import Bytes, Record, Tensors, metadata
+from serve_app.observability.payloads.sender import Sender
+
+log = logging.getLogger("tandem")
+
+END_S = 5.0  # that a logger may go on sending when it isn't wanted any more
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request over HTTP and its answer, seen from outside. `call`: what it is inside."""
+
+    headers: list[tuple[bytes, bytes]]
+    began: float
+    call: Call | None = None
+    request: list[bytes] = field(default_factory=list)
+    asked: int = 0  # bytes
+    answer: list[bytes] = field(default_factory=list)
+    answered: int = 0
+    status: int = 0
+    answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+class PayloadLog:
+    """Implements `serve_app.core.observer.Observer`.
+
+    What comes over HTTP is told by `serve_app.ingress.payloads`, in its bytes; here it is only noted
+    whose call it became. All else (gRPC, the steps of graphs) is told by its tensors.
+    """
+
+    def __init__(self, own: str) -> None:
+        self._own = own
+        self.senders: Sequence[Sender] = ()
+        self._ending: list[Sender] = []
+        self.most = 0  # bytes of a body that somebody wants
+
+    def all(self) -> list[Sender]:
+        """Those that there are, and those of before that still send."""
+        return [*self.senders, *self._ending]
+
+    def configure(self, loggers: Sequence[PayloadLogger]) -> None:
+        """Have these. One that is what it was goes on, and the others send what they have."""
+        names = [one.name or str(index) for index, one in enumerate(loggers)]
+        made: list[Sender] = []
+        for name, config in zip(names, loggers, strict=True):
+            there = (one for one in self.senders if (one.name, one.config) == (name, config))
+            try:
+                made.append(next(there, None) or Sender(name, config, self._own))
+            except ConfigError as error:
+                log.error("payloads '%s' are not logged: %s", name, error)
+        self._ending = [one for one in self._ending if one.alive]
+        for one in self.senders:
+            if one not in made:
+                one.end(END_S)
+                self._ending.append(one)
+        self.senders = made
+        self.most = max((one.config.max_body_bytes for one in made), default=0)
+
+    def begun(self, call: Call) -> None:
+        """Note whose call an exchange is; steps of graphs come after the graph."""
+        exchange = EXCHANGE.get()
+        if exchange is not None and exchange.call is None:
+            exchange.call = call
+
+    def executed(
+        self, version: Version, rows: int, requests: int, queued: float, seconds: float
+    ) -> None: ...
+
+    def finished(self, call: Call) -> None:
+        """Tell of one that isn't an exchange's own."""
+        exchange = EXCHANGE.get()
+        if exchange is not None and exchange.call in (None, call):
+            exchange.call = call
+            return
+        if call.seconds is None or not call.model:
+            return  # it couldn't be decoded, or has no model
+        chosen = [one for one in self.senders if one.wants(call.model)]
+        if not chosen:
+            return
+        now = time.time()
+        answer = Tensors(call.response) if call.status == "OK" and call.response is not None else None
+        self._tell(chosen, call, now - call.seconds, now, Tensors(call.request), answer)
+
+    def over(self, exchange: Exchange) -> None:
+        """An exchange has ended, however it did."""
+        call = exchange.call
+        if call is None or not call.model:
+            return
+        chosen = [one for one in self.senders if one.wants(call.model)]
+        if not chosen:
+            return
+        asked = Bytes(dict(exchange.headers), list(exchange.request), exchange.asked)
+        answer = None
+        if exchange.status == 200:
+            headers = dict(exchange.answer_headers)
+            answer = Bytes(headers, list(exchange.answer), exchange.answered)
+        self._tell(chosen, call, exchange.began, time.time(), asked, answer)
+
+    def _tell(
+        self,
+        chosen: list[Sender],
+        call: Call,
+        began: float,
+        ended: float,
+        asked: Bytes | Tensors,
+        answer: Bytes | Tensors | None,
+    ) -> None:
+        said = {"traceparent": call.trace} if call.trace else {}
+        id = call.headers.get("ce-id") or call.request_id or call.request.id
+        version = call.version.number if call.version else ""
+        pairs = list(call.headers.items())
+        for one in chosen:
+            more = {**said, "metadata": metadata(pairs, one.config.metadata_headers)}
+            mode = one.config.mode
+            if mode != "response":
+                of = "request", id, began, call.model, version, asked
+                one.waiting.offer(Record(*of, asked.size, more))
+            if mode != "request" and answer is not None:
+                of = "response", id, ended, call.model, version, answer
+                one.waiting.offer(Record(*of, answer.size, more))

@@ -1,0 +1,106 @@
+"""One logger at work: its queue, and the threads that send what is in it."""
+
+import logging
+import random
+import threading
+import time
+
+from serve_app.config.payloads import STORES, PayloadLogger
+from serve_app.observability.payloads.events import Event, event_of
+from serve_app.observability.payloads.record import Record
+from serve_app.observability.payloads.sinks import Refused, Sink, sink_for
+from serve_app.observability.payloads.waiting import Waiting
+from serve_app.redact import redacted
+
+log = logging.getLogger("tandem")
+
+WEB_THREADS = 4
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+SAID_EVERY_S = 60.0
+_random = random.Random()  # noqa: S311 - shares, no secrets
+
+
+class Sender:
+    """Runs from its making until `end`. ConfigError where its sink can't be had."""
+
+    def __init__(self, name: str, config: PayloadLogger, own: str) -> None:
+        self.name, self.config = name, config
+        self.waiting = Waiting(config.queue)
+        make = sink_for(config, own)
+        self._said = -SAID_EVERY_S
+        threads = 1 if config.url.partition("://")[0] in (*STORES, "kafka") else WEB_THREADS
+        sinks = [make() for _ in range(threads)]
+        self.threads = [
+            threading.Thread(target=self._run, args=(sink,), name=f"payloads-{name}", daemon=True)
+            for sink in sinks
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def wants(self, model: str) -> bool:
+        """Whether a request of this model, by chance, is one to log."""
+        config = self.config
+        return (not config.models or model in config.models) and (
+            config.sample >= 1 or _random.random() < config.sample
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still sends."""
+        return any(thread.is_alive() for thread in self.threads)
+
+    def end(self, seconds: float) -> None:
+        """Send what is there for so long, and drop the rest. Doesn't wait."""
+        self.waiting.end(seconds)
+
+    def _run(self, sink: Sink) -> None:
+        batch = self.config.batch
+        most = min(sink.most, batch.max_events)
+        size, seconds = (batch.max_bytes, batch.max_seconds) if self._stores() else (0, 0.0)
+        while records := self.waiting.take(most, size, seconds):
+            events, kept = self._events(records)
+            if kept:
+                self._until_sent(sink, events, kept)
+        self.waiting.give_up()
+        sink.close()
+
+    def _stores(self) -> bool:
+        return self.config.url.partition("://")[0] in STORES
+
+    def _events(self, records: list[Record]) -> tuple[list[Event], list[Record]]:
+        events, kept = [], []
+        for record in records:
+            try:
+                events.append(event_of(record, self.config))
+                kept.append(record)
+            except Exception:
+                log.exception("payloads '%s': an event couldn't be made", self.name)
+                self.waiting.done([record], "broken")
+        return events, kept
+
+    def _until_sent(self, sink: Sink, events: list[Event], records: list[Record]) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                sink.send(events)
+            except Refused as error:
+                self._say(error)
+                self.waiting.done(records, "refused")
+                return
+            except Exception as error:  # away, slow, full: what waits meanwhile is bounded
+                self._say(error)
+                if not self.waiting.pause(pause * _random.uniform(0.5, 1)):
+                    self.waiting.done(records, "stopped")
+                    return
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            else:
+                self.waiting.done(records)
+                return
+
+    def _say(self, error: Exception) -> None:
+        """Now and then: a sink that is away is so for every event."""
+        now = time.monotonic()
+        if now - self._said >= SAID_EVERY_S:
+            self._said = now
+            text = redacted(f"{type(error).__name__}: {error}")
+            log.warning("payloads '%s' can't be sent for now: %s", self.name, text)

@@ -1,0 +1,88 @@
+"""Where events go. Sinks belong to one thread each, and may block it."""
+
+import http.client
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from serve_app.config.payloads import STORES, PayloadLogger
+from serve_app.observability.payloads.events import Event
+from serve_app.observability.payloads.files import Files, place
+from serve_app.observability.payloads.kafka import Kafka
+
+TIMEOUT_S = 10.0
+LATER = (408, 425, 429)  # statuses that mean: send it again
+
+
+class Refused(Exception):
+    """The sink has it, and won't take it."""
+
+
+class Sink(Protocol):
+    """`most` events may be sent at a time. Any error but Refused means: try again later."""
+
+    most: int
+
+    def send(self, events: list[Event]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Web:
+    """A CloudEvent for each request, as KServe's logger posts them: binary mode over HTTP/1.1."""
+
+    most = 1
+
+    def __init__(self, logger: PayloadLogger) -> None:
+        parts = urlsplit(logger.url)
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            if logger.tls_skip_verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._to: Any = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+        else:
+            self._to = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def send(self, events: list[Event]) -> None:
+        """One. A connection that the sink closed meanwhile is opened again."""
+        (event,) = events
+        headers = event.headers() | {"Content-Type": event.kind}
+        fresh = self._to.sock is None
+        try:
+            status = self._post(event, headers)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            if fresh:
+                raise
+            status = self._post(event, headers)
+        if status >= 500 or status in LATER:
+            raise ConnectionError(f"the sink answers {status}")
+        if status >= 300:
+            raise Refused(f"the sink answers {status}")
+
+    def _post(self, event: Event, headers: dict[str, str]) -> int:
+        try:
+            self._to.request("POST", self._path, event.data or b"", headers)
+            answer = self._to.getresponse()
+            answer.read()
+        except Exception:
+            self._to.close()
+            raise
+        status: int = answer.status
+        return status
+
+    def close(self) -> None:
+        self._to.close()
+
+
+def sink_for(logger: PayloadLogger, own: str) -> Callable[[], Sink]:
+    """What makes a logger's sink; `own` names this process among those that write to the same store."""
+    parts = urlsplit(logger.url)
+    if parts.scheme in STORES:
+        at = unquote(parts.path) if parts.scheme == "file" else logger.url
+        return lambda: Files(place(at), logger.format, logger.batch.max_events, own)
+    if parts.scheme == "kafka":
+        return lambda: Kafka(parts.netloc, parts.path.strip("/"))
+    return lambda: Web(logger)

@@ -1,0 +1,115 @@
+"""What waits for a sink: bounded by events and bytes, and never in anybody's way."""
+
+import threading
+import time
+from collections import Counter, deque
+
+from serve_app.config.payloads import Queue
+from serve_app.observability.payloads.record import Record
+
+
+class Waiting:
+    """Records from an event loop to threads. What is taken counts until it is `done`.
+
+    `sent` and `dropped` (by why) together with what waits are all that were offered.
+    """
+
+    def __init__(self, bounds: Queue) -> None:
+        self._bounds = bounds
+        self._records = deque[Record]()
+        self._events = self._bytes = self._ready = 0  # the last: bytes that nobody has taken yet
+        self._enough = 1, 0  # events, bytes: who waits needn't wake for less
+        self._changed = threading.Condition()
+        self._ends: float | None = None  # no more comes, and until then what is there is sent
+        self.sent = 0
+        self.dropped = Counter[str]()
+
+    def offer(self, record: Record) -> None:
+        """Put one in, or count it as dropped. Waits for nothing."""
+        with self._changed:
+            bounds = self._bounds
+            if self._ends is not None:
+                self.dropped["stopped"] += 1
+            elif self._events >= bounds.max_events or self._bytes + record.size > bounds.max_bytes:
+                self.dropped["full"] += 1
+            else:
+                self._records.append(record)
+                self._events += 1
+                self._bytes += record.size
+                self._ready += record.size
+                if self._is_enough():
+                    self._changed.notify()
+
+    def take(self, events: int = 1, size: int = 0, seconds: float = 0) -> list[Record]:
+        """So many, or of so many bytes, or what there is after so long. Blocks; none at the end."""
+        with self._changed:
+            while not self._records:
+                if self._ends is not None:
+                    return []
+                self._enough = 1, 0
+                self._changed.wait()
+            until = time.monotonic() + seconds
+            self._enough = events, size
+            while not self._is_enough() and self._ends is None:
+                if (left := until - time.monotonic()) <= 0:
+                    break
+                self._changed.wait(left)
+            if self._ends is not None and time.monotonic() >= self._ends:
+                return []
+            found: list[Record] = []
+            total = 0
+            while self._records and len(found) < events and (not found or not size or total < size):
+                found.append(self._records.popleft())
+                total += found[-1].size
+            self._ready -= total
+            return found
+
+    def _is_enough(self) -> bool:
+        events, size = self._enough
+        return len(self._records) >= events or bool(size and self._ready >= size)
+
+    def done(self, records: list[Record], dropped: str = "") -> None:
+        """They were sent, or dropped for this reason."""
+        with self._changed:
+            self._events -= len(records)
+            self._bytes -= sum(one.size for one in records)
+            if dropped:
+                self.dropped[dropped] += len(records)
+            else:
+                self.sent += len(records)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, unless it ends; whether it goes on."""
+        with self._changed:
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0:
+                if self._ends is not None and time.monotonic() >= self._ends:
+                    return False
+                most = left if self._ends is None else min(left, self._ends - time.monotonic())
+                self._changed.wait(max(most, 0.001))
+            return self._ends is None or time.monotonic() < self._ends
+
+    def end(self, seconds: float) -> None:
+        """Nothing more comes; what is there may be sent for so long."""
+        with self._changed:
+            self._ends = time.monotonic() + seconds
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        """What is there still is dropped."""
+        with self._changed:
+            records = list(self._records)
+            self._records.clear()
+            self._ready = 0
+        if records:
+            self.done(records, "stopped")
+
+    @property
+    def events(self) -> int:
+        """How many wait, or are on their way."""
+        return self._events
+
+    def counts(self) -> Counter[str]:
+        """What became of those that were offered: `sent`, or why they were dropped."""
+        with self._changed:
+            return self.dropped + Counter(sent=self.sent)

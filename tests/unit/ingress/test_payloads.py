@@ -1,0 +1,237 @@
+"""What loggers are told of requests over HTTP, gRPC and inside of graphs."""
+
+import asyncio
+import gzip
+import json
+
+import httpx
+import orjson
+import pytest
+
+from serve_app.config import Limits, parse
+from serve_app.config.graph import Graph
+from serve_app.config.payloads import PayloadLogger
+from serve_app.core.call import Call, Headers
+from serve_app.core.graphs.serve import Graphs
+from serve_app.errors import InvalidArgument, raised
+from serve_app.ingress.rest import RestApp
+from serve_app.observability.payloads.events import event_of
+from serve_app.observability.payloads.log import PayloadLog
+from serve_app.protocol import client as codec
+from tests.unit.planes import Raises, plane, request, served, tensor
+
+V1 = {"instances": [[1, 2]]}
+V2 = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+
+
+class Kept:
+    """In the place of a queue with threads behind it."""
+
+    def __init__(self, name, config, own):
+        self.name, self.config, self.waiting, self.records, self.alive = name, config, self, [], False
+
+    def wants(self, model):
+        return not self.config.models or model in self.config.models
+
+    def offer(self, record):
+        self.records.append(record)
+
+    def end(self, seconds):
+        self.records = None
+
+    def told(self):
+        """Kind, id, model, version and JSON of each, and what else was said of it."""
+        events = [event_of(one, self.config) for one in self.records]
+        return [
+            (one.kind, one.id, one.model, one.version, event.data and orjson.loads(event.data))
+            for one, event in zip(self.records, events, strict=True)
+        ]
+
+
+@pytest.fixture
+def log(monkeypatch):
+    monkeypatch.setattr("serve_app.observability.payloads.log.Sender", Kept)
+    return PayloadLog("own")
+
+
+@pytest.fixture
+def the_plane(log):
+    made = plane()
+    served(made, versions=("3",))
+    served(made, "picky", backend=Raises(InvalidArgument("too small")))
+    served(made, "bad", backend=Raises(raised("model 'bad' raised", ValueError("no"))))
+    made.observers.each = (*made.observers.each, log)
+    steps = [{"serviceName": "m"}, {"serviceName": "picky", "data": "$response"}]
+    root = {"root": {"routerType": "Ensemble", "steps": steps}}
+    Graphs(made).configure([parse(Graph, {"name": "g", "nodes": root})])
+    return made
+
+
+@pytest.fixture
+def rest(the_plane, log):
+    app = RestApp(the_plane, lambda: Limits(maxBodyBytes=50_000, minCompressBytes=10))
+    app.heard_by(log)
+    return app
+
+
+@pytest.fixture
+async def http(rest):
+    transport = httpx.ASGITransport(rest)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://t", headers={"accept-encoding": ""}
+    ) as client:
+        yield client
+
+
+def logger(log, **config):
+    log.configure([parse(PayloadLogger, {"url": "http://sink/", **config})])
+    return log.senders[0]
+
+
+ANSWER = {"predictions": [{"y": [13.0, 23.0], "z": [1.0, 2.0]}]}
+
+
+async def test_v1_in_its_own_words(http, log):
+    kept = logger(log, metadataHeaders=["X-Team"])
+    headers = {"x-request-id": "r1", "traceparent": "00-a-b-01", "x-team": "blue"}
+    await http.post("/v1/models/m:predict", json=V1, headers=headers)
+    assert kept.told() == [
+        ("request", "r1", "m", "3", V1),
+        ("response", "r1", "m", "3", ANSWER),
+    ]
+    first, second = kept.records
+    assert first.more == {"traceparent": "00-a-b-01", "metadata": '{"X-Team":["blue"]}'}
+    assert first.time <= second.time
+
+
+async def test_v2_as_it_came_and_went(http, log):
+    kept = logger(log)
+    await http.post("/v2/models/m/versions/3/infer", json={**V2, "id": "abc"})
+    await http.post("/v2/models/m/infer", json=V2, headers={"ce-id": "event"})
+    asked, answered, *_ = kept.told()
+    assert asked == ("request", "abc", "m", "3", {**V2, "id": "abc"})
+    assert answered[4]["outputs"][0]["data"] == [13, 23]
+    assert {one[1] for one in kept.told()[2:]} == {"event"}
+
+
+async def test_packed_bodies_are_told_unpacked(http, log):
+    kept = logger(log)
+    headers = {"content-encoding": "gzip", "accept-encoding": "gzip"}
+    body = gzip.compress(json.dumps(V1).encode())
+    await http.post("/v1/models/m:predict", content=body, headers=headers)
+    assert [one[4] for one in kept.told()] == [V1, ANSWER]
+
+
+async def test_binary_tensors_stay_as_they_are(http, log):
+    kept = logger(log)
+    asked = request(tensor([[1.0, 2.0]]), binary_output=True)
+    body, length = codec.encode_http(asked, binary=True)
+    headers = {
+        "inference-header-content-length": str(length),
+        "content-type": "application/octet-stream",
+    }
+    await http.post("/v2/models/m/infer", content=bytes(body), headers=headers)
+    first, second = [event_of(one, kept.config) for one in kept.records]
+    assert (first.data, first.kind) == (bytes(body), "application/octet-stream")
+    assert first.attributes["inferenceheadercontentlength"] == str(length)
+    assert second.kind == "application/octet-stream"
+    assert "inferenceheadercontentlength" in second.attributes
+
+
+@pytest.mark.parametrize(("mode", "kinds"), [("request", ["request"]), ("response", ["response"])])
+async def test_one_of_the_two(http, log, mode, kinds):
+    kept = logger(log, mode=mode)
+    await http.post("/v1/models/m:predict", json=V1)
+    assert [one.kind for one in kept.records] == kinds
+
+
+async def test_failures_are_told_as_kserve_tells_them_the_request_alone(http, log):
+    kept = logger(log)
+    await http.post("/v1/models/bad:predict", json=V1)
+    await http.post("/v1/models/m:predict", json={"instances": [[1]]})
+    await http.post("/v1/models/m:predict", content=b"{broken")
+    await http.post("/v1/models/nobody:predict", json=V1)
+    assert [(one.kind, one.model) for one in kept.records] == [
+        ("request", "bad"), ("request", "m"), ("request", "m"),
+    ]  # fmt: skip
+
+
+async def test_what_asks_no_model_is_not_told(http, log):
+    kept = logger(log)
+    for path in ("/v2", "/v2/models/m", "/v2/models/m/ready", "/v1/models", "/v2/models/stats"):
+        await http.get(path)
+    await http.post("/v2/repository/index", json={})
+    assert kept.records == []
+
+
+async def test_each_logger_has_its_models(http, log):
+    loggers = [
+        {"url": "http://a/", "models": ["m"]},
+        {"url": "http://b/"},
+        {"url": "http://c/", "models": ["q"]},
+    ]
+    log.configure([parse(PayloadLogger, one) for one in loggers])
+    await http.post("/v1/models/m:predict", json=V1)
+    assert [len(one.records) for one in log.senders] == [2, 2, 0]
+
+
+async def test_large_bodies_are_not_kept(http, log):
+    kept = logger(log, maxBodyBytes=100)
+    rows = {"instances": [[1, 2]] * 100}
+    await http.post("/v1/models/m:predict", json=rows)
+    asked, answered = kept.records
+    assert asked.size > 100
+    assert asked.body.parts == answered.body.parts == []
+    assert event_of(asked, kept.config).attributes["omitted"].endswith("more than maxBodyBytes")
+
+
+async def test_grpc_is_told_as_v2_s_json(the_plane, log):
+    kept = logger(log)
+    call = Call(request(tensor([[1, 2]]), id="one"), Headers([("traceparent", "t")]), "grpc")
+    await the_plane.infer(call)
+    asked, answered = kept.told()
+    assert asked[:4] == ("request", "one", "m", "3")
+    assert asked[4]["inputs"] == V2["inputs"]
+    assert answered[4]["outputs"][0]["data"] == [13, 23]
+    assert kept.records[0].more["traceparent"] == "t"
+    with pytest.raises(InvalidArgument):
+        await the_plane.infer(Call(request(tensor([[1, 2]]), model="picky"), transport="grpc"))
+    assert [one[0] for one in kept.told()] == ["request", "response", "request"]
+
+
+async def test_a_graph_s_steps_are_requests_of_their_own(http, log):
+    kept = logger(log)
+    await http.post("/v1/models/g:predict", json=V1)
+    assert sorted((one.model, one.kind) for one in kept.records) == [
+        ("g", "request"), ("g", "response"), ("m", "request"), ("m", "response"), ("picky", "request"),
+    ]  # fmt: skip
+    assert len({one.id for one in kept.records}) == 1
+
+
+async def test_side_by_side_none_is_told_as_another(http, log):
+    kept = logger(log)
+    ids = [str(index) for index in range(20)]
+    await asyncio.gather(*(http.post("/v2/models/m/infer", json={**V2, "id": one}) for one in ids))
+    assert all(one[1] == one[4]["id"] for one in kept.told())
+    assert sorted(one[1] for one in kept.told()) == sorted(ids * 2)
+
+
+async def test_off_there_is_nothing_of_it(rest, log, http):
+    rest.heard_by(None)
+    assert "answer" not in vars(rest)
+    kept = logger(log)
+    await http.post("/v2/models/m/infer", json=V2)
+    # The observer that would hear of it isn't among a Router's then, either: deployments.router.
+    assert [one.kind for one in kept.records] == ["request", "response"]
+
+
+def test_loggers_that_stay_keep_their_queues(log):
+    first, second = ({"url": f"http://{name}/"} for name in "ab")
+    log.configure([parse(PayloadLogger, first), parse(PayloadLogger, second)])
+    a, b = log.senders
+    log.configure([parse(PayloadLogger, first), parse(PayloadLogger, {**second, "sample": 0.5})])
+    assert log.senders[0] is a
+    assert log.senders[1] is not b
+    assert b.records is None  # it sends what it has, and ends
+    log.configure([])
+    assert (log.senders, a.records) == ([], None)
