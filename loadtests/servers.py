@@ -12,6 +12,7 @@ import psutil
 import yaml
 
 from loadtests.client.target import Target
+from loadtests.live import LIVE
 from serve_app.ports import free_port
 from serve_app.processes import Program
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "kserve": (".venv-kserve/bin/python", ["-m", "loadtests.kserve"]),
     "kserve-tuned": (".venv-kserve/bin/python", ["-m", "loadtests.kserve", "--tuned"]),
     "tandem": (sys.executable, ["-m", "serve_app", "run"]),
+    LIVE: (sys.executable, ["-m", "serve_app", "run"]),
 }
 
 
@@ -48,7 +50,7 @@ class Server(Program):
         self.config = Path(self._folder.name) / "config.yaml"
         self.write(config)
         python, arguments = command or COMMANDS[self.kind]
-        where = [str(self.config)] if self.kind == "tandem" else ["--config", str(self.config)]
+        where = [str(self.config)] if self.kind in ("tandem", LIVE) else ["--config", str(self.config)]
         ports = ["--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)]
         started = [str(ROOT / python), *arguments, *where, *ports]
         super().__init__(started, Path(self._folder.name) / "log", cwd=ROOT)

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from loadtests.compare.report.document import Tone, Verdict
 from loadtests.compare.statistics import Difference, compared, level
 
-NAMES = {"tandem": "Tandem", "kserve": "KServe as it comes", "kserve-tuned": "KServe tuned"}
+NAMES = {
+    "tandem": "Tandem",
+    "tandem-load": "Tandem, by its API",
+    "kserve": "KServe as it comes",
+    "kserve-tuned": "KServe tuned",
+}
 Rounds = Mapping[int, float]  # a figure by round
 
 

@@ -17,12 +17,13 @@ from loadtests.compare.progress import Steps
 from loadtests.compare.results import Event, Results, Run
 from loadtests.compare.sides import Side, configured
 from loadtests.compare.starting import timed
+from loadtests.live import LIVE
 from loadtests.servers import Server
 
 FILE = "results.json"
 SWITCHED = "digits"  # the demo model that has two versions
 OVERHEAD_S = 0.9  # of a run: processes that start and end, and the server coming to rest
-START_S = {"tandem": 20.0}  # expected for start and end of a side's server
+START_S = {"tandem": 20.0, LIVE: 20.0}  # expected for start and end of a side's server
 PLAIN_START_S = 7.0
 SETTLE_S = 1.0
 

@@ -15,6 +15,7 @@ import yaml
 
 from loadtests.answers import get
 from loadtests.client.target import Target, TargetError
+from loadtests.live import LIVE, load, with_admin
 from loadtests.servers import COMMANDS, ROOT, Server
 
 _DASHBOARD = re.compile(r"^  Ray +(http://[\w.:]+) ", re.MULTILINE)
@@ -49,6 +50,8 @@ class Side:
 
     def server(self, config: dict[str, Any], models: list[str]) -> Server | None:
         """Not yet started; None where it runs already."""
+        if self.kind == LIVE:
+            config = with_admin(config)
         return Server(self.name, config, models, kind=self.kind) if self.kind else None
 
     @property
@@ -66,7 +69,9 @@ class Side:
                 raise SwitchFailed(done.stderr.strip()[-300:] or f"exit code {done.returncode}")
             return
         server.write(config)
-        if self.kind == "tandem":
+        if self.kind == LIVE:
+            load(server.target, model, {"config": orjson.dumps(_of(config, model)).decode()})
+        elif self.kind == "tandem":
             deploy(server, config)
         else:
             get(server.target, f"/v2/repository/models/{model}/load", b"")
@@ -76,6 +81,12 @@ class Side:
             return {"name": self.name, "kind": "running", **self.target.record()}
         _, arguments = COMMANDS[self.kind]
         return {"name": self.name, "kind": self.kind, "command": " ".join(["python", *arguments])}
+
+
+def _of(config: dict[str, Any], model: str) -> dict[str, Any]:
+    """What of an inline model's entry a switch changes."""
+    entries = [one for models in _inline_lists(config) for one in models]
+    return next({"versions": one["versions"]} for one in entries if one["name"] == model)
 
 
 def deploy(server: Server, config: dict[str, Any]) -> None:

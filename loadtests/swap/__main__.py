@@ -19,7 +19,7 @@ from pathlib import Path
 from loadtests.servers import Server
 from loadtests.swap.load import Seen, Swap, measured
 from loadtests.swap.model import publish
-from loadtests.swap.sides import NAME, SIDES, config_of, kind_of, triggers
+from loadtests.swap.sides import NAME, SIDES, config_of, triggers
 
 HEAD = (
     "| server | requests | swaps | failed | old after the acknowledgement | p95, quiet | p95 | "
@@ -53,7 +53,7 @@ def compared(side: str, given: argparse.Namespace) -> tuple[Seen, Seen]:
             return number
 
         config = config_of(folder, given.replicas, side, published())
-        with Server(side, config, [NAME], kind=kind_of(side), command=SIDES[side]) as server:
+        with Server(side, config, [NAME], kind=side, command=SIDES[side]) as server:
             trigger = triggers(side, folder, given.replicas)
 
             trigger(server, published())  # once before it counts

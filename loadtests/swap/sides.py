@@ -1,19 +1,16 @@
 """The servers, each with its way to take a new version. A trigger returns when that is acknowledged."""
 
-import http.client
-import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from loadtests.answers import Refused, get
 from loadtests.bench.servers import CONFIG
 from loadtests.compare.sides import deploy
+from loadtests.live import LIVE, load, with_admin
 from loadtests.servers import COMMANDS, Server
 
 NAME = "swapped"
@@ -32,15 +29,10 @@ ACKNOWLEDGED_S = 60.0
 Trigger = Callable[[Server, int], None]
 
 
-def kind_of(side: str) -> str:
-    """How its server is started."""
-    return "tandem" if side == LOADED else side
-
-
 def config_of(folder: Path, replicas: int, side: str, version: int) -> dict[str, Any]:
     """A Serve config with the one model: inside the Router, or with `replicas` of its own."""
     # The peers' twins are told which version it is; Tandem finds it.
-    versions: Any = "latest" if kind_of(side) == "tandem" else [str(version)]
+    versions: Any = "latest" if side in ("tandem", LIVE) else [str(version)]
     model = {
         "modelFormat": "python", "class": "loadtests.swap.model:Weights", "storageUri": str(folder),
         "versions": versions,
@@ -50,9 +42,6 @@ def config_of(folder: Path, replicas: int, side: str, version: int) -> dict[str,
     user = router["deployments"][0]["user_config"]
     user["models"] = [] if replicas else [{"name": NAME, **model}]
     config["applications"] = [router]
-    if side == LOADED:
-        router["args"] = {"admin": {}}
-        os.environ.setdefault(TOKEN, secrets.token_hex(24))
     if replicas:
         args = {**model, "replicas": replicas, "resources": {"num_cpus": 0.2}}
         config["applications"].append(
@@ -63,7 +52,7 @@ def config_of(folder: Path, replicas: int, side: str, version: int) -> dict[str,
                 "args": args,
             }
         )
-    return config
+    return with_admin(config) if side == LIVE else config
 
 
 def triggers(side: str, folder: Path, replicas: int) -> Trigger:
@@ -78,9 +67,9 @@ def triggers(side: str, folder: Path, replicas: int) -> Trigger:
             time.sleep(_LOOK_S)
 
     def peer(server: Server, version: int) -> None:
-        if side != LOADED:
+        if side != LIVE:
             server.write(config_of(folder, replicas, side, version))
-        _post(server, f"/v2/repository/models/{NAME}/load", os.environ.get(TOKEN, ""))
+        load(server.target, NAME, {}, live=side == LIVE)
 
     return tandem if side == "tandem" else peer
 
@@ -89,20 +78,3 @@ def _serves(server: Server, version: int) -> bool:
     """By the repository index: READY, and the versions of before are gone."""
     rows = [row for row in get(server.target, "/v2/repository/index", b"{}") if row["name"] == NAME]
     return [(row["version"], row["state"]) for row in rows] == [(str(version), "READY")]
-
-
-def _post(server: Server, path: str, token: str) -> None:
-    url = server.target.url
-    client = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ACKNOWLEDGED_S)
-    try:
-        headers = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {os.environ.get(TOKEN)}",
-        }
-        client.request("POST", path, orjson.dumps({}), headers)
-        answer = client.getresponse()
-        text = answer.read()
-    finally:
-        client.close()
-    if answer.status != 200:
-        raise Refused(f"{answer.status} {text[:200].decode('utf-8', 'replace')}")

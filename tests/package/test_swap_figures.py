@@ -7,13 +7,14 @@ import orjson
 import pytest
 
 from loadtests.client.job import Outcome
+from loadtests.live import LIVE
 from loadtests.many.__main__ import Found, drawn
 from loadtests.many.__main__ import config_of as many_config
 from loadtests.many.model import Stamped, published
 from loadtests.swap.__main__ import rows
 from loadtests.swap.load import Seen, _seen
 from loadtests.swap.model import Weights, publish
-from loadtests.swap.sides import LOADED, config_of
+from loadtests.swap.sides import config_of
 from serve_app.config import InlineModel, RemoteModel, parse
 from serve_app.protocol import inference_pb2 as pb
 
@@ -82,7 +83,7 @@ def test_the_sides_get_the_same_model():
     (model,) = inside["applications"][0]["deployments"][0]["user_config"]["models"]
     assert parse(InlineModel, model).versions == "latest"
     assert "args" not in inside["applications"][0]
-    loaded = config_of(Path("m"), 0, LOADED, 3)["applications"][0]  # the same, and the repository API
+    loaded = config_of(Path("m"), 0, LIVE, 3)["applications"][0]  # the same, and the repository API
     assert loaded.pop("args") == {"admin": {}}
     assert loaded == inside["applications"][0]
     apart = config_of(Path("m"), 2, "tandem", 3)["applications"][1]["args"]

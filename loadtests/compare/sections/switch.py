@@ -21,10 +21,9 @@ def section(results: Results, judge: Judge) -> Section | None:
     made = Section(
         "Another version of a model under load",
         "The digits model goes from version 1 to 2 while requests come. Tandem gets a changed Serve "
-        "config, as by serve deploy; KServe's server a load call of its repository extension, which "
-        "loads "
-        "the new version beside the old one. In a cluster a changed storageUri starts new pods instead, "
-        "which takes at least the start above.",
+        "config, as by serve deploy, or, as `tandem-load`, a load call of its repository API; KServe's "
+        "server gets such a call, and loads the new version beside the old one. In a cluster a changed "
+        "storageUri starts new pods instead, which takes at least the start above.",
     )
     first = results.sides[0]
     for other in results.sides[1:]:
