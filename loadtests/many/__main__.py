@@ -8,8 +8,11 @@ them follows a quarter of the one, again and again, and the ratio is the median 
 """
 
 import argparse
+import contextlib
 import json
+import math
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +33,7 @@ from loadtests.many.model import published
 from loadtests.servers import Server
 
 _DRAWN = 20_000  # requests, after which they begin anew
-_LOOK_S = 2.0
+_LOOK_S = 5.0  # a look at a process's memory takes its time
 _ROUND_S = 30.0
 _SETTLES = 0.2  # of the time, in which memory may still rise
 CONNECTIONS = 64
@@ -138,24 +141,29 @@ def _percentile(seconds: list[float], share: float) -> float:
 def compared(
     server: Server, folder: Path, models: list[str], given: argparse.Namespace
 ) -> dict[str, Any]:
-    """One model alone and all of them, in turns: both meet the same other work on the machine."""
+    """One model alone and all of them, in turns: both meet the same other work on the machine. What
+    there is until then, when it is ended before its end."""
     alone, many, ratios = Found(), Found(), list[float]()
     one = [models[0]]
     rounds = max(1, round(given.minutes * 60 / _ROUND_S))
     seconds = given.minutes * 60 / rounds
-    for number in range(rounds):
-        outcome, (begin,) = asked(server, folder, one, given.rate, min(seconds, _ROUND_S / 2))
-        beside = alone.add(outcome, begin, one)
-        first = int(number * seconds * given.rate) % len(models)
-        these = models[first:] + models[:first]
-        outcome, (begin,) = asked(server, folder, these, given.rate, seconds)
-        ratios.append(many.add(outcome, begin, these) / beside)
+    with contextlib.suppress(KeyboardInterrupt):
+        for number in range(rounds):
+            outcome, (begin,) = asked(server, folder, one, given.rate, min(seconds, _ROUND_S / 2))
+            beside = alone.add(outcome, begin, one)
+            first = int(number * seconds * given.rate) % len(models)
+            these = models[first:] + models[:first]
+            outcome, (begin,) = asked(server, folder, these, given.rate, seconds)
+            p99 = many.add(outcome, begin, these)
+            ratios.append(p99 / beside)
+            said = f"{number + 1} of {rounds}: p99 of hits {p99:.2f} ms, of one alone {beside:.2f} ms"
+            print(said, file=sys.stderr, flush=True)
     single = alone.figures()
     return {
         **many.figures(), "p50 of one alone": single["p50 of hits"],
-        "p99 of one alone": single["p99 of hits"], "rounds": rounds,
-        "p99 of hits, ratio": float(np.median(ratios)), "lowest ratio": min(ratios),
-        "highest ratio": max(ratios),
+        "p99 of one alone": single["p99 of hits"], "rounds": len(ratios),
+        "p99 of hits, ratio": float(np.median(ratios)) if ratios else math.nan,
+        "lowest ratio": min(ratios, default=math.nan), "highest ratio": max(ratios, default=math.nan),
     }  # fmt: skip
 
 
