@@ -21,6 +21,7 @@ class Answers(Places, ABC):
         self.split: Split | None = None  # how requests that name no version are shared
         self.versions: Mapping[str, Version] = {}  # oldest first
         self._newest: Version | None = None  # that is ready, or at least there
+        self._held = ""
         self._simple = True  # the newest answers what names no version
 
     @property
@@ -32,9 +33,11 @@ class Answers(Places, ABC):
     def missing(self) -> Mapping[str, str]:
         """Versions that a refused change was to bring, and why."""
 
-    def direct(self, default: str | None, traffic: Traffic | None) -> None:
-        """What the configuration says of requests that name no version."""
-        self.default_version = default
+    def direct(self, default: str | None, traffic: Traffic | None, held: str = "") -> None:
+        """What the configuration says of requests that name no version. `held`: one that gets none of
+        them while there is another, for the rollout that is to give it some.
+        """
+        self.default_version, self._held = default, held
         if traffic is None:
             self.split = None
         elif self.split is None or self.split.traffic != traffic:
@@ -62,6 +65,13 @@ class Answers(Places, ABC):
         if asked and asked not in self.versions and (reason := self.missing().get(asked)):
             raise Unavailable(f"model '{self.name}' version {asked} was refused: {reason}")
         return self.versions[choose(self.name, asked, self.default_version, self.versions)]
+
+    def beside(self, version: str) -> str:
+        """The ready version other than that one that most requests get; '' for none."""
+        ready = [one for one, held in self.versions.items() if held.state is State.READY]
+        shares = self.split.shares if self.split else dict.fromkeys(ready, 1.0)
+        others = {one: share for one, share in shares.items() if one not in (version, ANY)}
+        return max(others, key=lambda one: (others[one], int(one)), default="")
 
     def another(self, decoded: Version, call: Asking) -> Version | None:
         """The version for a call that was decoded by another one's signature, where its own differs."""
@@ -115,7 +125,9 @@ class Answers(Places, ABC):
     def _settled(self) -> None:
         """Other versions are there, or ready, or another choice is configured."""
         ready = [one for one in self.versions.values() if one.state is State.READY]
-        self._newest = next(reversed(ready or list(self.versions.values())), None)
+        there = ready or list(self.versions.values())
+        newest = [one for one in there if one.number != self._held] or there
+        self._newest = next(reversed(newest), None)
         if self.split is not None:
             self.split.over(one.number for one in ready)
         self._simple = self.default_version is None and self.split is None

@@ -10,12 +10,13 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.config import Admin, InlineModel
+from serve_app.config import Admin, InlineModel, Rollout, did_you_mean, parse
 from serve_app.core import describe
 from serve_app.core.directory import Directory
 from serve_app.core.version import State
 from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
-from serve_app.errors import KINDS, ConfigError, InvalidArgument, Unavailable
+from serve_app.deployments.rolling import beginning
+from serve_app.errors import KINDS, ConfigError, InvalidArgument, NotFound, Unavailable
 from serve_app.hop.failures import first_line
 from serve_app.releases import ledger
 from serve_app.releases.asked import Asked
@@ -93,6 +94,45 @@ class Changing:
         there = [one for one in self._directory.model(model).versions if one]
         made = shared(model, traffic, there, directed(self._live.base, model))
         await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+
+    async def rollout(self, model: str) -> Mapping[str, Any]:
+        """The last one of a model, by the Steward's word."""
+        self._directory.model(model)
+        try:
+            found: Mapping[str, Any] = await self._steward.rollouts.remote()
+        except LOST as error:
+            raise Unavailable(f"the Steward doesn't answer: {first_line(error)}") from None
+        if model not in found:
+            raise NotFound(f"'{model}' has no rollout")
+        one: Mapping[str, Any] = found[model]
+        return one
+
+    async def roll(self, model: str, verb: str, said: object, by: str) -> None:
+        """Begin a rollout, of the configuration where nothing else is said, or do something to it."""
+        there = self._directory.model(model)
+        if verb != "start":
+            return await self._ask("act", model, verb, by)
+        routing = self._live.base.routing.get(model)
+        configured = routing.rollout if routing else None
+        if said is None and configured is None:
+            raise InvalidArgument(
+                f"rollout: expected one, for the configuration has none of '{model}' "
+                f"(routing.{model}.rollout)"
+            )
+        try:
+            one = configured if said is None else parse(Rollout, said, "rollout")
+        except ConfigError as error:
+            raise InvalidArgument(f"failed to roll out '{model}': {error}") from None
+        assert one is not None
+        for where, number in (("version", one.version), ("baseline", one.baseline)):
+            if number is not None and number not in there.versions:
+                raise InvalidArgument(
+                    f"failed to roll out '{model}': rollout.{where}: no version {number} is loaded"
+                    f"{did_you_mean(number, there.versions)}"
+                )
+        plain = one.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        asked = beginning(self._live, self._directory, model, plain, by or "somebody")
+        return await self._ask("begin", model, asked)
 
     async def refused(self, line: Mapping[str, Any]) -> None:
         """Keep a refusal; one that can't be kept stands in this Router's log."""

@@ -243,6 +243,7 @@ class Conductor:
         if routing is None:
             model.direct(None, None)
         else:
-            model.direct(routing.default_version, routing.traffic)
+            held = routing.rollout.version if routing.rollout else ""
+            model.direct(routing.default_version, routing.traffic, held)
         model.shadow = routing.shadow if routing else None
         model.max_queued = self.config.limits.max_queued_requests

@@ -18,6 +18,7 @@ from serve_app.config import RouterUserConfig
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.core.version import State as VersionState
 from serve_app.deployments.conductor import Conductor
+from serve_app.deployments.counting import Counting
 from serve_app.errors import ConfigError, Unavailable
 from serve_app.hop.failures import first_line
 from serve_app.releases import applications as serves
@@ -53,6 +54,8 @@ class LiveChanges:
         self.name, self._steward, self._store = name, steward, store
         self._conductor, self._directory, self._with_places = conductor, directory, places
         self.published = Published()
+        self.counting = Counting(directory)
+        self.observe: Callable[[], None] = lambda: None  # called when that begins or ends to listen
         self.state = State()
         self.base = RouterUserConfig()
         self.apps: dict[str, dict[str, str]] = {}  # by model, with digests of what configures them
@@ -131,6 +134,14 @@ class LiveChanges:
         """What configures each model now."""
         return parts(self.base.models, self.apps)
 
+    def traffic(self, model: str) -> dict[str, Any]:
+        """What is said of a model's traffic: while the service runs, or else by the configuration."""
+        if self.shares(model):
+            return dict(self.state.shares[model].config)
+        routing = self.base.routing.get(model)
+        said = routing.traffic if routing else None
+        return said.model_dump(mode="json", by_alias=True, exclude_defaults=True) if said else {}
+
     def shares(self, model: str) -> bool:
         """Whether its traffic is a live change's."""
         return model in self.state.shares and model not in self._merged.redirected
@@ -207,6 +218,10 @@ class LiveChanges:
 
     def _take(self, state: State) -> None:
         self.state = state
+        before = self.counting.active
+        self.counting.follow(state.rollouts)
+        if self.counting.active != before:
+            self.observe()
         self._merge()
 
     def _merge(self) -> None:
@@ -232,7 +247,8 @@ class LiveChanges:
         """What this Router serves, and what it can't."""
         failed = {name: Failed({"": reason}) for name, reason in self._merged.reasons.items()}
         for name in self._merged.overruled | self._merged.redirected:
-            failed[name] = Failed({"": "a deploy changed its configuration meanwhile"})
+            reason = "a deploy changed its configuration meanwhile"
+            failed[name] = Failed({"": reason}, overruled=True)
         for name, model in self._directory.models.items():
             if reasons := _why(model):
                 there = [

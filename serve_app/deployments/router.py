@@ -18,12 +18,14 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import Admin, InlineModel, Limits, RouterUserConfig, parse
 from serve_app.core.dataplane import EXTENSIONS, DataPlane
+from serve_app.core.observer import Observer
 from serve_app.core.paths import Paths
 from serve_app.deployments.changing import Changing
 from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.payloads import Payloads
 from serve_app.deployments.remote import asking, refresh
+from serve_app.deployments.rolling import Rolling
 from serve_app.deployments.shadowing import Shadowing
 from serve_app.deployments.stores import store_of
 from serve_app.errors import ConfigError
@@ -49,6 +51,7 @@ from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
 from serve_app.observability.output import heard
 from serve_app.releases.applications import RemoteApp, changing, remote_apps, runs
+from serve_app.routing.tally import Pair
 
 log = logging.getLogger("tandem")
 
@@ -77,7 +80,8 @@ class Router(GrpcIngress):
         self._metrics = RayMetrics(self.paths)
         self.plane = DataPlane(self._metrics)
         self.plane.router = replica_id()
-        self._shadowing = Shadowing(self.plane)
+        self._shadowing = Shadowing(self.plane, self._compared)
+        self._listeners: tuple[Observer, ...] = ()
         self._metrics.watch(self.plane.directory)
         self._conductor = Conductor(self.plane, asking(self.paths), has_gpu(), self._adopt, refresh)
         self.limits = self._conductor.config.limits
@@ -121,6 +125,7 @@ class Router(GrpcIngress):
         try:
             config = parse(RouterUserConfig, user_config or {}, "user_config")
             _check_batches(config.models)
+            _check_rollouts(config, self._admin)
         except ConfigError as error:
             if not self._configured:
                 raise
@@ -137,6 +142,7 @@ class Router(GrpcIngress):
             self._configured = True
             if self._live is not None:
                 self._conductor.background.spawn(self._live.run())
+                self._conductor.background.spawn(self._rolling.run())
 
     def _with_live_changes(self, admin: Admin, steward: DeploymentHandle[Any]) -> LiveChanges:
         directory, own = self.plane.directory, application()
@@ -145,6 +151,8 @@ class Router(GrpcIngress):
             admin.poll_interval > 0,
         )  # fmt: skip
         live.shadows = lambda: self._shadowing.plain
+        live.observe = self._observe
+        self._rolling = Rolling(live, steward, directory)
         changing = Changing(admin, live, steward, directory, _check_batches)
         self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)
         self.plane.extensions = [*EXTENSIONS, *REPOSITORY]
@@ -159,13 +167,24 @@ class Router(GrpcIngress):
         self.plane.timeout, self.plane.strict = config.limits.timeout, config.strict_readiness
         self.plane.directory.room.most = max_ongoing_requests()
         self.plane.exception_texts = config.exception_texts
-        log_lines = (RequestLog(),) if config.logging.requests else ()
-        self.plane.observers.each = (
-            self._metrics, *log_lines, *self._payloads.configure(config),
-            *self._shadowing.configure(config),
-        )  # fmt: skip
+        self._listeners = (*self._payloads.configure(config), *self._shadowing.configure(config))
+        self._observe()
         if self._conductor.generation:
             self._metrics.serves(self.generation())
+
+    def _compared(self, model: str, pair: Pair, differs: bool) -> None:
+        """A shadow's answer beside the one that a client got: rollouts go by that too."""
+        if self._live is not None:
+            self._live.counting.compared(model, pair.primary, pair.shadow, differs)
+
+    def _observe(self) -> None:
+        """Who hears of calls; what is off hears nothing."""
+        each: list[Observer] = [self._metrics]
+        if self._conductor.config.logging.requests:
+            each.append(RequestLog())
+        if self._live is not None and self._live.counting.active:
+            each.append(self._live.counting)
+        self.plane.observers.each = (*each, *self._listeners)
 
     def _follow(self, found: Mapping[str, Any], apps: Mapping[str, RemoteApp], own: str) -> None:
         mine, seen = found.get(own) or {}, apps
@@ -221,6 +240,15 @@ def _message_limit(user_config: dict[str, Any], admin: Admin | None = None) -> i
         limits = Limits()
     most = max(limits.max_body_bytes, admin.max_upload_bytes + 2**20 if admin else 0)
     return min(most + 2**20, 2**31 - 1)
+
+
+def _check_rollouts(config: RouterUserConfig, admin: Admin | None) -> None:
+    for name, routing in config.routing.items() if admin is None else ():
+        if routing.rollout:
+            raise ConfigError(
+                f"user_config.routing.{name}.rollout: a rollout needs a Steward, which keeps it: "
+                "`admin` in the args of this application (docs/releases.md)"
+            )
 
 
 def _check_batches(models: list[InlineModel]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.config import Admin, parse
+from serve_app.deployments import queries
 from serve_app.deployments.polling import Poller
 from serve_app.deployments.remote import refresh
 from serve_app.deployments.stores import store_of
@@ -24,6 +25,7 @@ log = logging.getLogger("tandem")
 
 PATIENCE_S = 5.0  # of a Router that asks for news
 _APART_S = 1e-6
+_EACH_S = 1.0  # from one look at the rollouts to the next
 Outcome = tuple[str, str]  # the kind of an error and what it says, both '' for none
 
 
@@ -36,10 +38,12 @@ class Steward:
             self._own = application()
             store = store_of(settings, self._own)
             made = await asyncio.to_thread(
-                lambda: desired.Steward(store, self._routers, reread, settings.timeout, _tell)
+                lambda: desired.Steward(
+                    store, self._routers, reread, settings.timeout, _tell, queries.asked
+                )
             )
             self._steward = made
-            self._work = [asyncio.create_task(made.resume())]
+            self._work = [asyncio.create_task(made.resume()), asyncio.create_task(_rolling(made))]
             if settings.state_uri:
                 self._work.append(asyncio.create_task(_looking(made)))
             if settings.poll_interval:
@@ -73,6 +77,27 @@ class Steward:
         with contextlib.suppress(TandemError):
             await self._steward.redirect(model, over)
 
+    async def begin(self, model: str, rollout: Mapping[str, Any]) -> Outcome:
+        """A rollout, as `begin` of releases.rollouts takes it."""
+        return await _outcome(self._steward.rollouts.begin(model, **rollout))
+
+    async def act(self, model: str, verb: str, by: str) -> Outcome:
+        """Pause a rollout, resume, abort or promote it."""
+        return await _outcome(self._steward.rollouts.act(model, verb, by))
+
+    async def rollouts(self) -> dict[str, Any]:
+        """The last rollout of each model, by model, for people."""
+        return {model: one.summary for model, one in self._steward.rollouts.all().items()}
+
+    async def configured(self, models: list[str]) -> None:
+        """The models whose rollout stands in the configuration."""
+        with contextlib.suppress(TandemError):
+            await self._steward.rollouts.configured(dict.fromkeys(models))
+
+    async def evidence(self, router: str, said: Mapping[str, Mapping[str, Any]]) -> None:
+        """What a Router counted, by model."""
+        self._steward.rollouts.hear(router, said)
+
     async def note(self, line: Mapping[str, Any]) -> None:
         """A line of the audit, which its Router has written to its log."""
         await self._steward.note(line)
@@ -97,6 +122,15 @@ async def _looking(steward: desired.Steward) -> None:
             await steward.look()
         except Exception as error:
             log.warning("the desired state can't be read, what is known stays: %s", error)
+
+
+async def _rolling(steward: desired.Steward) -> None:
+    while True:
+        await asyncio.sleep(_EACH_S)
+        try:
+            await steward.rollouts.look()
+        except Exception as error:
+            log.warning("the rollouts stay as they are for now: %s", error)
 
 
 async def reread(model: str, generation: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
-from serve_app.config import Admin, Limits
+from serve_app.config import Admin, Limits, did_you_mean
 from serve_app.core.call import Headers, address_of
 from serve_app.errors import (
     InvalidArgument,
@@ -18,6 +18,7 @@ from serve_app.errors import (
     TandemError,
     Unauthenticated,
     Unsupported,
+    shown,
 )
 from serve_app.http.asgi import JSON, Receive, Scope, Send, read_body, respond
 from serve_app.ingress.answers import require, send_json
@@ -33,9 +34,11 @@ OFF = (
     "this service takes no load and unload, and shows no shadows: its config has no `admin` (args of "
     "the Router's application; docs/releases.md). Models are changed by deploying a changed config"
 )
+_ROLLS = ("start", "pause", "resume", "abort", "promote")
 _EACH_S = 1.0  # at most so often a refusal is written down
 _ENVELOPE = 2**20  # bytes around the files of a load
-ROUTE = re.compile(r"/v2/repository/(?:models/([^/]+)/(load|unload|traffic|shadow)|(audit|webhook))")
+_ON_MODEL = "load|unload|traffic|rollout|shadow"
+ROUTE = re.compile(rf"/v2/repository/(?:models/([^/]+)/({_ON_MODEL})|(audit|webhook))")
 
 
 class Applies(Protocol):
@@ -65,6 +68,14 @@ class Applies(Protocol):
         """Share them so, None for as the configuration has it; else as `apply`."""
         ...
 
+    async def rollout(self, model: str) -> Mapping[str, Any]:
+        """Its last rollout, for people; NotFound."""
+        ...
+
+    async def roll(self, model: str, verb: str, said: object, by: str) -> None:
+        """Start a rollout, or pause, resume, abort, promote it."""
+        ...
+
     async def refused(self, line: Mapping[str, Any]) -> None:
         """Keep a refusal."""
         ...
@@ -89,6 +100,8 @@ class AdminApp:
         headers = Headers(scope["headers"])
         if other == "traffic":
             return await self._traffic(scope, receive, send, unquote(model), headers)
+        if match[2] == "rollout":
+            return await self._rollout(scope, receive, send, unquote(model), headers)
         require("GET" if other in ("audit", "shadow") else "POST", scope["method"])
         if other == "webhook":
             return await self._webhook(scope, receive, send, headers)
@@ -127,6 +140,19 @@ class AdminApp:
         elif method != "GET":
             raise MethodNotAllowed(f"{method} is not allowed here", "GET, HEAD, POST, DELETE")
         return await send_json(send, self._changes.traffic(model))
+
+    async def _rollout(
+        self, scope: Scope, receive: Receive, send: Send, model: str, headers: Headers
+    ) -> int:
+        self.admit("rollout", model, headers)
+        if scope["method"] == "POST":
+            body = await read_body(receive, dict(scope["headers"]), self._limits())
+            verb, said = _rolled(elements.load_json(body))
+            changes = self._changes.roll(model, verb, said, _who(headers))
+            await self._seen(changes, f"rollout {verb}", model, headers)
+        elif scope["method"] != "GET":
+            raise MethodNotAllowed(f"{scope['method']} is not allowed here", "GET, HEAD, POST")
+        return await send_json(send, await self._changes.rollout(model))
 
     async def grpc(self, verb: Verb, model: str, parameters: Any, headers: Headers) -> None:
         """What a message asks for, after `admit`."""
@@ -215,6 +241,21 @@ def _verb(word: str) -> Verb:
 def _who(headers: Headers) -> str:
     """As far as that is known: whoever has the token."""
     return cut(address_of(headers))
+
+
+def _rolled(said: object) -> tuple[str, object]:
+    if not isinstance(said, dict):
+        raise InvalidArgument('expected {"verb": …} and, to start one, {"rollout": {…}} beside it')
+    if unknown := said.keys() - {"verb", "rollout"}:
+        key = min(unknown)
+        raise InvalidArgument(f"unknown key {shown(key)}{did_you_mean(str(key), ('verb', 'rollout'))}")
+    verb = said.get("verb")
+    if not isinstance(verb, str) or verb not in _ROLLS:
+        close = did_you_mean(str(verb), _ROLLS)
+        raise InvalidArgument(f"verb: expected one of {', '.join(_ROLLS)}, got {shown(verb)}{close}")
+    if verb != "start" and said.get("rollout") is not None:
+        raise InvalidArgument(f"rollout: {verb} takes none")
+    return verb, said.get("rollout")
 
 
 def _ended(task: asyncio.Task[None]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Failed:
     """Versions of a model that aren't as they are wanted, and why, by '' for the whole model; `there`
-    are those that answer."""
+    are those that answer; `overruled`: a deploy changed what the change was made over."""
 
     reasons: Mapping[str, str]
     there: Sequence[str] = ()
+    overruled: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ def unserved(failed: Failed | None, verb: str, version: str = "") -> str:
     """
     if failed is None:
         return ""
+    if verb == "traffic" and not failed.overruled:
+        return ""  # whatever else is the matter with the model
     if "" in failed.reasons:
         return failed.reasons[""]
     if verb == "unload":

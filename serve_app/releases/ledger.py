@@ -38,7 +38,9 @@ class UnderWay:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`reads`: at which generation the files of a model were to be looked at anew."""
+    """`reads`: at which generation the files of a model were to be looked at anew; `rollouts`, the last
+    of each model, are serve_app.releases.rolling's.
+    """
 
     generation: int = 0
     layer: Layer = field(default_factory=dict)
@@ -46,6 +48,7 @@ class State:
     reads: Mapping[str, int] = field(default_factory=dict)
     under_way: Mapping[str, UnderWay] = field(default_factory=dict)
     polled: Mapping[str, str] = field(default_factory=dict)
+    rollouts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     audit: tuple[Line, ...] = ()
 
     def encoded(self) -> bytes:
@@ -59,6 +62,7 @@ class State:
                 "reads": dict(self.reads),
                 "under_way": {name: one.plain for name, one in self.under_way.items()},
                 "polled": dict(self.polled),
+                "rollouts": dict(self.rollouts),
                 "audit": list(self.audit),
             },
             separators=(",", ":"),
@@ -90,7 +94,7 @@ def decoded(kept: bytes | None) -> State:
     shares = {name: LiveTraffic(**live) for name, live in found.get("shares", {}).items()}
     return State(
         found["generation"], layer, shares, found["reads"], under_way, found["polled"],
-        tuple(found["audit"]),
+        found.get("rollouts", {}), tuple(found["audit"]),
     )  # fmt: skip
 
 

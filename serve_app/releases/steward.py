@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
-from serve_app.releases import ledger
-from serve_app.releases.change import Change
+from serve_app.releases import ledger, rolling
+from serve_app.releases.change import TRAFFIC, Change
 from serve_app.releases.judged import Ack, Failed, partly, unserved
 from serve_app.releases.ledger import State
 from serve_app.releases.live import Parts
+from serve_app.releases.rollout import Record
+from serve_app.releases.rollouts import Query, Rollouts, nobody
 from serve_app.releases.store import STATE, Store
 from serve_app.routing.tally import summed
 
@@ -27,7 +29,8 @@ _HEARD_S = 10.0  # a Router that said nothing for so long isn't waited for, wher
 
 class Steward:
     """`routers` are those that take requests, by Serve's word; `reread` lets a model's applications look
-    at their files for a generation, and says why one can't; `tell` hears each line of the audit.
+    at their files for a generation, and says why one can't; `tell` hears each line of the audit; `query`
+    asks a Prometheus.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class Steward:
         reread: Callable[[str, int], Awaitable[str]],
         timeout: float,
         tell: Callable[[Mapping[str, Any]], None],
+        query: Query = nobody,
     ) -> None:
         self._store, self._routers, self._reread = store, routers, reread
         self._timeout, self._tell = timeout, tell
         self.state = ledger.decoded(store.get(STATE))
         self.acks: dict[str, Ack] = {}
         self._heard = 0  # how often a Router said what it serves
+        self.rollouts = Rollouts(lambda: self.state, self._write, self._told_of, query)
         self._news = asyncio.Condition()
         self._turns: dict[str, asyncio.Lock] = {}
         self._writing = asyncio.Lock()
@@ -71,6 +76,8 @@ class Steward:
         A change whose `id` is known is only waited for.
         """
         async with self._turn(change.model):
+            if change.verb == TRAFFIC:
+                self.rollouts.refuse(change.model)
             line = self.state.line(change.id)
             if line is None:
                 if change.model in self.state.under_way:  # of one before this Steward
@@ -130,6 +137,7 @@ class Steward:
             await self._write(lambda state: ledger.redirected(state, model, over, time.time()))
             if self.state is not before:
                 self._tell(self.state.audit[-1])
+                await self.rollouts.overruled(model)
 
     async def note(self, line: Mapping[str, Any]) -> None:
         """Keep a line of the audit: with the next change it is written."""
@@ -252,6 +260,9 @@ class Steward:
         for name in await asyncio.to_thread(self._store.names):
             if name.startswith(_PIECE) and name not in needed:
                 await asyncio.to_thread(self._store.delete, name)
+
+    def _told_of(self, record: Record) -> None:
+        self._tell(rolling.line(record, self.state.generation))
 
     def _told(self, id: str) -> None:
         if line := self.state.line(id):

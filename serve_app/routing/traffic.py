@@ -83,9 +83,8 @@ class Split:
 
     def version(self, call: Asking) -> str:
         """The version that answers a request which names none; '' where no share is ready."""
-        for asked, rule in self._match:
-            if (found := asked(call)) and (rule.values is None or found in rule.values):
-                return rule.version
+        if self._match and (found := self.matched(call)):
+            return found
         if not self._ends:
             return ""
         for one in self.traffic.sticky:
@@ -96,6 +95,13 @@ class Split:
             if at < end:
                 return number
         return self._ends[-1][1]  # a sum's last digit short of 1
+
+    def matched(self, call: Asking) -> str:
+        """The version that a request goes to whatever the weights; '' for none."""
+        for asked, rule in self._match:
+            if (found := asked(call)) and (rule.values is None or found in rule.values):
+                return rule.version
+        return ""
 
     def of(self, key: str) -> str:
         """The version of a user; the same in every process."""

@@ -6,10 +6,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from serve_app.errors import ConfigError
 from serve_app.tools import parsers
+from serve_app.tools.models import arguments as models
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,8 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--format", choices=["text", "json", "github"], default="text")
     check.add_argument("--strict", action="store_true", help="warnings and notes count too")
 
-    _add_models(commands)
-    _add_traffic(commands)
+    models.add(commands)
 
     run = commands.add_parser("run", help="serve a config on this machine until interrupted")
     run.add_argument("config", type=Path)
@@ -86,13 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--address", help="of Ray's dashboard, without NAME; default as for deploy")
     doctor.add_argument("--json", action="store_true")
 
-    shadow = commands.add_parser(
-        "shadow",
-        help="what came of the copies of a model's requests: how many answers differ, and where",
-    )
-    shadow.add_argument("model")
-    _add_service(shadow)
-
     parsers.add_batch(commands)
     parsers.add_convert(commands)
     return parser
@@ -106,56 +98,6 @@ def _with_build(arguments: list[str]) -> list[str]:
     if arguments[:1] == ["models"] and not {*_OF_MODELS, "-h", "--help"} & {*arguments[1:2]}:
         return ["models", "build", *arguments[1:]]
     return arguments
-
-
-def _add_models(commands: Any) -> None:
-    models = commands.add_parser("models", help="the models of a service: list, load, unload")
-    what = models.add_subparsers(dest="what", required=True)
-    told = {
-        "list": "every version of every model, and its state",
-        "versions": "those of one model, and what each has answered",
-        "load": "load a model, or load it anew; returns when it is served",
-        "unload": "unload a model; returns when it is gone",
-    }
-    for name, text in told.items():
-        one = what.add_parser(name, help=text)
-        if name != "list":
-            one.add_argument("model")
-        _add_service(one)
-        if name in ("load", "unload"):
-            one.add_argument("--version", help="this one alone")
-        if name == "load":
-            one.add_argument("--config", metavar="JSON", help="keys of its entry, or @FILE")
-            one.add_argument(
-                "--file", action="append", default=[], metavar="VERSION/NAME=PATH",
-                help="a file to be loaded, as 1/model.onnx=mine.onnx",
-            )  # fmt: skip
-    build = what.add_parser("build", help="build the demo models (also: tandem models FOLDER)")
-    build.add_argument("folder", type=Path, nargs="?", default=Path(".models"))
-    build.add_argument("--llm", action="store_true", help="the LLM alone, which the others do without")
-
-
-def _add_traffic(commands: Any) -> None:
-    traffic = commands.add_parser(
-        "traffic", help="how a model's requests are shared among its versions; returns when they are"
-    )
-    traffic.add_argument("model")
-    traffic.add_argument(
-        "weights", nargs="*", metavar="VERSION=PERCENT",
-        help="together 100, as 1=95 2=5; match and sticky stay as they are",
-    )  # fmt: skip
-    traffic.add_argument("--config", metavar="JSON", help="the whole of it, or @FILE")
-    traffic.add_argument("--clear", action="store_true", help="as the configuration has it, again")
-    traffic.add_argument(
-        "--write", action="store_true", help="print what there is as a block of the configuration"
-    )
-    _add_service(traffic)
-
-
-def _add_service(command: argparse.ArgumentParser) -> None:
-    said = "of the service; default: TANDEM_ADDRESS, the last `tandem run`"
-    command.add_argument("--address", "-a", metavar="URL", help=said)
-    command.add_argument("--json", action="store_true")
 
 
 # Each imports what it needs when it is asked for: Ray alone takes seconds.
@@ -194,6 +136,12 @@ def _traffic(options: argparse.Namespace) -> int:
 
 def _shadow(options: argparse.Namespace) -> int:
     from serve_app.tools.models.shadow import run
+
+    return run(options)
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    from serve_app.tools.models.rollout import run
 
     return run(options)
 
@@ -249,6 +197,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "models": _models,
     "traffic": _traffic,
+    "rollout": _rollout,
     "run": _run,
     "shadow": _shadow,
     "deploy": _deploy,

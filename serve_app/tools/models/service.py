@@ -65,6 +65,12 @@ class Service:
         found: Row = self._ask(path, said, method)
         return found
 
+    def rollout(self, model: str, said: object = None) -> Row:
+        """Its last rollout; what is `said` does something to it, or begins one."""
+        path = f"/v2/repository/models/{quote(model, safe='')}/rollout"
+        found: Row = self._ask(path, said)
+        return found
+
     def _ask(self, path: str, body: object, method: str | None = None) -> Any:
         headers = {"Content-Type": "application/json"}
         if self._token:

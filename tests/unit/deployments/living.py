@@ -79,6 +79,21 @@ class Handle:
     async def _redirect(self, model, over):
         await self.holder.redirect(model, over)
 
+    async def _begin(self, model, rollout):
+        return await _outcome(self.holder.rollouts.begin(model, **rollout))
+
+    async def _act(self, model, verb, by):
+        return await _outcome(self.holder.rollouts.act(model, verb, by))
+
+    async def _rollouts(self):
+        return {model: one.summary for model, one in self.holder.rollouts.all().items()}
+
+    async def _configured(self, models):
+        await self.holder.rollouts.configured(dict.fromkeys(models))
+
+    async def _evidence(self, router, said):
+        self.holder.rollouts.hear(router, said)
+
     async def _note(self, line):
         await self.holder.note(line)
 

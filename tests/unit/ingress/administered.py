@@ -23,6 +23,7 @@ class Changes:
         self.asked: list[tuple[Asked, str]] = []
         self.noted: list[dict] = []
         self.directed: list[tuple] = []
+        self.rolled: list[tuple] = []
         self.error: Exception | None = None
 
     def known(self, model):
@@ -48,6 +49,12 @@ class Changes:
         if self.error:
             raise self.error
         self.directed.append((model, traffic, by))
+
+    async def rollout(self, model):
+        return {"model": model, "phase": "running"}
+
+    async def roll(self, model, verb, said, by):
+        self.rolled.append((model, verb, said, by))
 
     async def refused(self, line):
         self.noted.append(line)

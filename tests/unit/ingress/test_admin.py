@@ -235,3 +235,32 @@ async def test_traffic_that_is_none(http, changes):
     answer = await http.post(TRAFFIC, json=SHARES, headers=BEARER)
     assert (answer.status_code, answer.json()["error"]) == (400, str(changes.error))
     await until(lambda: changes.noted)
+
+
+ROLLOUT = "/v2/repository/models/m/rollout"
+
+
+async def test_rollouts_are_told_begun_and_ended(http, changes):
+    said = {"version": "2"}
+    answer = await http.post(ROLLOUT, json={"verb": "start", "rollout": said}, headers=BEARER)
+    assert answer.json() == {"model": "m", "phase": "running"}
+    await http.post(ROLLOUT, json={"verb": "abort"}, headers=BEARER)
+    assert [one[:3] for one in changes.rolled] == [("m", "start", said), ("m", "abort", None)]
+    assert (await http.get(ROLLOUT, headers=BEARER)).status_code == 200
+    assert (await http.get(ROLLOUT)).status_code == 401
+    assert (await http.put(ROLLOUT, headers=BEARER)).headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ([], 'expected {"verb"'), ({}, "verb: expected one of start, pause, resume, abort, promote"),
+        ({"verb": "promot"}, "did you mean promote"), ({"verb": ["start"]}, "verb: expected one of"),
+        ({"verb": "start", "rolout": {}}, "did you mean rollout?"),
+        ({"verb": "pause", "rollout": {}}, "rollout: pause takes none"),
+    ],
+)  # fmt: skip
+async def test_a_rollout_that_is_none(http, changes, said, text):
+    answer = await http.post(ROLLOUT, json=said, headers=BEARER)
+    assert (answer.status_code, text in answer.json()["error"]) == (400, True), answer.text
+    assert not changes.rolled

@@ -1,0 +1,187 @@
+"""The rollouts that a Steward holds: Routers' reports go in, decisions and shares come out. No Ray."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve_app.errors import ConfigError, InvalidArgument, NotFound
+from serve_app.releases import rollout
+from serve_app.releases.ledger import State
+from serve_app.releases.rolling import CONFIGURATION, Rolling, begun, kept, turned
+from serve_app.releases.rollout import Evidence, Outcome, Record, refuse_second
+
+log = logging.getLogger("tandem")
+
+KEEP_S = 5.0  # at most so long evidence isn't kept anywhere: what is lost with a process is lost unseen
+FRESH_S = 10.0  # a Router that said nothing for so long isn't asked whether its versions are ready
+VERBS = ("pause", "resume", "abort", "promote")
+Write = Callable[[Callable[[State], State]], Awaitable[None]]
+# An address and a query to a number; what it raises says why there is none.
+Query = Callable[[str, str], Awaitable[float]]
+
+
+async def nobody(address: str, query: str) -> float:
+    """Where nothing can be asked."""
+    raise LookupError(f"nobody asks {address} here")
+
+
+@dataclass(slots=True)
+class Reported:
+    """What came of one rollout since the last look: evidence, and which Router is ready, since when."""
+
+    evidence: Evidence = field(default_factory=Evidence)
+    ready: dict[str, tuple[bool, float]] = field(default_factory=dict)
+
+
+class Rollouts:
+    """`write` keeps a new state; `tell` hears each record; `query` asks a Prometheus."""
+
+    def __init__(
+        self, state: Callable[[], State], write: Write, tell: Callable[[Record], None], query: Query
+    ) -> None:
+        self._state, self._write, self._tell, self._query = state, write, tell, query
+        self._now: dict[str, Rolling] = {}  # what isn't kept yet goes beyond what is
+        self._kept: dict[str, float] = {}
+        self._reported: dict[str, Reported] = {}
+        self._asked: dict[str, float] = {}
+        self._turn = asyncio.Lock()
+
+    def of(self, model: str) -> Rolling | None:
+        """The last one of a model."""
+        if (found := self._now.get(model)) is not None:
+            return found
+        plain = self._state().rollouts.get(model)
+        return Rolling.of(plain) if plain else None
+
+    def all(self) -> dict[str, Rolling]:
+        """The last one of each model."""
+        found = {model: self.of(model) for model in {*self._state().rollouts, *self._now}}
+        return {model: one for model, one in found.items() if one is not None}
+
+    def refuse(self, model: str) -> None:
+        """Refused while one of that model is under way: whoever changes its shares would fight it."""
+        if (one := self.of(model)) is not None:
+            refuse_second(model, [one.state])
+
+    async def begin(
+        self, model: str, said: Mapping[str, Any], serves: str, over: str,
+        before: Mapping[str, Any] | None, by: str,
+    ) -> None:  # fmt: skip
+        """Begin one. Of the configuration's the same isn't begun twice, and another takes its place."""
+        async with self._turn:
+            there = self.of(model)
+            if by == CONFIGURATION and there is not None and there.by == by:
+                if there.state.said == said:
+                    return
+                if not there.state.over:
+                    await self._ended(model, "another one stands in the configuration")
+            self.refuse(model)
+            try:
+                made, records = begun(model, said, serves, over, before, time.time(), by)
+            except ConfigError as error:
+                raise InvalidArgument(str(error)) from None
+            self._reported.pop(model, None)
+            await self._keep(made, records)
+
+    async def act(self, model: str, verb: str, by: str) -> None:
+        """Pause, resume, abort or promote."""
+        acts: dict[str, Callable[[rollout.State, float, str], Outcome]] = {
+            "pause": rollout.pause, "resume": rollout.resume, "abort": rollout.abort,
+            "promote": rollout.promote,
+        }  # fmt: skip
+        async with self._turn:
+            if (there := self.of(model)) is None:
+                raise NotFound(f"'{model}' has no rollout")
+            made, records = turned(there, acts[verb](there.state, time.time(), by))
+            await self._keep(made, records)
+
+    async def configured(self, models: Mapping[str, Any]) -> None:
+        """End those that stood in the configuration and don't any more."""
+        async with self._turn:
+            for model, one in self.all().items():
+                if one.by == CONFIGURATION and not one.state.over and model not in models:
+                    await self._ended(model, "it no longer stands in the configuration")
+
+    async def overruled(self, model: str) -> None:
+        """A deploy changed the traffic that one went over."""
+        async with self._turn:
+            if (one := self.of(model)) is not None and not one.state.over:
+                await self._ended(model, "a deploy changed its traffic", live=False)
+
+    def hear(self, router: str, said: Mapping[str, Mapping[str, Any]]) -> None:
+        """What a Router counted since the last time, by model; and whether both versions are ready."""
+        now = time.monotonic()
+        for model, one in said.items():
+            there = self.of(model)
+            if there is None or there.state.over or there.state.id != one["id"]:
+                continue
+            reported = self._reported.setdefault(model, Reported())
+            reported.evidence += Evidence.of(one["evidence"])
+            reported.ready[router] = (one["ready"], now)
+
+    async def look(self) -> None:
+        """Weigh what came, and take what follows from it."""
+        for model, one in self.all().items():
+            if one.state.over:
+                continue
+            looks = await self._looked(one)
+            async with self._turn:
+                if (there := self.of(model)) is None or there.state.id != one.state.id:
+                    continue
+                reported = self._reported.setdefault(model, Reported())
+                evidence = reported.evidence + Evidence(looks=looks)
+                reported.evidence = Evidence()
+                outcome = rollout.step(there.state, evidence, time.time(), _ready(reported))
+                made, records = turned(there, outcome)
+                changed = bool(records) or made.shares != there.shares
+                if changed or time.monotonic() - self._kept.get(model, 0) >= KEEP_S:
+                    try:
+                        await self._keep(made, records)
+                    except BaseException:  # it is weighed again when it can be kept
+                        reported.evidence = evidence + reported.evidence
+                        raise
+                else:
+                    self._now[model] = made
+
+    async def _looked(self, one: Rolling) -> dict[str, tuple[float, float]]:
+        """What queries say, of those whose time has come."""
+        found, state = {}, one.state
+        for metric in state.config.metrics if state.phase != "pending" else ():
+            key, now = f"{state.id}/{metric.called}", time.monotonic()
+            if metric.kind != "prometheus" or now - self._asked.get(key, -1e9) < metric.interval:
+                continue
+            self._asked[key] = now
+            try:
+                two = [
+                    await self._query(
+                        metric.address,
+                        metric.query.replace("{{version}}", number).replace("{{model}}", state.model),
+                    )
+                    for number in (state.config.version, state.baseline)
+                ]
+                found[metric.called] = (two[0], two[1])
+            except Exception as error:  # nothing is known: the tests wait
+                log.warning("rollout of %s: %s can't be asked: %s", state.model, metric.called, error)
+        return found
+
+    async def _ended(self, model: str, why: str, live: bool = True) -> None:
+        there = self.of(model)
+        assert there is not None
+        made, records = turned(there, rollout.abort(there.state, time.time()))
+        await self._keep(made, [{**one, "why": why} for one in records], live)
+
+    async def _keep(self, made: Rolling, records: list[Record], live: bool = True) -> None:
+        await self._write(lambda state: kept(state, made, records, live))
+        self._now.pop(made.state.model, None)
+        self._kept[made.state.model] = time.monotonic()
+        for one in records:
+            self._tell(one)
+
+
+def _ready(reported: Reported) -> bool:
+    now = time.monotonic()
+    fresh = [ready for ready, heard in reported.ready.values() if now - heard < FRESH_S]
+    return bool(fresh) and all(fresh)

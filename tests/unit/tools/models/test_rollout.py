@@ -1,0 +1,114 @@
+"""`tandem rollout` against a service that speaks over HTTP."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from serve_app.releases.rolling import Rolling, begun, turned
+from serve_app.releases.rollout import Counts, Evidence, abort, step
+from serve_app.tools.cli import main
+from serve_app.tools.models import rollout as module
+
+SAID = {
+    "version": "2", "steps": [{"weight": 10, "requests": 10**6}],
+    "metrics": [{"kind": "errorRate", "margin": 0.01}],
+}  # fmt: skip
+BAD = Evidence(Counts(300, 60, {0: 240}), Counts(2000, 4, {0: 1996}))
+
+
+class Service(HTTPServer):
+    """With a real rollout, which goes on by a look at each question."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.rolling: Rolling = begun("m", SAID, "1", "", None, 0.0, "ann")[0]
+        self.evidence = [Evidence()]
+        self.said: list[dict] = []
+        self.refuse = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        it = self.server
+        if it.evidence:
+            outcome = step(it.rolling.state, it.evidence.pop(0), len(it.rolling.records))
+            it.rolling = turned(it.rolling, outcome)[0]
+        self._answer()
+
+    def do_POST(self):
+        it = self.server
+        it.said.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        if it.said[-1]["verb"] == "abort":
+            it.rolling = turned(it.rolling, abort(it.rolling.state, 9.0, "bob"))[0]
+        self._answer()
+
+    def _answer(self):
+        refuse = self.server.refuse
+        body = json.dumps({"error": refuse} if refuse else self.server.rolling.summary).encode()
+        self.send_response(400 if refuse else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setattr(module, "_EACH_S", 0.01)
+    with Service() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def test_how_it_stands(service, capsys):
+    service.evidence = [Evidence(), BAD]
+    assert main(["rollout", "m", "-a", service.url]) == 0
+    first = capsys.readouterr().out
+    assert "m: version 2 beside 1: running, step 1 of 1" in first
+    assert "start: from version 1 to 2" in first
+    assert main(["rollout", "m", "-a", service.url]) == 0
+    told = capsys.readouterr().out
+    assert "rolledBack" in told
+    assert "2        0 %    300       60" in told
+    assert "version 2 failed 60 of 300" in told
+
+
+def test_it_is_watched_until_it_is_over(service, capsys):
+    service.evidence = [Evidence(), Evidence(), BAD]
+    assert main(["rollout", "m", "--watch", "-a", service.url]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[:3]] == ["start:", "step:", "rollback:"]
+    assert sum("rollback:" in line for line in lines) == 1
+
+
+def test_verbs(service, capsys):
+    said = json.dumps(SAID)
+    assert main(["rollout", "m", "start", "--config", said, "-a", service.url]) == 0
+    assert main(["rollout", "m", "abort", "-a", service.url]) == 0
+    assert service.said == [{"verb": "start", "rollout": SAID}, {"verb": "abort"}]
+    assert "aborted" in capsys.readouterr().out
+
+
+def test_json(service, capsys):
+    main(["rollout", "m", "--json", "-a", service.url])
+    assert json.loads(capsys.readouterr().out)["version"] == "2"
+
+
+def test_refusals(service, capsys):
+    service.refuse = "'m' has no rollout"
+    assert main(["rollout", "m", "-a", service.url]) == 1
+    assert service.refuse in capsys.readouterr().err
+    assert main(["rollout", "m", "abort", "--config", "{}", "-a", service.url]) != 0
+    assert main(["rollout", "m", "start", "--config", "{", "-a", service.url]) != 0
+    assert "expected JSON" in capsys.readouterr().err
