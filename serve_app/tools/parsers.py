@@ -58,15 +58,22 @@ def add_batch(commands: Any) -> None:
 def add_convert(commands: Any) -> None:
     """`tandem convert`."""
     convert = commands.add_parser(
-        "convert", help="a pickled model into a file without code (what the file is decides)"
+        "convert",
+        help="KServe's YAML into KubeRay's and back, a pickled model into a file without code",
     )
-    convert.add_argument("path", type=Path, help="the file, or a folder with one")
-    convert.add_argument("-o", "--output", type=Path, help="where to write (default: beside it)")
+    convert.add_argument("path", type=Path, help="the file, which decides what is made; or a folder, -")
+    convert.add_argument(
+        "-o", "--output", type=Path,
+        help="where to write (default: YAML to the standard output, a model beside it)",
+    )  # fmt: skip
     convert.add_argument(
         "--to",
-        choices=["skops", "onnx"],
-        help="of a pickle: skops (default; boosters get their own form), or onnx",
+        choices=["rayservice", "serve", "kserve", "skops", "onnx"],
+        help="of YAML: a RayService (default), a Serve config for `tandem run`, or InferenceServices; "
+        "of a pickle: skops (default; boosters get their own form), or onnx",
     )
     convert.add_argument(
-        "--rows", type=Path, metavar="JSON", help="rows to compare on, as V1's instances"
+        "--rows", type=Path, metavar="JSON", help="rows to compare a model on, as V1's instances"
     )
+    convert.add_argument("--image", help="of a RayService's pods, or of a class on KServe")
+    convert.add_argument("--name", help="of the RayService (default: the InferenceService's)")

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from serve_app.config import did_you_mean
+from serve_app.tools.check import kserve_webhook
 from serve_app.tools.kube.documents import Document, get, items
 from serve_app.tools.kube.findings import Place, Problem, Severity
 
@@ -157,6 +158,7 @@ def check(document: Document) -> Iterator[Problem]:
             if found := rule.broken(value, one):
                 what = rule.what.format(value, found)
                 yield Problem(rule.place, what, rule.why, rule.fix, rule.severity)
+        yield from kserve_webhook.check(document.data)
         yield from _ports(one)
     elif document.kind == "InferenceGraph":
         yield from _graph(document)

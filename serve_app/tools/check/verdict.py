@@ -18,6 +18,7 @@ from serve_app.tools.check import (
     once,
     pod_specs,
     pods,
+    served,
 )
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.serve_config import check_serve_config
@@ -50,6 +51,7 @@ def check(path: Path, crds: Crds | None, unseen: Unseen | None = None) -> Iterat
     _one_config_each(found)
     whole = Report(str(path))
     _ask(whole, fit_together.check, found)
+    _ask(whole, served.check, found)
     for one in found:
         yield from one.report.findings()
     yield from whole.findings()

@@ -22,7 +22,7 @@ _AT: dict[str, Place] = {
 _OF_ANOTHER = ("RayJob", "RayCronJob")  # they may take a cluster that is there, by clusterSelector
 FAULT_TOLERANCE = "gcsFaultToleranceOptions"
 # As the operator tells them (KubeRay's IsGPUResourceKey, customAcceleratorToRayResourceMap).
-_GPU = re.compile(r"gpu$|nvidia\.com/mig-\d+g\.\d+gb$", re.IGNORECASE)
+GPU = re.compile(r"gpu$|nvidia\.com/mig-\d+g\.\d+gb$", re.IGNORECASE)
 _ACCELERATORS = {"aws.amazon.com/neuroncore": "neuron_cores", "google.com/tpu": "TPU"}
 
 
@@ -105,7 +105,7 @@ class Group(Looks):
         """
         limits = self.first.mapping("resources", "limits")
         requests = self.first.mapping("resources", "requests")
-        gpus = [value for key, value in sorted(limits.items(), key=str) if _GPU.search(str(key))]
+        gpus = [value for key, value in sorted(limits.items(), key=str) if GPU.search(str(key))]
         found = {
             "num-cpus": limits.get("cpu", requests.get("cpu")),
             "memory": limits.get("memory"),
@@ -131,7 +131,7 @@ class Group(Looks):
                 found[_ACCELERATORS[key]] = _number(value)
         for key, value in self.mapping("resources").items():
             counted = {"cpu": "num_cpus", "memory": "memory"}.get(str(key).lower(), str(key))
-            found["num_gpus" if _GPU.search(str(key)) else counted] = _number(value)
+            found["num_gpus" if GPU.search(str(key)) else counted] = _number(value)
         try:
             own = json.loads(sizes.get("resources", "{}"))
         except ValueError:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from serve_app.errors import ConfigError
+from serve_app.tools.kserve import both_ways
+from serve_app.tools.kserve.translate import is_ours, translate
+from serve_app.tools.kube import yaml_text
 from serve_app.tools.kube.documents import CONFIG, Document, get
 from serve_app.tools.kube.quantity import quantity
 from serve_app.tools.kube.ray_cluster import Group
@@ -65,6 +68,8 @@ def load(path: Path) -> Manifest:
     """The RayService in a file or a kustomization. ConfigError when there is none that can be run."""
     found = list(documents(path))
     services = [one for one in found if one.kind == "RayService"]
+    if not services and any(is_ours(one) for one in found):
+        services = [_of_kserve(found)]
     if not services and any("applications" in one.data for one in found):
         raise ConfigError(f"{path}: expected a RayService, found a Serve config: tandem run {path}")
     if len(services) != 1:
@@ -74,6 +79,13 @@ def load(path: Path) -> Manifest:
     except (ConfigError, ValueError, KeyError, AttributeError) as error:
         text = error if isinstance(error, ConfigError) else repr(error)
         raise ConfigError(f"{path}: not a complete RayService ({text}): see `tandem check`") from None
+
+
+def _of_kserve(found: list[Document]) -> Document:
+    """KServe's resources as a RayService, with one node for the Router."""
+    data = both_ways.ray_service(translate(found).services, routers=1)
+    config = yaml_text.values(get(data, "spec", CONFIG))[0]
+    return Document(data, found[0].report, (("spec", CONFIG), config, found[0].report))
 
 
 def _manifest(document: Document) -> Manifest:

@@ -16,7 +16,7 @@ spec:
   predictor:
     {predictor}
 """
-MODEL = "model: {modelFormat: {name: torch}, storageUri: 'pvc://a/b'}"
+MODEL = "model: {modelFormat: {name: onnx}, storageUri: 'pvc://a/b'}"
 MODE = "serving.kserve.io/deploymentMode"
 
 

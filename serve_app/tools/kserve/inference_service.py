@@ -1,0 +1,117 @@
+"""An InferenceService as models of Tandem's."""
+
+from collections.abc import Sequence
+
+from serve_app.tools.kserve import canary, metadata, own, pods, predictor, scaling
+from serve_app.tools.kserve.formats import OLD_STYLE, V2_BY_DEFAULT
+from serve_app.tools.kserve.ledger import Field, Ledger
+from serve_app.tools.kserve.service import Model, Service
+from serve_app.tools.kube.documents import Document, get
+
+_LOGGER = "payloads aren't logged"
+_EXPLAINER = "explanations aren't served: no container of KServe's runs here"
+
+
+def read(document: Document, beside: Sequence[Document]) -> Service:
+    """`beside`: the file's other documents. What is wrong is in the service's ledger."""
+    service = Service(document, Ledger())
+    root = service.root
+    notes = root.at("metadata", "annotations")
+    root.at("apiVersion").carry()
+    root.at("kind").carry()
+    root.at("status").note("what KServe's controller saw")
+    part = root.at("spec", "predictor")
+    model = Model(document.name)
+    service.models.append(model)
+    own.placed(notes, model)
+    if root.at("spec", "default"):
+        root.at("spec", "default").wrong(
+            "v1alpha2's form", "v1beta1 knows `predictor`", "spec: {predictor: {model: {…}}}"
+        )
+    elif part.of(dict) is None:
+        root.at("spec", "predictor").wrong("there is no predictor", "there is nothing to run")
+    else:
+        _predictor(part, service, model, notes, beside)
+    _others(root, service)
+    metadata.read(root.at("metadata"))
+    _unknown(root.at("spec"))
+    return service
+
+
+def _predictor(
+    part: Field, service: Service, model: Model, notes: Field, beside: Sequence[Document]
+) -> None:
+    if not predictor.read(part, model, service.pods, notes, beside):
+        names = [one for one in OLD_STYLE if part.at(one)]
+        if not names and not any(_of_many(one, service) for one in beside):
+            part.wrong("neither `model` nor `containers`", "there is nothing to run")
+        service.models.remove(model)
+    pods.read(part, service.pods)
+    part.at("name").note("a name of pods, for canaries")
+    _workers(part.at("workerSpec"), model)
+    scaling.serve(part, service, model)
+    scaling.scale(part, notes, model)
+    if model.inline:
+        own.inside(model, part)
+    if model in service.models:
+        canary.read(service, model, beside)
+
+
+def _of_many(one: Document, service: Service) -> bool:
+    return one.kind == "TrainedModel" and get(one.data, "spec", "inferenceService") == service.name
+
+
+def _workers(one: Field, model: Model) -> None:
+    """Several nodes for one engine: vLLM's parallel sizes."""
+    if not one:
+        return
+    for key, name in (("tensorParallelSize", "tensor"), ("pipelineParallelSize", "pipeline")):
+        size = one.at(key)
+        if model.format == "vllm" and size.take(int):
+            model.inner("engine", f"{name}_parallel_size", size.data, size)
+            gpus = model.entry.get("resources", {}).get("num_gpus")
+            if gpus:
+                model.inner("resources", "num_gpus", gpus * size.data, size)
+    for other in one.inner():
+        if not one.ledger.fate(other.place):
+            other.warn(
+                "pods of their own aren't made for workers of an engine",
+                "Ray places them on the nodes that have the GPUs",
+            )
+
+
+def _others(root: Field, service: Service) -> None:
+    for name in ("predictor", "transformer", "explainer"):
+        root.at("spec", name, "logger").warn(_LOGGER, "this version of Tandem has no payload log")
+    transformer, explainer = root.at("spec", "transformer"), root.at("spec", "explainer")
+    if transformer:
+        transformer.refuse(
+            "no transformer's container runs here", "answers would be others than KServe's",
+            "a class that does it and the model (modelFormat python), or leave it on KServe",
+        )  # fmt: skip
+    explainer.warn(_EXPLAINER, ":explain is answered with 501", "leave the explainer on KServe")
+
+
+def _unknown(spec: Field) -> None:
+    """Fields that KServe's schema hasn't either."""
+    known = {"predictor", "transformer", "explainer", "canary", "default"}
+    for one in spec.inner():
+        if one.key not in known:
+            one.warn("no field of an InferenceService", "KServe's API server drops it")
+
+
+def as_new_style(document: Document) -> Document:
+    """The old form of a predictor as `model`, as KServe's webhook rewrites it; lines stay known."""
+    found = get(document.data, "spec", "predictor")
+    names = [one for one in OLD_STYLE if isinstance(found, dict) and isinstance(found.get(one), dict)]
+    if len(names) != 1 or "model" in found:
+        return document
+    (name,) = names
+    old = found[name]
+    model = {"modelFormat": {"name": OLD_STYLE[name]}, **old}
+    if name in V2_BY_DEFAULT and "protocolVersion" not in old:
+        model["protocolVersion"] = "v2"
+    predictor = {**{key: value for key, value in found.items() if key != name}, "model": model}
+    spec = {**document.data["spec"], "predictor": predictor}
+    document.report.same(("spec", "predictor", "model"), ("spec", "predictor", name))
+    return Document({**document.data, "spec": spec}, document.report)
