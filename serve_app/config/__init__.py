@@ -17,6 +17,7 @@ from serve_app.config.options import (
     SklearnOptions,
     TorchOptions,
     TransformersOptions,
+    V2Options,
     XgboostOptions,
 )
 from serve_app.config.policy import Latest, Versions, newest, served
@@ -42,7 +43,7 @@ __all__ = [
     "Limits", "LlmConfig", "Logging", "Match", "Metric", "ModelConfig", "ModelFormat",
     "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs",
     "RouterUserConfig", "Routing", "Shadow", "SklearnOptions", "Step", "Sticky", "TensorConfig",
-    "TokenizerConfig", "Tolerance", "TorchOptions", "Traffic", "TransformersOptions", "Versions",
-    "Webhook", "XgboostOptions", "did_you_mean", "join", "keys_at", "meant", "named", "newest",
-    "parse", "problems", "servable", "served",
+    "TokenizerConfig", "Tolerance", "TorchOptions", "Traffic", "TransformersOptions", "V2Options",
+    "Versions", "Webhook", "XgboostOptions", "did_you_mean", "join", "keys_at", "meant", "named",
+    "newest", "parse", "problems", "servable", "served",
 ]  # fmt: skip

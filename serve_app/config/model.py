@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic.alias_generators import to_snake
 
 from serve_app.config.base import APART, Config, Place, refuse
 from serve_app.config.options import check_options
@@ -15,10 +16,10 @@ Datatype = Literal[
     "FP16", "BF16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
 ModelFormat = Literal[
-    "torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm", "mlflow", "python", "vllm",
+    "torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm", "mlflow", "v2", "python", "vllm",
 ]  # fmt: skip
 # KServe's and Triton's names of some of them.
-_ALSO = {"pytorch": "torch", "huggingface": "transformers"}
+_ALSO = {"pytorch": "torch", "huggingface": "transformers", "triton": "v2"}
 # Those whose files may be programs: who trusts whoever writes them says so.
 _TRUSTING = ("torch", "sklearn", "mlflow")
 
@@ -86,11 +87,13 @@ class ModelConfig(Config):
     application's.
     """
     model_format: ModelFormat
-    """What runs the model. KServe's `pytorch` is torch, its `huggingface` transformers."""
+    """What runs the model: a framework, or another V2 server (`v2`). KServe's `pytorch` is torch, its
+    `huggingface` transformers, its `triton` v2.
+    """
     storage_uri: str | None = Field(default=None, repr=False)  # it may hold credentials
     """The folder of the model: a path, `file:///…`, `pvc://`, or one to fetch: `s3://`, `gs://`,
     `abfss://`, `hf://`, `https://` (storage.md). A relative path starts at the variable
-    TANDEM_MODEL_ROOT, or else at the working directory. Required, but for python.
+    TANDEM_MODEL_ROOT, or else at the working directory. Required, but for python and v2.
     """
     class_path: str | None = Field(default=None, alias="class")
     """For modelFormat python: `package.module:ClassName`."""
@@ -167,7 +170,11 @@ class ModelConfig(Config):
                 yield (), "modelFormat python needs `class`, as package.module:ClassName"
         elif self.class_path:
             yield ("class",), f"`class` belongs to modelFormat python, not {kind}"
-        if kind != "python" and not self.storage_uri:
+        if kind == "v2":
+            for key in ("storageUri", "batching", "trusted"):
+                if getattr(self, to_snake(key)):
+                    yield (key,), f"modelFormat v2 is another server's model, which has that: no {key}"
+        elif kind != "python" and not self.storage_uri:
             yield (), f"modelFormat {kind} needs storageUri"
         if kind == "torch" and not (self.inputs and self.outputs):
             yield (), "modelFormat torch needs inputs and outputs: the file doesn't name them"

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from serve_app.config.base import Config, did_you_mean, keys_at
@@ -83,6 +84,45 @@ class LightgbmOptions(Config):
     """Threads of one prediction; 0 is one for each core."""
 
 
+class V2Options(Config):
+    """Where another V2 server is, and which of its models."""
+
+    address: str
+    """Of the other server: `http://host:8080`, `https://host/path`, `grpc://host:8081`, `grpcs://host`."""
+    model: str = ""
+    """The model's name there, where it is another than here."""
+    version: str = ""
+    """Its version there; without one, that server chooses."""
+    token_variable: str = ""
+    """An environment variable of the Router with a bearer token that goes with each request."""
+    connections: int = Field(default=64, ge=1)
+    """The most connections over HTTP; gRPC has one."""
+    retries: int = Field(default=1, ge=0, le=10)
+    """How often a request is sent once more when its connection broke or the server was unavailable."""
+    interval: float = Field(default=2, gt=0)
+    """Seconds between two looks at whether it is ready."""
+    wait: float = Field(default=50, ge=0)
+    """Seconds for which the model waits to be ready there when it is loaded."""
+
+    @field_validator("address")
+    @classmethod
+    def _of_a_server(cls, address: str) -> str:
+        parts = urlsplit(address)
+        try:
+            known = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:  # a port that is none
+            known = False
+        if not known or parts.query or parts.fragment:
+            raise ValueError("an address is http://HOST:PORT, https://…, grpc://… or grpcs://…")
+        if parts.username or parts.password:
+            raise ValueError("an address holds no credentials: tokenVariable names a variable that does")
+        if parts.scheme.startswith("grpc") and parts.path.strip("/"):
+            raise ValueError("an address of gRPC has no path")
+        return address
+
+
+_SCHEMES = ("http", "https", "grpc", "grpcs")
+
 # modelFormat: the type of its options. The others' aren't ours to know: python's are keyword arguments
 # of the user's class, and vllm has `engine` instead.
 OPTIONS: dict[str, type[Config]] = {
@@ -92,6 +132,7 @@ OPTIONS: dict[str, type[Config]] = {
     "sklearn": SklearnOptions,
     "xgboost": XgboostOptions,
     "lightgbm": LightgbmOptions,
+    "v2": V2Options,
 }
 
 

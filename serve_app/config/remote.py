@@ -143,6 +143,12 @@ class RemoteModel(ModelConfig):
                 f"scaleTarget {self.autoscaling.scale_target:g} is never passed: one replica has "
                 f"at most {self.in_flight} batches in flight (concurrency {self.concurrency} + 1)",
             )
+        if self.model_format == "v2":
+            yield (
+                ("modelFormat",),
+                "modelFormat v2 computes nothing: it is an entry of the Router's `models`, without "
+                "processes of its own",
+            )
         if self.tokenizer and self.model_format != "transformers":
             yield (
                 ("tokenizer",),

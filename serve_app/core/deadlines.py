@@ -1,6 +1,7 @@
 """Cancelling what takes too long or lost its client, at next to no cost for the rest."""
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +27,9 @@ class Deadline:
             raise TimeoutError
 
 
+_ALL: "weakref.WeakSet[Deadlines]" = weakref.WeakSet()
+
+
 class Deadlines:
     """All running limits share one timer, set for the earliest: most end long before theirs.
 
@@ -36,6 +40,12 @@ class Deadlines:
         self._running: dict[Deadline, None] = {}
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        _ALL.add(self)
+
+    @property
+    def running(self) -> list[Deadline]:
+        """Those that haven't ended."""
+        return list(self._running)
 
     def within(self, seconds: float) -> Deadline:
         """A limit for the current task from now on."""
@@ -67,6 +77,15 @@ class Deadlines:
             deadline.task.cancel()
         if self._running:
             self._set(min(one.end for one in self._running))
+
+
+def left() -> float | None:
+    """Seconds until the current task's limit, None where it has none. It looks at all that run: for
+    those who hand their limit on to another server, not for each request.
+    """
+    task, now = asyncio.current_task(), asyncio.get_running_loop().time()
+    found = [one.end for owner in _ALL for one in owner.running if one.task is task]
+    return max(0.0, min(found) - now) if found else None
 
 
 class Departures:

@@ -23,6 +23,11 @@ def asking_for(outputs: Iterable[str], parameters: Parameters) -> Parameters:
     return parameters | {_ASKED: "\n".join(outputs)}
 
 
+def is_asking(name: str) -> bool:
+    """Whether that is the parameter which tells them."""
+    return name == _ASKED
+
+
 def asked(parameters: Parameters) -> list[str]:
     """The outputs that a request names; none where it names none."""
     found = parameters.get(_ASKED, "")
@@ -43,6 +48,13 @@ def validated(request: InferRequest, version: VersionDescription, batched: bool 
     if table.texts:
         raise InvalidArgument(f"inputs: the model takes one tensor of texts, got {len(given)}")
     return _of_columns({tensor.name: tensor for tensor in given}, table)
+
+
+def passed(request: InferRequest, version: VersionDescription, batched: bool = False) -> Arrays:
+    """The request's arrays as they are: another server holds them against what it takes."""
+    if (twice := repeated(tensor.name for tensor in request.inputs)) is not None:
+        raise InvalidArgument(f"tensor '{twice}' is given twice")
+    return {tensor.name: tensor.data for tensor in request.inputs}
 
 
 def _columns(table: Table) -> str:

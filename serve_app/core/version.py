@@ -64,10 +64,10 @@ class Version:
         self.model, self.number = model, number
         self.about, self.signature = about, about.versions[number]
         self.target, self.counters = target, counters
-        rows = self.signature.table is not None
-        self._validated = tables.validated if rows else validated
+        rows, passes = self.signature.table is not None, self.signature.passes
+        self._validated = tables.validated if rows else tables.passed if passes else validated
         # Where an answer is made of what was asked for alone: how the model is told.
-        self._asking = asking_for if about.engine else tables.asking_for if rows else None
+        self._asking = asking_for if about.engine else tables.asking_for if rows or passes else None
         self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
         self._requests = 0  # that it still has to answer

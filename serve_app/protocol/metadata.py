@@ -16,13 +16,15 @@ class VersionDescription:
     """One version. Empty `inputs` or `outputs` mean undeclared: anything goes.
 
     `properties`: what else its metadata says over HTTP, such as the checksum of fetched files. `table`:
-    it takes rows of columns, in whichever form they come (serve_app.core.tables).
+    it takes rows of columns, in whichever form they come (serve_app.core.tables). `passes`: another
+    server holds requests against what it takes, and answers what is asked for.
     """
 
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
     properties: dict[str, str] = field(default_factory=dict)
     table: Table | None = None
+    passes: bool = False
 
 
 @dataclass(slots=True)

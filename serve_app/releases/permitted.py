@@ -7,6 +7,7 @@ from typing import Any
 
 from serve_app.config import Allow
 from serve_app.errors import InvalidArgument
+from serve_app.redact import redacted
 
 _MOVES = ("storageUri", "class", "options")  # of a class: what decides about what it does
 
@@ -34,11 +35,43 @@ def check(
         raise InvalidArgument(
             "config.trusted: a request may not bring files that run code (admin.allow.trusted)"
         )
+    _types(entry, known, moved, allow)
+    _address(entry, known, allow)
     if uri is None or uploads or uri == known.get("storageUri"):
         return
     if not any(within(str(uri), root, local) for root in allow.storage):
         raise InvalidArgument(
             f"config.storageUri: '{uri}' is in no place that a request may name "
+            f"(admin.allow.storage: {', '.join(allow.storage) or 'none'})"
+        )
+
+
+def _types(entry: Mapping[str, Any], known: Mapping[str, Any], moved: bool, allow: Allow) -> None:
+    """Types that a skops file may make are trust as well."""
+    named, before = (_options(one).get("trustedTypes") or () for one in (entry, known))
+    if named and not allow.trusted and (moved or named != before):
+        raise InvalidArgument(
+            "config.options.trustedTypes: a request may not say which types a file may hold "
+            "(admin.allow.trusted)"
+        )
+
+
+def _options(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = entry.get("options")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _address(entry: Mapping[str, Any], known: Mapping[str, Any], allow: Allow) -> None:
+    """Of another server, for modelFormat v2: a place as a storageUri's is."""
+    if entry.get("modelFormat") not in ("v2", "triton"):
+        return
+    options = _options(entry)
+    if entry.get("modelFormat") == known.get("modelFormat") and options == _options(known):
+        return
+    address = str(options.get("address"))
+    if not any(within(address, root, lambda _: None) for root in allow.storage):
+        raise InvalidArgument(
+            f"config.options.address: '{redacted(address)}' is in no place that a request may name "
             f"(admin.allow.storage: {', '.join(allow.storage) or 'none'})"
         )
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -43,6 +44,16 @@ class Tokenizes(Protocol):
         """A packed `Recipe`, or nothing."""
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """One that may be in trouble while nobody asks it."""
+
+    trouble: str  # why it refuses predictions; '' while it doesn't
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Tell, in any thread, when that changes, until it is closed."""
+
+
 # modelFormat: (module, class). Imported on use, so that no framework is loaded in vain.
 RUNTIMES = {
     "python": ("serve_app.runtimes.python", "PythonRuntime"),
@@ -52,6 +63,7 @@ RUNTIMES = {
     "sklearn": ("serve_app.runtimes.sklearn", "SklearnRuntime"),
     "xgboost": ("serve_app.runtimes.xgboost_booster", "XgboostRuntime"),
     "lightgbm": ("serve_app.runtimes.lightgbm_booster", "LightgbmRuntime"),
+    "v2": ("serve_app.runtimes.v2", "V2Runtime"),
     "mlflow": ("serve_app.runtimes.mlflow", "MlflowRuntime"),
 }
 

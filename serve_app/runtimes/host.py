@@ -16,6 +16,7 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
 from serve_app.repository.stamps import Stamp
 from serve_app.repository.storage import Held, hold, state
+from serve_app.runtimes.on_loop import on_loop
 from serve_app.runtimes.one_version import Loaded, as_read, check_room, load_version, needed, origin
 from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
@@ -27,7 +28,6 @@ log = logging.getLogger("tandem")
 # Formats whose rows have nothing to do with each other: a large request goes in pieces of so many, so
 # that others come between them. Of torch, onnx and classes nobody knows that, without `batching`.
 _ROW_BY_ROW, _PIECE = ("transformers",), 64
-
 
 Found = Mapping[str, Path | None]  # the folder of each version
 
@@ -67,6 +67,7 @@ class ModelHost:
         self.failed: dict[str, str] = {}  # those that can't be loaded, and why
         self.before = before
         self._gpu, self._hanging = gpu, (may_lose, on_trouble)
+        self._told = on_loop(lambda: on_trouble(self.trouble))
         self._held: dict[str, _There] = {}
         self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: Mapping[str, Stamp] = {}
@@ -147,6 +148,7 @@ class ModelHost:
             host.signature.properties["checksum"] = f"sha256:{checksum}"
         files.share()  # it may read more of them
         host.when_closed = files.release
+        host.watch(self._told)
         self._held[version] = _There(host, files.files(version), took.memory)
         return loaded
 

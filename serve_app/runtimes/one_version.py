@@ -56,7 +56,7 @@ def load_version(
         extra: dict[str, Any] = {"gpu": gpu} if ours else {"version": version}
         runtime = create(config, folder, **extra)
         # Not of a user's class, which may do anything, for as long as it likes.
-        with paused_gc() if ours else contextlib.nullcontext():
+        with paused_gc() if ours and folder else contextlib.nullcontext():
             runtime.load()
         # A user's class may keep the arrays it returns, and change them; frameworks' are new each time.
         host = VersionHost(name, version, runtime, pool, ours)

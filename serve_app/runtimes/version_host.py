@@ -12,7 +12,7 @@ from serve_app.core.asking import ASKING, on_requests
 from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.runtimes.base import Runtime, Tokenizes, is_async
+from serve_app.runtimes.base import Runtime, Tokenizes, Watched, is_async
 from serve_app.runtimes.room import give_back
 from serve_app.runtimes.tasks import contain_tasks
 from serve_app.runtimes.threads import Threads
@@ -33,7 +33,8 @@ class VersionHost:
         self.signature = runtime.metadata()
         self.uncancellable = is_async(runtime)
         self._runtime, self._pool, self._ours = runtime, pool, ours
-        self._outputs = {spec.name: spec for spec in self.signature.outputs}
+        outputs = [] if self.signature.passes else self.signature.outputs
+        self._outputs = {spec.name: spec for spec in outputs}
         self._required = [name for name, spec in self._outputs.items() if not spec.optional]
         self.when_closed: Callable[[], None] = lambda: None
         pool.hold()
@@ -41,7 +42,13 @@ class VersionHost:
     @property
     def trouble(self) -> str:
         """Why it refuses predictions; '' while it doesn't."""
-        return self._pool.trouble
+        watched = isinstance(self._runtime, Watched)
+        return self._pool.trouble or (self._runtime.trouble if watched else "")  # type: ignore[attr-defined]
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        """`tell`, in any thread, when there is trouble or none any more that it hears of by itself."""
+        if isinstance(self._runtime, Watched):
+            self._runtime.watch(tell)
 
     def stand_by(self) -> None:
         """Have a thread that waits: the first prediction is about to come."""

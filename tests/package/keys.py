@@ -63,6 +63,7 @@ TABLES = [
     ("`options` of sklearn", config.SklearnOptions, None),
     ("`options` of xgboost", config.XgboostOptions, None),
     ("`options` of lightgbm", config.LightgbmOptions, None),
+    ("`options` of v2", config.V2Options, None),
     ("The Router's `user_config`", config.RouterUserConfig, None),
     ("The Router's `args`", config.RouterArgs, None),
     ("The `user_config` of a model's own application", config.ReplicaUserConfig, None),

@@ -129,6 +129,11 @@ TRUSTED = {
 }  # fmt: skip
 
 
+PROXY = {"modelFormat": "v2", "options": {"address": "http://models.svc:8080"}}
+SKOPS = {"name": "m", "modelFormat": "sklearn", "storageUri": "models/m",
+         "options": {"trustedTypes": ["sklearn.tree._tree.Tree"]}}  # fmt: skip
+
+
 def of(entry: dict | None) -> Known:
     return Known(parse(InlineModel, entry) if entry else None, None, PARTS if entry else {}, ())
 
@@ -152,6 +157,15 @@ CODE, ELSEWHERE = {"classes": ["os:system", "mine"]}, {"storage": ["models", "s3
         (ONNX, {"config": {"storageUri": "models/other"}}, "storageUri", ELSEWHERE),
         (ONNX, {"config": {"storageUri": "s3://b/models/x"}}, "storageUri", ELSEWHERE),
         (None, {"config": {"modelFormat": "onnx", "storageUri": "models"}}, "storageUri", ELSEWHERE),
+        (None, {"config": PROXY}, r"options\.address", {"storage": ["http://models.svc:8080"]}),
+        (
+            {**PROXY, "name": "m"},
+            {"config": {"options": {"address": "http://models.svc:8080/x"}}},
+            r"options\.address",
+            {"storage": ["http://models.svc:8080"]},
+        ),
+        ({**SKOPS, "options": {}}, {"config": SKOPS}, r"options\.trustedTypes", {"trusted": True}),
+        (SKOPS, {"config": {}, **FILES}, r"options\.trustedTypes", {"trusted": True}),
     ],
 )
 def test_it_has_to_be_allowed(entry, asked, key, allow):
@@ -161,7 +175,7 @@ def test_it_has_to_be_allowed(entry, asked, key, allow):
     assert done(load(**asked), of(entry), parse(Allow, allow), upload).live
 
 
-@pytest.mark.parametrize("entry", [ONNX, PYTHON, TRUSTED])
+@pytest.mark.parametrize("entry", [ONNX, PYTHON, TRUSTED, SKOPS, {**PROXY, "name": "m"}])
 def test_what_the_configuration_has_is_allowed(entry):
     assert done(load(config={**entry, "concurrency": 2}), of(entry)).live
 

@@ -1,5 +1,6 @@
 """Models of rows and columns behind the data plane and the codecs of all four ways to ask them."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from tests.unit.planes import plane
 class Served:
     """One model, loaded from a folder."""
 
-    def __init__(self, folder: Path, model_format: str, **more: Any) -> None:
-        config = {"name": "m", "modelFormat": model_format, "storageUri": str(folder), **more}
+    def __init__(self, folder: Path | str, model_format: str, **more: Any) -> None:
+        config = {"name": "m", "modelFormat": model_format, "storageUri": str(folder) or None, **more}
         self.config = parse(InlineModel, config)
-        self.host = ModelHost(self.config)
+        self.troubles: asyncio.Queue[str] = asyncio.Queue()  # that the host tells of
+        self.host = ModelHost(self.config, on_trouble=self.troubles.put_nowait)
         self.host.load()
         self.plane: DataPlane = plane()
         model = self.plane.directory.expect("m", "")

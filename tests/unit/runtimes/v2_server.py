@@ -1,0 +1,143 @@
+"""A V2 server of a test's own: what it is asked, and what it answers."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from aiohttp import web
+
+from serve_app.protocol import grpc_codec, rest_codec
+from serve_app.protocol.inference_pb2 import (
+    ModelMetadataResponse,
+    ModelReadyResponse,
+)
+from serve_app.protocol.tensors import InferResponse
+
+
+class Peer:
+    """Model `there`, version 3: `y` is ten times `x`. `fail` has what comes instead, one by one."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.requests: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        self.left: list[float | None] = []
+        self.fail: list[Any] = []
+        self.extensions = ["binary_tensor_data"]
+        self.release = threading.Event()
+        self.release.set()
+        self.cancelled = threading.Event()
+
+    def answer(self, request: Any) -> InferResponse:
+        arrays = {
+            "y": request.inputs[0].data * 10
+            if request.inputs[0].datatype != "BYTES"
+            else request.inputs[0].data
+        }
+        return InferResponse("there", "3", request.id, rest_codec.tensors_from(arrays, list(arrays)))
+
+
+class HttpPeerServer(Peer):
+    """Over HTTP, on a thread of its own."""
+
+    def __enter__(self) -> "HttpPeerServer":
+        started = threading.Event()
+        self.loop = asyncio.new_event_loop()
+
+        async def start() -> None:
+            app = web.Application(client_max_size=2**30)
+            app.router.add_route("*", "/{path:.*}", self._handle)
+            self.runner = web.AppRunner(app, handler_cancellation=True)
+            await self.runner.setup()
+            site = web.TCPSite(self.runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = site._server.sockets[0].getsockname()[1]
+            started.set()
+
+        def run() -> None:
+            self.loop.run_until_complete(start())
+            self.loop.run_forever()
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        assert started.wait(10)
+        self.address = f"http://127.0.0.1:{self.port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path == "/v2":
+            return web.json_response({"name": "x", "version": "1", "extensions": self.extensions})
+        if path.endswith("/ready"):
+            return web.json_response({"ready": self.ready}, status=200 if self.ready else 503)
+        if not path.endswith("/infer"):
+            return web.json_response({
+                "name": "there", "platform": "x",
+                "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+                "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+            })  # fmt: skip
+        body = await request.read()
+        self.headers.append(dict(request.headers) | {"path": path})
+        if self.fail:
+            status, text, *more = self.fail.pop(0)
+            if status == "close":
+                request.transport.close()
+                return web.Response()
+            return web.Response(status=status, text=text, headers=dict(more))
+        try:
+            while not self.release.is_set():  # noqa: ASYNC110 - a thread sets it
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        length = request.headers.get("Inference-Header-Content-Length")
+        asked = rest_codec.decode_request(body, int(length) if length else None, "there", "")
+        self.requests.append(asked)
+        parts, json_length = rest_codec.encode_response(self.answer(asked), asked)
+        headers = {"Inference-Header-Content-Length": str(json_length)} if json_length else {}
+        return web.Response(body=b"".join(map(bytes, parts)), headers=headers)
+
+
+class GrpcPeerServer(Peer):
+    """Over gRPC."""
+
+    def __enter__(self) -> "GrpcPeerServer":
+        def infer(data: bytes, context: grpc.ServicerContext) -> bytes:
+            self.left.append(context.time_remaining())
+            self.headers.append({key: str(value) for key, value in context.invocation_metadata()})
+            if self.fail:
+                context.abort(*self.fail.pop(0))
+            request, typed = grpc_codec.decode_request(data)
+            self.requests.append(request)
+            return b"".join(map(bytes, grpc_codec.encode_response(self.answer(request), typed)))
+
+        def metadata(data: bytes, context: grpc.ServicerContext) -> bytes:
+            made = ModelMetadataResponse(name="there")
+            made.inputs.add(name="x", datatype="FP32", shape=[-1, 2])
+            made.outputs.add(name="y", datatype="FP32", shape=[-1, 2])
+            return made.SerializeToString()
+
+        def ready(data: bytes, context: grpc.ServicerContext) -> bytes:
+            return ModelReadyResponse(ready=self.ready).SerializeToString()
+
+        methods = {"ModelInfer": infer, "ModelMetadata": metadata, "ModelReady": ready}
+        handlers = {name: grpc.unary_unary_rpc_method_handler(one) for name, one in methods.items()}
+        self.server = grpc.server(ThreadPoolExecutor(4))
+        handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)
+        self.server.add_generic_rpc_handlers((handler,))
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+        self.address = f"grpc://127.0.0.1:{self.port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop(None).wait(10)
