@@ -64,6 +64,7 @@ async def proxied():
     await asyncio.sleep(0)  # until their closing has begun
     while left := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(left)
+    await asyncio.sleep(0.02)  # and their sockets are closed
 
 
 @pytest.fixture

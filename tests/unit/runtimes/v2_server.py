@@ -69,6 +69,7 @@ class HttpPeerServer(Peer):
     def __exit__(self, *_: object) -> None:
         self.release.set()
         asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.02), self.loop).result(10)  # sockets close
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
         self.loop.close()
