@@ -58,6 +58,10 @@ class SklearnOptions(Config):
     """What is answered to a request that names no outputs: one of the estimator's methods. KServe's
     variable PREDICT_PROBA is `predict_proba`, MLServer's `predict_fn` is this key.
     """
+    output_name: str = ""
+    """What that answer is called, where it isn't by the method's name: KServe's own servers call it
+    `output-0`.
+    """
     trusted_types: list[str] = []
     """Types that a skops file may hold beside those that skops itself trusts, by their full names."""
     threads: int = Field(default=1, ge=0)
@@ -69,6 +73,10 @@ class XgboostOptions(Config):
 
     output: Literal["predict", "predict_proba"] = "predict"
     """What is answered to a request that names no outputs."""
+    output_name: str = ""
+    """What that answer is called, where it isn't by the method's name: KServe's own servers call it
+    `output-0`.
+    """
     interface: Literal["booster", "sklearn"] = "booster"
     """What `predict` is: what the booster computes, as KServe's server answers (probabilities, of most
     classifiers); or the label of the likeliest class, as XGBClassifier and MLServer answer.
@@ -80,6 +88,8 @@ class XgboostOptions(Config):
 class LightgbmOptions(Config):
     """`threads` 1: a model inside the Router may not stand in others' way."""
 
+    output_name: str = ""
+    """What the answer is called, instead of `predict`: KServe's own server calls it `output-0`."""
     threads: int = Field(default=1, ge=0)
     """Threads of one prediction; 0 is one for each core."""
 

@@ -18,7 +18,8 @@ _NEARLY = re.compile(
 
 
 def version_folders(folder: Path, policy: Versions) -> dict[str, Path]:
-    """The folders to load, oldest first. A folder without version folders is its own version 1.
+    """The folders to load, oldest first. A folder without version folders is its own version 1, or
+    the one that is asked for alone.
 
     ConfigError where one that is asked for can't be had.
     """
@@ -59,7 +60,7 @@ def chosen(
     if not found:
         if nearly and not files:
             raise ConfigError(f"{where}: {_rename(nearly)}")
-        found = {"1": ""}
+        found = {policy[0] if isinstance(policy, list) and len(policy) == 1 else "1": ""}
     wanted = {version: found[version] for version in served(policy, found)}
     absent = [one for one in policy if one not in found] if isinstance(policy, list) else []
     if not absent and policy != []:

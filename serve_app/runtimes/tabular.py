@@ -1,6 +1,7 @@
 """What the runtimes of rows and columns share: rows in, and of the model's methods those asked for."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ class TabularRuntime:
         """As the configuration has it: those that it names, or one under another name."""
         have = {spec.name: spec for spec in found}
         if not said:
-            return found
+            self._alias = str(self._config.options.get("outputName") or "")
+            other = {self.default: self._alias} if self._alias else {}
+            return [replace(spec, name=other.get(spec.name, spec.name)) for spec in found]
         if len(said) == 1 and said[0].name not in have:
             self._alias = said[0].name
             have[self._alias] = TensorSpec(

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 import serve_app
-from serve_app.tools.kserve import back_pods, own
+from serve_app.tools.kserve import back_pods, graphs, loggers, own
 from serve_app.tools.kserve.formats import TASKS
 from serve_app.tools.kserve.merge import same
 from serve_app.tools.kube.documents import get
@@ -50,18 +50,37 @@ def convert(
     for app in (app for _, app in named(config)):
         for name, model in inline(app).items():
             found.services.append(_inline(name, dict(model), router, image, found))
+    _around(found, router)
     for key in router:
-        if key not in ("models", "routing", "limits"):
+        if key not in ("models", "routing", "limits", "graphs", "payloads"):
             found.said.append(("Router", f"`{key}` has no place in an InferenceService"))
     for key in router.get("limits") or {}:
         if key != "timeout":
             found.said.append(("Router", f"`limits.{key}` has no place in an InferenceService"))
-    if len(found.services) == 1:
+    if len(found.services) == 1 and found.services[0]["kind"] == "InferenceService":
         _metadata(found.services[0], meta or {})
     elif namespace := get(meta, "namespace"):
         for one in found.services:
             one["metadata"]["namespace"] = namespace
     return found
+
+
+def _around(found: Returned, router: Mapping[str, Any]) -> None:
+    """What the Router has of services: loggers, graphs."""
+    by_name = {one["metadata"]["name"]: one for one in found.services}
+    for entry in router.get("payloads") or []:
+        name, logger = loggers.back(entry)
+        predictor = get(by_name.get(name), "spec", "predictor")
+        if predictor is None or "logger" in predictor:
+            found.said.append(("Router", "a logger of `payloads` is no single InferenceService's"))
+        else:
+            predictor["logger"] = logger
+    named_so = {}
+    for name, one in by_name.items():
+        words = get(one, "spec", "predictor", "model", "args") or []
+        said = [word.partition("=")[2] for word in words if word.startswith("--model_name=")]
+        named_so[said[0] if said else name] = name
+    found.services += [graphs.back(graph, named_so) for graph in router.get("graphs") or []]
 
 
 def _stable(name: str, app: Mapping[str, Any], apps: Mapping[str, Any]) -> str:
@@ -205,7 +224,9 @@ def _arguments(entry: dict[str, Any], model: str) -> Iterator[str]:
                 continue
             del engine[key]
         _set(entry, "engine", engine)
-    elif kind in ("xgboost", "lightgbm") and options.get("threads"):
+    elif kind in ("sklearn", "xgboost", "lightgbm") and options.get("outputName") == "output-0":
+        del options["outputName"]  # KServe's own server's, which it is then
+    if kind in ("xgboost", "lightgbm") and options.get("threads"):
         yield f"--nthread={options.pop('threads')}"
     _set(entry, "options", options)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from serve_app.config.router import Routing
 from serve_app.repository.versions import is_version
 from serve_app.tools.kserve import pods, predictor, scaling
 from serve_app.tools.kserve.ledger import Field
@@ -30,6 +29,7 @@ def read(service: Service, stable: Model, beside: Sequence[Document]) -> None:
         scaling.serve(part, service, model)
         scaling.scale(part, Field((), None, service.ledger), model)
         pods.read(part, own_pods)
+        part.at("logger").note("the predictor's logger has all versions of the model")
         if own_pods.spec != service.pods.spec or own_pods.container != service.pods.container:
             part.note("its pods are those of the predictor", "one RayService's group of workers")
         models.append(model)
@@ -38,18 +38,11 @@ def read(service: Service, stable: Model, beside: Sequence[Document]) -> None:
     _number(models)
     service.models += models[1:]
     shares = [left, *(one.get("trafficPercent") or 0 for one in canaries)]
-    if "traffic" in Routing.model_fields:
-        service.weights = {
-            model.entry["versions"][0]: share for model, share in zip(models, shares, strict=True)
-        }
-        for one in canaries:
-            one.at("trafficPercent").carry()
-    else:
-        for one in canaries:
-            one.at("trafficPercent").warn(
-                "no share of the requests", "this version of Tandem has no `routing.traffic`",
-                "clients name the version: /v2/models/NAME/versions/N/infer",
-            )  # fmt: skip
+    service.weights = {
+        model.entry["versions"][0]: share for model, share in zip(models, shares, strict=True)
+    }
+    for one in canaries:
+        one.at("trafficPercent").carry()
 
 
 def _against_before(share: Field, number: int) -> None:

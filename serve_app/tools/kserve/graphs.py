@@ -1,18 +1,41 @@
-"""InferenceGraphs: read here, run by the Router's own graphs."""
+"""InferenceGraphs: entries of the Router's `graphs`, and back."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.config.kserve_graph import from_kserve
 from serve_app.tools.kserve.ledger import Ledger
 from serve_app.tools.kserve.service import Service
 from serve_app.tools.kube.documents import Document
 
+API = "serving.kserve.io/v1alpha1"
 
-def read(document: Document) -> Service:
-    """A graph as an entry of the Router's configuration; not yet: it is refused."""
+
+def read(document: Document, models: Mapping[str, str]) -> Service:
+    """`models`: what the InferenceServices beside it are called here, by their names."""
     service = Service(document, Ledger())
-    service.root.at("spec").refuse(
-        "graphs aren't run yet", "requests to its name would be answered with 404",
-        "leave the graph on KServe: its nodes may be Tandem's models, by their `serviceUrl`",
-    )  # fmt: skip
-    for key in ("apiVersion", "kind", "metadata"):
-        service.root.at(key).carry()
+    made = from_kserve(document.data, models)
+    service.ledger.carried.update(made.carried)
+    for one in made.said:
+        service.ledger.say(*one)
     service.root.at("status").note("what KServe's controller saw")
+    service.graph = made.graph
     return service
+
+
+def back(graph: Mapping[str, Any], services: Mapping[str, str]) -> dict[str, Any]:
+    """The resource of an entry. `services`: InferenceServices by the names of their models."""
+    nodes = {
+        name: {**node, "steps": [_step(step, services) for step in node.get("steps") or []]}
+        for name, node in (graph.get("nodes") or {}).items()
+    }
+    spec = {key: value for key, value in graph.items() if key not in ("name", "nodes")}
+    return {
+        "apiVersion": API, "kind": "InferenceGraph", "metadata": {"name": graph.get("name")},
+        "spec": {"nodes": nodes, **spec},
+    }  # fmt: skip
+
+
+def _step(step: Mapping[str, Any], services: Mapping[str, str]) -> dict[str, Any]:
+    name = step.get("serviceName")
+    return {**step, **({"serviceName": services.get(name, name)} if name else {})}

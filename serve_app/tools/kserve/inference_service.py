@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from serve_app.tools.kserve import canary, metadata, own, pods, predictor, scaling
+from serve_app.tools.kserve import canary, loggers, metadata, own, pods, predictor, scaling
 from serve_app.tools.kserve.formats import OLD_STYLE, V2_BY_DEFAULT
 from serve_app.tools.kserve.ledger import Field, Ledger
 from serve_app.tools.kserve.service import Model, Service
 from serve_app.tools.kube.documents import Document, get
 
-_LOGGER = "payloads aren't logged"
 _EXPLAINER = "explanations aren't served: no container of KServe's runs here"
 
 
@@ -46,6 +45,9 @@ def _predictor(
         if not names and not any(_of_many(one, service) for one in beside):
             part.wrong("neither `model` nor `containers`", "there is nothing to run")
         service.models.remove(model)
+    elif "storageUri" not in model.entry and any(_of_many(one, service) for one in beside):
+        part.at("model").note("a server of many models: its TrainedModels are in the Router")
+        service.models.remove(model)
     pods.read(part, service.pods)
     part.at("name").note("a name of pods, for canaries")
     _workers(part.at("workerSpec"), model)
@@ -81,8 +83,8 @@ def _workers(one: Field, model: Model) -> None:
 
 
 def _others(root: Field, service: Service) -> None:
-    for name in ("predictor", "transformer", "explainer"):
-        root.at("spec", name, "logger").warn(_LOGGER, "this version of Tandem has no payload log")
+    if service.models:
+        loggers.read(root.at("spec", "predictor", "logger"), service, service.answers_as)
     transformer, explainer = root.at("spec", "transformer"), root.at("spec", "explainer")
     if transformer:
         transformer.refuse(

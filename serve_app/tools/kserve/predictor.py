@@ -8,7 +8,7 @@ from typing import Any
 from serve_app.config import did_you_mean, meant
 from serve_app.errors import ConfigError
 from serve_app.repository.storage import local_path
-from serve_app.tools.kserve import arguments, container, formats, own, storage
+from serve_app.tools.kserve import arguments, container, formats, own, storage, tabular
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model, Pods
 from serve_app.tools.kube.documents import Document, get, items
@@ -36,6 +36,7 @@ def read(part: Field, model: Model, pods: Pods, notes: Field, beside: Sequence[D
     _server(one, beside)
     arguments.apply(said, model)
     container.read(one, model, pods, _engine_gpus(model))
+    tabular.as_there(one, model)
     own.read(notes, model)
     for other in part.each("containers"):
         _sidecar(other, pods)

@@ -52,9 +52,10 @@ def write(
     if any(one.name == router["groupName"] for one in services):
         router["groupName"] = "tandem-router"
     router |= {"replicas": routers, "minReplicas": routers, "maxReplicas": max(4 * routers, 2)}
-    groups = [_group(router, one) for one in services if any(not model.inline for model in one.models)]
+    own_pods = [one for one in services if any(not model.inline for model in one.models)]
+    groups = [_group(router, one) for one in own_pods]
     cluster["workerGroupSpecs"] = [router, *groups]
-    inline = [one for one in services if all(model.inline for model in one.models)]
+    inline = [one for one in services if one.models and one not in own_pods]
     for one in inline:
         _into(router, one, sized=False)
     config = _placed(serve_config.write(services, serve_config.EVERYWHERE), services, routers)

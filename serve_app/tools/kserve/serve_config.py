@@ -60,12 +60,13 @@ def _router(services: Sequence[Service]) -> dict[str, Any]:
         found["models"] = [{"name": one.name, **one.entry} for one in inline]
     if times := [one.timeout for one in services if one.timeout]:
         found["limits"] = {"timeout": max(times)}
-    weights = {
-        str(one.models[0].entry.get("model", one.name)): {"traffic": {"weights": one.weights}}
-        for one in services
-        if one.weights
+    weights = {one.answers_as: {"traffic": {"weights": one.weights}} for one in services if one.weights}
+    more = {
+        "routing": weights,
+        "graphs": [one.graph for one in services if one.graph],
+        "payloads": [each for one in services for each in one.payloads],
     }
-    return found | ({"routing": weights} if weights else {})
+    return found | {key: value for key, value in more.items() if value}
 
 
 def _application(model: Model) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Service:
     models: list[Model] = field(default_factory=list)
     pods: Pods = field(default_factory=Pods)
     timeout: int | None = None
+    graph: dict[str, Any] | None = None  # an entry of the Router's
+    payloads: list[dict[str, Any]] = field(default_factory=list)  # entries of the Router's
     weights: dict[str, int] = field(default_factory=dict)  # by version, of the model of its name
 
     @property
@@ -74,6 +76,12 @@ class Service:
         """The least and the most pods: one for each replica of each model that has its own."""
         counts = [model.replicas for model in self.models if not model.inline]
         return sum(low for low, _ in counts), sum(high for _, high in counts)
+
+    @property
+    def answers_as(self) -> str:
+        """What its model is called in requests."""
+        first = self.models[0]
+        return str(first.entry.get("model") or first.entry.get("name") or self.name)
 
     @property
     def name(self) -> str:

@@ -33,10 +33,16 @@ def translate(documents: Iterable[Document]) -> Translation:
     every = [inference_service.as_new_style(one) if is_ours(one) else one for one in documents]
     found = Translation([], [])
     for one in every:
+        if one.kind == "InferenceGraph" and is_ours(one):
+            continue  # it names the others
         if is_ours(one):
             found.services.append(_read(one, [other for other in every if other is not one]))
         else:
             found.others.append(one)
+    names = {one.name: one.answers_as for one in found.services if one.models}
+    for one in every:
+        if one.kind == "InferenceGraph" and is_ours(one):
+            found.services.append(graphs.read(one, names))
     _together(found.services)
     return found
 
@@ -46,10 +52,8 @@ def _read(one: Document, beside: Sequence[Document]) -> Service:
         service = inference_service.read(one, beside)
     elif one.kind == "TrainedModel":
         service = trained.read(one, beside)
-    elif one.kind == "LLMInferenceService":
-        service = llm.read(one, beside)
     else:
-        service = graphs.read(one)
+        service = llm.read(one, beside)
     return service
 
 

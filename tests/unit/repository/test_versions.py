@@ -139,3 +139,11 @@ def test_what_lies_in_the_place_of_the_file(tmp_path, name, says):
     path.mkdir() if name.endswith("/") else path.touch()
     with pytest.raises(ConfigError, match=says):
         only_file(tmp_path, "model.onnx")
+
+
+def test_a_folder_without_versions_is_the_one_that_is_asked_for_alone(tmp_path):
+    (tmp_path / "model.onnx").touch()
+    assert version_folders(tmp_path, ["2"]) == {"2": tmp_path}
+    assert version_folders(tmp_path, "all") == {"1": tmp_path}
+    with pytest.raises(ConfigError, match="versions: 2 asked for"):
+        version_folders(tmp_path, ["1", "2"])

@@ -109,6 +109,15 @@ async def test_an_output_by_default_and_a_name_of_its_own(tmp_path):
                outputs=[{"name": "output-0", "datatype": "INT64", "shape": [-1]}])  # fmt: skip
 
 
+async def test_the_name_of_kserves_own_server(tmp_path):
+    folder = skops_model(tmp_path, LogisticRegression(max_iter=1000).fit(X, Y))
+    served = Served(folder, "sklearn", options={"outputName": "output-0"})
+    assert served.about()["outputs"][0] == {"name": "output-0", "datatype": "INT64", "shape": [-1]}
+    assert list(await served.v2([matrix(ROWS)])) == ["output-0"]
+    both = await served.v2([matrix(ROWS)], ("output-0", "predict_proba"))
+    assert list(both) == ["output-0", "predict_proba"]
+
+
 async def test_labels_that_are_texts(tmp_path):
     names = np.array(["setosa", "versicolor", "virginicä"])[Y]
     served = Served(skops_model(tmp_path, SVC().fit(X, names)), "sklearn")

@@ -140,9 +140,11 @@ def test_a_model_of_nobody(tmp_path: Path) -> None:
     assert "did you mean onnx" in refused(tmp_path, isvc({"triton": {}}), trained)
 
 
-def test_graphs_are_said_not_to_be_run_yet(tmp_path: Path) -> None:
+def test_a_graph_that_goes_in_circles(tmp_path: Path) -> None:
+    steps = {"a": "b", "b": "a", "root": "a"}
+    nodes = {name: {"routerType": "Sequence", "steps": [{"nodeName": to}]} for name, to in steps.items()}
     graph = {
         "apiVersion": "serving.kserve.io/v1alpha1", "kind": "InferenceGraph", "metadata": {"name": "g"},
-        "spec": {"nodes": {"root": {"routerType": "Sequence", "steps": [{"serviceName": "m"}]}}},
+        "spec": {"nodes": nodes},
     }  # fmt: skip
-    assert "graphs aren't run yet" in refused(tmp_path, isvc(onnx()), graph)
+    assert "a circle: a -> b -> a" in refused(tmp_path, isvc(onnx()), graph)
