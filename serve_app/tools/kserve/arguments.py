@@ -121,10 +121,15 @@ def _engine(one: Argument) -> tuple[str, Any]:
     if one.value is None:
         off = one.name.startswith("no_")
         return (one.name.removeprefix("no_"), False) if off else (one.name, True)
+    return one.name, scalar(one.value)
+
+
+def scalar(text: str) -> Any:
+    """A number, a truth value or JSON where it looks like one, else the text."""
     try:
-        return one.name, json.loads(one.value)
+        return json.loads(text)
     except ValueError:
-        return one.name, {"true": True, "false": False}.get(one.value.lower(), one.value)
+        return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def _known(one: Argument, model: Model) -> bool:

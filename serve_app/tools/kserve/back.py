@@ -1,22 +1,18 @@
 """A RayService or a Serve config as InferenceServices: what `translate` reads, the other way round."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-import serve_app
 from serve_app.tools.kserve import back_pods, graphs, loggers, own
-from serve_app.tools.kserve.formats import TASKS
+from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.merge import same
 from serve_app.tools.kube.documents import get
 from serve_app.tools.serve_names import inline, model_of, named, router_of
 
 API = "serving.kserve.io/v1beta1"
-_FORMATS = {"torch": "pytorch", "transformers": "huggingface", "vllm": "huggingface"}
-_WORDS = {ours: theirs for theirs, ours in TASKS.items() if ours}
-_KUBERNETES_ONLY = "they are one model's in KServe's world: a class, a Tokenizer, options"
 
 
 @dataclass
@@ -25,6 +21,10 @@ class Returned:
 
     services: list[dict[str, Any]] = field(default_factory=list)
     said: list[tuple[str, str]] = field(default_factory=list)
+
+    def sayer(self, name: str) -> Callable[[str], None]:
+        """What is said of one of them."""
+        return lambda text: self.said.append((name, text))
 
 
 def convert(
@@ -121,10 +121,12 @@ def _service(
             args.pop("model", None)
             version = _unversioned(args, joined)
             predictor = {"name": key.removeprefix(f"{name}-")}
-            more = _predictor(args, follower, back_pods.Pods(), {}, model or "", image, key, found)
+            more = predictor_of(
+                args, follower, back_pods.Pods(), {}, model or "", image, found.sayer(key)
+            )
             canaries.append({"predictor": predictor | more, "trafficPercent": weights.get(version, 0)})
         _unversioned(entry, joined)
-    predictor = _predictor(entry, app, pods, router, model or "", image, name, found)
+    predictor = predictor_of(entry, app, pods, router, model or "", image, found.sayer(name))
     service["spec"]["predictor"] = predictor
     if canaries:
         service["spec"]["canary"] = canaries
@@ -155,126 +157,11 @@ def _inline(
     for key in ("placement", "loadTimeout"):
         entry.pop(key, None)
     model = entry.pop("name", name)
-    service["spec"]["predictor"] = _predictor(
-        entry, {}, back_pods.Pods(), router, "" if model == name else model, image, name, found
+    service["spec"]["predictor"] = predictor_of(
+        entry, {}, back_pods.Pods(), router, "" if model == name else model, image, found.sayer(name)
     )
     _left(entry, service, found)
     return service
-
-
-def _predictor(
-    entry: dict[str, Any], app: Mapping[str, Any], pods: back_pods.Pods, router: Mapping[str, Any],
-    model: str, image: str, name: str, found: Returned,
-) -> dict[str, Any]:  # fmt: skip
-    """Takes out of `entry` what a predictor has a field for."""
-    kind = entry.get("modelFormat")
-    args = list(_arguments(entry, model))
-    predictor: dict[str, Any] = dict(pods.spec)
-    box: dict[str, Any] = {"args": args} if args else {}
-    variables = get(app, "runtime_env", "env_vars") or {}
-    env = [{"name": key, "value": value} for key, value in variables.items()]
-    if env or pods.container.get("env"):
-        box["env"] = [*env, *pods.container.get("env", [])]
-    box |= {key: value for key, value in pods.container.items() if key != "env"}
-    _resources(entry, box)
-    if kind == "python":
-        uri = entry.pop("storageUri", None)
-        if uri:
-            box["env"] = [{"name": "STORAGE_URI", "value": uri}, *box.get("env", [])]
-        if not image:
-            found.said.append((name, "a class runs in an image of yours on KServe: --image names it"))
-        box = {"name": "kserve-container", "image": image or f"tandem:{serve_app.__version__}"} | box
-        predictor["containers"] = [box, *predictor.get("containers", [])]
-        entry.pop("modelFormat")
-    else:
-        head: dict[str, Any] = {"modelFormat": {"name": _FORMATS.get(str(kind), kind)}}
-        if "storageUri" in entry:
-            head["storageUri"] = entry.pop("storageUri")
-        entry.pop("modelFormat", None)
-        predictor["model"] = head | box
-    _scaled(entry, predictor)
-    if router.get("limits", {}).get("timeout") and float(router["limits"]["timeout"]).is_integer():
-        predictor["timeout"] = int(router["limits"]["timeout"])
-    return predictor
-
-
-def _arguments(entry: dict[str, Any], model: str) -> Iterator[str]:
-    if model:
-        yield f"--model_name={model}"
-    kind, options = entry.get("modelFormat"), dict(entry.get("options") or {})
-    if kind == "transformers":
-        if entry.get("tokenizer") == {"replicas": 0}:
-            del entry["tokenizer"]
-        if (task := _WORDS.get(str(options.get("task")))) is not None:
-            del options["task"]
-            yield f"--task={task}"
-        if options.get("maxLength"):
-            yield f"--max_model_len={options.pop('maxLength')}"
-        if options.get("dtype"):
-            yield f"--dtype={options.pop('dtype')}"
-    elif kind == "vllm":
-        yield "--task=text_generation"
-        engine = dict(entry.get("engine") or {})
-        for key, value in list(engine.items()):
-            if isinstance(value, bool) and (value or not key.startswith("no_")):
-                yield f"--{key}" if value else f"--no_{key}"
-            elif isinstance(value, int | float) or _plain(value):
-                yield f"--{key}={value}"
-            else:
-                continue
-            del engine[key]
-        _set(entry, "engine", engine)
-    elif kind in ("sklearn", "xgboost", "lightgbm") and options.get("outputName") == "output-0":
-        del options["outputName"]  # KServe's own server's, which it is then
-    if kind in ("xgboost", "lightgbm") and options.get("threads"):
-        yield f"--nthread={options.pop('threads')}"
-    _set(entry, "options", options)
-
-
-def _plain(value: Any) -> bool:
-    """A text that comes back as one from a command line."""
-    return isinstance(value, str) and bool(value) and isinstance(yaml.safe_load(value), str)
-
-
-def _set(entry: dict[str, Any], key: str, value: Any) -> None:
-    if value:
-        entry[key] = value
-    else:
-        entry.pop(key, None)
-
-
-def _resources(entry: dict[str, Any], box: dict[str, Any]) -> None:
-    """What the pods have, or what Ray reserves."""
-    reserved = entry.pop("resources", None) or {}
-    if "resources" in box or not reserved:
-        return
-    requests = {"cpu": _quantity(reserved["num_cpus"])} if "num_cpus" in reserved else {}
-    gpus = {"nvidia.com/gpu": _quantity(reserved["num_gpus"])} if reserved.get("num_gpus") else {}
-    box["resources"] = {"requests": requests | gpus} | ({"limits": gpus} if gpus else {})
-
-
-def _quantity(number: float) -> str:
-    return f"{number:g}" if number == int(number) else f"{round(number * 1000)}m"
-
-
-def _scaled(entry: dict[str, Any], predictor: dict[str, Any]) -> None:
-    if (count := entry.pop("replicas", None)) is not None:
-        predictor |= {"minReplicas": count, "maxReplicas": count}
-    if scaling := entry.pop("autoscaling", None):
-        predictor["minReplicas"] = scaling.get("minReplicas", 1)
-        predictor["maxReplicas"] = scaling["maxReplicas"]
-        target = scaling.get("scaleTarget")
-        if target is not None and float(target).is_integer():
-            predictor |= {"scaleTarget": int(target), "scaleMetric": "concurrency"}
-        elif target is not None:
-            entry["autoscaling"] = {"scaleTarget": target}
-    if "concurrency" in entry:
-        predictor["containerConcurrency"] = entry.pop("concurrency")
-    batching = entry.get("batching")
-    if batching and float(batching.get("maxLatency", 0)).is_integer() and batching.get("maxLatency"):
-        size, wait = batching["maxBatchSize"], int(batching["maxLatency"])
-        predictor["batcher"] = {"maxBatchSize": size, "maxLatency": wait}
-        del entry["batching"]
 
 
 def _left(entry: dict[str, Any], service: dict[str, Any], found: Returned) -> None:

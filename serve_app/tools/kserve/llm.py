@@ -28,7 +28,10 @@ def read(document: Document, beside: Sequence[Document]) -> Service:
         "prefill and decode aren't apart", "each engine does both, and answers the same",
         "`replicas` for as many engines as both had",
     )  # fmt: skip
-    spec.at("worker").warn("pods of their own aren't made for workers", "Ray places an engine's workers")
+    spec.at("worker").refuse(
+        "one engine over several pods", "Ray places one of a node",
+        "an LLMInferenceService without `worker`, with tensor and pipeline sizes",
+    )  # fmt: skip
     _router(spec.at("router"), model)
     for name in ("storageInitializer", "tracing"):
         spec.at(name).warn(f"`{name}` isn't read", "models are fetched by Tandem, traces are Tandem's")
@@ -85,8 +88,13 @@ def _workload(spec: Field, service: Service, model: Model) -> None:
         name = _PARALLEL.get(size.key)
         if name and size.take(int):
             model.inner("engine", name, size.data, size)
+        elif not name and size.data not in (1, False, None):
+            size.refuse(
+                f"`{size.key}` parallelism: one engine over several pods", "Ray places one of a node",
+                "tensor and pipeline sizes, or `replicas`",
+            )  # fmt: skip
         elif not name:
-            size.warn(f"`{size.key}` parallelism isn't set", "replicas are engines of their own")
+            size.carry()
     template = spec.at("template")
     boxes = list(template.each("containers"))
     main = next((one for one in boxes if one.get("name") == "main"), boxes[0] if boxes else None)
