@@ -83,7 +83,7 @@ def _format(one: Field, model: Model, said: list[Any], more: Any, beside: Sequen
         return
     name.carry()
     model.put("modelFormat", found.runtime, name)
-    if found.runtime == "transformers":
+    if found.runtime == "transformers" and not get(more, "options", "task"):
         _task(one, model, said)
     if found.runtime == "python" and not more.get("class"):
         name.wrong("a class is run, and none is named", fix="`class: module:Class` in tandem/model")

@@ -278,3 +278,10 @@ def test_rows_and_columns_are_answered_as_by_the_server_that_kserve_takes(
     data = isvc(model(form, **more))
     assert entry(data).get("options") == options
     assert checked(data).count("error") == 0
+
+
+def test_a_task_that_tandem_alone_is_told() -> None:
+    note = {"tandem/model": "options: {task: embedding}"}
+    for form in ("huggingface", "transformers"):
+        found = entry(isvc(model(form), annotations=note))
+        assert (found["modelFormat"], found["options"]) == ("transformers", {"task": "embedding"})
