@@ -50,6 +50,10 @@ class TensorConfig(Config):
     """For an input: whether a request may leave it out."""
     example: list[Any] | None = None
     """For an input: the elements of an example, one by one. `/docs` shows it, the warm-up runs it."""
+    labels: list[str] | None = None
+    """For an output: the names of its classes, by index. Classification answers have them."""
+    label_filename: str | None = None
+    """For an output: a text file with a name in each line, in the version's folder or beside it."""
 
     @field_validator("shape")
     @classmethod
@@ -57,6 +61,13 @@ class TensorConfig(Config):
         if any(dimension < -1 for dimension in shape):
             raise ValueError("a dimension is -1 (any) or at least 0")
         return shape
+
+    @field_validator("label_filename")
+    @classmethod
+    def _plain(cls, name: str | None) -> str | None:
+        if name is not None and (not name or "/" in name or name in (".", "..")):
+            raise ValueError(f"'{name}' is no file's name: it lies in the model's folder")
+        return name
 
 
 class Batching(Config):
@@ -186,6 +197,13 @@ class ModelConfig(Config):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):
                 yield (side,), f"{side} holds a name twice: {', '.join(names)}"
+        for index, tensor in enumerate(self.inputs):
+            for key in ("labels", "label_filename"):
+                if getattr(tensor, key) is not None:
+                    yield ("inputs", index, key), "an input has no classes: it is for an output"
+        for index, tensor in enumerate(self.outputs):
+            if tensor.labels is not None and tensor.label_filename is not None:
+                yield ("outputs", index, "labels"), "beside labelFilename: it is one or the other"
 
 
 class InlineModel(ModelConfig):

@@ -13,8 +13,9 @@ from serve_app.core.cold import RETRY_S, Cold
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
 from serve_app.core.observer import Observer, Observers, Tap
+from serve_app.core.outputs import answered
 from serve_app.core.pipeline import GONE, Bracket, Pipeline, Renew
-from serve_app.core.signature import check_outputs, wanted
+from serve_app.core.signature import check_outputs
 from serve_app.core.target import Relayed
 from serve_app.core.version import State, Version
 from serve_app.errors import (
@@ -32,7 +33,7 @@ from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.redact import redacted
 
 Pieces = AsyncGenerator[tuple[Arrays, bool], None]
-EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statistics"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "parameters", "statistics"]
 
 
 class DataPlane:
@@ -176,7 +177,7 @@ class DataPlane:
                 raise _late(version, seconds) from None
             except ModelFailed as error:
                 raise self._identified(error, request) from error
-            tensors = tensors_from(outputs, wanted(request, outputs))
+            tensors = answered(request, outputs, version)
             call.response = InferResponse(version.model, version.number, request.id, tensors)
             return call.response
 
@@ -235,7 +236,7 @@ class DataPlane:
                         arrays, final = piece
                         if heard is not None:
                             heard(arrays)
-                        tensors = tensors_from(arrays, wanted(request, arrays))
+                        tensors = answered(request, arrays, version)
                         yield InferResponse(version.model, version.number, request.id, tensors, final)
                         piece = await anext(pieces, None)
                 except ModelFailed as error:

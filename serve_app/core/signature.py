@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from serve_app.errors import InvalidArgument
+from serve_app.protocol.classification import check as check_classes
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest
 
@@ -74,14 +75,17 @@ def check_outputs(request: InferRequest, model: str, version: VersionDescription
     """InvalidArgument when an output is asked for twice, or isn't one of the declared."""
     if request.outputs is None:
         return
-    declared = {} if version.passes else {spec.name: None for spec in version.outputs}
+    declared = {} if version.passes else {spec.name: spec.datatype for spec in version.outputs}
     if (twice := repeated(output.name for output in request.outputs)) is not None:
         raise InvalidArgument(f"output '{twice}' is asked for twice")
-    for name in (output.name for output in request.outputs):
-        if declared and name not in declared:
+    for output in request.outputs:
+        if declared and output.name not in declared:
             raise InvalidArgument(
-                f"output '{name}' is not an output of model '{model}', which has {', '.join(declared)}"
+                f"output '{output.name}' is not an output of model '{model}', "
+                f"which has {', '.join(declared)}"
             )
+        if declared and output.classes:
+            check_classes(output.name, declared[output.name])
 
 
 def repeated(names: Iterable[str]) -> str | None:

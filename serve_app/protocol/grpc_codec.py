@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from serve_app.errors import InvalidArgument, TandemError, TooLarge
-from serve_app.protocol import bounds, raw
+from serve_app.protocol import bounds, classification, raw
 from serve_app.protocol.datatypes import BYTES, numpy_dtype
 from serve_app.protocol.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 from serve_app.protocol.rest_codec import shape_of
@@ -38,7 +38,7 @@ _FIELD = {
 }
 _RAW_INPUTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _RAW_OUTPUTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
-_UNSUPPORTED = ("shared_memory_region", "classification")
+_UNSUPPORTED = ("shared_memory_region",)
 
 
 def parse(message: Any, data: bytes) -> Any:
@@ -68,8 +68,10 @@ def decode_request(data: Buffer) -> tuple[InferRequest, bool]:
         if not output.name:
             raise InvalidArgument(f"outputs[{index}].name must be a non-empty string")
         bounds.check_name(output.name, f"outputs[{index}].name")
-        parameters_of(output.parameters, f"output '{output.name}': parameters")
-        outputs.append(RequestedOutput(output.name))
+        parameters = parameters_of(output.parameters, f"output '{output.name}': parameters")
+        asked = parameters.get(classification.KEY)
+        many = 0 if asked is None else classification.count(asked, output.name, 1)
+        outputs.append(RequestedOutput(output.name, classes=many))
     request = InferRequest(
         model=message.model_name,
         version=message.model_version,

@@ -1,13 +1,14 @@
 """V2 over HTTP: JSON, with or without the binary tensor extension, to and from our types."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import orjson
 
 from serve_app.errors import InvalidArgument, shown
-from serve_app.protocol import bounds, elements, raw
+from serve_app.protocol import bounds, classification, elements, raw
 from serve_app.protocol.datatypes import v2_datatype
 from serve_app.protocol.reserved import is_reserved
 from serve_app.protocol.tensors import (
@@ -19,7 +20,7 @@ from serve_app.protocol.tensors import (
 )
 from serve_app.protocol.wire import Buffer
 
-_UNSUPPORTED = ("shared_memory_region", "classification")
+_UNSUPPORTED = ("shared_memory_region",)
 
 
 def decode_request(
@@ -126,7 +127,9 @@ def _outputs(message: dict[str, Any], default: bool) -> list[RequestedOutput] | 
         binary = default
         if "binary_data" in parameters:
             binary = _flag(parameters, "binary_data", f"output '{name}': binary_data")
-        outputs.append(RequestedOutput(name, binary))
+        asked = parameters.get(classification.KEY)
+        many = 0 if asked is None else classification.count(asked, name, 0)
+        outputs.append(RequestedOutput(name, binary, many))
     return outputs or None
 
 
@@ -218,6 +221,6 @@ def encode_response(response: InferResponse, request: InferRequest) -> tuple[lis
     return ([text, *buffers], len(text)) if buffers else ([text], None)
 
 
-def tensors_from(outputs: dict[str, np.ndarray], names: list[str]) -> list[Tensor]:
+def tensors_from(outputs: dict[str, np.ndarray], names: Iterable[str]) -> list[Tensor]:
     """Named arrays as tensors, in the order of `names`."""
     return [Tensor(name, v2_datatype(outputs[name]) or "", outputs[name]) for name in names]

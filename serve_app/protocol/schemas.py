@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from serve_app.protocol.classification import KEY as CLASSES
+from serve_app.protocol.classification import NUMBERS
 from serve_app.protocol.datatypes import TO_NUMPY
 from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import TensorSpec
@@ -60,9 +62,9 @@ def request(
     given = [_each_once([(spec.name, _input(spec, shortest)) for spec in chosen]) for chosen in sets]
     if not inputs:
         given = [{"type": "array", "items": _any_input(), "maxItems": 1}]
-    asked = [_each_once([(spec.name, _asked(spec.name))]) for spec in outputs]
+    asked = [_each_once([(spec.name, _asked(spec))]) for spec in outputs]
     if len(outputs) > 1:
-        asked.append(_each_once([(spec.name, _asked(spec.name)) for spec in outputs]))
+        asked.append(_each_once([(spec.name, _asked(spec)) for spec in outputs]))
     return {
         "type": "object",
         "required": ["inputs"],
@@ -225,15 +227,17 @@ def _shapes(spec: TensorSpec) -> Iterator[tuple[int, ...]]:
     return product(*choices)
 
 
-def _asked(name: str) -> Schema:
+def _asked(spec: TensorSpec) -> Schema:
+    most = 2**32 - 1 if spec.datatype in NUMBERS else 0
+    classes = {"type": "integer", "minimum": 0, "maximum": most, "nullable": True}
     parameters = {
         **PARAMETERS,
-        "properties": {"binary_data": {"type": "boolean", "nullable": True}},
+        "properties": {"binary_data": {"type": "boolean", "nullable": True}, CLASSES: classes},
     }
     return {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": {"type": "string", "enum": [name]}, "parameters": parameters},
+        "properties": {"name": {"type": "string", "enum": [spec.name]}, "parameters": parameters},
     }
 
 
@@ -253,13 +257,21 @@ def _one_of(schemas: list[Schema]) -> Schema:
 
 
 def _output(spec: TensorSpec | None) -> Schema:
+    """As it is, or, of numbers, the classes that were asked for in their place."""
+    if spec is None or spec.datatype not in NUMBERS:
+        return _answer(spec)
+    return {"anyOf": [_answer(spec), _answer(TensorSpec(spec.name, "BYTES", (), any_rank=True))]}
+
+
+def _answer(spec: TensorSpec | None) -> Schema:
     name: Schema = {"type": "string"}
     datatype: Schema = {"type": "string", "enum": list(TO_NUMPY)}
     shape: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
     data: Schema = {"type": "array", "items": {}}
     if spec is not None:
         name, datatype = name | {"enum": [spec.name]}, {"type": "string", "enum": [spec.datatype]}
-        shape |= {"minItems": len(spec.shape), "maxItems": len(spec.shape)}
+        if not spec.any_rank:
+            shape |= {"minItems": len(spec.shape), "maxItems": len(spec.shape)}
         kind = element(spec.datatype)["type"]
         # JSON has no word for NaN and Infinity, which are written as such: readers differ in it.
         data["items"] = {"description": "number"} if kind == "number" else {"type": kind}

@@ -20,10 +20,14 @@ class Tensor:
 
 @dataclass(slots=True)
 class RequestedOutput:
-    """One output a client asked for; `binary` is its answer form over HTTP."""
+    """One output a client asked for; `binary` is its answer form over HTTP.
+
+    `classes`: so many of its highest values are wanted, with their labels, instead of the output itself.
+    """
 
     name: str
     binary: bool = False
+    classes: int = 0
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class InferResponse:
 class TensorSpec:
     """A declared input or output; -1 in `shape` matches any size, `any_rank` any shape.
 
-    `text`: its BYTES have to be UTF-8.
+    `text`: its BYTES have to be UTF-8. `labels`: of an output's classes, by their index.
     """
 
     name: str
@@ -69,6 +73,7 @@ class TensorSpec:
     example: list[Any] | None = None
     any_rank: bool = False
     text: bool = False
+    labels: list[str] | None = None
 
     def dims(self, batched: bool) -> tuple[int, ...]:
         """The shape of one row: without the first dimension where that is the batch's."""

@@ -16,6 +16,7 @@ from serve_app.repository.stamps import stamps_in
 from serve_app.runtimes.attempts import attempt
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.freeze_gc import paused_gc
+from serve_app.runtimes.labels import put_labels
 from serve_app.runtimes.room import free_gpu, free_memory, size
 from serve_app.runtimes.short_turns import short_turns
 from serve_app.runtimes.threads import Threads
@@ -60,6 +61,7 @@ def load_version(
             runtime.load()
         # A user's class may keep the arrays it returns, and change them; frameworks' are new each time.
         host = VersionHost(name, version, runtime, pool, ours)
+        put_labels(config, host.signature, folder)
         loaded = time.monotonic()
         _batches(config, host.signature.inputs)
         if config.warm_up and host.signature.inputs:

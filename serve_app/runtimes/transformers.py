@@ -227,6 +227,10 @@ class TransformersRuntime:
     def _odds(self, feed: dict[str, Any]) -> Any:
         return self._network(**feed).logits.float().softmax(-1)
 
+    def _names(self) -> list[str]:
+        names = self._network.config.id2label
+        return [str(names[index]) for index in range(self._network.config.num_labels)]
+
     def _labelled(self, odds: np.ndarray) -> Arrays:
         names = self._network.config.id2label
         labels = np.empty(len(odds), dtype=object)
@@ -247,7 +251,7 @@ class TransformersRuntime:
         return VersionDescription(
             inputs,
             [
-                TensorSpec("probabilities", "FP32", (-1, config.num_labels)),
+                TensorSpec("probabilities", "FP32", (-1, config.num_labels), labels=self._names()),
                 TensorSpec("label", "BYTES", (-1,)),
             ],
         )

@@ -68,12 +68,31 @@ def _triton(client: str) -> Calls:
         ),
         "statistics-no-version": ({"call": "statistics", "model": "digits", "version": "9"}, no_version),
         "index": ({"call": "repository_index"}, _index),
+        "classes": _classes(),
         "load": ({"call": "load", "model": "digits"}, unsupported),
         "unload": ({"call": "unload", "model": "digits"}, unsupported),
         "shared-memory": ({"call": "register_shared_memory"}, unsupported),
         "trace-settings": ({"call": "trace_settings"}, unsupported),
     }
     return found
+
+
+def _classes() -> tuple[dict[str, Any], Check]:
+    """The two likeliest digits of each picture, as `value:index`."""
+    pixels = golden.held_out()[0][:3]
+    odds = golden.digits(pixels, "2")["probabilities"]
+
+    def check(result: Result) -> None:
+        (output,) = result["value"]["outputs"]
+        found = unpack(output)
+        assert found.shape == (3, 2)
+        for row, best in zip(odds, found, strict=True):
+            for one, index in zip(best, np.argsort(row)[::-1], strict=False):
+                value, _, at = bytes(one).decode().partition(":")
+                assert at == str(index)
+                assert abs(float(value) - row[index]) < 1e-4
+
+    return infer("digits", {"pixels": pixels}, outputs=["probabilities"], classes=2), check
 
 
 def _streams() -> Calls:
@@ -145,6 +164,10 @@ def _v1() -> Calls:
         "v1-inputs": ({"call": "v1", "model": "digits", "body": {"inputs": pixels.tolist()}}, by_row),
         "v1-event-binary": ({**events, "structured": False}, event),
         "v1-event-structured": ({**events, "structured": True}, event),
+        "v1-no-rows": (
+            {"call": "v1", "model": "digits", "body": {"instances": []}},
+            _is({"predictions": []}),
+        ),
         "v1-unknown": ({"call": "v1", "model": "nobody", "body": body}, _fails("404", "", "nobody")),
         "v1-wrong": (
             {"call": "v1", "model": "digits", "body": wrong},

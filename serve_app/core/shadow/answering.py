@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
+from serve_app.core import outputs as sent
 from serve_app.core.shadow.jobs import Job, size_of
 from serve_app.core.signature import check_outputs, wanted
 from serve_app.core.version import Version
@@ -63,7 +64,7 @@ async def _inferred(version: Version, copy: Job, seconds: float) -> None:
         check_outputs(request, version.model, version.signature)
         outputs = await version.predict(request, lambda: _SHADOW)
     copy.verb = "infer"
-    copy.answer = {name: outputs[name] for name in wanted(request, outputs)}
+    copy.answer = {tensor.name: tensor.data for tensor in sent.answered(request, outputs, version)}
 
 
 async def _streamed(version: Version, copy: Job, seconds: float, hold: Hold) -> None:

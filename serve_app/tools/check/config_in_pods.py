@@ -1,93 +1,108 @@
 """The serveConfigV2 of a RayService: as a Serve config, and against the pods around it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.demand import finds_no_place
+from serve_app.tools.check.rules import Resource, Rule, Table, When
 from serve_app.tools.check.serve_config import check_serve_config
 from serve_app.tools.kube.documents import Document
-from serve_app.tools.kube.findings import Problem
-from serve_app.tools.kube.part import Part
-from serve_app.tools.kube.ray_cluster import RayCluster
-from serve_app.tools.kube.ray_service import RayService
+from serve_app.tools.kube.part import Looks
 
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
-def check(document: Document, cluster: RayCluster | None) -> None:
-    """Note what is wrong in the document's report."""
+def as_config(document: Document) -> None:
+    """Note what is wrong in it by itself in the document's report."""
     if document.config is None:
         return
     place, config, inner = document.config
-    if not isinstance(config, dict):
-        if not inner.found:
-            inner.add((), "expected a mapping with `applications`")
-    else:
+    if isinstance(config, dict):
         check_serve_config(config, inner)
+    elif not inner.found:
+        inner.add((), "expected a mapping with `applications`")
     document.report.take(inner, place)
-    if cluster and isinstance(config, dict):
-        document.report.extend(_ports(Part(place, config), cluster))
-        document.report.extend(_spread(document, Part(place, config)))
 
 
-def _ports(config: Part, cluster: RayCluster) -> Iterator[Problem]:
-    http = config.get("http_options", "port") or 8000
-    grpc = config.get("grpc_options", "port") or 9000
+def _port(config: Looks, key: str) -> int:
+    usual = {"http_options": 8000, "grpc_options": 9000}[key]
+    return config.get(key, "port") or usual
+
+
+def _functions(config: Looks) -> object:
+    return config.get("grpc_options", "grpc_servicer_functions")
+
+
+def _other_port(name: str, key: str) -> When:
+    """Serve's port, where the head's port of that name is another."""
+
+    def broken(config: Looks, resource: Resource) -> str:
+        port, there = _port(config, key), resource.cluster.head.ports.get(name)
+        named = f"{port}, but the port `{name}` of head is {there}"
+        return "" if there is None or there == port else named
+
+    return broken
+
+
+def _unnamed(resource: Resource) -> Iterable[Looks]:
+    """The head, where gRPC listens on a port of it that has no name."""
+    head = resource.cluster.head
+    grpc = any(_functions(one) and _port(one, "grpc_options") not in head.ports.values()
+               for one in the.configs(resource))  # fmt: skip
+    return [head] if grpc and head.ports else []
+
+
+def _loopback(config: Looks, _: Resource) -> object:
     host = config.get("http_options", "host")
-    if str(host).startswith(_LOOPBACK):
-        yield Problem(
-            (*config.place, "http_options", "host"),
-            f"{host}: nothing outside of the pod can reach it",
-            "the serve service and the probes come from outside",
-            "host: 0.0.0.0",
-        )
-    ports = cluster.head.ports
-    for name, port, key in (("serve", http, "http_options"), ("serve-grpc", grpc, "grpc_options")):
-        found = ports.get(name)
-        if found is not None and found != port:
-            yield Problem(
-                (*config.place, key, "port"),
-                f"{port}, but the port `{name}` of head is {found}",
-                "the service sends requests to the latter",
-                f"port: {found}",
-            )
-    functions = config.get("grpc_options", "grpc_servicer_functions")
-    if "serve-grpc" in ports and not functions:
-        yield Problem(
-            (*config.place, "grpc_options"),
-            "port `serve-grpc`, and no grpc_servicer_functions",
-            "Serve starts gRPC only for functions",
-            "grpc_servicer_functions: [serve_app.ingress.grpc.add_inference_service]",
-        )
-    if functions and ports and grpc not in ports.values():
-        yield Problem(
-            (*cluster.head.box, "ports"),
-            f"gRPC listens on {grpc}, and no port names it",
-            "the serve service takes over named ports alone",
-            f"- {{name: serve-grpc, containerPort: {grpc}}}",
-            "warning",
-        )
+    return str(host).startswith(_LOOPBACK) and host
 
 
-def _spread(document: Document, config: Part) -> Iterator[Problem]:
+def _without_head(resource: Resource) -> Iterable[Looks]:
     """Where the head is left out and one pod answers for all, its end is an outage."""
-    if not RayService(document.data).without_head:
-        return
-    if (where := config.get("proxy_location")) in ("HeadOnly", "Disabled"):
-        yield Problem(
-            (*config.place, "proxy_location"),
-            f"{where}, and excludeHeadPodFromServeSvc: nothing answers behind the serve service",
-            "proxies are on the head alone, or nowhere",
-            "proxy_location: EveryNode",
-        )
-    for app in config.parts("applications"):
-        if app.get("route_prefix") is None:
-            continue
-        for one in app.parts("deployments"):
-            count = one.number("num_replicas") or one.number("autoscaling_config", "min_replicas") or 1
-            if count >= 2 and one.get("max_replicas_per_node") is None:
-                yield Problem(
-                    one.place,
-                    f"{count} replicas may be on one node",
-                    "they then end together",
-                    "max_replicas_per_node: 1",
-                    "warning",
-                )
+    return the.configs(resource) if resource.spec.get("excludeHeadPodFromServeSvc") else []
+
+
+def _nowhere(config: Looks, _: Resource) -> object:
+    where = config.get("proxy_location")
+    return where in ("HeadOnly", "Disabled") and where
+
+
+def _together(deployment: Looks, resource: Resource) -> object:
+    """Replicas of a routed application that may be on one node."""
+    app = resource.document.config[1]["applications"][deployment.place[-3]]  # type: ignore[index]
+    least = deployment.number("autoscaling_config", "min_replicas")
+    count = deployment.number("num_replicas") or least or 1
+    apart = deployment.get("max_replicas_per_node") is not None or app.get("route_prefix") is None
+    return count >= 2 and not apart and count
+
+
+_PORTS = (("serve", "http_options"), ("serve-grpc", "grpc_options"))
+TABLE: Table = (
+    (the.configs, "the service sends requests to the latter", (
+        *(Rule(f"{key} port", _other_port(name, key), fix="the same number in both")
+          for name, key in _PORTS),
+        Rule("http_options host", _loopback, "{}: nothing outside of the pod can reach it",
+             "host: 0.0.0.0", "the serve service and the probes come from outside"),
+        Rule("grpc_options",
+             lambda c, r: "serve-grpc" in r.cluster.head.ports and not _functions(c),
+             "port `serve-grpc`, and no grpc_servicer_functions",
+             "grpc_servicer_functions: [serve_app.ingress.grpc.add_inference_service]",
+             "Serve starts gRPC only for functions"),
+        finds_no_place,
+    )),
+    (_unnamed, "the serve service takes over named ports alone", (
+        Rule("template spec containers 0 ports",
+             lambda _, r: _port(the.configs(r)[0], "grpc_options"),
+             "gRPC listens on {}, and no port names it", "- {name: serve-grpc, containerPort: …}",
+             severity="warning"),
+    )),
+    (_without_head, "proxies are on the head alone, or nowhere", (
+        Rule("proxy_location", _nowhere,
+             "{}, and excludeHeadPodFromServeSvc: nothing answers behind the serve service",
+             "proxy_location: EveryNode"),
+    )),
+    (the.below(_without_head, "applications * deployments *"), "they then end together", (
+        Rule("", _together, "{} replicas may be on one node", "max_replicas_per_node: 1",
+             severity="warning"),
+    )),
+)  # fmt: skip

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from serve_app.config import NEW_FIRST, RemoteModel, TokenizerConfig
 from serve_app.tools.check.paths import MODEL_PATH, ROUTER_PATH, nearest
-from serve_app.tools.kube.documents import Document
+from serve_app.tools.check.rules import Resource
 from serve_app.tools.kube.findings import Place, Problem
 from serve_app.tools.kube.part import Part
-from serve_app.tools.kube.ray_cluster import Group, RayCluster
+from serve_app.tools.kube.ray_cluster import Group
 
 Sizes = dict[str, float]
 _RAYS_OWN = ("node:", "accelerator_type:")  # every node has its own, without a word in the manifest
@@ -85,13 +85,10 @@ def _changed(one: Part, least: int, sizes: Sizes) -> tuple[int, Sizes]:
     return (least if count is None else count), {**sizes, **changed}
 
 
-def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    """Whether everything finds a place."""
-    if document.config is None:
-        return
-    place, config, _ = document.config
-    asked = list(demands(config, place))
-    groups = [group for group in cluster.groups if group.most > 0]
+def finds_no_place(config: Part, resource: Resource) -> Iterator[Problem]:
+    """What of it no pod has room for."""
+    asked = list(demands(config.data, config.place))
+    groups = [group for group in resource.cluster.groups if group.most > 0]
     for demand in asked:
         if not any(_fits(demand.sizes, group) for group in groups):
             yield Problem(
@@ -107,7 +104,7 @@ def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
         most = sum(group.most * group.offers.get(key, 0) for group in groups if group.offers.get(key))
         if 0 < most < total:
             yield Problem(
-                (*place, "applications"),
+                (*config.place, "applications"),
                 f"all replicas together need {total:g} {key}, all pods together have at most {most:g}",
                 "some stay pending for ever",
                 "a larger maxReplicas of a group, or fewer replicas",

@@ -1,110 +1,140 @@
-"""What KServe's webhook refuses of a component's scaling: by HPA, by KEDA, by Knative."""
+"""What KServe refuses of how a component scales (KServe 0.20: validateAutoScalingCompExtension), by the
+scaler that its annotations name."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
 
-from serve_app.tools.kube.findings import Problem
-from serve_app.tools.kube.part import Part
-from serve_app.tools.kube.quantity import quantity
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.kserve_parts import MODE, SCALER, components, mode_of
+from serve_app.tools.check.rules import Parts, Resource, Rule, Table
+from serve_app.tools.kube.part import Looks
+from serve_app.tools.kube.quantity import exact
 
-_REFUSED = "KServe refuses it"
-_CLASS = "autoscaling.knative.dev/class"
-
-
-def check(part: Part, mode: Any, scaler: Any, notes: dict[Any, Any]) -> Iterator[Problem]:
-    """By the mode and the scaler that annotations name; without a mode it takes Knative's rules."""
-    if mode == "Standard":
-        if scaler == "hpa":
-            yield from _hpa(part)
-        elif scaler == "keda":
-            yield from _keda(part)
-    elif notes.get(_CLASS) == "hpa.autoscaling.knative.dev":
-        yield from _hpa(part)
-    elif mode in ("Knative", "Serverless", None):
-        yield from _knative(part)
+_KINDS = {"Resource": "resource", "External": "external", "PodMetric": "podmetric"}
+_TARGET = {"Utilization": "averageUtilization", "AverageValue": "averageValue", "Value": "value"}
 
 
-def _wrong(part: Part, what: str, fix: str, *at: str | int) -> Problem:
-    return Problem((*part.place, *at), what, _REFUSED, fix)
+def _by(scaler: str) -> Parts:
+    """Components that this one scales."""
+
+    def parts(resource: Resource) -> Iterable[Looks]:
+        knative = mode_of(resource) == "Knative"
+        other = resource.note("autoscaling.knative.dev/class") == "hpa.autoscaling.knative.dev"
+        named = resource.note(SCALER) if mode_of(resource) == "Standard" else ""
+        found = ("hpa" if other else "kpa") if knative else named
+        return components(resource) if found == scaler else ()
+
+    return parts
 
 
-def _hpa(part: Part) -> Iterator[Problem]:
-    metric = part.get("scaleMetric")
-    if metric not in (None, "cpu", "memory"):
-        yield _wrong(part, f"HPA takes cpu or memory, not {metric}", "scaleMetric: cpu", "scaleMetric")
-    target = part.number("scaleTarget")
-    if target is not None and metric == "memory" and target < 1:
-        yield _wrong(part, f"{target} MiB is no target", "", "scaleTarget")
-    for one in part.parts("autoScaling", "metrics"):
-        if one.get("type") != "Resource":
-            yield _wrong(one, f"HPA takes Resource, not {one.get('type')}", "type: Resource", "type")
-        elif not isinstance(one.get("resource"), dict):
-            yield _wrong(one, "a metric of type Resource has a `resource`", "")
+def _unsaid(resource: Resource) -> Iterable[Looks]:
+    """Components in the cluster's own mode, whichever that is."""
+    return components(resource) if not mode_of(resource) else ()
 
 
-def _keda(part: Part) -> Iterator[Problem]:
-    if part.get("scaleMetric") is not None:
-        fix = "autoScaling: {metrics: […]}"
-        yield _wrong(part, "KEDA doesn't take scaleMetric", fix, "scaleMetric")
-    for one in part.parts("autoScaling", "metrics"):
-        kind = one.get("type")
-        key = {"Resource": "resource", "External": "external", "PodMetric": "podmetric"}.get(str(kind))
-        if key is None:
-            yield _wrong(one, f"KEDA takes Resource, External or PodMetric, not {kind}", "", "type")
-        elif not isinstance(one.get(key), dict):
-            yield _wrong(one, f"a metric of type {kind} has a `{key}`", "")
-        elif key == "resource":
-            yield from _resource(one.at(key))
-        else:
-            yield from _queried(one.at(key))
+def _unnamed(resource: Resource) -> Iterable[Looks]:
+    """Components that Kubernetes' own autoscaler scales although nobody named it."""
+    named = mode_of(resource) != "Standard" or resource.note(SCALER)
+    return () if named else components(resource)
 
 
-def _resource(one: Part) -> Iterator[Problem]:
-    name, kind = one.get("name"), one.get("target", "type")
-    kinds = {"cpu": ("Utilization",), "memory": ("AverageValue", "Utilization")}.get(str(name))
-    if kinds is None:
-        yield _wrong(one, f"a resource is cpu or memory, not {name}", "", "name")
-    elif kind not in kinds:
-        what = f"a target of {name} is of type {' or '.join(kinds)}, not {kind}"
-        yield _wrong(one, what, "", "target", "type")
-    else:
-        yield from _target(one.at("target"))
-        if kind == "AverageValue":
-            try:
-                size = quantity(one.get("target", "averageValue"))
-            except ValueError:
-                return
-            if size < 2**20:
-                yield _wrong(one, "less than 1 MiB is no target", "", "target", "averageValue")
+def _metrics(resource: Resource) -> Iterable[Looks]:
+    return [one for c in _by("keda")(resource) for one in c.parts("autoScaling", "metrics")]
 
 
-def _queried(one: Part) -> Iterator[Problem]:
-    if not one.get("metric", "query"):
-        yield _wrong(one, "a query is wanted", "", "metric", "query")
-    if one.get("target", "value") is None:
-        yield _wrong(one, "a target's `value` is wanted", "value: 4", "target", "value")
+def _targets(resource: Resource) -> Iterable[Looks]:
+    found = (one.at(_KINDS.get(one.text("type"), "")) for one in _metrics(resource))
+    return [one for one in found if isinstance(one.data, dict)]
 
 
-def _target(one: Part) -> Iterator[Problem]:
-    key = {"Utilization": "averageUtilization", "AverageValue": "averageValue"}.get(
-        str(one.get("type")), "value"
+def _no_percentage(component: Looks, _: Resource) -> str:
+    target, metric = component.number("scaleTarget"), component.text("scaleMetric") or "cpu"
+    wrong = target is not None and (target > 100 or (metric in ("cpu", "memory") and target < 1))
+    return str(target) if wrong else ""
+
+
+def _none_at_all(component: Looks, _: Resource) -> str:
+    target, metric = component.number("scaleTarget"), component.text("scaleMetric") or "cpu"
+    return str(target) if target is not None and metric == "cpu" and target < 1 else ""
+
+
+def _untold(metric: Looks, _: Resource) -> str:
+    key = _KINDS.get(metric.text("type"))
+    return f"'{key}' is needed for the type {metric.text('type')}" if key and not metric.get(key) else ""
+
+
+def _wrong_type(source: Looks, _: Resource) -> str:
+    allowed = {"cpu": ("Utilization",), "memory": ("AverageValue", "Utilization")}.get(
+        source.text("name")
     )
-    number = one.get(key)
-    if number is None:
-        yield _wrong(one, f"a target of this type has `{key}`", "")
-    elif key == "averageUtilization" and not (isinstance(number, int) and 1 <= number <= 100):
-        yield _wrong(one, f"{number} is no utilization: 1 to 100", "", key)
+    kind = source.text("target", "type")
+    return f"'{kind}' is none of {', '.join(allowed)}" if allowed and kind not in allowed else ""
 
 
-def _knative(part: Part) -> Iterator[Problem]:
-    fix = "serving.kserve.io/deploymentMode: Standard, among the annotations"
-    if part.get("deploymentStrategy") is not None:
-        what = "only Standard mode has it, and it has to be said"
-        yield _wrong(part, what, fix, "deploymentStrategy")
-    metric = part.get("scaleMetric")
-    # Without a mode it is the cluster's, which may be Standard.
-    if metric in ("cpu", "memory"):
-        yield _wrong(part, f"Knative takes concurrency or rps, not {metric}", fix, "scaleMetric")
-    target = part.number("scaleTarget")
-    if metric == "rps" and target is not None and target < 1:
-        yield _wrong(part, f"{target} requests per second is no target", "", "scaleTarget")
+def _no_target(source: Looks, _: Resource) -> str:
+    key = _TARGET.get(source.text("target", "type"), "")
+    return key if key and source.get("target", key) is None else ""
+
+
+def _no_share(source: Looks, _: Resource) -> str:
+    share = source.number("target", "averageUtilization")
+    wrong = source.text("target", "type") == "Utilization" and share is not None
+    return str(share) if wrong and not 1 <= (share or 0) <= 100 else ""
+
+
+def _too_little(source: Looks, _: Resource) -> str:
+    value = source.get("target", "averageValue")
+    try:
+        small = source.text("name") == "memory" and value is not None and exact(value) < exact("1Mi")
+    except ValueError:
+        return ""  # said by the schema
+    return str(value) if small and source.text("target", "type") == "AverageValue" else ""
+
+
+def _outside(source: Looks) -> bool:
+    """A metric that isn't a pod's own resource."""
+    return source.place[-1] != "resource"
+
+
+_STANDARD = f"{MODE}: Standard, among the annotations"
+_KEDA, _HPA, _KPA = (the.refused(f"validateScaling{by}CompExtension") for by in ("Keda", "HPA", "KPA"))
+TABLE: Table = (
+    (_by("hpa"), _HPA, (
+        the.one_of("scaleMetric", "cpu", "memory"),
+        Rule("scaleTarget", _no_percentage, "{} is no utilization: 1 to 100"),
+    )),
+    (_unnamed, "", (
+        Rule("scaleTarget", _none_at_all, "{} is no utilization: 1 or more",
+             why="Kubernetes refuses the autoscaler that KServe makes"),
+    )),
+    (_by("kpa"), _KPA, (
+        the.one_of("scaleMetric", "concurrency", "rps"),
+        Rule("deploymentStrategy", the.is_set("deploymentStrategy"),
+             "Knative replaces pods in its own way", "leave it out"),
+        Rule("scaleTarget", lambda c, _: c.text("scaleMetric") == "rps" and
+             (number := c.number("scaleTarget")) is not None and number < 1 and str(number),
+             "{} is not above 0"),
+    )),
+    (_unsaid, "where the cluster's own mode is Knative, KServe refuses it", (
+        Rule("deploymentStrategy", the.is_set("deploymentStrategy"), "only Standard mode has it",
+             _STANDARD, severity="warning"),
+        Rule("scaleMetric", lambda c, _: c.text("scaleMetric") in ("cpu", "memory")
+             and c.text("scaleMetric"), "{}: Knative takes concurrency or rps", _STANDARD,
+             severity="warning"),
+    )),
+    (_by("keda"), _KEDA, (
+        Rule("scaleMetric", the.is_set("scaleMetric"), "KEDA doesn't read it",
+             "autoScaling: {metrics: […]}"),
+    )),
+    (_metrics, _KEDA, (the.one_of("type", *_KINDS), Rule("", _untold, "{}"))),
+    (_targets, _KEDA, (
+        Rule("name", lambda s, _: not _outside(s) and s.get("name") not in ("cpu", "memory")
+             and f"'{s.get('name')}' is none of cpu, memory"),
+        Rule("target type", _wrong_type, "{}"),
+        Rule("target", _no_target, "'{}' is needed for its type"),
+        Rule("target averageUtilization", _no_share, "{} is no utilization: 1 to 100"),
+        Rule("target averageValue", _too_little, "{} is less than 1Mi"),
+        Rule("metric", lambda s, _: _outside(s) and not s.text("metric", "query"), "a query is needed"),
+        Rule("target", lambda s, _: _outside(s) and s.get("target", "value") is None,
+             "a `value` is needed, the threshold"),
+    )),
+)  # fmt: skip

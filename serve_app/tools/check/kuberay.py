@@ -1,17 +1,15 @@
 """What the operator refuses in a resource's name and in a RayService's own fields (KubeRay 1.7:
-ValidateRayServiceSpec and the Validate…Metadata of each kind); and the rules of jobs."""
+ValidateRayServiceSpec and the Validate…Metadata of each kind)."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from serve_app.tools.check import kuberay_jobs, schedules
-from serve_app.tools.check.rules import Ray, Rule, Table, at_least, of, one_of, unwanted, whole
-from serve_app.tools.check.rules import check as check_table
-from serve_app.tools.kube.documents import CONFIG, Document
-from serve_app.tools.kube.findings import Problem
+from serve_app.tools.check import rules as the
+from serve_app.tools.check import schedules
+from serve_app.tools.check.rules import Resource, Rule, Table
+from serve_app.tools.kube.documents import CONFIG
 from serve_app.tools.kube.part import Looks, Part
-from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.ray_service import INCREMENTAL, STRATEGIES
 
 # What the operator puts behind it must still be the name of a service (63 characters).
@@ -24,54 +22,35 @@ _WITHOUT_EFFECT = {
 }
 
 
-def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    """All rules of the kind."""
-    yield from check_table(_TABLE, document, cluster)
-    yield from check_table(kuberay_jobs.TABLE, document, cluster)
-    yield from kuberay_jobs.environment(Ray(document, cluster))
-
-
-def _too_long(one: Looks, ray: Ray) -> Any:
+def _too_long(one: Looks, ray: Resource) -> Any:
     longest = _LONGEST.get(ray.kind, 63)
     name = ray.document.name
     return len(name) > longest and f"{len(name)} characters, at most {longest} are allowed"
 
 
-def _no_label(one: Looks, ray: Ray) -> Any:
+def _no_label(one: Looks, ray: Resource) -> Any:
     name = ray.document.name
     return not re.fullmatch(r"([a-z]([-a-z0-9]*[a-z0-9])?)?", name) and name
 
 
-def _no_timeout(one: Looks, ray: Ray) -> Any:
+def _no_timeout(one: Looks, ray: Resource) -> Any:
     text = ray.note(_TIMEOUT) if ray.kind == "RayService" else ""
     return text and not schedules.positive(text) and not re.fullmatch(r"\+?0*[1-9]\d*", text) and text
 
 
-def _is_set(key: str) -> Any:
-    return lambda part, _: part.get(key) is not None
-
-
-def _incremental(ray: Ray) -> Iterable[Looks]:
+def _incremental(ray: Resource) -> Iterable[Looks]:
     found = ray.spec.at("upgradeStrategy")
     return [found] if ray.kind == "RayService" and found.get("type") == INCREMENTAL else []
 
 
-def _percent(key: str) -> Rule:
-    def broken(upgrade: Looks, ray: Ray) -> str:
-        number = upgrade.number(_OPTIONS, key)
-        return "" if number is None or 0 <= number <= 100 else str(number)
-
-    return Rule(f"{_OPTIONS} {key}", broken, "{} is not between 0 and 100")
-
-
 def _required(key: str) -> Rule:
-    def broken(upgrade: Looks, ray: Ray) -> bool:
+    def broken(upgrade: Looks, ray: Resource) -> bool:
         return bool(upgrade.mapping(_OPTIONS)) and upgrade.get(_OPTIONS, key) in (None, "")
 
     return Rule(_OPTIONS, broken, f"'{key}' is required for an incremental upgrade")
 
 
-def _too_far(upgrade: Looks, ray: Ray) -> str:
+def _too_far(upgrade: Looks, ray: Resource) -> str:
     options = {"maxSurgePercent": 100, **upgrade.mapping(_OPTIONS)}
     step, surge = (Part((), options).number(key) for key in ("stepSizePercent", "maxSurgePercent"))
     over = step is not None and surge is not None and step > surge
@@ -87,14 +66,14 @@ _METADATA = (
          "ray.io/v1alpha1 goes away in KubeRay 1.9", "apiVersion: ray.io/v1", "", "warning"),
 )  # fmt: skip
 _SERVICE = (
-    at_least("rayClusterDeletionDelaySeconds", 0),
-    *(Rule(key, _is_set(key), f"without effect; it is {now} now", "leave it out", "", "warning")
+    the.at_least("rayClusterDeletionDelaySeconds", 0),
+    *(Rule(key, the.is_set(key), f"without effect; it is {now} now", "leave it out", "", "warning")
       for key, now in _WITHOUT_EFFECT.items()),
     Rule("", lambda s, _: s.get(CONFIG) is None, "no serveConfigV2",
          why="there is nothing to serve: a RayCluster would do"),
-    unwanted("rayClusterConfig headGroupSpec headService metadata name",
+    the.unwanted("rayClusterConfig headGroupSpec headService metadata name",
              "the head service's name is the operator's"),
-    one_of("upgradeStrategy type", STRATEGIES),
+    the.one_of("upgradeStrategy type", *STRATEGIES),
 )  # fmt: skip
 _UPGRADE = (
     Rule("type", lambda _, r: not r.cluster.autoscaled,
@@ -102,15 +81,16 @@ _UPGRADE = (
          "rayClusterConfig: {enableInTreeAutoscaling: true}"),
     Rule("", lambda u, _: not u.mapping(_OPTIONS), f"an incremental upgrade needs {_OPTIONS}"),
     *map(_required, ("gatewayClassName", "stepSizePercent", "intervalSeconds")),
-    *map(_percent, ("stepSizePercent", "maxSurgePercent")),
+    *(the.between(f"{_OPTIONS} {key}", 0, 100, "{} is not between 0 and 100")
+      for key in ("stepSizePercent", "maxSurgePercent")),
     Rule(f"{_OPTIONS} stepSizePercent", _too_far, "{}"),
-    at_least(f"{_OPTIONS} intervalSeconds", 1),
+    the.at_least(f"{_OPTIONS} intervalSeconds", 1),
     Rule("type", lambda _, r: "serve-grpc" in r.cluster.head.ports,
          "the operator's gateway routes HTTP alone: gRPC on `serve-grpc` is not moved step by step",
          why="gRPC clients need a GRPCRoute of your own", severity="warning"),
 )  # fmt: skip
-_TABLE: Table = (
-    (whole, "Validate…Metadata", _METADATA),
-    (of("RayService"), "ValidateRayServiceSpec", _SERVICE),
-    (_incremental, "ValidateClusterUpgradeOptions", _UPGRADE),
+TABLE: Table = (
+    (the.kind(*_LONGEST), the.refused("Validate…Metadata"), _METADATA),
+    (the.of("RayService"), the.refused("ValidateRayServiceSpec"), _SERVICE),
+    (_incremental, the.refused("ValidateClusterUpgradeOptions"), _UPGRADE),
 )

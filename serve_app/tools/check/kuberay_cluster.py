@@ -7,13 +7,11 @@ from typing import Any
 
 from serve_app.config import did_you_mean
 from serve_app.internals import ray_start
-from serve_app.tools.check import kuberay_options
 from serve_app.tools.check import rules as the
-from serve_app.tools.check.rules import Ray, Rule, When, at_least, one_of, unwanted
-from serve_app.tools.kube.documents import Document
+from serve_app.tools.check.rules import Resource, Rule, Table, When
 from serve_app.tools.kube.findings import Problem
 from serve_app.tools.kube.part import Looks, Part
-from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE, Group, RayCluster
+from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE, Group
 
 _V2 = "RAY_enable_autoscaler_v2"
 _NAMED_V2 = "autoscalerOptions: {version: v2}"
@@ -33,15 +31,7 @@ _NO_START = "`ray start` ends with an error"
 _USER = f"{FAULT_TOLERANCE}.redisUsername"
 
 
-def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    """All rules."""
-    yield from the.check(_TABLE, document, cluster)
-    yield from the.check(kuberay_options.TABLE, document, cluster)
-    for group in cluster.groups:
-        yield from _options(group)
-
-
-def _options(group: Group) -> Iterator[Problem]:
+def _options(group: Group, _: Resource) -> Iterator[Problem]:
     """A pod's Ray may be another than this one: what this one doesn't know is a warning."""
     for name in group.params:
         if name not in _USUAL and name not in (known := ray_start.options()):
@@ -51,21 +41,21 @@ def _options(group: Group) -> Iterator[Problem]:
             yield Problem(place, what, _NO_START, severity="warning")
 
 
-def _fault_tolerant(part: Looks, ray: Ray) -> bool:
+def _fault_tolerant(part: Looks, ray: Resource) -> bool:
     return ray.cluster.fault_tolerance is not None
 
 
-def _version(ray: Ray) -> str:
+def _version(ray: Resource) -> str:
     return ray.cluster.text("autoscalerOptions", "version")
 
 
-def _v2(ray: Ray) -> bool:
+def _v2(ray: Resource) -> bool:
     """Whether groups may have what only the newer autoscaler reads."""
     return _version(ray) == "v2" or ray.cluster.head.env.get(_V2) in ("1", "true")
 
 
 def _restarts(version: str) -> When:
-    def broken(group: Looks, ray: Ray) -> str:
+    def broken(group: Looks, ray: Resource) -> str:
         policy = group.text("template", "spec", "restartPolicy")
         wrong = ray.cluster.autoscaled and _version(ray) == version and policy != "Never"
         return policy if wrong else ""
@@ -73,13 +63,13 @@ def _restarts(version: str) -> When:
     return broken
 
 
-def _labels(ray: Ray) -> Iterator[Looks]:
+def _labels(ray: Resource) -> Iterator[Looks]:
     for group in ray.cluster.groups:
         for key, value in group.mapping("labels").items():
             yield Part((*group.place, "labels", key), (str(key), str(value)))
 
 
-def _bad_label(label: Looks, ray: Ray) -> str:
+def _bad_label(label: Looks, ray: Resource) -> str:
     key, value = label.data
     if not re.fullmatch(_PREFIX + _LABEL, key) or len(key.rpartition("/")[0]) > 253:
         return f"the name '{key}'"
@@ -87,7 +77,7 @@ def _bad_label(label: Looks, ray: Ray) -> str:
 
 
 def _number(key: str) -> Rule:
-    def broken(group: Group, ray: Ray) -> str:
+    def broken(group: Group, ray: Resource) -> str:
         value = group.params.get(key, "")
         return "" if "$" in value or re.fullmatch(r"(-?\d+)?", value) else value
 
@@ -95,7 +85,7 @@ def _number(key: str) -> Rule:
     return Rule(at, broken, f"{key} is '{{}}', not a whole number", why=_NO_START)
 
 
-def _no_resources(group: Group, ray: Ray) -> str:
+def _no_resources(group: Group, ray: Resource) -> str:
     text = group.params.get("resources", "")
     if not text or "$" in text:
         return ""
@@ -107,11 +97,11 @@ def _no_resources(group: Group, ray: Ray) -> str:
     return "" if numbers else text
 
 
-def _twice(group: Group, ray: Ray) -> Any:
+def _twice(group: Group, ray: Resource) -> Any:
     return group.name in [one.name for one in ray.cluster.workers if one.place < group.place]
 
 
-def _outside(group: Group, ray: Ray) -> str:
+def _outside(group: Group, ray: Resource) -> str:
     count, least, most = group.number("replicas"), group.least, group.most
     if count is None or least > most or least <= count <= most:
         return ""
@@ -123,43 +113,44 @@ _GROUP = (
          "a group needs a container"),
     Rule("resources", lambda g, _: g.mapping("resources") and any(map(g.params.get, _SIZES)),
          "resources here and in rayStartParams", "in one of the two"),
-    unwanted("rayStartParams labels", "labels in rayStartParams", "the group's `labels`"),
+    the.unwanted("rayStartParams labels", "labels in rayStartParams", "the group's `labels`"),
     *map(_number, _WHOLE),
     Rule("rayStartParams resources", _no_resources, "{} is no JSON object of numbers",
          """resources: '{"name": 1}'""", _NO_START),
 )  # fmt: skip
 _CLUSTER = (
-    unwanted("upgradeStrategy type", "only a RayCluster that nobody else made has an upgrade strategy",
+    the.unwanted("upgradeStrategy type",
+             "only a RayCluster that nobody else made has an upgrade strategy",
              when=lambda _, r: (r.kind if r.kind != "RayCluster" else r.whole.text(*_MAKER))
              not in ("", "RayCluster"),
              why="the operator refuses the cluster that it makes of it"),
-    one_of("upgradeStrategy type", ("Recreate", "None")),
-    at_least("autoscalerOptions idleTimeoutSeconds", 0),
+    the.one_of("upgradeStrategy type", "Recreate", "None"),
+    the.at_least("autoscalerOptions idleTimeoutSeconds", 0),
 )  # fmt: skip
 _HEAD = (
-    unwanted("env RAY_REDIS_ADDRESS", f"RAY_REDIS_ADDRESS without {FAULT_TOLERANCE}",
+    the.unwanted("env RAY_REDIS_ADDRESS", f"RAY_REDIS_ADDRESS without {FAULT_TOLERANCE}",
              f"{FAULT_TOLERANCE}.redisAddress",
              lambda h, r: not _fault_tolerant(h, r) and r.note("ray.io/ft-enabled").lower() != "true"),
-    unwanted("rayStartParams redis-password", f"beside {FAULT_TOLERANCE} it must not be set",
+    the.unwanted("rayStartParams redis-password", f"beside {FAULT_TOLERANCE} it must not be set",
              f"{FAULT_TOLERANCE}.redisPassword", _fault_tolerant),
-    *(unwanted(f"env {name}", f"{name} beside {FAULT_TOLERANCE}", when=_fault_tolerant)
+    *(the.unwanted(f"env {name}", f"{name} beside {FAULT_TOLERANCE}", when=_fault_tolerant)
       for name in ("REDIS_PASSWORD", "RAY_REDIS_ADDRESS")),
-    *(unwanted(at, "the operator takes no user of Redis from here", _USER)
+    *(the.unwanted(at, "the operator takes no user of Redis from here", _USER)
       for at in ("rayStartParams redis-username", "env REDIS_USERNAME")),
     Rule(f"env {_V2}", lambda h, r: not r.cluster.autoscaled and h.env.get(_V2) in ("1", "true"),
          f"{_V2} without enableInTreeAutoscaling", "enableInTreeAutoscaling: true"),
-    unwanted(f"env {_V2}", f"{_V2} beside autoscalerOptions.version",
+    the.unwanted(f"env {_V2}", f"{_V2} beside autoscalerOptions.version",
              when=lambda h, r: r.cluster.autoscaled and _version(r)),
     Rule("template spec restartPolicy", _restarts("v2"), "'{}': the autoscaler v2 needs Never",
          "leave it out"),
 )  # fmt: skip
 _WORKER = (
-    at_least("minReplicas", 0),
-    at_least("maxReplicas", 0),
+    the.at_least("minReplicas", 0),
+    the.at_least("maxReplicas", 0),
     Rule("minReplicas",
          lambda w, _: w.least > w.most and f"{w.least} is more than maxReplicas {w.most}", "{}"),
     Rule("replicas", _outside, "{}", "", "the operator takes the nearest of the two", "warning"),
-    at_least("numOfHosts", 1),
+    the.at_least("numOfHosts", 1),
     Rule("groupName", _twice, "another group of that name came before",
          why="the operator counts the pods of both for each"),
     Rule("groupName", lambda w, _: not re.fullmatch(_OF_PODS, w.name) and w.name,
@@ -171,8 +162,8 @@ _WORKER = (
          "leave it out", "the operator warns of it", "warning"),
     Rule("suspend", lambda w, r: w.get("suspend") is True and r.cluster.autoscaled,
          "a suspended group with autoscaling"),
-    at_least("idleTimeoutSeconds", 0),
-    unwanted("idleTimeoutSeconds", "a group's own idle time needs the autoscaler v2, named as such",
+    the.at_least("idleTimeoutSeconds", 0),
+    the.unwanted("idleTimeoutSeconds", "a group's own idle time needs the autoscaler v2, named as such",
              _NAMED_V2, lambda _, r: not _v2(r)),
     Rule("priority", lambda w, r: w.number("priority") and not _v2(r),
          "a group's priority needs the autoscaler v2, named as such", _NAMED_V2),
@@ -180,10 +171,12 @@ _WORKER = (
          "a group's priority needs a rayVersion of 2.56.0 or newer"),
 )  # fmt: skip
 _SPEC = "ValidateRayClusterSpec"
-_TABLE = (
-    (the.groups, f"{_SPEC}, validateRayGroupResources", _GROUP),
-    (_labels, "validateRayGroupLabels", (Rule("", _bad_label, "{} is no label's in Kubernetes"),)),
-    (the.clusters, f"{_SPEC}, ValidateRayClusterUpgradeOptions", _CLUSTER),
-    (the.heads, _SPEC, _HEAD),
-    (the.workers, f"{_SPEC}, validateWorkerGroup…", _WORKER),
-)
+TABLE: Table = (
+    (the.groups, the.refused(f"{_SPEC}, validateRayGroupResources"), (*_GROUP, _options)),
+    (_labels, the.refused("validateRayGroupLabels"), (
+        Rule("", _bad_label, "{} is no label's in Kubernetes"),
+    )),
+    (the.clusters, the.refused(f"{_SPEC}, ValidateRayClusterUpgradeOptions"), _CLUSTER),
+    (the.heads, the.refused(_SPEC), _HEAD),
+    (the.workers, the.refused(f"{_SPEC}, validateWorkerGroup…"), _WORKER),
+)  # fmt: skip

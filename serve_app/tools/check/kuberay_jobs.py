@@ -2,14 +2,16 @@
 ValidateRayCronJobSpec)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from serve_app.tools.check import rules as the
 from serve_app.tools.check import schedules
 from serve_app.tools.check.kuberay_options import gate
 from serve_app.tools.check.ray_values import runtime_env
-from serve_app.tools.check.rules import Ray, Rule, Table, at_least, of, one_of, unwanted
+from serve_app.tools.check.rules import Resource, Rule, Table
 from serve_app.tools.kube.findings import Problem
 from serve_app.tools.kube.part import Looks
 
@@ -18,21 +20,19 @@ _OF_CLUSTERS = ("DeleteCluster", "DeleteWorkers")
 _ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")  # what must not end before what is in it
 
 
-def environment(ray: Ray) -> Iterator[Problem]:
+def _environment(job: Looks, _: Resource) -> Iterator[Problem]:
     """The job's runtime_env, which is YAML in a string."""
-    text, place = ray.spec.get("runtimeEnvYAML"), (*ray.spec.place, "runtimeEnvYAML")
-    if not isinstance(text, str) or ray.kind not in ("RayJob", "RayCronJob"):
+    text, place = job.get("runtimeEnvYAML"), (*job.place, "runtimeEnvYAML")
+    if not isinstance(text, str):
         return
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        yield Problem(
-            place, f"no YAML: {' '.join(str(error).split())}", "the operator refuses the resource"
-        )
+        yield Problem(place, f"no YAML: {' '.join(str(error).split())}", the.OPERATOR)
         return
     for one in runtime_env({} if found is None else found, place, "the job isn't started"):
-        yield Problem(place, ".".join(map(str, (*one.place[len(place):], one.what))), one.why, one.fix,
-                      one.severity)  # fmt: skip
+        what = ".".join(map(str, (*one.place[len(place) :], one.what)))
+        yield replace(one, place=place, what=what)
 
 
 def _takes_cluster(job: Looks) -> bool:
@@ -43,21 +43,13 @@ def _mode(job: Looks) -> str:
     return job.text("submissionMode") or "K8sJobMode"
 
 
-def _strategy(ray: Ray) -> Iterable[Looks]:
-    found = ray.spec.at("deletionStrategy")
-    return [found] if ray.kind in ("RayJob", "RayCronJob") and isinstance(found.data, dict) else []
+_KINDS = ("RayJob", "RayCronJob")
+_strategy = the.below(the.of(*_KINDS), "deletionStrategy")
+_rules = the.below(_strategy, "deletionRules *")
 
 
-def _crons(ray: Ray) -> Iterable[Looks]:
+def _crons(ray: Resource) -> Iterable[Looks]:
     return [ray.whole.at("spec")] if ray.kind == "RayCronJob" else []
-
-
-def _outcomes(ray: Ray) -> Iterable[Looks]:
-    return [one.at(key) for one in _strategy(ray) for key in ("onSuccess", "onFailure")]
-
-
-def _rules(ray: Ray) -> Iterable[Looks]:
-    return [rule for one in _strategy(ray) for rule in one.parts("deletionRules")]
 
 
 def _old_form(strategy: Looks) -> bool:
@@ -68,7 +60,7 @@ def _when(rule: Looks) -> tuple[str, str]:
     return rule.text("condition", "jobStatus"), rule.text("condition", "jobDeploymentStatus")
 
 
-def _policy(rule: Looks, ray: Ray) -> Any:
+def _policy(rule: Looks, ray: Resource) -> Any:
     """A policy that this job can't have."""
     policy = rule.get("policy")
     if _takes_cluster(ray.spec) and policy in _OF_CLUSTERS:
@@ -76,12 +68,12 @@ def _policy(rule: Looks, ray: Ray) -> Any:
     return policy == "DeleteWorkers" and ray.cluster.autoscaled and f"{policy} with autoscaling"
 
 
-def _doubled(rule: Looks, ray: Ray) -> Any:
+def _doubled(rule: Looks, ray: Resource) -> Any:
     before = [one for one in _rules(ray) if one.place < rule.place]
     return any((_when(one), one.get("policy")) == (_when(rule), rule.get("policy")) for one in before)
 
 
-def _too_early(rule: Looks, ray: Ray) -> Any:
+def _too_early(rule: Looks, ray: Resource) -> Any:
     """Another rule's policy that would come first and includes this one's."""
     if rule.get("policy") not in _ORDER:
         return False
@@ -94,7 +86,7 @@ def _too_early(rule: Looks, ray: Ray) -> Any:
     return False
 
 
-def _no_entrypoint(job: Looks, ray: Ray) -> Any:
+def _no_entrypoint(job: Looks, ray: Resource) -> Any:
     container = job.items("submitterPodTemplate", "spec", "containers")
     own = bool(container and isinstance(container[0], dict) and container[0].get("command"))
     return not job.text("entrypoint").strip() and (
@@ -102,15 +94,15 @@ def _no_entrypoint(job: Looks, ray: Ray) -> Any:
     )
 
 
-def _ends(part: Looks, ray: Ray) -> bool:
+def _ends(part: Looks, ray: Resource) -> bool:
     return ray.spec.get("shutdownAfterJobFinishes") is True
 
 
-def _sidecar(job: Looks, ray: Ray) -> bool:
+def _sidecar(job: Looks, ray: Resource) -> bool:
     return _mode(job) == "SidecarMode"
 
 
-def _again(job: Looks, ray: Ray) -> str:
+def _again(job: Looks, ray: Resource) -> str:
     """What keeps a job from being tried again."""
     if (job.number("backoffLimit") or 0) <= 0:
         return ""
@@ -127,10 +119,10 @@ _JOB = (
     Rule("ttlSecondsAfterFinished",
          lambda j, r: (j.number("ttlSecondsAfterFinished") or 0) > 0 and not _ends(j, r),
          "it says when the cluster ends, and nothing says that it does", _ENDS),
-    at_least("ttlSecondsAfterFinished", 0),
-    at_least("activeDeadlineSeconds", 1),
-    at_least("preRunningDeadlineSeconds", 1),
-    at_least("backoffLimit", 0),
+    the.at_least("ttlSecondsAfterFinished", 0),
+    the.at_least("activeDeadlineSeconds", 1),
+    the.at_least("preRunningDeadlineSeconds", 1),
+    the.at_least("backoffLimit", 0),
     Rule("backoffLimit", _again, "a job with {} is not tried again", "backoffLimit: 0"),
     Rule("", lambda j, r: not r.cluster.data and not _takes_cluster(j),
          "neither rayClusterSpec nor clusterSelector"),
@@ -139,27 +131,27 @@ _JOB = (
          "it names no cluster", "clusterSelector: {ray.io/cluster: …}"),
     Rule("clusterSelector", lambda j, r: _takes_cluster(j) and _sidecar(j, r),
          "SidecarMode is a container of a cluster of the job's own"),
-    *(unwanted(key, f"SidecarMode takes no {key}", when=_sidecar)
+    *(the.unwanted(key, f"SidecarMode takes no {key}", when=_sidecar)
       for key in ("submitterPodTemplate", "submitterConfig")),
     Rule("rayClusterSpec headGroupSpec template spec restartPolicy",
          lambda j, r: _sidecar(j, r) and r.cluster.head.text("template", "spec", "restartPolicy")
          not in ("", "Never"), "SidecarMode needs Never"),
-    one_of("submissionMode", _MODES, "the job is never submitted"),
+    the.one_of("submissionMode", *_MODES, why="the job is never submitted"),
     Rule("entrypoint", _no_entrypoint, "nothing to run", why="`ray job submit` ends with an error"),
     Rule("metadata", lambda j, r: j.mapping("metadata") and (r.cluster.version or (2, 6)) < (2, 6),
          "a job's metadata needs a rayVersion of 2.6.0 or newer"),
 )  # fmt: skip
 _STRATEGY = (
-    unwanted("deletionRules", "shutdownAfterJobFinishes says it already",
+    the.unwanted("deletionRules", "shutdownAfterJobFinishes says it already",
              "leave shutdownAfterJobFinishes out", _ends),
-    unwanted("deletionRules", "beside onSuccess and onFailure, which are the old form",
+    the.unwanted("deletionRules", "beside onSuccess and onFailure, which are the old form",
              "deletionRules alone", lambda s, _: _old_form(s)),
     Rule("", lambda s, _: not s.items("deletionRules")
          and (s.get("onSuccess") is None or s.get("onFailure") is None),
          "neither deletionRules nor both of onSuccess and onFailure"),
 )  # fmt: skip
 _OUTCOME = (
-    Rule("policy", lambda o, _: isinstance(o.data, dict) and o.get("policy") is None, "no policy"),
+    Rule("policy", lambda o, _: o.get("policy") is None, "no policy"),
     Rule("policy", lambda o, r: o.get("policy") == "DeleteNone" and _ends(o, r),
          "DeleteNone beside shutdownAfterJobFinishes"),
     Rule("policy", _policy, "the operator can't do {}"),
@@ -167,7 +159,7 @@ _OUTCOME = (
 _RULE = (
     Rule("condition", lambda c, _: len([one for one in _when(c) if one]) != 1,
          "one of jobStatus and jobDeploymentStatus"),
-    at_least("condition ttlSeconds", 0),
+    the.at_least("condition ttlSeconds", 0),
     Rule("policy", _policy, "the operator can't do {}"),
     Rule("", _doubled, "the same policy and condition came before"),
     Rule("condition", _too_early, "{}"),
@@ -183,9 +175,13 @@ _SCHEDULE = (
          "no time zone is called so", "timeZone: Europe/Berlin"),
 )  # fmt: skip
 TABLE: Table = (
-    (of("RayJob", "RayCronJob"), "ValidateRayJobSpec", _JOB),
-    (_strategy, "validateDeletionConfiguration", _STRATEGY),
-    (_outcomes, "validateLegacyDeletionPolicies", _OUTCOME),
-    (_rules, "validateDeletionRules", _RULE),
-    (_crons, "ValidateRayCronJobSpec", _SCHEDULE),
+    (the.of(*_KINDS), the.refused("ValidateRayJobSpec"), (*_JOB, _environment)),
+    (_strategy, the.refused("validateDeletionConfiguration"), _STRATEGY),
+    (
+        the.below(_strategy, "onSuccess", "onFailure"),
+        the.refused("validateLegacyDeletionPolicies"),
+        _OUTCOME,
+    ),
+    (_rules, the.refused("validateDeletionRules"), _RULE),
+    (_crons, the.refused("ValidateRayCronJobSpec"), _SCHEDULE),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from serve_app.tools.check import rules as the
-from serve_app.tools.check.rules import Parts, Ray, Rule, Table, When, reserved, unwanted
+from serve_app.tools.check.rules import Parts, Resource, Rule, Table, When
 from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE
 
@@ -33,28 +33,19 @@ def gate(at: str, when: When, name: str) -> Rule:
     )
 
 
-def _set(key: str) -> When:
-    return lambda cluster, _: cluster.get(key) is not None
-
-
-def _option(*path: str) -> Parts:
-    """An option of the cluster, where it is set."""
-    return lambda ray: [one for one in [ray.cluster.at(*path)] if isinstance(one.data, dict)]
-
-
-def _rocksdb(part: Looks, ray: Ray) -> bool:
+def _rocksdb(part: Looks, ray: Resource) -> bool:
     return ray.cluster.text(FAULT_TOLERANCE, "backend") == "rocksdb"
 
 
-def _tls(part: Looks, ray: Ray) -> bool:
+def _tls(part: Looks, ray: Resource) -> bool:
     return ray.cluster.get("tlsOptions", "enabled") is True
 
 
-def _k8s(ray: Ray) -> bool:
+def _k8s(ray: Resource) -> bool:
     return ray.cluster.get("authOptions", "enableK8sTokenAuth") is True
 
 
-def _open_to_all(part: Looks, ray: Ray) -> bool:
+def _open_to_all(part: Looks, ray: Resource) -> bool:
     """Neither by the option nor by hand, where Ray can."""
     by_hand = ray.cluster.head.env.get("RAY_AUTH_MODE") if ray.cluster.data else None
     return not (ray.cluster.token or by_hand or ray.older(2, 52))
@@ -63,7 +54,7 @@ def _open_to_all(part: Looks, ray: Ray) -> bool:
 def _entries(key: str, when: When, *who: str) -> Parts:
     """Entries of a list of Ray's container in the head or in all groups, or of the autoscaler's."""
 
-    def parts(ray: Ray) -> Iterable[Looks]:
+    def parts(ray: Resource) -> Iterable[Looks]:
         boxes: list[Looks] = [one.first for one in ray.cluster.groups if one.head or "workers" in who]
         boxes += [ray.cluster.at("autoscalerOptions")] if "autoscaler" in who else []
         return [one for box in boxes for one in box.parts(key) if when(one, ray)]
@@ -71,22 +62,22 @@ def _entries(key: str, when: When, *who: str) -> Parts:
     return parts
 
 
-def _containers(ray: Ray) -> Iterable[Looks]:
-    there = ray.cluster.get("historyServerOptions") is not None
-    found = (group.parts("template", "spec", "containers") for group in ray.cluster.groups)
-    return [one for some in found for one in some if there]
+def _containers(ray: Resource) -> Iterable[Looks]:
+    found = the.below(the.groups, "template spec containers *")(ray)
+    return found if ray.cluster.get("historyServerOptions") is not None else ()
 
 
-def _policies(ray: Ray) -> Iterable[Looks]:
+def _policies(ray: Resource) -> Iterable[Looks]:
     policy = ray.cluster.at("networkPolicy")
     return [policy.at("head"), policy.at("worker"), *policy.parts("workerGroups")]
 
 
-def _volumes(ray: Ray) -> Iterable[Looks]:
-    return [one for one in ray.cluster.head.parts("template", "spec", "volumes") if _rocksdb(one, ray)]
+def _volumes(ray: Resource) -> Iterable[Looks]:
+    found = the.below(the.heads, "template spec volumes *")(ray)
+    return found if _rocksdb(ray.cluster, ray) else ()
 
 
-def _named(ray: Ray) -> Iterable[Looks]:
+def _named(ray: Resource) -> Iterable[Looks]:
     return ray.cluster.workers if ray.cluster.get("networkPolicy") is not None else []
 
 
@@ -99,15 +90,15 @@ def _beside(note: str, what: str) -> Rule:
 def _open(key: str, mode: str, what: str) -> Rule:
     """Rules for a direction that nothing restricts."""
     when: When = lambda _, ray: ray.cluster.text("networkPolicy", "mode") == mode  # noqa: E731
-    return unwanted(key, f"mode {mode} lets {what} anyway", when=when)
+    return the.unwanted(key, f"mode {mode} lets {what} anyway", when=when)
 
 
-def _no_group(policy: Looks, ray: Ray) -> Any:
+def _no_group(policy: Looks, ray: Resource) -> Any:
     name = policy.get("groupName")
     return name is not None and name not in [one.name for one in ray.cluster.workers] and name
 
 
-def _missing(options: Looks, ray: Ray) -> str:
+def _missing(options: Looks, ray: Resource) -> str:
     """Variables without which the collector doesn't find its storage."""
     env = {one.text("name"): one for one in options.parts("env")}
     said = {name: one.text("value") for name, one in env.items()}
@@ -126,9 +117,9 @@ def _missing(options: Looks, ray: Ray) -> str:
 
 
 _CLUSTER = (
-    gate("networkPolicy", _set("networkPolicy"), "RayClusterNetworkPolicy"),
-    gate("tlsOptions", _set("tlsOptions"), "RayClusterMTLS"),
-    gate("historyServerOptions", _set("historyServerOptions"), "RayClusterHistoryServer"),
+    gate("networkPolicy", the.is_set("networkPolicy"), "RayClusterNetworkPolicy"),
+    gate("tlsOptions", the.is_set("tlsOptions"), "RayClusterMTLS"),
+    gate("historyServerOptions", the.is_set("historyServerOptions"), "RayClusterHistoryServer"),
     gate(f"{FAULT_TOLERANCE} backend", _rocksdb, "GCSFaultToleranceEmbeddedStorage"),
     Rule("authOptions mode", _open_to_all, "no token is asked for", "authOptions: {mode: token}",
          "whoever reaches the dashboard (8265), the GCS or the client port can run code as this cluster",
@@ -141,16 +132,16 @@ _CLUSTER = (
          "mode: token"),
     Rule(_K8S, lambda c, r: _k8s(r) and r.kind != "RayCluster" and r.kind,
          "a {} can't use Kubernetes' tokens"),
-    unwanted("authOptions secretName", "a secret beside Kubernetes' tokens",
+    the.unwanted("authOptions secretName", "a secret beside Kubernetes' tokens",
              when=lambda c, r: _k8s(r) and c.token),
     Rule("historyServerOptions",
          lambda c, _: c.get("historyServerOptions") is not None
          and c.get("historyServerOptions", "collectorOptions") is None, "no collectorOptions"),
 )  # fmt: skip
 _STORAGE = (
-    unwanted("storage", "only backend rocksdb has a storage", when=lambda s, r: not _rocksdb(s, r)),
-    *(unwanted(key, f"backend rocksdb has no {key}", when=_rocksdb) for key in _OF_REDIS),
-    *(unwanted(f"storage {key}", f"{key} beside the claimName of a volume that is there",
+    the.unwanted("storage", "only backend rocksdb has a storage", when=lambda s, r: not _rocksdb(s, r)),
+    *(the.unwanted(key, f"backend rocksdb has no {key}", when=_rocksdb) for key in _OF_REDIS),
+    *(the.unwanted(f"storage {key}", f"{key} beside the claimName of a volume that is there",
                when=lambda s, r: _rocksdb(s, r) and s.text("storage", "claimName"))
       for key in ("size", "storageClassName", "accessModes")),
     Rule("redisPassword value", lambda s, _: bool(s.text("redisPassword", "value")),
@@ -161,8 +152,8 @@ _NOTES = (
     _beside("ray.io/ft-enabled", "says the same in the old way"),
     _beside("ray.io/external-storage-namespace", "belongs into externalStorageNamespace"),
 )
-_STORE = reserved(": the operator's volume", name=("gcs-storage",), mountPath=("/data/gcs",))
-_CERTIFICATES = reserved(": the operator's volume", name=("ray-tls",), mountPath=("/etc/ray/tls",))
+_STORE = the.reserved(": the operator's volume", name=("gcs-storage",), mountPath=("/data/gcs",))
+_CERTIFICATES = the.reserved(": the operator's volume", name=("ray-tls",), mountPath=("/etc/ray/tls",))
 _POLICY = (
     _open("ingressRules", "DenyAllEgress", "all in"),
     _open("egressRules", "DenyAllIngress", "all out"),
@@ -174,25 +165,29 @@ _HISTORY = (
     Rule("image", lambda o, _: not o.text("image"), "the collector needs an image"),
     Rule("env", _missing, "{} is needed there, with a value"),
 )
-_COLLECT = ("historyServerOptions", "collectorOptions")
-_BACKEND, _NETWORK = "validateGcsFaultToleranceBackend", "validateNetworkPolicy"
-_OF_TLS, _OF_HISTORY = "validateTLSOptions", "validateCollectorOptions"
+_COLLECT = the.below(the.clusters, "historyServerOptions collectorOptions")
+_SPEC = the.refused("ValidateRayClusterSpec")
+_BACKEND, _NETWORK = (
+    the.refused("validateGcsFaultToleranceBackend"),
+    the.refused("validateNetworkPolicy"),
+)
+_OF_TLS, _OF_HISTORY = the.refused("validateTLSOptions"), the.refused("validateCollectorOptions")
 TABLE: Table = (
-    (the.whole, "ValidateRayClusterSpec", _NOTES),
-    (the.clusters, "ValidateRayClusterSpec", _CLUSTER),
-    (_option(FAULT_TOLERANCE), _BACKEND, _STORAGE),
-    (_entries("env", _rocksdb), _BACKEND, (reserved(" beside backend rocksdb", name=_STORE_ENV),)),
+    (the.whole, _SPEC, _NOTES),
+    (the.clusters, _SPEC, _CLUSTER),
+    (the.below(the.clusters, FAULT_TOLERANCE), _BACKEND, _STORAGE),
+    (_entries("env", _rocksdb), _BACKEND, (the.reserved(" beside backend rocksdb", name=_STORE_ENV),)),
     (_entries("volumeMounts", _rocksdb), _BACKEND, (_STORE,)),
     (_volumes, _BACKEND, (_STORE,)),
-    (lambda ray: ray.cluster.parts("autoscalerOptions", "env"), "ValidateRayClusterSpec",
-     (reserved(" is the operator's variable", name=("KUBERAY_GEN_AUTOSCALER_START_CMD",)),)),
+    (the.below(the.clusters, "autoscalerOptions env *"), _SPEC,
+     (the.reserved(" is the operator's variable", name=("KUBERAY_GEN_AUTOSCALER_START_CMD",)),)),
     (_entries("env", _tls, "workers", "autoscaler"), _OF_TLS,
-     (reserved(" beside tlsOptions", name=_TLS_ENV),)),
+     (the.reserved(" beside tlsOptions", name=_TLS_ENV),)),
     (_entries("volumeMounts", _tls, "workers", "autoscaler"), _OF_TLS, (_CERTIFICATES,)),
     (_policies, _NETWORK, _POLICY),
     (_named, _NETWORK, (_NAME,)),
-    (_option(*_COLLECT), _OF_HISTORY, _HISTORY),
-    (lambda ray: ray.cluster.at(*_COLLECT).parts("env"), _OF_HISTORY,
-     (reserved(" is the operator's variable", name=_COLLECTORS_ENV),)),
-    (_containers, _OF_HISTORY, (reserved(" is the operator's container", name=(_COLLECTOR,)),)),
+    (_COLLECT, _OF_HISTORY, _HISTORY),
+    (the.below(_COLLECT, "env *"), _OF_HISTORY,
+     (the.reserved(" is the operator's variable", name=_COLLECTORS_ENV),)),
+    (_containers, _OF_HISTORY, (the.reserved(" is the operator's container", name=(_COLLECTOR,)),)),
 )  # fmt: skip

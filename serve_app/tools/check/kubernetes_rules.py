@@ -1,142 +1,150 @@
-"""What the API server refuses in Kubernetes' own kinds beyond their schemas, as tables (Kubernetes 1.33,
-pkg/apis/*/validation). Pods have rules of their own: `pod_specs`."""
+"""What the API server refuses in Kubernetes' own kinds beyond their schemas (Kubernetes 1.33,
+pkg/apis/*/validation), and in services that an operator makes. Pods have rules of their own."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from serve_app.tools.check import rules as the
 from serve_app.tools.check import schedules
-from serve_app.tools.check.containers import Problems, one_of
-from serve_app.tools.kube.documents import Document
-from serve_app.tools.kube.findings import Problem
+from serve_app.tools.check.kubernetes_pods import OPERATORS
+from serve_app.tools.check.rules import Parts, Resource, Row, Rule, Table
 from serve_app.tools.kube.part import Looks, Part
 
-_REFUSED = "the API server refuses it"
-_SERVICE = {
-    "spec type": ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
-    "spec sessionAffinity": ("None", "ClientIP"),
-    "spec externalTrafficPolicy": ("Cluster", "Local"),
-    "spec internalTrafficPolicy": ("Cluster", "Local"),
-    "spec ipFamilyPolicy": ("SingleStack", "PreferDualStack", "RequireDualStack"),
-}
 _UPDATE = ("RollingUpdate", "OnDelete")
 _MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 _RECLAIM, _BIND = ("Retain", "Delete", "Recycle"), ("Immediate", "WaitForFirstConsumer")
-_SUBJECTS, _RBAC = ("User", "Group", "ServiceAccount"), ("rbac.authorization.k8s.io",)
-# By kind and path: the words that may stand there. `*` is each entry of a list.
-_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "Service": _SERVICE,
-    "Deployment": {"spec strategy type": ("Recreate", "RollingUpdate")},
-    "StatefulSet": {
-        "spec updateStrategy type": _UPDATE, "spec podManagementPolicy": ("OrderedReady", "Parallel"),
-    },
-    "DaemonSet": {"spec updateStrategy type": _UPDATE},
-    "Job": {"spec completionMode": ("NonIndexed", "Indexed")},
-    "CronJob": {"spec concurrencyPolicy": ("Allow", "Forbid", "Replace")},
-    "PersistentVolumeClaim": {"spec accessModes *": _MODES, "spec volumeMode": ("Filesystem", "Block")},
-    "PersistentVolume": {
-        "spec accessModes *": _MODES, "spec volumeMode": ("Filesystem", "Block"),
-        "spec persistentVolumeReclaimPolicy": _RECLAIM,
-    },
-    "StorageClass": {"reclaimPolicy": _RECLAIM, "volumeBindingMode": _BIND},
-    "Ingress": {"spec rules * http paths * pathType": ("Exact", "Prefix", "ImplementationSpecific")},
-    "NetworkPolicy": {"spec policyTypes *": ("Ingress", "Egress")},
-    "RoleBinding": {
-        "roleRef kind": ("Role", "ClusterRole"), "roleRef apiGroup": _RBAC, "subjects * kind": _SUBJECTS,
-    },
-    "ClusterRoleBinding": {
-        "roleRef kind": ("ClusterRole",), "roleRef apiGroup": _RBAC, "subjects * kind": _SUBJECTS,
-    },
-    "PodDisruptionBudget": {
-        "spec unhealthyPodEvictionPolicy": ("IfHealthyBudget", "AlwaysAllow"),
-    },
-    "HorizontalPodAutoscaler": {
-        "spec metrics * type": ("Object", "Pods", "Resource", "ContainerResource", "External"),
-    },
-    "PriorityClass": {"preemptionPolicy": ("Never", "PreemptLowerPriority")},
-}  # fmt: skip
+_SUBJECTS, _RBAC = ("User", "Group", "ServiceAccount"), "rbac.authorization.k8s.io"
 _COUNTS = ("replicas", "revisionHistoryLimit", "minReadySeconds", "parallelism", "completions",
            "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "minAvailable",
            "maxUnavailable", "successfulJobsHistoryLimit", "failedJobsHistoryLimit",
            "startingDeadlineSeconds")  # fmt: skip
 _HELD = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "PodDisruptionBudget")
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_OWN = re.compile(r"[a-z0-9]*|.*\.k8s\.io")
+_SERVICES = (
+    the.one_of("type", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
+    the.one_of("sessionAffinity", "None", "ClientIP"),
+    the.one_of("externalTrafficPolicy", "Cluster", "Local"),
+    the.one_of("internalTrafficPolicy", "Cluster", "Local"),
+    the.one_of("ipFamilyPolicy", "SingleStack", "PreferDualStack", "RequireDualStack"),
+)
 
 
-def check(document: Document) -> Iterator[Problem]:
-    """All rules of the kind."""
-    if not _OWN.fullmatch(document.group):
-        return
-    whole = Part((), document.data)
-    for place, what in _all(document.kind, whole):
-        yield Problem(place, what, _REFUSED)
+def _kind(*kinds: str) -> Parts:
+    """The whole of a document of these kinds, if it is of a group of Kubernetes' own."""
+    own = re.compile(r"[a-z0-9]*|.*\.k8s\.io")
+    return lambda r: the.kind(*kinds)(r) if own.fullmatch(r.document.group) else []
 
 
-def service_words(spec: Part) -> Problems:
-    """Of a service that an operator makes."""
-    yield from one_of(spec, {at.removeprefix("spec "): words for at, words in _SERVICE.items()})
+def _words(kinds: str, at: str, *known: str) -> Row:
+    """A word at a path, or, where it ends in `[]` or has a `*`, at each of some."""
+    around, star, key = at.rpartition(" * ")
+    if at.endswith("[]"):
+        return the.below(_kind(*kinds.split()), at), the.API_SERVER, (the.one_of("", *known),)
+    parts = the.below(_kind(*kinds.split()), f"{around} *") if star else _kind(*kinds.split())
+    return parts, the.API_SERVER, (the.one_of(key, *known),)
 
 
-def _all(kind: str, whole: Part) -> Problems:
-    for path, words in _WORDS.get(kind, {}).items():
-        yield from _one_of(whole, path.split(), words)
-    for key in _COUNTS if kind in _HELD else ():
-        if (number := whole.number("spec", key)) is not None and number < 0:
-            yield ("spec", key), f"{number} is negative"
-    if kind in ("ConfigMap", "Secret"):
+def _keys(resource: Resource) -> Iterable[Part]:
+    """Of a ConfigMap or a Secret."""
+    for one in _kind("ConfigMap", "Secret")(resource):
         for part in ("data", "binaryData", "stringData"):
-            for key in whole.mapping(part):
-                if not _KEY.fullmatch(str(key)):
-                    yield (part, key), f"'{key}' is no key: letters, digits, '-', '_' and '.'"
-    elif kind == "Service":
-        yield from _service(whole)
-    elif kind == "HorizontalPodAutoscaler":
-        yield from _scaler(whole.at("spec"))
-    elif kind == "PodDisruptionBudget":
-        if None not in (whole.get("spec", "minAvailable"), whole.get("spec", "maxUnavailable")):
-            yield ("spec",), "minAvailable and maxUnavailable exclude each other"
-    elif kind == "CronJob" and (
-        schedule := schedules.broken(whole.text("spec", "schedule") or "@daily")
-    ):
-        yield ("spec", "schedule"), f"'{schedule}' is no schedule"
+            yield from (one.at(part, key) for key in one.mapping(part))
 
 
-def _one_of(part: Looks, path: list[str], words: tuple[str, ...]) -> Problems:
-    if "*" not in path:
-        yield from one_of(part, {" ".join(path): words})
-        return
-    at = path.index("*")
-    for index, one in enumerate(part.items(*path[:at])):
-        place = (*part.place, *path[:at], index)
-        if path[at + 1 :]:
-            yield from _one_of(Part(place, one), path[at + 1 :], words)
-        elif isinstance(one, str) and one not in words:
-            yield place, f"'{one}' is none of {', '.join(words)}"
+def _no_port(service: Looks, _: Resource) -> bool:
+    closed = bool(service.mapping("spec")) and service.get("spec", "ports") in (None, [])
+    outside = service.text("spec", "type") == "ExternalName"
+    return closed and not outside and service.text("spec", "clusterIP") != "None"
 
 
-def _service(whole: Part) -> Problems:
-    name, spec = whole.text("metadata", "name"), whole.at("spec")
-    if name and not _LABEL.fullmatch(name):
-        yield ("metadata", "name"), f"'{name}' is no service's name: a-z, 0-9 and '-', a letter first"
-    outside = spec.text("type") == "ExternalName"
-    closed = bool(spec.mapping()) and spec.get("ports") in (None, [])
-    if closed and not outside and spec.text("clusterIP") != "None":
-        yield ("spec", "ports"), "no port; a service without one is headless (clusterIP: None)"
-    if outside and not spec.text("externalName"):
-        yield ("spec", "externalName"), "required for the type ExternalName"
-    seen = set()
-    for port in spec.parts("ports"):
-        same = port.number("port"), port.text("protocol") or "TCP"
-        if same in seen:
-            yield (*port.place, "port"), f"another {same[0]}/{same[1]} came before"
-        seen.add(same)
+def _same_port(port_: Looks, resource: Resource) -> str:
+    """Another that listens on the same number."""
+
+    def listens(one: Looks) -> tuple[int | None, str]:
+        return one.number("port"), one.text("protocol") or "TCP"
+
+    before = (one for one in resource.spec.parts("ports") if one.place < port_.place)
+    own = listens(port_)
+    return f"{own[0]}/{own[1]}" if any(listens(one) == own for one in before) else ""
 
 
-def _scaler(spec: Part) -> Problems:
-    least, most = spec.number("minReplicas"), spec.number("maxReplicas")
-    for key, number, lowest in (("minReplicas", least, 0), ("maxReplicas", most, 1)):
-        if number is not None and number < lowest:
-            yield ("spec", key), f"{number} is less than {lowest}"
-    if most is not None and (1 if least is None else least) > most >= 1:
-        yield ("spec", "minReplicas"), f"{1 if least is None else least} is more than maxReplicas {most}"
+def _made(resource: Resource) -> Iterator[Looks]:
+    """Services that KubeRay's operator makes."""
+    if resource.cluster.data:
+        yield from (
+            resource.spec.at("serveService", "spec"),
+            resource.cluster.head.at("headService", "spec"),
+        )
+
+
+def _most(scaler: Looks) -> int | None:
+    return scaler.number("spec", "maxReplicas")
+
+
+def _least(scaler: Looks) -> int:
+    number = scaler.number("spec", "minReplicas")
+    return 1 if number is None else number
+
+
+_SERVICE = (
+    the.like("metadata name", "[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+         "'{}' is no service's name: a-z, 0-9 and '-', a letter first"),
+    Rule("spec ports", _no_port, "no port; a service without one is headless (clusterIP: None)"),
+    Rule("spec externalName", lambda s, _: s.text("spec", "type") == "ExternalName"
+         and not s.text("spec", "externalName"), "required for the type ExternalName"),
+)  # fmt: skip
+_SERVICE_PORT = (
+    the.first_of("name"),
+    the.port("port"),
+    the.port("targetPort"),
+    the.one_of("protocol", *the.PROTOCOLS),
+    Rule("", lambda p, r: len(list(r.spec.parts("ports"))) > 1 and not p.text("name"),
+         "of several ports each needs a name"),
+    Rule("port", _same_port, "another {} came before"),
+)  # fmt: skip
+_SCALER = (
+    Rule("spec minReplicas", lambda s, _: _least(s) < 0 and str(_least(s)), "{} is less than 0"),
+    Rule("spec maxReplicas", lambda s, _: (most := _most(s)) is not None and most < 1 and str(most),
+         "{} is less than 1"),
+    Rule("spec minReplicas", lambda s, _: (most := _most(s)) is not None and _least(s) > most >= 1
+         and f"{_least(s)} is more than maxReplicas {most}"),
+)  # fmt: skip
+TABLE: Table = (
+    _words("Deployment", "spec strategy type", "Recreate", "RollingUpdate"),
+    _words("StatefulSet DaemonSet", "spec updateStrategy type", *_UPDATE),
+    _words("StatefulSet", "spec podManagementPolicy", "OrderedReady", "Parallel"),
+    _words("Job", "spec completionMode", "NonIndexed", "Indexed"),
+    _words("CronJob", "spec concurrencyPolicy", "Allow", "Forbid", "Replace"),
+    _words("PersistentVolumeClaim PersistentVolume", "spec accessModes []", *_MODES),
+    _words("PersistentVolumeClaim PersistentVolume", "spec volumeMode", "Filesystem", "Block"),
+    _words("PersistentVolume", "spec persistentVolumeReclaimPolicy", *_RECLAIM),
+    _words("StorageClass", "reclaimPolicy", *_RECLAIM),
+    _words("StorageClass", "volumeBindingMode", *_BIND),
+    _words("Ingress", "spec rules * http paths * pathType", "Exact", "Prefix", "ImplementationSpecific"),
+    _words("NetworkPolicy", "spec policyTypes []", "Ingress", "Egress"),
+    _words("RoleBinding", "roleRef kind", "Role", "ClusterRole"),
+    _words("ClusterRoleBinding", "roleRef kind", "ClusterRole"),
+    _words("RoleBinding ClusterRoleBinding", "roleRef apiGroup", _RBAC),
+    _words("RoleBinding ClusterRoleBinding", "subjects * kind", *_SUBJECTS),
+    _words("PodDisruptionBudget", "spec unhealthyPodEvictionPolicy", "IfHealthyBudget", "AlwaysAllow"),
+    _words("HorizontalPodAutoscaler", "spec metrics * type", "Object", "Pods", "Resource",
+           "ContainerResource", "External"),
+    _words("PriorityClass", "preemptionPolicy", "Never", "PreemptLowerPriority"),
+    (_kind(*_HELD), the.API_SERVER, tuple(the.at_least(f"spec {key}", 0) for key in _COUNTS)),
+    (_keys, the.API_SERVER, (
+        Rule("", lambda part, _: not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", str(part.place[-1]))
+             and part.place[-1], "'{}' is no key: letters, digits, '-', '_' and '.'"),
+    )),
+    (_kind("Service"), the.API_SERVER, _SERVICE),
+    (the.below(_kind("Service"), "spec"), the.API_SERVER, _SERVICES),
+    (the.below(_kind("Service"), "spec ports *"), the.API_SERVER, _SERVICE_PORT),
+    (_made, OPERATORS, _SERVICES),
+    (_kind("HorizontalPodAutoscaler"), the.API_SERVER, _SCALER),
+    (the.below(_kind("PodDisruptionBudget"), "spec"), the.API_SERVER, (
+        Rule("", lambda b, _: None not in (b.get("minAvailable"), b.get("maxUnavailable")),
+             "minAvailable and maxUnavailable exclude each other"),
+    )),
+    (_kind("CronJob"), the.API_SERVER, (
+        Rule("spec schedule", lambda c, _: schedules.broken(c.text("spec", "schedule") or "@daily"),
+             "'{}' is no schedule"),
+    )),
+)  # fmt: skip

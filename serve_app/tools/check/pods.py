@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check import variables
-from serve_app.tools.check.rules import Ray, Rule, Table, When
-from serve_app.tools.kube.documents import CONFIG, Document
-from serve_app.tools.kube.findings import Problem
+from serve_app.tools.check.rules import Resource, Rule, Table, When
+from serve_app.tools.kube.documents import CONFIG
 from serve_app.tools.kube.part import Looks, Part
 from serve_app.tools.kube.quantity import exact, quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
@@ -25,11 +24,6 @@ _BOX = "template spec containers 0"
 _LOCAL = ("127.0.0.1", "localhost")
 
 
-def check(document: Document, cluster: RayCluster) -> Iterator[Problem]:
-    """All rules."""
-    yield from the.check(_TABLE, document, cluster)
-
-
 def _advice(at: str, when: When, what: str, why: str, fix: str) -> Rule:
     return Rule(at, when, what, fix, why, "warning")
 
@@ -38,21 +32,21 @@ def _image(group: Looks) -> str:
     return group.text("template", "spec", "containers", 0, "image")
 
 
-def _own_ray(group: Group, ray: Ray) -> str:
+def _own_ray(group: Group, ray: Resource) -> str:
     """The Ray in an image's tag, where rayVersion is another."""
     tag = re.search(r"(?:^|/)ray(?:-ml|-llm)?:(\d+\.\d+\.\d+)", _image(group))
     version = ray.cluster.text("rayVersion")
     return f"Ray {tag[1]}, but rayVersion is {version}" if tag and version not in ("", tag[1]) else ""
 
 
-def _no_version(group: Group, ray: Ray) -> str:
+def _no_version(group: Group, ray: Resource) -> str:
     image = _image(group)
     tag = image.rpartition("/")[2].partition(":")[2]
     named = "@" in image or "$" in image or tag not in ("", "latest")
     return "" if not image or named else image
 
 
-def _another(group: Group, ray: Ray) -> str:
+def _another(group: Group, ray: Resource) -> str:
     image, first = _image(group).removesuffix("-gpu"), _image(ray.cluster.head).removesuffix("-gpu")
     return "" if image in ("", first) or not first else f"'{image}', but the head has '{first}'"
 
@@ -60,7 +54,7 @@ def _another(group: Group, ray: Ray) -> str:
 def _more(key: str, without: float) -> When:
     """Ray is told of more than the container's limit, or than `without` where it has none."""
 
-    def broken(group: Group, ray: Ray) -> str:
+    def broken(group: Group, ray: Resource) -> str:
         try:
             told, has = quantity(group.params.get(key, 0)), group.sizes.get(key)
             limit = without if has is None else quantity(has)
@@ -71,14 +65,14 @@ def _more(key: str, without: float) -> When:
     return broken
 
 
-def _locked(cluster: RayCluster, ray: Ray) -> str:
+def _locked(cluster: RayCluster, ray: Resource) -> str:
     version, own = cluster.text("rayVersion"), importlib.metadata.version("ray")
     ours = "serve_app." in ray.whole.text("spec", CONFIG)
     wrong = ours and version not in ("", own)
     return f"{version}, but this Tandem is locked to Ray {own}" if wrong else ""
 
 
-def _asks_dashboard(ray: Ray) -> bool:
+def _asks_dashboard(ray: Resource) -> bool:
     """Whether the operator, or a job's pod, calls the dashboard through the head's service."""
     job = ray.spec.text("submissionMode") or "K8sJobMode"
     return ray.kind == "RayService" or (ray.kind != "RayCluster" and job in ("K8sJobMode", "HTTPMode"))
@@ -90,12 +84,12 @@ def _serving(head: Group) -> dict[str, int]:
     return {name: port for name, port in found if name == "serve" or name.startswith("serve-")}
 
 
-def _not_exposed(head: Group, ray: Ray) -> bool:
+def _not_exposed(head: Group, ray: Resource) -> bool:
     asked = ray.kind == "RayService" and bool(head.ports)
     return asked and not _serving(head) and not ray.spec.get("serveService")
 
 
-def _no_http(head: Group, ray: Ray) -> bool:
+def _no_http(head: Group, ray: Resource) -> bool:
     config = ray.document.config[1] if ray.document.config else None
     port = Part((), config).number("http_options", "port") or 8000
     return bool(_serving(head)) and ray.kind == "RayService" and port not in _serving(head).values()
@@ -104,7 +98,7 @@ def _no_http(head: Group, ray: Ray) -> bool:
 def _listens(name: str, key: str, usual: int) -> When:
     """Where Ray listens by rayStartParams, and a port of that name in the container is another."""
 
-    def broken(head: Group, ray: Ray) -> str:
+    def broken(head: Group, ray: Resource) -> str:
         told, named = head.params.get(key, str(usual)), head.ports.get(name)
         other = named is not None and told.isdecimal() and int(told) != named
         return f"the port `{name}` is {named}, but Ray listens on {told} ({key})" if other else ""
@@ -112,7 +106,7 @@ def _listens(name: str, key: str, usual: int) -> When:
     return broken
 
 
-def _differs(group: Group, ray: Ray) -> Iterator[tuple[str, str]]:
+def _differs(group: Group, ray: Resource) -> Iterator[tuple[str, str]]:
     """Serve's variables that a worker has otherwise than the head."""
     head = ray.cluster.head
     for name in sorted(name for name in head.env | group.env if name.startswith("RAY_SERVE_")):
@@ -123,7 +117,7 @@ def _differs(group: Group, ray: Ray) -> Iterator[tuple[str, str]]:
             yield name, f"{name} is {said[0]} here and {said[1]} on the head"
 
 
-def _modes(ray: Ray) -> Iterable[Looks]:
+def _modes(ray: Resource) -> Iterable[Looks]:
     """A worker's differences, each at its variable."""
     return [
         _Difference(group, name, text)
@@ -144,7 +138,7 @@ def _seconds(group: Looks, name: str, default: float) -> float:
         return default
 
 
-def _grace(group: Group, ray: Ray) -> str:
+def _grace(group: Group, ray: Resource) -> str:
     drain, grace = _seconds(group, _DRAIN, _DRAIN_S), group.number("template", "spec", _GRACE)
     said = "30 by default" if grace is None else str(grace)
     return (
@@ -152,30 +146,30 @@ def _grace(group: Group, ray: Ray) -> str:
     )
 
 
-def _stop(group: Group, ray: Ray) -> str:
+def _stop(group: Group, ray: Resource) -> str:
     drain = _seconds(group, _DRAIN, _DRAIN_S)
     stop = max(_STOP_S, _seconds(group, _INGRESS, _INGRESS_S) + 5)
     late = group.env.get(_PROXY) == "1" and drain <= stop
     return f"Ray drains for {drain:g} s, and a replica takes {stop:g} s to stop" if late else ""
 
 
-def _hook(group: Group, ray: Ray) -> bool:
+def _hook(group: Group, ray: Resource) -> bool:
     return "ray stop" in " ".join(map(str, group.first.items("lifecycle", "preStop", "exec", "command")))
 
 
-def _root(group: Group, ray: Ray) -> bool:
+def _root(group: Group, ray: Resource) -> bool:
     pod, box = group.at("template", "spec"), group.first
     return not (pod.get("securityContext", "runAsNonRoot") or box.get("securityContext", "runAsNonRoot"))
 
 
-def _services(ray: Ray) -> Iterable[Looks]:
+def _services(ray: Resource) -> Iterable[Looks]:
     return ray.cluster.groups if ray.kind == "RayService" else []
 
 
 def _cold(head: bool) -> When:
     """It asks for less than a start needs; on a full machine it gets no more."""
 
-    def broken(group: Group, ray: Ray) -> str:
+    def broken(group: Group, ray: Resource) -> str:
         asked, limit = (group.first.get("resources", kind, "cpu") for kind in ("requests", "limits"))
         asks = limit if asked is None else asked  # as the API server fills it in
         try:
@@ -253,7 +247,7 @@ _DIFFERENCES = (
     Rule("", lambda d, _: d.name in (_PROXY, _MODE) and d.data, "{}", _SAME, _AGREE),
     _advice("", lambda d, _: d.name not in (_PROXY, _MODE) and d.data, "{}", _AGREE, _SAME),
 )
-_TABLE: Table = (
+TABLE: Table = (
     (the.clusters, "", (
         Rule("rayVersion", _locked, "{}", "rayVersion: Tandem's", "its images hold that one"),
     )),

@@ -4,6 +4,7 @@ import copy
 import functools
 import warnings
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -31,6 +32,7 @@ _TOGETHER = (
     (_BUNDLES, "placement_group_strategy", "placement_group_bundle_label_selector"),
     ("max_replicas_per_node",),
 )
+_SENTENCES: dict[str, Place] = {"Application names": ("name",), "Host ": ("host",), "Port ": ("port",)}
 _IN_DEPLOY = "the application's deploy fails"
 MISSING = "required, but not there"
 
@@ -42,8 +44,22 @@ def is_serve_config(data: dict[str, Any]) -> bool:
 
 
 def schema(data: dict[str, Any]) -> list[Problem]:
-    """What Serve's schema refuses."""
-    return list(_no_mappings(data)) or list(_schema(_without_imports(data)))
+    """What Serve's schema refuses in each application. What several have in common `routes` finds."""
+    apps = data.get("applications")
+    if not isinstance(apps, list):
+        return list(_schema(_without_imports(data)))
+    found = list(_schema(_without_imports({**data, "applications": []})))
+    for index, app in enumerate(apps):
+        alone = {"applications": [app]}
+        for one in list(_no_mappings(alone)) or _schema(_without_imports(alone)):
+            inside = one.place[2:] or _blamed(one.what)
+            found.append(replace(one, place=("applications", index, *inside)))
+    return found
+
+
+def _blamed(what: str) -> Place:
+    """The key of an application that a sentence about the whole config is about."""
+    return next((at for start, at in _SENTENCES.items() if what.startswith(start)), ())
 
 
 def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem]:

@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ray.serve.schema import ServeApplicationSchema
+
 from serve_app.tools.check.paths import MODEL_PATH, ROUTER_PATH, SERVICER, SERVICERS, nearest
 from serve_app.tools.kube.documents import get, items
 from serve_app.tools.kube.findings import Place, Problem
 
-_RAYS = ("Found duplicate applications for route prefix", "Found multiple configs for application")
 _ROUTER = f"- {{name: tandem, route_prefix: /, import_path: {ROUTER_PATH}}}"
+_UNNAMED = ServeApplicationSchema.model_fields["name"].default
 _CUT_OFF = "gRPC clients send no application name, so a second one would cut them off"
-
-
-def said_here(one: Problem) -> bool:
-    """Whether Ray's sentence, which names no line, is about what is found here."""
-    return any(text in one.what for text in _RAYS)
 
 
 def check(data: dict[str, Any]) -> Iterator[Problem]:
@@ -25,13 +22,11 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
         if isinstance(app, dict) and app  # one that the schema refuses is left empty
     ]
     ours = {place: nearest(app.get("import_path")) for place, app in apps}
-    names = dict[Any, int]()
+    yield from _named_twice(apps, "application", _UNNAMED)
     routed: list[tuple[Place, dict[str, Any]]] = []
     for place, app in apps:
-        name = app.get("name")
-        if name is not None and names.setdefault(name, 0):
-            yield Problem((*place, "name"), f"another application '{name}' came before")
-        names[name] = 1
+        some = enumerate(items(app, "deployments"))
+        yield from _named_twice([((*place, "deployments", at), one) for at, one in some], "deployment")
         if ours[place] == MODEL_PATH:
             yield from _without(place, app)
         elif app.get("route_prefix", "/") is not None:
@@ -40,6 +35,16 @@ def check(data: dict[str, Any]) -> Iterator[Problem]:
     functions = get(data, "grpc_options", "grpc_servicer_functions") or []
     if ROUTER_PATH in ours.values() and functions and not set(SERVICERS) & set(map(nearest, functions)):
         yield Problem(("grpc_options", "grpc_servicer_functions"), f"must hold {SERVICER}")
+
+
+def _named_twice(some: list[tuple[Place, Any]], what: str, default: str = "") -> Iterator[Problem]:
+    """Serve refuses two applications of one name; of deployments the later one goes over the earlier."""
+    why = "" if default else "Serve takes the later one's options, and drops the earlier one's"
+    seen = set[str]()
+    for place, one in some:
+        if (name := str(get(one, "name") or default)) and name in seen:
+            yield Problem((*place, "name"), f"another {what} '{name}' came before", why)
+        seen.add(name)
 
 
 def _without(place: Place, app: dict[str, Any]) -> Iterator[Problem]:

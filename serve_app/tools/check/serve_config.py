@@ -28,7 +28,7 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
         said = {one.place for one in wrong}
         more = [one for one in ray_serve.schema(data) if not _follows(one, said)]
         wrong += more
-    report.extend(one for one in wrong if not routes.said_here(one))
+    report.extend(wrong)
     report.extend(ray_serve.deploys(data, {one.place for one in wrong}))
     # What a runtime_env brings isn't known where it is wrong itself.
     unsure = {one.place[1] for one in wrong if "runtime_env" in one.place[2:]}

@@ -12,7 +12,6 @@ from serve_app.tools.kube.findings import Place, Problem, Report
 
 # Mappings whose keys are the user's own or another schema's.
 _FREE = ("runtime_env", "user_config", "args", "resources", "env_vars")
-_ENTRIES = ("applications", "deployments")
 # What Serve has called differently before.
 _RENAMED = {
     "max_concurrent_queries": "max_ongoing_requests",
@@ -78,8 +77,6 @@ def sound(data: dict[str, Any], wrong: Iterable[Problem]) -> dict[str, Any]:
         if not _has(around, place):
             continue  # it isn't there: that's what is wrong
         value = get(left, *place)
-        if place[-1] in _ENTRIES and isinstance(value, list):
-            continue  # of several that don't fit together each is looked at
         if isinstance(around, dict):
             del around[place[-1]]
         elif isinstance(around, list) and not isinstance(value, dict):

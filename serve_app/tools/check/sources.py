@@ -12,6 +12,7 @@ from serve_app.repository.storage import local_folder, local_path
 from serve_app.repository.stores import lacking
 from serve_app.repository.versions import misnamed, version_folders
 from serve_app.runtimes.base import FILES
+from serve_app.runtimes.labels import read_labels
 from serve_app.runtimes.model_files import PICKLES, model_file
 from serve_app.runtimes.transformers import trained_for
 from serve_app.tools.check import own_class
@@ -65,6 +66,18 @@ def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Prob
         yield Problem((*place, "storageUri"), what, fix=fix, severity="warning")
     for version in versions.values():
         yield from _files(config, version, place)
+        yield from _labels(config, version, place)
+
+
+def _labels(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:
+    """Files with the names of classes."""
+    for index, output in enumerate(config.outputs):
+        try:
+            if output.label_filename is not None:
+                read_labels(folder, output.label_filename)
+        except ConfigError as error:
+            said = str(error).removeprefix(f"labelFilename '{output.label_filename}': ")
+            yield Problem((*place, "outputs", index, "labelFilename"), said, _WHY)
 
 
 def _extra(config: ModelConfig, place: Place) -> Iterator[Problem]:

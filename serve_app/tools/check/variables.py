@@ -2,11 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Iterator
 
 from serve_app.config import meant
 from serve_app.internals.serve_variables import serve_variables
-from serve_app.tools.check.rules import Ray, Rule, Table
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.rules import Resource, Rule, Table
 from serve_app.tools.kube.part import Looks
 
 _SERVES = "RAY_SERVE_"
@@ -16,12 +16,7 @@ _KEY = re.compile(r"(^|_)(ACCESS|API|PRIVATE|SECRET)_KEY$")
 _HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|[\d.]+|.*/.*|\$\(.*\)", re.IGNORECASE)
 
 
-def _variables(ray: Ray) -> Iterator[Looks]:
-    for group in ray.cluster.groups:
-        yield from group.first.parts("env")
-
-
-def _misspelt(variable: Looks, ray: Ray) -> str:
+def _misspelt(variable: Looks, ray: Resource) -> str:
     """A variable of Serve's that this Serve doesn't know."""
     name = variable.text("name")
     like = difflib.SequenceMatcher(None, name[: len(_SERVES)], _SERVES).ratio() > 0.8
@@ -35,7 +30,7 @@ def _hint(name: str) -> str:
     return f"; did you mean {close}?" if close else ""
 
 
-def _secret(variable: Looks, ray: Ray) -> str:
+def _secret(variable: Looks, ray: Resource) -> str:
     """A variable with a value that looks like a secret: a whole word of its name says so."""
     name, value = variable.text("name"), variable.text("value")
     said = _SECRET & set(name.upper().split("_")) or _KEY.search(name.upper())
@@ -45,7 +40,7 @@ def _secret(variable: Looks, ray: Ray) -> str:
 
 
 TABLE: Table = (
-    (_variables, "", (
+    (the.below(the.groups, "template spec containers 0 env *"), "", (
         Rule("name", _misspelt, "{}", "the name as Ray Serve has it", "it has no effect", "warning"),
         Rule("", _secret, "{} in plain text", "valueFrom: {secretKeyRef: {name: …, key: …}}",
              "whoever reads the manifest has it", "warning"),

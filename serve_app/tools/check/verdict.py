@@ -7,19 +7,21 @@ from typing import Any
 
 from serve_app.tools.check import (
     config_in_pods,
-    demand,
     fit_together,
     kinds,
     kserve,
     kuberay,
     kuberay_cluster,
+    kuberay_jobs,
+    kuberay_options,
+    kubernetes_pods,
     kubernetes_rules,
     kubernetes_schemas,
     once,
-    pod_specs,
     pods,
+    rules,
     served,
-)
+)  # fmt: skip
 from serve_app.tools.check.crds import Crds
 from serve_app.tools.check.serve_config import check_serve_config
 from serve_app.tools.check.unseen import Unseen
@@ -32,6 +34,15 @@ _SERVE = (
     "applications", "http_options", "grpc_options", "proxy_location", "logging_config", "tracing_config",
     "controller_options", "target_capacity", "import_path",
 )  # fmt: skip
+
+
+_OWN_TABLES = (kubernetes_rules.TABLE, kserve.TABLE)
+# What an operator, or the API server, says of what they make of a resource that was taken before.
+_OPERATORS_TABLES = (
+    config_in_pods.TABLE, kuberay_cluster.TABLE, kuberay_options.TABLE, kuberay.TABLE,
+    kuberay_jobs.TABLE, pods.TABLE, kubernetes_pods.TABLE,
+)  # fmt: skip
+TABLES = (*_OWN_TABLES, *_OPERATORS_TABLES)
 
 
 def check(path: Path, crds: Crds | None, unseen: Unseen | None = None) -> Iterator[Finding]:
@@ -86,15 +97,15 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
             _ask(report, crds.check, one)
         else:
             unseen.kind(one)
-    _ask(report, kubernetes_rules.check, one)
-    _ask(report, kserve.check, one)
-    before = list(report.found)
     cluster = RayCluster.of(one.data)
-    _ask(report, config_in_pods.check, one, cluster)
+    resource = rules.Resource(one, cluster or RayCluster((), {}))
+    for table in _OWN_TABLES:
+        report.extend(rules.check(table, resource))
+    before = list(report.found)
+    _ask(report, config_in_pods.as_config, one)
     own = len(report.found)
-    for rules in (kuberay_cluster, kuberay, pods, demand) if cluster else ():
-        _ask(report, rules.check, one, cluster)
-    _ask(report, pod_specs.check, one, cluster)
+    for table in _OPERATORS_TABLES:
+        report.extend(rules.check(table, resource))
     report.found[own:] = once.news(before, report.found[own:])
 
 
@@ -130,16 +141,10 @@ def _nothing_known(severity: Severity) -> Problem:
     )
 
 
-def _ask(report: Report, rule: Callable[..., Iterable[Problem] | None], *arguments: Any) -> None:
-    """Put down what a rule finds.
-
-    Where it fails itself, on a part of a type that it didn't expect, say so: what others find is no less
-    true.
-    """
+def _ask(report: Report, ask: Callable[..., Iterable[Problem] | None], *arguments: Any) -> None:
+    """Put down what is found. Where whoever is asked fails itself, that is said too."""
     try:
-        for problem in rule(*arguments) or ():
+        for problem in ask(*arguments) or ():
             report.extend([problem])
     except Exception as error:
-        name = f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
-        what = f"the rules `{name}` ended in {type(error).__name__}: {error}"
-        report.add((), what, "they were not looked at to the end", severity="note")
+        report.extend([rules.failed(ask, error)])

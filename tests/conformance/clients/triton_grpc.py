@@ -15,7 +15,8 @@ def infer_arguments(case):
         inputs.append(entry.set_data_from_numpy(unpack(tensor)))
     outputs = case.get("outputs")
     if outputs is not None:
-        outputs = [grpc.InferRequestedOutput(name) for name in outputs]
+        classes = case.get("classes", 0)
+        outputs = [grpc.InferRequestedOutput(name, class_count=classes) for name in outputs]
     return {
         "model_name": case["model"],
         "model_version": case.get("version", ""),

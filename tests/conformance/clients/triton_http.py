@@ -14,7 +14,10 @@ def infer_arguments(case):
     outputs = case.get("outputs")
     binary = case.get("binary_out", True)
     if outputs is not None:
-        outputs = [http.InferRequestedOutput(name, binary_data=binary) for name in outputs]
+        classes = case.get("classes", 0)
+        outputs = [
+            http.InferRequestedOutput(name, binary_data=binary, class_count=classes) for name in outputs
+        ]
     return {
         "model_name": case["model"],
         "model_version": case.get("version", ""),

@@ -234,6 +234,7 @@ def test_the_server_names_only_what_works():
     assert about["name"] == "tandem"
     assert set(about["extensions"]) == {
         "binary_tensor_data",
+        "classification",
         "model_configuration",
         "parameters",
         "statistics",

@@ -148,8 +148,10 @@ def x(field: str | None = None, values=(), **entry) -> dict:
         (request(outputs=[{"name": ""}]), r"outputs\[0\].name must be a non-empty string"),
         (request(x("int_contents", [1, 2], parameters={"shared_memory_region": {"string_param": "r"}})),
          "not supp"),
-        (request(outputs=[{"name": "y", "parameters": {"classification": {"int64_param": 3}}}]),
-         "classification"),
+        (request(outputs=[{"name": "y", "parameters": {"classification": {"int64_param": 0}}}]),
+         "'y': classification must be an integer of at least 1, got 0"),
+        (request(outputs=[{"name": "y", "parameters": {"classification": {"string_param": "3"}}}]),
+         "an integer of at least 1, got '3'"),
         (b"\xff", "not a valid inference.ModelInferRequest"),
         (b"\x0a\x05ab", "not a valid inference.ModelInferRequest"),
         (b"\x0a\x02\xff\xfe", "not a valid inference.ModelInferRequest"),  # a name that isn't UTF-8

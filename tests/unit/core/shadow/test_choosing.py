@@ -6,6 +6,7 @@ import pytest
 
 from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument, ModelFailed
+from serve_app.protocol.tensors import RequestedOutput
 from tests.unit.core.shadow.shadowed import Model, Shadowed, off_by
 from tests.unit.planes import call, description, tensor
 from tests.unit.waiting import until
@@ -110,6 +111,16 @@ async def test_none_and_all_are_exact(monkeypatch: pytest.MonkeyPatch):
 async def test_only_the_outputs_that_were_asked_for():
     one = Shadowed(shadow=Model(off_by(1)))
     await one.plane.infer(call(tensor(ROW), outputs=["z"]))
+    (found,) = await one.compared(1)
+    assert found.same
+
+
+async def test_classes_are_compared_as_classes():
+    asked = call(tensor(ROW), outputs=["y"])
+    asked.request.outputs = [RequestedOutput("y", classes=1)]
+    one = Shadowed()
+    answer = await one.plane.infer(asked)
+    assert answer.outputs[0].data.tolist() == [[b"20.000000:1"]]
     (found,) = await one.compared(1)
     assert found.same
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.tools.check import config_in_pods, demand, fit_together, kuberay, kuberay_cluster, pods
+from serve_app.tools.check import fit_together, rules, verdict
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Report
 from serve_app.tools.kube.ray_cluster import RayCluster
@@ -192,8 +192,8 @@ def test_a_wrong_type_anywhere_is_no_traceback(kind: str, odd: Any) -> None:
             around = around[step]
         around[place[-1]] = odd
         document = Document(data, Report("f"))
-        if cluster := RayCluster.of(data):
-            for rules in (kuberay_cluster, kuberay, pods, demand):
-                list(rules.check(document, cluster))
-        config_in_pods.check(document, cluster)
+        resource = rules.Resource(document, RayCluster.of(data) or RayCluster((), {}))
+        for table in verdict.TABLES:
+            found = list(rules.check(table, resource))
+            assert [one.what for one in found if "ended in" in one.what] == []
         fit_together.check([document])

@@ -234,15 +234,13 @@ def test_a_roles_name_is_freer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "says"),
     [
-        # KServe's webhook: validateInferenceServiceName, validateReplicas, validateContainerConcurrency,
-        # validateScalingHPACompExtension.
+        # KServe's webhook: validateInferenceServiceName, validateReplicas, validateContainerConcurrency.
         ("name: 1m", "metadata.name", "no name of a service"),
         ("name: a.b", "metadata.name", "no name of a service"),
         ("minReplicas: -1", "spec.predictor.minReplicas", "-1 is negative"),
         ("maxReplicas: -2", "spec.predictor.maxReplicas", "-2 is negative"),
         ("containerConcurrency: -1", "spec.predictor.containerConcurrency", "-1 is negative"),
-        ("scaleTarget: 0", "spec.predictor.scaleTarget", "1 to 100"),
-        ("scaleTarget: 101", "spec.predictor.scaleTarget", "1 to 100"),
+        ("scaleTarget: 0", "spec.predictor.scaleTarget", "1 or more"),
         ("scaleTarget: 500\n    scaleMetric: memory", "", ""),
         ("minReplicas: 3\n    maxReplicas: 0", "", ""),
         ("minReplicas: 0\n    maxReplicas: 3", "", ""),

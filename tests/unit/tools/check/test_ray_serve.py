@@ -248,3 +248,49 @@ def test_classes_of_python_models(tmp_path: Path, path: str, says: str) -> None:
     places = ("applications[0].deployments[0].user_config.models[0].class", "applications[1].args.class")
     assert [place for place, _ in found] == (list(places) if says else [])
     assert all(what.startswith(says) for _, what in found)
+
+
+TWO = """\
+applications:
+  - {name: a, route_prefix: /a, import_path: 'mine.app:app'}
+  - {name: %s, route_prefix: /b, import_path: 'mine.app:app'%s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("second", "place", "says"),
+    [
+        # ServeDeploySchema: application_names_unique, application_names_nonempty, nested_host_and_port.
+        (("a", ""), "applications[1].name", "another application 'a' came before"),
+        (("''", ""), "applications[1].name", "must be nonempty"),
+        (("b", ", host: 0.0.0.0"), "applications[1].host", 'Host "0.0.0.0" is set'),
+        (("b", ", port: 8000"), "applications[1].port", "Port 8000 is set"),
+        (("b", ", deployments: [{name: d}, {name: d}]"), "applications[1].deployments[1].name",
+         "another deployment 'd' came before"),
+        (("b", ", deployments: [{name: d}, {name: e}]"), "", ""),
+    ],
+)  # fmt: skip
+def test_applications_and_deployments_side_by_side(
+    tmp_path: Path, second: tuple[str, str], place: str, says: str
+) -> None:
+    (tmp_path / "serve.yaml").write_text(TWO % second)
+    errors = [one for one in verdict(tmp_path / "serve.yaml", None) if one.severity == "error"]
+    assert [one.place for one in errors] == ([place] if place else [])
+    assert all(says in one.what and one.line == 3 for one in errors)
+
+
+def test_two_applications_without_a_name_have_serves_own(tmp_path: Path) -> None:
+    text = TWO % ("b", "")
+    (tmp_path / "serve.yaml").write_text(text.replace("name: a, ", "").replace("name: b, ", ""))
+    (one,) = [one for one in verdict(tmp_path / "serve.yaml", None) if one.severity == "error"]
+    assert one.what == "another application 'default' came before"
+
+
+def test_a_mistake_in_one_application_hides_none_in_another(tmp_path: Path) -> None:
+    text = TWO % ("a", ", port: 1, deployments: [{name: d, num_replicas: -1}, {name: d}]")
+    (tmp_path / "serve.yaml").write_text(text)
+    places = {one.place for one in verdict(tmp_path / "serve.yaml", None) if one.severity == "error"}
+    at = "applications[1]"
+    assert places == {
+        f"{at}.name", f"{at}.port", f"{at}.deployments[0].num_replicas", f"{at}.deployments[1].name",
+    }  # fmt: skip

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from serve_app.errors import ConfigError
-from serve_app.tools.check import kserve
+from serve_app.tools.check import verdict
 from serve_app.tools.check.command import run
 from serve_app.tools.check.crds import Crds
+from serve_app.tools.check.rules import Rule, always
 from serve_app.tools.check.verdict import check
 from serve_app.tools.kube.documents import CONFIG
-from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.findings import Place
 from serve_app.tools.kube.sources import documents
 from tests.package.crd import ROOT, crd_folder
 from tests.unit.tools.check.configs import GOOD
@@ -176,15 +177,22 @@ def test_all_of_them(tmp_path: Path) -> None:
 def test_a_rule_that_fails_is_named_and_the_others_are_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Any) -> Iterator[Problem]:
-        yield Problem(("spec",), "before")
+    def broken(part: Any, _: Any) -> str:
+        if part.place:
+            return "before"
         raise TypeError("no such thing")
 
-    monkeypatch.setattr(kserve, "check", broken)
+    def parts(resource: Any) -> list[Any]:
+        return [resource.spec, resource.whole]
+
+    after = Rule("metadata", always, "after")
+    table = ((parts, "", (Rule("", broken), after)),)
+    monkeypatch.setattr(verdict, "_OWN_TABLES", (table,))
     (tmp_path / "one.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspek: 1\n")
     found = [(one.place, one.what, one.severity) for one in check(tmp_path / "one.yaml", None)]
     assert ("spek", "unknown field; did you mean spec?", "error") in found
     assert ("spec", "before", "error") in found
+    assert ("metadata", "after", "error") in found
     (note,) = (what for _, what, severity in found if severity == "note")
     assert note.endswith("broken` ended in TypeError: no such thing")
 

@@ -64,7 +64,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (isvc(onnx(), canary=[{"predictor": {**onnx(), "name": "a"}, "trafficPercent": 60}],
           annotations={MODE: "Knative"}), "canary", "Standard"),
     (isvc(onnx(scaleMetric="concurrency"), annotations={MODE: "Standard",
-          "serving.kserve.io/autoscalerClass": "hpa"}), "scaleMetric", "cpu or memory"),
+          "serving.kserve.io/autoscalerClass": "hpa"}), "scaleMetric", "none of cpu, memory"),
     (isvc(onnx(scaleMetric="cpu"), annotations={MODE: "Standard",
           "serving.kserve.io/autoscalerClass": "keda"}), "scaleMetric", "KEDA"),
     # What Tandem can't serve.
