@@ -61,6 +61,8 @@ def test_check_finds_nothing(path: Path, crds: Crds) -> None:
 @pytest.mark.parametrize("path", _paths(), ids=_name)
 def test_no_warning_that_is_not_meant(path: Path, crds: Crds) -> None:
     found = {one.what for one in check(path, crds) if one.severity == "warning"}
+    if path.parent.name in ("kserve", "more"):  # KServe runs these, Tandem needn't
+        found = {what for what in found if not what.startswith("Tandem: ")}
     meant = {
         "no pod here has tandem-client=true"
     }  # of the network policies: clients are somebody else's
