@@ -20,6 +20,7 @@ from tests.server import MODES, QUICKSTART, ROOT, Server, Setup
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SERVERS] = []
+    config.stash[_RUNNING] = _Running(config)
     # As Ctrl-C: what was started is stopped. `timeout` and a CI that gives up send this.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
@@ -27,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _SERVERS = pytest.StashKey[list[Server]]()
+_RUNNING = pytest.StashKey["_Running"]()
 
 
 # Behind each of them runs a server; a module that starts one by itself has to say so.
@@ -53,13 +55,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def _group(item: pytest.Item) -> str:
     """Tests that share a server, about as many minutes of them in each large group."""
     setup = _setup(item)
-    return f"{item.path.parent.name}-{_mode(setup)}" if setup else item.path.stem
+    if not setup:
+        return item.path.stem
+    mode = _mode(setup)
+    return mode if mode == "default" else f"{item.path.parent.name}-{mode}"
 
 
-_LONGEST = "serve-throughput"  # so that none waits for it alone at the end
+# The longest first of those who share a server: the short ones fill what is left at the end.
+_FIRST = ("serve-throughput", "conformance-throughput", "default")
 
 
 def _setup(item: pytest.Item) -> str:
+    if "server" not in getattr(item, "fixturenames", ()) or not item.get_closest_marker("live"):
+        return ""
     params = getattr(getattr(item, "callspec", None), "params", {})
     return str(params.get("server", ""))
 
@@ -70,7 +78,7 @@ def _mode(setup: str) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest group first, then tests without a server, then one server after the other."""
+    """Those with a shared server first, one mode after the other; then those with their own or none."""
     if getattr(config.option, "loadgroup", False):
         for item in items:
             # xdist 3.8 writes the group where pytest 9.2 doesn't read it any more.
@@ -78,8 +86,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")
     # Those of one mode together: a server of it serves them all.
     order = sorted(dict.fromkeys(map(_setup, items)), key=_mode)
-    items.sort(key=lambda item: -1 if not _setup(item) else order.index(_setup(item)))
-    items.sort(key=lambda item: _setup(item) == "" or _group(item) != _LONGEST)
+    items.sort(key=lambda item: order.index(_setup(item)))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    if _setup(item):
+        group = _group(item)
+        return _FIRST.index(group) if group in _FIRST else len(_FIRST)
+    return len(_FIRST) + 1 + (item.path.parent.name != "serve")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A shared server is one group's, and in nobody's way who has one of their own, or measures."""
+    item.config.stash[_RUNNING].for_group(_group(item) if _setup(item) else "")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -125,7 +145,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def _running(request: pytest.FixtureRequest) -> Iterator["_Running"]:
-    running = _Running(request.config)
+    running = request.config.stash[_RUNNING]
     yield running
     running.stop()
 
@@ -151,6 +171,13 @@ class _Running:
         self._config = config
         self._servers = _Servers(config)
         self._now: Server | None = None
+        self._group = ""
+
+    def for_group(self, group: str) -> None:
+        """Other groups' server is stopped."""
+        if group != self._group:
+            self.stop()
+        self._group = group
 
     def serving(self, config: Path, mode: str, log: Path) -> Server:
         now = self._now

@@ -50,7 +50,7 @@ def test_metrics_per_model_and_version(server):
         page = server.metrics()
         return all(name in page for name in wanted)
 
-    until(found, "the metrics on Ray's page", 60)
+    until(found, "the metrics on Ray's page", 60, every=0.5)
     page = server.metrics()
     for name in ("model_inference_seconds", "model_batch_size", "request_queue_seconds"):
         assert f"ray_{name}_count" in page
@@ -80,7 +80,12 @@ def test_which_way_requests_take_is_counted_by_transport(server, channel):
     def more() -> dict[tuple[str, str], float]:
         return {key: count - before.get(key, 0) for key, count in paths(server).items()}
 
-    until(lambda: all(more().get(key, 0) >= count for key, count in least.items()), "the counts", 60)
+    until(
+        lambda: all(more().get(key, 0) >= count for key, count in least.items()),
+        "the counts",
+        60,
+        every=0.5,
+    )
     other = "serve" if way == "fast" else "fast"
     assert {key: count for key, count in more().items() if key[1] == other and count} == {}
 
@@ -90,7 +95,7 @@ def test_the_router_says_which_configuration_it_serves(server):
         families = text_string_to_metric_families(server.metrics())
         return [s.value for f in families for s in f.samples if s.name == "ray_router_generation"]
 
-    assert until(said, "the generation on Ray's page", 60) == [1]
+    assert until(said, "the generation on Ray's page", 60, every=0.5) == [1]
 
 
 def test_histograms_are_as_prometheus_makes_them(server):
@@ -112,7 +117,7 @@ def test_histograms_are_as_prometheus_makes_them(server):
     def whole() -> bool:
         return sum(one[0][1] for one in values("request_predict_seconds_count").values()) >= 3
 
-    until(whole, "three requests on Ray's page", 60)
+    until(whole, "three requests on Ray's page", 60, every=0.5)
     for buckets in values("request_predict_seconds_bucket").values():
         ordered = sorted(buckets, key=lambda one: float(one[0]))
         assert [bound for bound, _ in ordered][:: len(ordered) - 1] == ["0.0005", "+Inf"]
@@ -133,6 +138,6 @@ def test_batches_take_the_fast_path_and_are_counted(server):
     def counted() -> bool:
         return any(all(part in line for part in wanted) for line in server.metrics().splitlines())
 
-    until(counted, "the Tokenizer's requests", 60)
+    until(counted, "the Tokenizer's requests", 60, every=0.5)
     if route == "":
         assert 'route="predict"' not in server.metrics()

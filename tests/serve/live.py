@@ -14,12 +14,23 @@ import psutil
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from serve_app.tools.dashboard import Dashboard
+from serve_app.tools.ray_token import token
 from tests.server import ROOT, Server
 
-ENV = {"PYTHONPATH": str(ROOT)}  # so that replicas import tests.serve.models
+ENV = {
+    "PYTHONPATH": str(ROOT),  # so that replicas import tests.serve.models
+    "TANDEM_ADMIN_TOKEN": "a-token-of-the-tests",  # of those that let models be loaded
+}
+PAUSE = 0.02
 
 
 def deploy(server: Server, config: Path) -> None:
+    """What `serve deploy` sends, without the seconds in which it imports Ray."""
+    Dashboard(server.dashboard, token()).deploy(yaml.safe_load(config.read_text()))
+
+
+def deploy_by_command(server: Server, config: Path) -> None:
     """`serve deploy`, as a user would."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("serve")), "deploy", "-a", server.dashboard, str(config)],
@@ -31,12 +42,12 @@ def deploy(server: Server, config: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def until(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def until(check: Callable[[], Any], what: str, seconds: float = 90, every: float = 0.1) -> Any:
     """Ask until the answer is truthy; the last answer in the failure."""
     deadline = time.monotonic() + seconds
     while not (answer := check()):
         assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
-        time.sleep(0.1)
+        time.sleep(every)
     return answer
 
 
@@ -82,7 +93,10 @@ def pid_of(client: httpx.Client, model: str) -> int:
 
 
 class Traffic:
-    """Requests without pause from a few threads while the block runs; `failures` must stay empty."""
+    """Requests from a few threads while the block runs; `failures` must stay empty.
+
+    Some hundred a second: more would take the processors from what is to change meanwhile.
+    """
 
     def __init__(self, server: Server, *requests: tuple[str, dict[str, Any]], threads: int = 3) -> None:
         self._server, self._requests = server, requests
@@ -103,6 +117,7 @@ class Traffic:
                     self.answered += 1
                     if answer.status_code != 200:
                         self.failures.append(f"{answer.status_code} {answer.text}")
+                    self._over.wait(PAUSE)
 
     def __enter__(self) -> "Traffic":
         for thread in self._threads:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import Traffic, column, deploy, index, pid_of, until
+from tests.serve.live import Traffic, column, deploy, deploy_by_command, index, pid_of, until
 from tests.server import MODES, ROOT, Setup
 
 PIDS = "/v2/models/{}/infer"
@@ -55,7 +55,7 @@ def test_add_change_and_remove_a_remote_model(live, client):
     kept, router_pid, changed = pid_of(client, "one"), pid_of(client, "pid"), pid_of(client, "two")
     asked = [(PIDS.format(name), NOTHING) for name in ("one", "two", "pid")]
     with Traffic(server, *asked) as traffic:
-        deploy(server, write(folder / "add.yaml", *base(), remote("three", "Pid")))
+        deploy_by_command(server, write(folder / "add.yaml", *base(), remote("three", "Pid")))
         until(lambda: "three" in index(client), "the new model is known")
         ready(client, "pid", "fussy", "one", "two", "three")
         assert pid_of(client, "two") == changed

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.serve.configs import router, write
+from tests.serve.configs import python, router, write
 from tests.serve.live import deploy, index, until
-from tests.server import ROOT
+from tests.server import MODES, ROOT, Server, Setup
 from tests.storage.bucket import S3Bucket, s3
 from tests.storage.web import serving
 
-pytestmark = pytest.mark.live
+LIVE = Setup(MODES[0], "storage", lambda folder: write(folder / "base.yaml", router(python("Pid"))))
+pytestmark = pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
 
 DIGITS = ROOT / ".models" / "digits-onnx"
 QUICKSTART = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
@@ -37,23 +38,38 @@ def application(name: str, uri: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "route_prefix": None, "import_path": path, "args": args}
 
 
+class Running:
+    """The server, to which applications are deployed whose processes are led to the bucket."""
+
+    def __init__(self, server: Server, bucket: S3Bucket) -> None:
+        self.server, self.folder = server, server.config.parent
+        self.cache = self.folder / "cache"
+        self._env = {"env_vars": {**bucket.env, "TANDEM_CACHE": str(self.cache)}}
+        self._before = len(server.text())
+
+    def deploy(self, *applications: dict[str, Any]) -> None:
+        led = [{**one, "runtime_env": self._env} for one in applications]
+        deploy(self.server, write(self.folder / "models.yaml", *led))
+
+    def text(self) -> str:
+        return self.server.text()[self._before :]
+
+
 @pytest.fixture(scope="module")
-def running(
-    bucket: S3Bucket,
-    start_module_server: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-    demo_models: Path,
-) -> Any:
-    """A server with digits three times out of the bucket, and a model that isn't there."""
-    folder = tmp_path_factory.mktemp("storage")
+def running(bucket: S3Bucket, server: Server, demo_models: Path) -> Running:
+    """Digits three times out of the bucket, and a model that isn't there."""
     uri = bucket.put_folder(DIGITS, "digits")
-    config = write(
-        folder / "base.yaml",
-        router(onnx(uri, name="inline"), onnx(bucket.uri("nothing"), name="nothing")),
-        application("replicas", uri, replicas=2),
-    )
-    cache = folder / "cache"
-    return start_module_server(config, env={**bucket.env, "TANDEM_CACHE": str(cache)}), cache, folder
+    found = Running(server, bucket)
+    models = onnx(uri, name="inline"), onnx(bucket.uri("nothing"), name="nothing")
+    found.deploy(router(*models), application("replicas", uri, replicas=2))
+    with server.http() as client:
+        until(lambda: known(client) == {"inline": "", "replicas": ""}, "they are there")
+    return found
+
+
+def known(client: Any) -> dict[str, str]:
+    """What the index says, but of the model that isn't there."""
+    return {name: reason for name, reason in index(client).items() if name != "nothing"}
 
 
 def infer(client: Any, model: str) -> Any:
@@ -63,9 +79,8 @@ def infer(client: Any, model: str) -> Any:
     return answer.json()
 
 
-def test_they_serve_and_say_what_they_are(running: Any) -> None:
-    server, cache, _ = running
-    with server.http() as client:
+def test_they_serve_and_say_what_they_are(running: Running) -> None:
+    with running.server.http() as client:
         for model in ("inline", "replicas"):
             label = next(one for one in infer(client, model)["outputs"] if one["name"] == "label")
             assert label["data"] == [7]
@@ -74,36 +89,34 @@ def test_they_serve_and_say_what_they_are(running: Any) -> None:
         reason = index(client)["nothing"]
     assert "s3://models/nothing': there is no such thing" in reason
     assert "hunter2" not in reason
-    published = list(cache.glob("v1-*/entries/*"))
+    published = list(running.cache.glob("v1-*/entries/*"))
     assert len(published) == len([one for one in DIGITS.iterdir() if one.is_dir()])
-    fetched = server.log.read_text().count(": fetched in ")
+    fetched = running.text().count(": fetched in ")
     assert fetched <= len(published)
 
 
-def test_a_new_version_and_one_that_is_broken(running: Any, bucket: S3Bucket) -> None:
-    server, _, folder = running
+def test_a_new_version_and_one_that_is_broken(running: Running, bucket: S3Bucket) -> None:
     before = sorted(int(one.name) for one in DIGITS.iterdir() if one.is_dir())
     newest = str(before[-1] + 1)
     source = DIGITS / str(before[-1])
     bucket.put_folder(source, f"digits/{newest}")
     uri = bucket.uri("digits")
     models = (onnx(uri, name="inline"), onnx(bucket.uri("nothing"), name="nothing"))
-    config = write(folder / "base.yaml", router(*models), application("replicas", uri, replicas=2))
-    with server.http() as client:
-        deploy(server, config)
+    applications = router(*models), application("replicas", uri, replicas=2)
+    with running.server.http() as client:
+        running.deploy(*applications)
         for model in ("inline", "replicas"):
             until(lambda: newest in client.get(f"/v2/models/{model}").json()["versions"], "served", 60)  # noqa: B023
         bucket.put(f"digits/{int(newest) + 1}/model.onnx", b"<html>no model</html>")
-        deploy(server, config)
+        running.deploy(*applications)
         until(lambda: "a change was refused" in index(client)["inline"], "the reason", 60)
         for model in ("inline", "replicas"):
             assert infer(client, model)["model_version"] == newest
 
 
-def test_one_that_is_on_its_way_says_how_far_it_is(running: Any, bucket: S3Bucket) -> None:
-    server, _, folder = running
+def test_one_that_is_on_its_way_says_how_far_it_is(running: Running, bucket: S3Bucket) -> None:
     data = (DIGITS / "1" / "model.onnx").read_bytes()
-    with serving() as web, server.http() as client:
+    with serving() as web, running.server.http() as client:
         web.by_path["/slow/model.onnx"] = data
         web.go_on.clear()
         slow = f"{web.url}/slow/model.onnx"
@@ -111,7 +124,7 @@ def test_one_that_is_on_its_way_says_how_far_it_is(running: Any, bucket: S3Bucke
             onnx(bucket.uri("digits"), name="inline", versions=["1"]),
             onnx(slow, name="slow-inline"),
         )
-        deploy(server, write(folder / "base.yaml", router(*models), application("slow", slow)))
+        running.deploy(router(*models), application("slow", slow))
         for model in ("slow-inline", "slow"):
             until(lambda: "fetching " in index(client).get(model, ""), f"{model} on its way", 60)  # noqa: B023
             assert client.get(f"/v2/models/{model}/ready").status_code == 503
