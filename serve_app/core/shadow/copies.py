@@ -19,7 +19,7 @@ from serve_app.config import Shadow
 from serve_app.core.asking import ASKING
 from serve_app.core.directory import Directory
 from serve_app.core.shadow.answering import AWAY, BROKEN, BUSY, QUEUE, REPLACED, Dropped, answered
-from serve_app.core.shadow.jobs import Job
+from serve_app.core.shadow.jobs import Job, size_of
 from serve_app.core.shadow.judging import HERE, example, judged
 from serve_app.core.version import State, Version
 from serve_app.routing.comparing import Compared
@@ -192,5 +192,5 @@ def _asked(version: Version | None) -> bool:
 
 def _small(*jobs: Job) -> bool:
     size = sum(len(piece) for job in jobs for piece in job.body)
-    size += sum(array.nbytes for job in jobs for array in job.answer.values())
-    return size + sum(a.nbytes for job in jobs for piece in job.pieces for a in piece.values()) < HERE
+    arrays = (one for job in jobs for answer in (job.answer, *job.pieces) for one in answer.values())
+    return size + sum(map(size_of, arrays)) < HERE

@@ -249,12 +249,19 @@ async def test_examples_are_kept_where_it_is_said():
     assert last["differences"][0]["values"] == "20 and 21"
 
 
-async def test_large_answers_are_compared_elsewhere(monkeypatch: pytest.MonkeyPatch):
-    one = Shadowed(shadow=Model(off_by(1)))
+def _as_text(outputs):
+    text = np.empty(1, dtype=object)
+    text[0] = b"word " * 10_000
+    return {"y": text, "z": outputs["z"]}
+
+
+@pytest.mark.parametrize(("rows", "changed"), [(5000, off_by(1)), (1, _as_text)])
+async def test_large_answers_are_compared_elsewhere(monkeypatch: pytest.MonkeyPatch, rows, changed):
+    one = Shadowed(shadow=Model(changed))
     elsewhere = []
     apart = one.copies._apart
     monkeypatch.setattr(one.copies, "_apart", lambda work: elsewhere.append(work) or apart(work))
-    await one.plane.infer(call(tensor([[1.0, 2.0]] * 5000)))
+    await one.plane.infer(call(tensor([[1.0, 2.0]] * rows)))
     (found,) = await one.compared(1)
     assert not found.same
     assert len(elsewhere) == 1
