@@ -13,13 +13,13 @@ from serve_app.protocol.openai import Events
 from serve_app.protocol.tensors import Arrays
 
 TOOLS, EMBEDDING = "tool_calls", "embedding"
-_EVENTS = b"text/event-stream"
+EVENTS = b"text/event-stream"
 _GOES_ON = b"None"  # as serve_app.protocol.completions writes the reason of a text that goes on
 
 
 def arrays_of(kind: bytes, body: bytes) -> Arrays:
     """A 200 of OpenAI's routes; ValueError for what is none, and for a stream with an error in it."""
-    if kind.startswith(_EVENTS):
+    if kind.startswith(EVENTS):
         return _choices(_streamed(body))
     said = orjson.loads(body)
     if isinstance(said, dict) and isinstance(said.get("choices"), list):

@@ -18,9 +18,18 @@ from typing import Any, Protocol
 from serve_app.config import Shadow
 from serve_app.core.asking import ASKING
 from serve_app.core.directory import Directory
-from serve_app.core.shadow.answering import AWAY, BROKEN, BUSY, QUEUE, REPLACED, Dropped, answered
+from serve_app.core.shadow.answering import (
+    AWAY,
+    BROKEN,
+    BUSY,
+    BYTES,
+    QUEUE,
+    REPLACED,
+    Dropped,
+    answered,
+)
 from serve_app.core.shadow.jobs import Job, size_of
-from serve_app.core.shadow.judging import HERE, example, judged
+from serve_app.core.shadow.judging import HERE, example, judged, readable
 from serve_app.core.version import State, Version
 from serve_app.routing.comparing import Compared
 from serve_app.routing.tally import Pair
@@ -152,6 +161,8 @@ class Copies:
         return version if ready else None
 
     async def _compared(self, job: Job, other: Job, version: Version) -> None:
+        if not (readable(job) and readable(other)):
+            raise Dropped(BYTES)
         generated = version.about.engine is not None
         work = partial(judged, job, other, self.config.outputs, generated)
         found, answer, copy = work() if _small(job, other) else await self._apart(work)

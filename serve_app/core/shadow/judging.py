@@ -9,13 +9,20 @@ import numpy as np
 from serve_app.config import Tolerance
 from serve_app.core.shadow.jobs import Job
 from serve_app.errors import ModelFailed
-from serve_app.protocol.answers import arrays_of, joined
+from serve_app.protocol.answers import EVENTS, arrays_of, joined
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import Arrays
 from serve_app.routing.comparing import Compared, compare, failures
 
 _ELEMENTS, _LETTERS, _TENSORS = 16, 300, 8  # of what is shown
 HERE = 2**15  # bytes that are compared on the event loop: as text that takes one or two milliseconds
+MOST_JSON = 2**20  # bytes that are read in one go, for 5 ms, in which no other thread has a turn
+
+
+def readable(job: Job) -> bool:
+    """Whether it takes nobody's time to read what OpenAI's routes answered; a stream is read by events."""
+    whole = job.verb == "relay" and not job.kind.startswith(EVENTS)
+    return not whole or sum(map(len, job.body)) <= MOST_JSON
 
 
 def judged(

@@ -139,6 +139,16 @@ async def test_texts_longer_than_there_is_room_for(path: str) -> None:
     assert (one.copies.held, one.shadows._open) == (0, {})
 
 
+async def test_json_that_takes_long_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.core.shadow.judging.MOST_JSON", 100)
+    one = shadowed()
+    async with client(one) as http:
+        for stream in (False, True):
+            await http.post("/v1/completions", json={**ASKED, "prompt": "a" * 200, "stream": stream})
+    await one.compared(1)  # the stream
+    assert one.heard.drops == {"bytes": 1}
+
+
 async def test_a_client_that_leaves() -> None:
     """Its answer isn't whole: nothing to compare with."""
     one = shadowed()
