@@ -20,7 +20,7 @@ MOST_JSON = 2**20  # bytes that are read in one go, for 5 ms, in which no other 
 
 
 def readable(job: Job) -> bool:
-    """Whether it takes nobody's time to read what OpenAI's routes answered; a stream is read by events."""
+    """Whether an answer of OpenAI's routes is read in a moment; a stream is, event by event."""
     whole = job.verb == "relay" and not job.kind.startswith(EVENTS)
     return not whole or sum(map(len, job.body)) <= MOST_JSON
 
