@@ -27,7 +27,7 @@ from loadtests.client.target import Target
 from loadtests.servers import Server
 from loadtests.shadow.figures import within
 from loadtests.shadow.model import BAD, PLANTED
-from loadtests.shadow.sides import NAME, change, config_of, quiet, shadowed
+from loadtests.shadow.sides import NAME, change, config_of, quiet, ready, shadowed
 
 BODIES = 400  # of which 2 are planted
 CONNECTIONS = 32
@@ -66,6 +66,7 @@ def compared(given: argparse.Namespace) -> dict[str, Any]:
 
         with Server("tandem", config(""), [NAME]) as server:
             target, requests = server.target, bodies(folder)
+            ready(target)
             measured(target, requests, given.rate, 2)
             rounds, copies = [], []
             for number in range(given.pairs):

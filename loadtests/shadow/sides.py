@@ -15,6 +15,7 @@ from loadtests.servers import Server
 from loadtests.shadow.model import BAD, HONEST, PLANTED
 
 NAME, TOKEN = "answers", "of-this-machine-alone"
+VERSIONS = (HONEST, BAD, PLANTED)
 _SETTLED_S, _LOOK_S = 60.0, 0.05
 
 
@@ -23,7 +24,6 @@ def config_of(
 ) -> dict[str, Any]:
     """A Serve config; `shadow` is the version that gets all copies, '' for none, `number` its own."""
     model = {"modelFormat": "python", "class": "loadtests.shadow.model:Answers", "options": options}
-    versions = (HONEST, BAD, PLANTED)
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     router = config["applications"][0]
     router["args"] = {"admin": {"tokenFile": str(folder / "token")}}
@@ -35,11 +35,11 @@ def config_of(
     user |= {"models": [], "routing": {NAME: route}, "generation": number}
     config["applications"] = [router]
     if inline:
-        for version in versions:
+        for version in VERSIONS:
             (folder / NAME / version).mkdir(parents=True, exist_ok=True)
         user["models"] = [{"name": NAME, **model, "storageUri": str(folder / NAME)}]
         return config
-    for version in versions:
+    for version in VERSIONS:
         args = {**model, "model": NAME, "versions": [version], "resources": {"num_cpus": 0.2}}
         config["applications"].append(
             {
@@ -65,6 +65,17 @@ def change(server: Server, config: dict[str, Any]) -> None:
             return
         time.sleep(_LOOK_S)
     raise Refused("the configuration isn't served")
+
+
+def ready(target: Target) -> None:
+    """Wait for all versions: the one that answers isn't the last."""
+    until = time.monotonic() + _SETTLED_S
+    while time.monotonic() < until:
+        rows = get(target, "/v2/repository/index", b"{}")
+        if sum(row["name"] == NAME and row["state"] == "READY" for row in rows) == len(VERSIONS):
+            return
+        time.sleep(_LOOK_S)
+    raise Refused("not all versions are ready")
 
 
 def shadowed(target: Target) -> dict[str, Any]:
