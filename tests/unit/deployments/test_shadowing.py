@@ -11,6 +11,7 @@ from serve_app.config import RouterUserConfig, parse
 from serve_app.deployments import shadowing as module
 from serve_app.deployments.shadowing import Shadowing
 from serve_app.errors import NotFound, Unavailable
+from serve_app.routing.tally import Pair
 from tests.unit.core.shadow.shadowed import Heard, Model, Shadowed, off_by
 from tests.unit.deployments.conducted import double
 from tests.unit.planes import call, plane, tensor
@@ -31,7 +32,7 @@ def config(**shadow: Any) -> RouterUserConfig:
 
 async def test_nobody_listens_while_there_is_none() -> None:
     made = plane()
-    shadowing = Shadowing(made)
+    shadowing = Shadowing(made, lambda *_: None)
     assert shadowing.configure(config()) == ()
     assert (made.tap, shadowing.plain) == (None, {})
     (listens,) = shadowing.configure(config(version=2))
@@ -39,6 +40,20 @@ async def test_nobody_listens_while_there_is_none() -> None:
     assert shadowing.plain["m"]["config"]["version"] == "2"
     assert shadowing.configure(config()) == ()
     assert (made.tap, shadowing.plain) == (None, {})
+
+
+async def test_rollouts_hear_of_comparisons() -> None:
+    told: list[tuple[str, str, str, bool]] = []
+
+    def tell(model: str, pair: Pair, differs: bool) -> None:
+        told.append((model, pair.primary, pair.shadow, differs))
+
+    one = Shadowed(shadow=Model(off_by(1)))
+    shadowing = Shadowing(one.plane, tell)
+    one.plane.observers.each = shadowing.configure(config(version=2))
+    await one.plane.infer(call(tensor(ROW)))
+    await until(lambda: told)
+    assert told == [("m", "1", "2", True)]
 
 
 async def counted(requests: int) -> dict[str, Any]:
