@@ -151,7 +151,13 @@ def test_a_new_version_is_found_and_one_that_is_broken_changes_nothing(live, fol
         answer = change(live, "load", "reads")
         assert answer.status_code == 400
         assert "version 3" in answer.json()["error"]
-        assert everywhere(live, lambda http: says(http) == "two 2")
+        answer = change(live, "load", "apart")
+        assert answer.status_code == 400
+        assert "version 3" in answer.json()["error"]
+        assert everywhere(live, lambda http: says(http) == says(http, "apart") == "two 2")
+        # Who asks for another version isn't told of that one.
+        assert change(live, "load", "reads", version="2").status_code == 200
+        assert "served: version 1, 2" in change(live, "load", "reads").json()["error"]
         (folder / "m" / "3" / "text").write_text("three")
         until(lambda: everywhere(live, lambda http: says(http) == "three 3"), "the poller found it")
     assert traffic.failures == []
