@@ -11,14 +11,13 @@ from serve_app.tools.check.rules import Resource, Rule, Table
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
 from serve_app.tools.kube.part import Looks
-from serve_app.tools.kube.ray_cluster import RayCluster
 
 _TARGETS = ("nodeName", "serviceName", "serviceUrl")
 
 
 def check(document: Document) -> Iterator[Problem]:
     """All rules of the kind."""
-    yield from the.check(TABLE, Resource(document, RayCluster((), {})))
+    yield from the.check(TABLE, Resource.of(document))
 
 
 _graph = the.below(the.of("InferenceGraph"), "nodes")

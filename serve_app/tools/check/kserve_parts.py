@@ -4,13 +4,11 @@ from collections.abc import Iterable
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Resource
+from serve_app.tools.kserve.formats import OLD_STYLE
 from serve_app.tools.kube.part import Looks
 
 MODE, SCALER = "serving.kserve.io/deploymentMode", "serving.kserve.io/autoscalerClass"
-FRAMEWORKS = (
-    "tensorflow", "sklearn", "xgboost", "pytorch", "onnx", "triton", "lightgbm", "paddle", "pmml",
-    "huggingface",
-)  # fmt: skip
+FRAMEWORKS = tuple(OLD_STYLE)
 COMPONENTS = ("predictor", "transformer", "explainer")
 OLD_MODES = {"RawDeployment": "Standard", "Serverless": "Knative"}
 ISVC, RUNTIMES = "InferenceService", ("ServingRuntime", "ClusterServingRuntime")

@@ -23,6 +23,10 @@ class Resource:
     document: Document
     cluster: RayCluster  # empty where it has none
 
+    @classmethod
+    def of(cls, document: Document) -> "Resource":
+        return cls(document, RayCluster.of(document.data) or RayCluster((), {}))
+
     @property
     def kind(self) -> str:
         return self.document.kind

@@ -27,7 +27,6 @@ from serve_app.tools.check.serve_config import check_serve_config
 from serve_app.tools.check.unseen import Unseen
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Finding, Problem, Report, Severity
-from serve_app.tools.kube.ray_cluster import RayCluster
 from serve_app.tools.kube.sources import documents
 
 _SERVE = (
@@ -97,8 +96,7 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
             _ask(report, crds.check, one)
         else:
             unseen.kind(one)
-    cluster = RayCluster.of(one.data)
-    resource = rules.Resource(one, cluster or RayCluster((), {}))
+    resource = rules.Resource.of(one)
     for table in _OWN_TABLES:
         report.extend(rules.check(table, resource))
     before = list(report.found)

@@ -11,7 +11,6 @@ import yaml
 from serve_app.tools.check import fit_together, rules, verdict
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Report
-from serve_app.tools.kube.ray_cluster import RayCluster
 from tests.unit.tools.check.test_operator import found, manifest
 
 PROXY, MODE = "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"
@@ -192,7 +191,7 @@ def test_a_wrong_type_anywhere_is_no_traceback(kind: str, odd: Any) -> None:
             around = around[step]
         around[place[-1]] = odd
         document = Document(data, Report("f"))
-        resource = rules.Resource(document, RayCluster.of(data) or RayCluster((), {}))
+        resource = rules.Resource.of(document)
         for table in verdict.TABLES:
             found = list(rules.check(table, resource))
             assert [one.what for one in found if "ended in" in one.what] == []
