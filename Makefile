@@ -114,7 +114,8 @@ load: $(VENV)/.test
 ## that take each other's place under load;
 ## CASE=shadow, whether a shadow that is slow and fails is felt by anybody, and finds what differs;
 ## CASE=storage, faults against the node's cache, and a start out of it; CASE=rollouts, simulated rollouts
-## decided by Tandem and by others' rules; CASE=graph, a step of a graph beside a call through HTTP
+## decided by Tandem and by others' rules; CASE=graph, a step of a graph beside a call through HTTP;
+## CASE=payloads, what clients notice of payload loggers, one whose sink is dead among them
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
@@ -140,6 +141,9 @@ bench: $(VENV)/.test
 else ifeq ($(CASE),graph)
 bench: $(VENV)/.test
 	@$(BIN)/python -m loadtests.graph --rounds $(or $(ROUNDS),5) $(ARGS)
+else ifeq ($(CASE),payloads)
+bench: $(VENV)/.test
+	@$(BIN)/python -m loadtests.dead_sink --rounds $(or $(ROUNDS),2) $(ARGS)
 else ifeq ($(CASE),batch)
 bench: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.batch --rounds $(or $(ROUNDS),3) $(ARGS)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
 
@@ -29,15 +29,18 @@ class Said(NamedTuple):
     why: str = ""
     fix: str = ""
     severity: Severity = "error"
+    ours: bool = False  # KServe itself takes it
 
 
 @dataclass
 class FromKServe:
     """`graph` is an entry of `graphs`, in the configuration's words; it can be served unless an error
-    is among what is `said`. `carried`: places that it has, with all below them.
+    is among what is `said`. `carried`: places that it has, with all below them. `models`: entries of
+    `models` that it needs beside it, for what is another server's.
     """
 
     graph: dict[str, Any]
+    models: list[dict[str, Any]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     carried: list[Place] = field(default_factory=list)
 
@@ -53,6 +56,8 @@ def from_kserve(document: Mapping[str, Any], models: Mapping[str, str] | None = 
     made.carried += [("apiVersion",), ("kind",), ("metadata", "name")]
     made.said += _around(metadata, spec)
     timeouts = _mapping(spec.get("routerTimeouts"))
+    if not timeouts:
+        made.carried.append((*_SPEC, "routerTimeouts"))
     if timeouts.get("serviceClient") is not None:
         made.graph["routerTimeouts"] = {"serviceClient": timeouts["serviceClient"]}
         made.carried.append((*_SPEC, "routerTimeouts", "serviceClient"))
@@ -61,7 +66,10 @@ def from_kserve(document: Mapping[str, Any], models: Mapping[str, str] | None = 
     try:
         graph = Graph.model_validate(made.graph)
     except ValidationError as error:
-        made.said += [Said(_there(place), text) for place, text in problems(error, Graph)]
+        made.said += [
+            Said(_there(place), text, ours=place[-1:] == ("condition",))
+            for place, text in problems(error, Graph)
+        ]
     else:
         for name, node in graph.nodes.items():
             made.said += _as_the_router_has_it(node, (*_SPEC, "nodes", name))
@@ -100,9 +108,9 @@ def _timeouts(said: Mapping[str, Any], place: Place) -> Iterator[Said]:
 
 def _node(node: Any, place: Place, models: Mapping[str, str] | None, made: FromKServe) -> Any:
     steps = _mapping(node).get("steps")
+    made.carried += [(*place, key) for key in _mapping(node) if key != "steps"]
     if not isinstance(steps, list):
         return node
-    made.carried += [(*place, key) for key in node if key != "steps"]
     found = [_step(one, (*place, "steps", at), models, made) for at, one in enumerate(steps)]
     return {**node, "steps": found}
 
@@ -130,30 +138,49 @@ def _step(step: Any, place: Place, models: Mapping[str, str] | None, made: FromK
 def _address(
     url: str, place: Place, models: Mapping[str, str] | None, made: FromKServe
 ) -> dict[str, Any]:
-    """The model of this service that an address means: `http://SERVICE.NAMESPACE…/v1/models/MODEL:predict`."""
+    """The model that an address means: `http://SERVICE.NAMESPACE…/v1/models/MODEL:predict`."""
     parts = urlsplit(url.strip())
     service = parts.netloc.rpartition("@")[2].split(":")[0].split(".")[0]
     service = service.removesuffix("-predictor").removesuffix("-predictor-default")
     asked = _MODEL.fullmatch(parts.path)
     model = (asked[1] or asked[2]) if asked else ""
+    version = (asked[3] or "") if asked else ""
     known = models or {}
-    if models is not None and service not in known and model not in known.values():
+    if models is not None and service not in known:
+        if asked and asked[2]:
+            return {"serviceName": _another(parts, service, asked[2], version, known, made)}
         made.said.append(
             Said(
                 place,
                 f"'{url}' is no model of this service",
-                "steps run inside of it, and none is asked over HTTP",
-                "an entry of the model in this configuration, by its storageUri",
+                "and doesn't say in V2's words which model of another server it is",
+                f"http://{parts.netloc or 'HOST'}/v2/models/MODEL/infer, or a model of modelFormat v2",
+                ours=True,
             )
         )
     if not asked and parts.path.strip("/"):
         why = "models have no paths of their own, whatever a container answers there"
-        made.said.append(
-            Said(place, f"asked for its prediction, not for {parts.path}", why, "", "warning")
-        )
+        what = f"asked for its prediction, not for {parts.path}"
+        made.said.append(Said(place, what, why, "", "warning"))
     if not model or (known and model not in known.values()):
         model = known.get(service, service)
-    return {"serviceName": model, **({"modelVersion": asked[3]} if asked and asked[3] else {})}
+    return {"serviceName": model, **({"modelVersion": version} if version else {})}
+
+
+def _another(
+    parts: SplitResult, host: str, model: str, version: str, known: Mapping[str, str], made: FromKServe
+) -> str:
+    """Another server's model as one of this service, and its name here."""
+    options = {"address": f"{parts.scheme}://{parts.netloc}", "model": model}
+    options |= {"version": version} if version else {}
+    there = next((one for one in made.models if one["options"] == options), None)
+    if there is not None:
+        return str(there["name"])
+    taken = {*known.values(), *(one["name"] for one in made.models), made.graph["name"]}
+    names = [model, f"{model}-{host}", *(f"{model}-{host}-{at}" for at in range(2, 1000))]
+    name = next(one for one in names if one not in taken)
+    made.models.append({"name": name, "modelFormat": "v2", "options": options})
+    return name
 
 
 def _missing(place: Place, name: str, models: Mapping[str, str]) -> Said:

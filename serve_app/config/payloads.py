@@ -100,7 +100,7 @@ class PayloadLogger(Config):
     @classmethod
     def _stores_alone(cls, said: Any) -> Any:
         url = said.get("url") if isinstance(said, dict) else None
-        if isinstance(url, str) and urlsplit(url).scheme not in STORES:
+        if isinstance(url, str) and urlsplit(url).scheme in set(SCHEMES) - set(STORES):
             for key in ("format", "batch"):
                 if key in said:
                     raise ValueError(f"{key} is for files: a url of file://, s3://, gs:// or az://")

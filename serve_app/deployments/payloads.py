@@ -5,6 +5,8 @@ from serve_app.ingress.rest import RestApp
 from serve_app.observability.payloads.log import PayloadLog
 from serve_app.observability.payloads.metrics import PayloadMetrics
 
+CLOSE_S = 2.0
+
 
 class Payloads:
     """Of one Router, whose name is `own`."""
@@ -23,3 +25,8 @@ class Payloads:
         self._log.configure(config.payloads)
         self._rest.heard_by(self._log if config.payloads else None)
         return (self._log,) if config.payloads else ()
+
+    def close(self) -> None:
+        """This Router ends: what waits is sent, so far as that is quickly done."""
+        if self._log is not None:
+            self._log.close(CLOSE_S)

@@ -186,6 +186,10 @@ class Router(GrpcIngress):
             each.append(self._live.counting)
         self.plane.observers.each = (*each, *self._listeners)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_payloads"):  # Serve calls this when a replica has drained
+            self._payloads.close()
+
     def _follow(self, found: Mapping[str, Any], apps: Mapping[str, RemoteApp], own: str) -> None:
         mine, seen = found.get(own) or {}, apps
         if self._live is not None:

@@ -67,6 +67,8 @@ def test_the_figures_of_the_readme_are_those_of_the_performance_page() -> None:
         assert all(any(abs(float(one) - ratio) < 0.0501 for ratio in ratios) for one in times), row
 
 
-def test_decisions_are_numbered_one_after_the_other() -> None:
+def test_decisions_have_numbers_of_their_own() -> None:
+    """Some may be missing: those of decisions that are being written."""
     found = [path.name[:4] for path in DECISIONS]
-    assert found == [f"{number:04}" for number in range(1, len(found) + 1)]
+    assert found[0] == "0001"
+    assert found == sorted(set(found))

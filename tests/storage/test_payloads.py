@@ -15,7 +15,7 @@ def test_events_in_a_bucket(bucket: S3Bucket) -> None:
     for index in range(4):
         body = b'{"instances": [[%d]]}' % index
         asked = Bytes({b"content-type": b"application/json"}, [body], len(body))
-        sender.waiting.offer(Record("request", str(index), 0.0, "m", "1", asked, len(body)))
+        sender.waiting.offer(Record("request", str(index), 0.0, "m", "1", asked, len(body), len(body)))
     sender.end(30)
     for thread in sender.threads:
         thread.join(60)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.config import parse
+from serve_app.config import RouterUserConfig, parse
 from serve_app.config.graph import Graph
 from serve_app.config.kserve_graph import FromKServe, from_kserve
 
@@ -69,7 +69,7 @@ def test_a_whole_graph_is_carried() -> None:
         ("http://iris.default.example.com/v1/models/iris:predict", "iris", None),
         ("http://iris-predictor.default:8080/v2/models/iris/infer", "iris", None),
         ("https://iris.ns.example.com/v2/models/iris/versions/3/infer", "iris", "3"),
-        ("http://any.where/v1/models/flower:predict", "flower", None),
+        ("http://blossoms.where/v1/models/flower:predict", "flower", None),
         ("http://single-1.default.{$your-domain}", "single-1", None),
     ],
 )
@@ -80,6 +80,29 @@ def test_addresses_of_this_service_s_models(url: str, model: str, version: str |
     step = parse(Graph, made.graph).nodes["root"].steps[0]
     assert (step.service_name, step.model_version) == (model, version)
     assert from_kserve(document(root({"serviceUrl": url}))).graph == made.graph  # nobody knows which
+
+
+def test_a_model_of_another_server_is_one_of_modelformat_v2() -> None:
+    urls = [
+        "http://triton.example.com:8000/v2/models/iris/infer",
+        "http://triton.example.com:8000/v2/models/resnet/versions/3/infer",
+        "http://triton.example.com:8000/v2/models/iris/infer",
+    ]
+    steps = [{"serviceName": "iris"}, *({"serviceUrl": url} for url in urls)]
+    made = from_kserve(document(root(*steps)), {"iris": "flowers"})
+    assert made.said == []
+    address = "http://triton.example.com:8000"
+    assert made.models == [
+        {"name": "iris", "modelFormat": "v2", "options": {"address": address, "model": "iris"}},
+        {"name": "resnet", "modelFormat": "v2",
+         "options": {"address": address, "model": "resnet", "version": "3"}},
+    ]  # fmt: skip
+    found = parse(Graph, made.graph).nodes["root"].steps
+    assert [one.service_name for one in found] == ["flowers", "iris", "resnet", "iris"]
+    config = {"models": made.models, "graphs": [made.graph]}
+    assert [one.name for one in parse(RouterUserConfig, config).models] == ["iris", "resnet"]
+    taken = from_kserve(document(root(*steps)), {"iris": "iris"})
+    assert [one["name"] for one in taken.models] == ["iris-triton", "resnet"]
 
 
 def test_other_addresses_are_refused_and_paths_of_containers_said() -> None:

@@ -10,7 +10,7 @@ from serve_app.config.payloads import PayloadLogger
 from serve_app.core.call import Call
 from serve_app.core.version import Version
 from serve_app.errors import ConfigError
-from serve_app.observability.payloads.record import Bytes, Record, Tensors, metadata
+from serve_app.observability.payloads.record import Bytes, Record, Tensors, held, metadata
 from serve_app.observability.payloads.sender import Sender
 
 log = logging.getLogger("tandem")
@@ -71,6 +71,15 @@ class PayloadLog:
         self.senders = made
         self.most = max((one.config.max_body_bytes for one in made), default=0)
 
+    def close(self, seconds: float) -> None:
+        """Send what is there for so long, and wait for that."""
+        senders, self.senders = self.all(), []
+        for one in senders:
+            one.end(seconds)
+        until = time.monotonic() + seconds
+        for thread in (thread for one in senders for thread in one.threads):
+            thread.join(max(0.0, until - time.monotonic()))
+
     def begun(self, call: Call) -> None:
         """Note whose call an exchange is; steps of graphs come after the graph."""
         exchange = EXCHANGE.get()
@@ -120,16 +129,21 @@ class PayloadLog:
         asked: Bytes | Tensors,
         answer: Bytes | Tensors | None,
     ) -> None:
-        said = {"traceparent": call.trace} if call.trace else {}
-        id = call.headers.get("ce-id") or call.request_id or call.request.id
-        version = call.version.number if call.version else ""
         pairs = list(call.headers.items())
+        first = dict(reversed(pairs))  # of several of a name
+        trace = first.get("traceparent")
+        said = {"traceparent": trace} if trace else {}
+        id = first.get("ce-id") or call.request_id or call.request.id
+        version = call.version.number if call.version else ""
         for one in chosen:
             more = {**said, "metadata": metadata(pairs, one.config.metadata_headers)}
             mode = one.config.mode
+            most = one.config.max_body_bytes
             if mode != "response":
-                of = "request", id, began, call.model, version, asked
-                one.waiting.offer(Record(*of, asked.size, more))
+                body, bytes_ = held(asked, most)
+                of = "request", id, began, call.model, version, body
+                one.waiting.offer(Record(*of, asked.size, bytes_, more))
             if mode != "request" and answer is not None:
-                of = "response", id, ended, call.model, version, answer
-                one.waiting.offer(Record(*of, answer.size, more))
+                body, bytes_ = held(answer, most)
+                of = "response", id, ended, call.model, version, body
+                one.waiting.offer(Record(*of, answer.size, bytes_, more))

@@ -78,7 +78,9 @@ class Tensors:
 
 @dataclass(slots=True)
 class Record:
-    """One event. `kind`: request or response; `time` in seconds since 1970."""
+    """One event. `kind`: request or response; `time` in seconds since 1970; `held`: bytes that it keeps
+    in memory, which are the body's `size` unless that is too large for anybody.
+    """
 
     kind: str
     id: str
@@ -87,11 +89,22 @@ class Record:
     version: str
     body: Bytes | Tensors
     size: int
+    held: int
     more: dict[str, str] = field(default_factory=dict)  # attributes
+
+
+def held(body: Bytes | Tensors, most: int) -> tuple[Bytes | Tensors, int]:
+    """The body and its bytes; without what it holds where that is more than `most`."""
+    if (size := body.size) <= most:
+        return body, size
+    kind = body.kind.encode("latin-1")
+    return Bytes({b"content-type": kind}, [], size), 0
 
 
 def metadata(pairs: list[tuple[str, str]], names: list[str]) -> str:
     """Headers of these names as KServe's attribute has them, under the names as they were configured."""
+    if not names:
+        return "{}"
     wanted = {name.lower(): name for name in names}
     found: dict[str, list[str]] = {}
     for name, value in pairs:

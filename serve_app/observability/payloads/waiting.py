@@ -30,13 +30,13 @@ class Waiting:
             bounds = self._bounds
             if self._ends is not None:
                 self.dropped["stopped"] += 1
-            elif self._events >= bounds.max_events or self._bytes + record.size > bounds.max_bytes:
+            elif self._events >= bounds.max_events or self._bytes + record.held > bounds.max_bytes:
                 self.dropped["full"] += 1
             else:
                 self._records.append(record)
                 self._events += 1
-                self._bytes += record.size
-                self._ready += record.size
+                self._bytes += record.held
+                self._ready += record.held
                 if self._is_enough():
                     self._changed.notify()
 
@@ -60,7 +60,7 @@ class Waiting:
             total = 0
             while self._records and len(found) < events and (not found or not size or total < size):
                 found.append(self._records.popleft())
-                total += found[-1].size
+                total += found[-1].held
             self._ready -= total
             return found
 
@@ -72,7 +72,7 @@ class Waiting:
         """They were sent, or dropped for this reason."""
         with self._changed:
             self._events -= len(records)
-            self._bytes -= sum(one.size for one in records)
+            self._bytes -= sum(one.held for one in records)
             if dropped:
                 self.dropped[dropped] += len(records)
             else:

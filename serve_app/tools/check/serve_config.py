@@ -6,6 +6,7 @@ from typing import Any
 from serve_app.tools.check import ray_serve, routes, serve_keys
 from serve_app.tools.check.applications import Applications
 from serve_app.tools.check.models_together import check_models
+from serve_app.tools.check.payloads import check_payloads
 from serve_app.tools.check.ray_serve import MISSING
 from serve_app.tools.kube.findings import Place, Problem, Report
 
@@ -35,6 +36,7 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
     applications = Applications(data, report, here, unsure)
     report.extend(routes.check(data))
     report.extend(check_models(applications))
+    report.extend(check_payloads(applications))
     report.found[before:] = map(_explained, report.found[before:])
 
 

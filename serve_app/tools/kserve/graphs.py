@@ -5,7 +5,7 @@ from typing import Any
 
 from serve_app.config.kserve_graph import from_kserve
 from serve_app.tools.kserve.ledger import Ledger
-from serve_app.tools.kserve.service import Service
+from serve_app.tools.kserve.service import Model, Service
 from serve_app.tools.kube.documents import Document
 
 API = "serving.kserve.io/v1alpha1"
@@ -17,9 +17,14 @@ def read(document: Document, models: Mapping[str, str]) -> Service:
     made = from_kserve(document.data, models)
     service.ledger.carried.update(made.carried)
     for one in made.said:
-        service.ledger.say(*one)
+        service.ledger.say(*one[:5])
+        if one.ours:
+            service.ledger.ours.add(service.ledger.problems[-1])
     service.root.at("status").note("what KServe's controller saw")
     service.graph = made.graph
+    for model in made.models:
+        entry = {key: value for key, value in model.items() if key != "name"}
+        service.models.append(Model(model["name"], entry, inline=True))
     return service
 
 

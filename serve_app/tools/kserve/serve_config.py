@@ -89,12 +89,23 @@ def places(services: Sequence[Service]) -> list[tuple[Place, Service, Place]]:
     """Where something of the config comes from: a place of it, and that of a document."""
     found: list[tuple[Place, Service, Place]] = []
     inline = 0
-    remote = 0
+    remote = graphs = payloads = 0
+    router: Place = ("applications", 0, "deployments", 0, "user_config")
     for service in services:
+        if service.graph:
+            found.append(((*router, "graphs", graphs), service, ("spec",)))
+            found.append(((*router, "graphs", graphs, "nodes"), service, ("spec", "nodes")))
+            graphs += 1
+        for _ in service.payloads:
+            logger: Place = ("spec", "predictor", "logger")
+            here: Place = (*router, "payloads", payloads)
+            found.append((here, service, logger))
+            keys = ("url", "mode", "metadataHeaders")
+            found += [((*here, key), service, (*logger, key)) for key in keys]
+            payloads += 1
         predictor: Place = ("spec", "predictor") if service.root.get("spec", "predictor") else ("spec",)
         for model in service.models:
             if model.inline:
-                router: Place = ("applications", 0, "deployments", 0, "user_config")
                 at: Place = (*router, "models", inline)
                 inline += 1
                 around, inner = at, at

@@ -6,6 +6,7 @@ from serve_app.config import Limits, RouterUserConfig, parse
 from serve_app.deployments import payloads
 from serve_app.deployments.payloads import Payloads
 from serve_app.ingress.rest import RestApp
+from tests.unit.observability.payloads.test_waiting import record
 from tests.unit.planes import plane
 
 
@@ -45,3 +46,13 @@ def test_a_sink_that_cannot_be_had_harms_nobody(made, monkeypatch, caplog):
     assert "payloads '0' are not logged: payloads to Kafka need confluent-kafka" in caplog.text
     assert "pip install 'tandem-serve[kafka]'" in caplog.text
     found.configure(config())
+
+
+def test_a_router_that_ends_sends_what_waits(made, tmp_path):
+    _, found = made
+    (log,) = found.configure(config({"url": f"file://{tmp_path}/log"}))
+    (sender,) = log.senders
+    sender.waiting.offer(record())  # it would wait a minute for company
+    found.close()
+    assert sender.waiting.counts() == {"sent": 1}
+    assert not sender.alive

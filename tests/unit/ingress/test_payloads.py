@@ -183,6 +183,7 @@ async def test_large_bodies_are_not_kept(http, log):
     assert asked.size > 100
     assert asked.body.parts == answered.body.parts == []
     assert event_of(asked, kept.config).attributes["omitted"].endswith("more than maxBodyBytes")
+    assert asked.held == answered.held == 0  # they have room, however large they were
 
 
 async def test_grpc_is_told_as_v2_s_json(the_plane, log):

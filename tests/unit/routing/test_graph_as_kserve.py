@@ -129,10 +129,15 @@ def request(draw: random.Random) -> dict[str, Any]:
 
 
 async def answered(nodes: dict[str, Any], body: Any, draw: random.Random, point: int) -> Outcome:
-    """What our router answers, as a client of V1 gets it."""
-    router = Router[Any](parse(Graph, {"name": "g", "nodes": nodes}), lambda: point)
+    """What our router answers over the services."""
+    return await outcome({"name": "g", "nodes": nodes}, Bodies(draw), body, point)
+
+
+async def outcome(graph: dict[str, Any], form: Bodies, body: Any, point: int = 0) -> Outcome:
+    """The same over any, as a client of V1 gets it."""
+    router = Router[Any](parse(Graph, graph), lambda: point)
     try:
-        found = await router.route(Bodies(draw), body, lambda *_: None)
+        found = await router.route(form, body, lambda *_: None)
     except (NoRoute, Failed) as error:
         status = 404 if isinstance(error, NoRoute) else 500
         return Outcome(status, {"error": FAILED, "cause": error.cause})

@@ -23,7 +23,8 @@ def _soon(monkeypatch):
 
 def record(kind="request", id="r1", body=BODY, **headers):
     pairs = {b"content-type": b"application/json"} | {k.encode(): v for k, v in headers.items()}
-    return Record(kind, id, 1_700_000_000.25, "m", "3", Bytes(pairs, [body], len(body)), len(body),
+    size = len(body)
+    return Record(kind, id, 1_700_000_000.25, "m", "3", Bytes(pairs, [body], size), size, size,
                   {"traceparent": "00-a-b-01", "metadata": "{}"})  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from serve_app.observability.payloads.waiting import Waiting
 
 
 def record(size: int = 1) -> Record:
-    return Record("request", "id", 0.0, "m", "1", Bytes({}, [], size), size)
+    return Record("request", "id", 0.0, "m", "1", Bytes({}, [], size), size, size)
 
 
 def waiting(events: int = 3, size: int = 100) -> Waiting:
@@ -34,7 +34,7 @@ def test_bytes_are_bounded_too():
     queue.offer(record(4))
     queue.offer(record(0))
     assert queue.counts() == {"full": 1}
-    assert [one.size for one in queue.take(10)] == [6, 4, 0]
+    assert [one.held for one in queue.take(10)] == [6, 4, 0]
 
 
 def test_a_batch_is_full_or_has_waited():
@@ -43,7 +43,7 @@ def test_a_batch_is_full_or_has_waited():
         queue.offer(record(10))
     assert len(queue.take(3, 1000, 60)) == 3
     queue.offer(record(100))
-    assert [one.size for one in queue.take(100, 100, 60)] == [10, 10, 100]
+    assert [one.held for one in queue.take(100, 100, 60)] == [10, 10, 100]
     queue.offer(record(1))
     assert len(queue.take(100, 100, 0.01)) == 1
 

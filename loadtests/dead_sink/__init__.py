@@ -1,0 +1,1 @@
+"""What clients notice of payload loggers, one whose sink is dead among them."""

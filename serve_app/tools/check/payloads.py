@@ -1,0 +1,42 @@
+"""Payload loggers: of models that there are, to sinks whose packages are installed."""
+
+import importlib.util
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from serve_app.config import did_you_mean
+from serve_app.tools.check.applications import Applications
+from serve_app.tools.kube.findings import Problem
+
+# By a URL's scheme: the package, and the extra that installs it.
+_NEEDS = {
+    "kafka": ("confluent_kafka", "kafka"),
+    "s3": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "gcs": ("gcsfs", "gs"),
+    "az": ("adlfs", "azure"),
+    "abfs": ("adlfs", "azure"),
+    "abfss": ("adlfs", "azure"),
+}
+_WHY = "the Router leaves the logger out, with a line in the log"
+
+
+def check_payloads(apps: Applications) -> Iterator[Problem]:
+    """Of the Router's user_config."""
+    if apps.router is None:
+        return
+    user, where = apps.router
+    known = {one.name for one in apps.models} | {graph.name for graph in user.graphs}
+    for index, logger in enumerate(user.payloads):
+        place = (*where, "payloads", index)
+        for at, model in enumerate(logger.models if apps.whole else ()):
+            if model not in known:
+                what = f"no model '{model}'{did_you_mean(model, known)}"
+                yield Problem((*place, "models", at), what, "nothing of it is logged")
+        package, extra = _NEEDS.get(urlsplit(logger.url).scheme, ("", ""))
+        if apps.here and package and importlib.util.find_spec(package) is None:
+            fix = f"pip install 'tandem-serve[{extra}]'"
+            yield Problem((*place, "url"), f"{package} isn't installed here", _WHY, fix)
+        if apps.here and logger.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+            fix = "pip install 'tandem-serve[batch]'"
+            yield Problem((*place, "format"), "pyarrow isn't installed here", _WHY, fix)
