@@ -21,7 +21,7 @@ from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, Request
 from serve_app.runtimes.base import declared
 from serve_app.runtimes.v2_grpc import GrpcPeer
 from serve_app.runtimes.v2_http import HttpPeer
-from serve_app.runtimes.v2_peer import Asked, Lost, Peer
+from serve_app.runtimes.v2_peer import LOOK_S, Asked, Lost, Peer
 
 log = logging.getLogger("tandem")
 
@@ -40,6 +40,7 @@ class V2Runtime:
         self._peer = kind(options, self._asked)
         self._about = VersionDescription([], [], passes=True)
         self._closed = threading.Event()
+        self._watcher: threading.Thread | None = None
         self.trouble = ""
 
     def load(self) -> None:
@@ -56,7 +57,8 @@ class V2Runtime:
 
     def watch(self, tell: Callable[[], None]) -> None:
         """Look every few seconds whether it is ready, and `tell`, in a thread, when that changes."""
-        threading.Thread(target=self._watch, args=(tell,), name="v2-ready", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, args=(tell,), name="v2-ready", daemon=True)
+        self._watcher.start()
 
     def _watch(self, tell: Callable[[], None]) -> None:
         while not self._closed.wait(self._options.interval):
@@ -103,4 +105,6 @@ class V2Runtime:
     def close(self) -> None:
         """Look no more, and close what is connected."""
         self._closed.set()
+        if self._watcher is not None:
+            self._watcher.join(LOOK_S)
         self._peer.close()
