@@ -15,6 +15,7 @@ from serve_app.runtimes.host import ModelHost
 
 ROUTER, MODEL = "serve_app.app:build_router", "serve_app.app:build_model"
 LOOPBACK = "127.0.0.1"
+OWN = ("sklearn", "xgboost")
 # In stock servers too: with the 4 or 8 MB that they allow by default the large tensors would fail.
 MESSAGE_BYTES = 256 * 2**20
 
@@ -38,7 +39,7 @@ def load(file: Path, only: Container[str] | None = None, storage: str = "") -> d
     """
     found: dict[str, ModelHost] = {}
     for config in configs(yaml.safe_load(file.read_text())):
-        if only is not None and config.name not in only:
+        if (only is not None and config.name not in only) or config.model_format in OWN:
             continue
         host = ModelHost(_stored(config, storage))
         if host.name in found:
@@ -48,6 +49,13 @@ def load(file: Path, only: Container[str] | None = None, storage: str = "") -> d
             raise ConfigError(reason)
         found[host.name] = host
     return found
+
+
+def of_their_own(file: Path, only: Container[str] | None = None) -> Iterator[ModelConfig]:
+    """The models of the file for which the peers have runtimes themselves."""
+    for config in configs(yaml.safe_load(file.read_text())):
+        if config.model_format in OWN and (only is None or config.name in only):
+            yield config
 
 
 def _stored(config: ModelConfig, storage: str) -> ModelConfig:

@@ -61,6 +61,14 @@ def digits(rows: int = 1) -> tuple[Request, ...]:
 
 
 @cache
+def flowers(model: str) -> tuple[Request, ...]:
+    """Ten requests, each of one flower's four measures."""
+    rows = np.array([[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]], np.float32)
+    some = [rows[at % 3] + np.float32(at / 10) for at in range(10)]
+    return tuple(json_request(model, {"input-0": row[None].round(1)}) for row in some)
+
+
+@cache
 def sentences(rows: int = 1, model: str = "sentences") -> tuple[Request, ...]:
     """`rows` texts per request; lengths as they come, from one word to 140."""
     texts = [[TEXTS[(i + j) % len(TEXTS)] for j in range(rows)] for i in range(0, len(TEXTS), rows)]

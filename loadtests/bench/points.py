@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loadtests.requests import Request, binary_request, digits, echo, queries, sentences
+from loadtests.requests import Request, binary_request, digits, echo, flowers, queries, sentences
 
 BARE = "bare"  # the server that knows nothing but identity
 
@@ -137,6 +137,8 @@ CASES: dict[str, Callable[[], Iterable[Point]]] = {
     "digits": lambda: _plain("digits", digits(), 1, 32),
     "sentences": lambda: _plain("sentences", sentences(), 1, 8, 32, 64, longer=2),
     "queries": lambda: _plain("queries", queries(), 1, 32),
+    "iris": lambda: _plain("iris", flowers("iris"), 1, 32),
+    "xgboost": lambda: _plain("xgboost", flowers("xgboost"), 1, 32),
     "mixed": lambda: _plain("mixed", _mix(), 32),
     "open-loop": _open_loop,
     "curve-payload": _payload,

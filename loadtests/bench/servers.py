@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from loadtests.bench import tabular
 from loadtests.bench.points import BARE, Point, copies
 from loadtests.servers import COMMANDS, ROOT, Server
 
@@ -38,6 +39,7 @@ def with_models(models: list[str], count: int = 1) -> dict[str, Any]:
     identity = next(model for model in user_config["models"] if model["name"] == "identity")
     user_config["models"] = [
         *(model for model in user_config["models"] if model["name"] in models),
+        *tabular.entries(models),
         *({**copy.deepcopy(identity), "name": name} for name in copies(count)[1:]),
     ]
     config["applications"] = [router, *(app for app in apps if app["name"] in models)]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
+from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load, of_their_own
 
 _EVERYWHERE = "0.0.0.0"
 
@@ -45,6 +45,8 @@ def main() -> None:
 
     from kserve import ModelServer
 
+    from loadtests.bench.tabular import file
+    from loadtests.kserve import tabular as of_kserve
     from loadtests.kserve.model import HostedModel
     from loadtests.kserve.repository import HostedRepository
 
@@ -52,12 +54,16 @@ def main() -> None:
         _stay_local()
     only = {options.model} if options.model else None
     loaded = load(options.config, only, options.storage)
-    if only and not loaded:
+    tabular = [
+        of_kserve.loaded(one.name or "", one.model_format, file(one.model_format, one.storage_uri or ""))
+        for one in of_their_own(options.config, only)
+    ]
+    if only and not loaded and not tabular:
         raise SystemExit(f"{options.config} holds no model '{options.model}'")
     try:
         repository = HostedRepository(options.config, only, options.storage)
         server = ModelServer(workers=1, registered_models=repository)
-        server.start([HostedModel(host) for host in loaded.values()])
+        server.start([*map(HostedModel, loaded.values()), *tabular])
     finally:
         close(loaded.values())
 

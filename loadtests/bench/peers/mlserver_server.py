@@ -12,7 +12,9 @@ from mlserver.settings import ModelParameters
 from mlserver.utils import install_uvloop_event_loop
 
 from loadtests.bench.peers.mlserver_model import HostedModel
-from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load
+from loadtests.bench.tabular import file
+from loadtests.hosted import LOOPBACK, MESSAGE_BYTES, close, command_line, load, of_their_own
+from serve_app.config import ModelConfig
 from serve_app.ports import free_port
 from serve_app.runtimes.host import ModelHost
 
@@ -36,11 +38,23 @@ def main() -> None:
         **(TUNED if options.tuned else {}),
     )
     models = [_settings(host, options.tuned) for host in loaded.values()]
+    models += [_of_mlserver(config) for config in of_their_own(options.config)]
     install_uvloop_event_loop()  # as `mlserver start` does
     try:
         asyncio.run(_serve(settings, models))
     finally:
         close(loaded.values())
+
+
+def _of_mlserver(config: ModelConfig) -> ModelSettings:
+    """With the runtime that MLServer has for it."""
+    kinds = {"sklearn": "mlserver_sklearn.SKLearnModel", "xgboost": "mlserver_xgboost.XGBoostModel"}
+    uri = str(file(config.model_format, config.storage_uri or ""))
+    return ModelSettings(
+        name=config.name,
+        implementation=kinds[config.model_format],
+        parameters=ModelParameters(uri=uri),
+    )
 
 
 async def _serve(settings: Settings, models: list[ModelSettings]) -> None:
