@@ -33,8 +33,10 @@ class TransformersOptions(Config):
     one pass wait for each other at every step.
     """
 
-    task: Literal["embedding", "text-classification"]
-    """What the model gives for a text: a vector, or a label with probabilities."""
+    task: Literal["embedding", "text-classification", "token-classification", "fill-mask"]
+    """What the model gives for a text: a vector, a label with probabilities, a label's number for each
+    token, or the words for its masks. KServe's names (`text_embedding`, …) are taken, too.
+    """
     max_length: int = Field(default=0, ge=0)
     """Tokens at which a text is cut; 0 is the model's own limit."""
     normalize: bool = True
@@ -47,6 +49,19 @@ class TransformersOptions(Config):
     """The type of the weights and of the computation."""
     threads: int = Field(default=0, ge=0)
     """Threads for a batch, whose parts run beside each other; 0 is one for each core."""
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _by_kserve_s_name(cls, task: Any) -> Any:
+        return _KSERVE_TASKS.get(task, task) if isinstance(task, str) else task
+
+
+_KSERVE_TASKS = {
+    "text_embedding": "embedding",
+    "sequence_classification": "text-classification",
+    "token_classification": "token-classification",
+    "fill_mask": "fill-mask",
+}
 
 
 class SklearnOptions(Config):

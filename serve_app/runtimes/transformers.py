@@ -20,6 +20,7 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
+from serve_app.runtimes.text_tasks import PADDING, TASKS, of_tokens, outputs
 from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest
 from serve_app.runtimes.torch import drop_weights, to_torch, torch_device
 
@@ -38,13 +39,12 @@ def trained_for(task: str, about: Any) -> str:
     """Why a network of this `config.json` can't do the task; '' where nothing speaks against it."""
     known = about.get("architectures") if isinstance(about, dict) else None
     names = [str(one) for one in known] if isinstance(known, list) else []
-    if task != "text-classification" or not names:
-        return ""
-    if any(name.endswith("ForSequenceClassification") for name in names):
+    wanted = TASKS[task].trained if task in TASKS else ""
+    if not wanted or not names or any(name.endswith(wanted) for name in names):
         return ""
     return (
         f"the network is a {', '.join(names)}, which has no weights for {task}: what it would answer is "
-        "random (a …ForSequenceClassification has some; for vectors: task embedding)"
+        f"random (a …{wanted} has some; for vectors: task embedding)"
     )
 
 
@@ -66,13 +66,23 @@ def imported() -> Any:
     return library
 
 
+def read_tokenizer(library: Any, folder: Path) -> Any:
+    """Transformers' own; ConfigError where there is none."""
+    try:
+        return library.AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
+
+
 def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe, TextEncoder]:
     """How texts become tokens; the recipe says so where Transformers has a tokenizer in Python only."""
     options = TransformersOptions.model_validate(config.options)
     library, files = imported(), digest(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = read_tokenizer(library, folder)
     try:
-        tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **local)
         network = library.AutoConfig.from_pretrained(str(folder), **local)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
@@ -122,6 +132,7 @@ class TransformersRuntime:
         self._encoder: TextEncoder | None = None
         self._recipe = b""
         self._torch: Any = None
+        self._tokenizer: Any = None  # Transformers', where numbers become words again
         self._network: Any = None
         self._workers: ThreadPoolExecutor | None = None
 
@@ -134,7 +145,9 @@ class TransformersRuntime:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
         embedding = self._options.task == "embedding"
-        auto = library.AutoModel if embedding else library.AutoModelForSequenceClassification
+        auto = getattr(library, TASKS[self._options.task].auto)
+        if self._options.task == "fill-mask":
+            self._tokenizer = read_tokenizer(library, self._folder)
         try:
             with LOADING:
                 self._network, loaded = auto.from_pretrained(
@@ -185,12 +198,16 @@ class TransformersRuntime:
         """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
         tokens = self.encoder().encode(inputs[TEXT]) if TEXT in inputs else inputs
         embedding = self._options.task == "embedding"
-        forward, width = (self._embed, "hidden_size") if embedding else (self._odds, "num_labels")
         count = tokens["input_ids"].shape[0]
-        out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
+        if TASKS[self._options.task].tokens:
+            out, forward = np.full(tokens["input_ids"].shape, PADDING), self._best
+        else:
+            forward, width = (self._embed, "hidden_size") if embedding else (self._odds, "num_labels")
+            out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
 
         def run(rows: np.ndarray) -> None:
-            out[rows] = self._run(forward, tokens, rows)
+            found = self._run(forward, tokens, rows)
+            out[rows, : found.shape[1]] = found
 
         parts = list(groups(tokens["attention_mask"], self._budget(tokens["attention_mask"])))
         if self._workers is not None and len(parts) > 1:
@@ -198,6 +215,9 @@ class TransformersRuntime:
         else:
             for rows in parts:
                 run(rows)
+        if TASKS[self._options.task].tokens:
+            out[tokens["attention_mask"] == 0] = PADDING
+            return of_tokens(self._options.task, out, tokens, self._tokenizer)
         return {"embedding": out} if embedding else self._labelled(out)
 
     def _budget(self, mask: np.ndarray) -> int:
@@ -227,9 +247,8 @@ class TransformersRuntime:
     def _odds(self, feed: dict[str, Any]) -> Any:
         return self._network(**feed).logits.float().softmax(-1)
 
-    def _names(self) -> list[str]:
-        names = self._network.config.id2label
-        return [str(names[index]) for index in range(self._network.config.num_labels)]
+    def _best(self, feed: dict[str, Any]) -> Any:
+        return self._network(**feed).logits.argmax(-1)
 
     def _labelled(self, odds: np.ndarray) -> Arrays:
         names = self._network.config.id2label
@@ -243,18 +262,10 @@ class TransformersRuntime:
         example = next(
             (spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None
         )
+        if example is None and self._tokenizer is not None:  # a text to fill
+            example = [f"Tandem serves {self._tokenizer.mask_token}."]
         inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example, text=True)]
-        if self._options.task == "embedding":
-            return VersionDescription(
-                inputs, [TensorSpec("embedding", "FP32", (-1, config.hidden_size))]
-            )
-        return VersionDescription(
-            inputs,
-            [
-                TensorSpec("probabilities", "FP32", (-1, config.num_labels), labels=self._names()),
-                TensorSpec("label", "BYTES", (-1,)),
-            ],
-        )
+        return VersionDescription(inputs, outputs(self._options.task, config))
 
     def close(self) -> None:
         """Drop network and tokenizer."""
