@@ -37,7 +37,8 @@ def _make() -> None:
     iris = LogisticRegression(max_iter=1000).fit(rows, labels)
     skops.io.dump(iris, FOLDER / "iris" / "model.skops")
     joblib.dump(iris, FOLDER / "iris" / "model.joblib")
-    trees = XGBClassifier(n_estimators=100, max_depth=3, n_jobs=1).fit(rows, labels)
+    trees = XGBClassifier(n_estimators=100, max_depth=3, n_jobs=1).fit(rows, labels).get_booster()
+    trees.set_attr(scikit_learn=None)  # a plain booster: probabilities on all three
     trees.save_model(FOLDER / "xgboost" / "model.ubj")
 
 
