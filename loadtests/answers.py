@@ -91,7 +91,7 @@ class Answers:
 
 def _plain(answer: Answer) -> Answer:
     """Of one output its rows, whatever it is called and however deep they are."""
-    return {"": array.reshape(len(array), -1) for array in answer.values()}
+    return {f"{at}": one.reshape(len(one), -1) for at, one in enumerate(answer.values())}
 
 
 def _exchange(
