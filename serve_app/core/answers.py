@@ -69,6 +69,8 @@ class Answers(Places, ABC):
     def beside(self, version: str) -> str:
         """The ready version other than that one that most requests get; '' for none."""
         ready = [one for one, held in self.versions.items() if held.state is State.READY]
+        if self.default_version in ready and self.default_version != version:
+            return str(self.default_version)
         shares = self.split.shares if self.split else dict.fromkeys(ready, 1.0)
         others = {one: share for one, share in shares.items() if one not in (version, ANY)}
         return max(others, key=lambda one: (others[one], int(one)), default="")

@@ -16,6 +16,7 @@ from serve_app.internals.serve_context import application
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import LINES
 from serve_app.observability.output import heard
+from serve_app.observability.rollouts import RolloutMetrics
 from serve_app.releases import steward as desired
 from serve_app.releases.applications import remote_apps, routers
 from serve_app.releases.change import Change
@@ -37,13 +38,24 @@ class Steward:
             settings = parse(Admin, admin, "args.admin")
             self._own = application()
             store = store_of(settings, self._own)
+            metrics = RolloutMetrics()
+
+            def tell(line: Mapping[str, Any]) -> None:
+                LINES.write({"event": "audit", **line})
+                what, _, decision = str(line["verb"]).partition(" ")
+                if what == "rollout":
+                    metrics.decided(line["model"], decision)
+
             made = await asyncio.to_thread(
                 lambda: desired.Steward(
-                    store, self._routers, reread, settings.timeout, _tell, queries.asked
+                    store, self._routers, reread, settings.timeout, tell, queries.asked
                 )
             )
             self._steward = made
-            self._work = [asyncio.create_task(made.resume()), asyncio.create_task(_rolling(made))]
+            self._work = [
+                asyncio.create_task(made.resume()),
+                asyncio.create_task(_rolling(made, metrics)),
+            ]
             if settings.state_uri:
                 self._work.append(asyncio.create_task(_looking(made)))
             if settings.poll_interval:
@@ -124,11 +136,12 @@ async def _looking(steward: desired.Steward) -> None:
             log.warning("the desired state can't be read, what is known stays: %s", error)
 
 
-async def _rolling(steward: desired.Steward) -> None:
+async def _rolling(steward: desired.Steward, metrics: RolloutMetrics) -> None:
     while True:
         await asyncio.sleep(_EACH_S)
         try:
             await steward.rollouts.look()
+            metrics.show(steward.rollouts.all())
         except Exception as error:
             log.warning("the rollouts stay as they are for now: %s", error)
 
@@ -156,7 +169,3 @@ async def _outcome(work: Any) -> Outcome:
         log.exception("the Steward failed")
         return "Unavailable", f"the Steward failed: {type(error).__name__}: {error}"
     return "", ""
-
-
-def _tell(line: Mapping[str, Any]) -> None:
-    LINES.write({"event": "audit", **line})

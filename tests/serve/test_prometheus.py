@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from loadtests.rolling.model import publish
 from serve_app.ports import free_port
 from tests.serve.configs import python, remote, router, write
 from tests.serve.live import ENV, column, until
@@ -27,6 +28,7 @@ EXPRESSIONS = [
     for target in panel.get("targets", [])
 ]
 GPUS = ("GPU", "GPU memory, MiB")  # Ray says nothing of GPUs where there are none
+ROW = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0] * 4}]}
 DIGIT = {"inputs": [{"name": "pixels", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]}
 
 
@@ -51,6 +53,7 @@ def load(server: Server) -> None:
             client.post("/v2/models/one/infer", json={"inputs": []})
             client.post("/v2/models/fussy/infer", json=column(-1))
             client.post("/v2/models/fussy/infer", json={"inputs": []})
+            client.post("/v2/models/rolled/infer", json=ROW)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +75,19 @@ def prometheus(
         m for m in quickstart["deployments"][0]["user_config"]["models"] if m["name"] == "digits"
     )
     digits |= {key: known[key] for key in ("inputs", "outputs")}
-    shadowed = {"digits": {"defaultVersion": "2", "shadow": {"version": "1"}}}
-    route = router(python("Fussy"), digits, routing=shadowed)
-    server = start_module_server(write(folder / "serve.yaml", route, remote("one", "Pid")), env=ENV)
+    publish(folder / "rolled", 1)
+    publish(folder / "rolled", 2, errors=1.0)
+    behaves = {"class": "loadtests.rolling.model:Behaves", "storageUri": str(folder / "rolled")}
+    metric = {"kind": "errorRate", "margin": 0.5}
+    rollout = {"version": "2", "steps": [{"weight": 50, "requests": 1000}], "metrics": [metric]}
+    routing = {
+        "digits": {"defaultVersion": "2", "shadow": {"version": "1"}}, "rolled": {"rollout": rollout},
+    }  # fmt: skip
+    rolled = {"name": "rolled", "modelFormat": "python", **behaves}
+    route = router(python("Fussy"), digits, rolled, routing=routing)
+    route["args"] = {"admin": {}}
+    env = {**ENV, "TANDEM_ADMIN_TOKEN": "a-token-of-the-tests"}
+    server = start_module_server(write(folder / "serve.yaml", route, remote("one", "Pid")), env=env)
     load(server)
     port = until(lambda: page_port(server), "Ray's metrics")
     (folder / "prometheus.yml").write_text(
