@@ -1,5 +1,5 @@
-"""The way of a new version on a live service with two Routers, while users ask: published, shadowed, given
-one percent, rolled back because it is bad; and a good one promoted."""
+"""How a new version comes to a live service while users ask: published, shadowed, given one percent, and
+rolled back because it is bad; and a good one promoted."""
 
 import signal
 from pathlib import Path
