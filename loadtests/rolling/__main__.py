@@ -85,7 +85,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     """The model inside the Router, all of its versions; users keep theirs."""
     model = {
         "name": MODEL, "modelFormat": "python", "class": "loadtests.rolling.model:Behaves",
-        "storageUri": str(folder),
+        "storageUri": str(folder), "warmUp": False,  # which a bad version might fail
     }  # fmt: skip
     traffic = {"weights": {"1": 100}, "sticky": {"header": USER}}
     user = {"models": [model], "routing": {MODEL: {"traffic": traffic}}, "logging": {"requests": False}}

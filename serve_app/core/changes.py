@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from serve_app.core.directory import Directory
@@ -26,12 +27,16 @@ class Progress:
     deployed: float = 0.0
 
 
-def changes(router: str, directory: Directory, progress: Progress) -> dict[str, Any]:
+def changes(
+    router: str, directory: Directory, progress: Progress, live: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """`GET /v2/repository/changes` of the Router of that name.
 
     `refused` is of a whole configuration; `models`, why the last change of each isn't served, '' where
     it is; `applications`, those that were asked what they are, when those were deployed, the same, and
     which deployment it was that loaded other files in their processes (`loaded`, its time, 0 for none).
+    `live` are models that aren't as the configuration has them, because somebody changed them since, and
+    what was changed: entry, unloaded, traffic.
     """
     models = directory.models.values()
     of = {source: model.refused.of(source) for model in models for source in model.sources}
@@ -43,6 +48,7 @@ def changes(router: str, directory: Directory, progress: Progress) -> dict[str, 
         "refused": directory.refused,
         "models": directory.refusals(),
         "loaded": dict(progress.loaded),
+        "live": dict(live),
         "applications": {
             name: {
                 "deployed": stamp,

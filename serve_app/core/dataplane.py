@@ -1,7 +1,7 @@
 """The V2 verbs over a directory of models. No Ray, no HTTP, no gRPC."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
@@ -49,6 +49,7 @@ class DataPlane:
         self.directory = Directory(self.observers)
         self.router = ""  # its name, among several
         self.progress: Callable[[], Progress] = Progress
+        self.live: Callable[[], Mapping[str, str]] = dict  # models that aren't as configured, and why
         self.extensions = EXTENSIONS
         self.tried = False  # every model that is configured, once
         self.strict = self.exception_texts = False
@@ -122,7 +123,7 @@ class DataPlane:
 
     def changes(self) -> dict[str, Any]:
         """What became of the last configuration, on this Router."""
-        return changes(self.router, self.directory, self.progress())
+        return changes(self.router, self.directory, self.progress(), self.live())
 
     async def awake(self, name: str, version: str = "") -> Version:
         """The version that would answer, loaded first where nobody knows what it takes otherwise.

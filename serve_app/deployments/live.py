@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.config import RouterUserConfig
+from serve_app.config import RouterUserConfig, Traffic, parse
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.core.version import State as VersionState
 from serve_app.deployments.conductor import Conductor
@@ -242,6 +242,27 @@ class LiveChanges:
                 await self._steward.redirect.remote(name, shares.over)
         except LOST:  # the next change of either brings it again
             log.warning("the Steward doesn't hear that a deploy changed %s", name)
+
+    def differs(self) -> dict[str, str]:
+        """Models that aren't as the configuration has them, and in what."""
+        made, found = self._merged, dict[str, str]()
+        for name, live in self.state.layer.items():
+            if name not in made.overruled:
+                found[name] = "unloaded" if live.off else "entry"
+        for name in self.state.shares:
+            if self.shares(name) and self._split(name):
+                found[name] = f"{found[name]}, traffic" if name in found else "traffic"
+        return found
+
+    def _split(self, name: str) -> bool:
+        """Whether live traffic says anything else than the configuration would."""
+        routing = self.base.routing.get(name)
+        config = parse(Traffic, self.state.shares[name].config)
+        if routing and routing.traffic:
+            return config != routing.traffic
+        most = [version for version, weight in config.weights.items() if weight == 100]
+        said = routing.default_version if routing else None
+        return most != [said] if said else True
 
     def ack(self) -> Ack:
         """What this Router serves, and what it can't."""

@@ -152,6 +152,7 @@ class Router(GrpcIngress):
         )  # fmt: skip
         live.shadows = lambda: self._shadowing.plain
         live.observe = self._observe
+        self.plane.live = live.differs
         self._rolling = Rolling(live, steward, directory)
         changing = Changing(admin, live, steward, directory, _check_batches)
         self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)

@@ -83,7 +83,7 @@ def prometheus(
     routing = {
         "digits": {"defaultVersion": "2", "shadow": {"version": "1"}}, "rolled": {"rollout": rollout},
     }  # fmt: skip
-    rolled = {"name": "rolled", "modelFormat": "python", **behaves}
+    rolled = {"name": "rolled", "modelFormat": "python", "warmUp": False, **behaves}
     route = router(python("Fussy"), digits, rolled, routing=routing)
     route["args"] = {"admin": {}}
     env = {**ENV, "TANDEM_ADMIN_TOKEN": "a-token-of-the-tests"}

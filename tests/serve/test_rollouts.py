@@ -28,7 +28,7 @@ RATE = 120
 def config(folder: Path, **routing: Any) -> Path:
     model = {
         "name": "rolled", "modelFormat": "python", "class": "loadtests.rolling.model:Behaves",
-        "storageUri": str(folder / "rolled"),
+        "storageUri": str(folder / "rolled"), "warmUp": False,
     }  # fmt: skip
     traffic = {"weights": {"1": 100}, "sticky": {"header": USER}}
     routed = router(model, routing={"rolled": {"traffic": traffic, **routing}})

@@ -55,6 +55,7 @@ class Applications:
         self.models: list[Placed] = []
         self.whole = True  # whether every model could be read
         self.limit: int | None = None  # the Router's max_ongoing_requests
+        self.admin = False  # whether it has a Steward
         self.router: tuple[RouterUserConfig, Place] | None = None
         for index, app in enumerate(items(data, "applications")):
             place: Place = ("applications", index)
@@ -64,8 +65,8 @@ class Applications:
     def _application(self, app: dict[str, Any], place: Place, ours: str, sure: bool) -> None:
         if ours == ROUTER_PATH:
             args = read(RouterArgs, app.get("args") or {}, (*place, "args"), self._report)
-            admin = args is not None and args.admin is not None
-            self._deployments(app, place, ("Router", "Steward") if admin else ("Router",))
+            self.admin = args is not None and args.admin is not None
+            self._deployments(app, place, ("Router", "Steward") if self.admin else ("Router",))
             self.limit = args.max_ongoing_requests if args else None
             deployment, where = _deployment(app, place, "Router")
             if isinstance(said := deployment.get("max_ongoing_requests"), int):

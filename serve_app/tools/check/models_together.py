@@ -46,6 +46,12 @@ def _routes(apps: Applications) -> Iterator[Problem]:
             for one in of_it
         ]
         versions = sorted({v for some in found if some for v in some}, key=_number)
+        if route.rollout and not apps.admin:
+            yield Problem(
+                (*where, "routing", name, "rollout"),
+                "a rollout is kept by a Steward, which this application hasn't: `args: {admin: {}}`",
+                "the Router refuses this configuration",
+            )
         if not of_it or None in found or not apps.whole:
             continue
         for place, version, follows in _named(route):
@@ -63,6 +69,11 @@ def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
         yield ("defaultVersion",), route.default_version, "requests that name no version get a 503"
     for place, version in route.traffic.versions.items() if route.traffic else ():
         yield ("traffic", *place), version, "its requests go to other versions"
+    if route.rollout:
+        yield ("rollout", "version"), route.rollout.version, "the rollout waits for it"
+        if route.rollout.baseline:
+            place, follows = ("rollout", "baseline"), "there is nothing to compare the new version with"
+            yield place, route.rollout.baseline, follows
 
 
 def _graphs(apps: Applications) -> Iterator[Problem]:

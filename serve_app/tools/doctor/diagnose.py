@@ -40,6 +40,7 @@ def notes(snapshot: Snapshot, causes: list[Cause]) -> list[str]:
     """What is as it should be and worth saying, and what couldn't be looked at."""
     seen = Seen(snapshot)
     unseen = [f"{one}: what that would tell is missing here" for one in snapshot.unseen]
+    unseen = [*models.differing(snapshot), *unseen]
     if not causes or not snapshot.namespace or any(one.state == "deleting" for one in causes):
         return unseen
     unheard = [f"Serve itself wasn't asked ({snapshot.unheard})"] if snapshot.unheard else []

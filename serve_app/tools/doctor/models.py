@@ -51,6 +51,25 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
         )  # fmt: skip
 
 
+_WRITES = {
+    "traffic": "`tandem traffic {name} --write` prints the block to commit",
+    "entry": "GET /v2/repository/audit has what was asked for: commit it, or deploy it as it was",
+    "unloaded": "`tandem models load {name}`, or take it out of the configuration",
+}
+
+
+def differing(snapshot: Snapshot) -> Iterator[str]:
+    """Models that somebody changed while the service ran: nothing is wrong, and the configuration says
+    otherwise. It stays so when the configuration is applied again as it is.
+    """
+    told: Mapping[str, Mapping[str, Any]] = snapshot.ray.get("changes") or {}
+    changed = {name: how for one in told.values() for name, how in (one.get("live") or {}).items()}
+    where = "serveConfigV2" if snapshot.namespace else "the configuration"
+    for name, how in sorted(changed.items()):
+        todo = "; ".join(_WRITES[one].format(name=name) for one in how.split(", ") if one in _WRITES)
+        yield f"model '{name}' was changed since ({how}), and {where} says otherwise: {todo}"
+
+
 def _port(http: str) -> str:
     found = re.search(r":(\d+)/", http)
     return found[1] if found else "8000"

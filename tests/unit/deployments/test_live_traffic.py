@@ -132,3 +132,33 @@ async def test_a_steward_that_is_killed_meanwhile(world, folder):
     world.handle.start()
     await asked
     assert weights(router) == HALVES["weights"]
+
+
+async def test_what_differs_from_the_configuration_is_told(world, folder):
+    router = world("r1")
+    await router.start(model(folder))
+    assert router.live.differs() == {}
+    await router.changing.direct("a", HALVES, "me")
+    assert router.live.differs() == {"a": "traffic"}
+    await router.do("load", "a", config={"batching": {"maxBatchSize": 4}})
+    assert router.live.differs() == {"a": "entry, traffic"}
+    await router.do("unload", "a")
+    assert router.live.differs() == {"a": "unloaded, traffic"}
+    await router.do("load", "a")
+    # The same, committed: nothing differs any more, and the live one has gone.
+    router.deploy(model(folder), routing={"a": {"traffic": HALVES}})
+    await router.conductor.adopted()
+    assert router.live.differs() == {}
+    assert weights(router) == HALVES["weights"]
+
+
+async def test_traffic_that_says_what_the_default_version_does(world, folder):
+    router = world("r1")
+    await router.live.first()
+    router.deploy(model(folder), routing={"a": {"defaultVersion": "2"}})
+    await router.conductor.adopted()
+    router.task = asyncio.create_task(router.live.run())
+    await router.changing.direct("a", {"weights": {"2": 100, "1": 0}}, "me")
+    assert router.live.differs() == {}
+    await router.changing.direct("a", {"weights": {"1": 100, "2": 0}}, "me")
+    assert router.live.differs() == {"a": "traffic"}

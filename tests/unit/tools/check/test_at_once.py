@@ -237,6 +237,31 @@ def test_versions_that_traffic_names(user: Path, traffic: str, place: str) -> No
         assert one.line == line_of(text, "traffic:")
 
 
+ROLLOUT = "{version: %s, steps: [{weight: 5, duration: 60}], metrics: [{kind: errorRate, margin: 0.01}]}"
+
+
+@pytest.mark.parametrize(
+    ("version", "admin", "place", "says"),
+    [("3", True, "", ""), ("7", True, "rollout.version", "model 'one' has no version 7; known: 1, 3"),
+     ("3", False, "rollout", "a rollout is kept by a Steward")],
+)  # fmt: skip
+def test_rollouts(user: Path, version: str, admin: bool, place: str, says: str) -> None:
+    for number in "13":
+        (user / "models/one" / number).mkdir(parents=True)
+        (user / "models/one" / number / "model.onnx").touch()
+    text = changed('one: {defaultVersion: "1"}', f"one: {{rollout: {ROLLOUT % version}}}")
+    text = text.replace("models/two", "models/text").replace('defaultVersion: "2"', "defaultVersion: 1")
+    if admin:
+        path = "    import_path: serve_app.app:build_router\n"
+        text = text.replace(path, f"{path}    args: {{admin: {{}}}}\n")
+    (user / "a.yaml").write_text(text)
+    found = [one for one in verdict(user / "a.yaml", None) if "rollout" in one.place]
+    assert len(found) == bool(place), found
+    for one in found:
+        assert one.place.endswith(f"routing.one.{place}")
+        assert says in one.what
+
+
 def test_what_a_machine_lacks_is_told_and_the_rest_is_served(user: Path) -> None:
     (user / "a.yaml").write_text(GOOD)
     told: list[str] = []

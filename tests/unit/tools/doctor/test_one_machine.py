@@ -6,7 +6,7 @@ import pytest
 
 from serve_app.tools.doctor.causes import Cause, Snapshot
 from serve_app.tools.doctor.command import text
-from serve_app.tools.doctor.diagnose import diagnose
+from serve_app.tools.doctor.diagnose import diagnose, notes
 from serve_app.tools.doctor.state import State, state_of
 from tests.unit.tools.doctor.test_neighbours import GAVE_UP, UNHEALTHY, no_room
 
@@ -95,3 +95,23 @@ def test_how_a_replica_died(message: str, what: str, wait: bool) -> None:
     (cause,) = causes
     assert what in cause.what
     assert cause.wait is wait
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("traffic", "`tandem traffic m --write` prints the block to commit"),
+        ("unloaded", "`tandem models load m`"),
+        ("entry, traffic", "`tandem traffic m --write`"),
+    ],
+)
+@pytest.mark.parametrize(("namespace", "where"), [("", "the configuration"), ("ns", "serveConfigV2")])
+def test_what_differs_from_the_configuration_is_worth_a_note(
+    how: str, says: str, namespace: str, where: str
+) -> None:
+    told = {"r1": {"refused": "", "models": {"m": ""}, "live": {"m": how}}}
+    ray = {"serve": {"applications": {"tandem": ROUTER}}, "changes": told}
+    snapshot = Snapshot("Serve", namespace, ray=ray)
+    (note,) = [one for one in notes(snapshot, []) if "changed since" in one]
+    assert f"model 'm' was changed since ({how}), and {where} says otherwise" in note
+    assert says in note
