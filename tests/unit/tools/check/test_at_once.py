@@ -252,8 +252,7 @@ def test_rollouts(user: Path, version: str, admin: bool, place: str, says: str) 
     text = changed('one: {defaultVersion: "1"}', f"one: {{rollout: {ROLLOUT % version}}}")
     text = text.replace("models/two", "models/text").replace('defaultVersion: "2"', "defaultVersion: 1")
     if admin:
-        path = "    import_path: serve_app.app:build_router\n"
-        text = text.replace(path, f"{path}    args: {{admin: {{}}}}\n")
+        text = text.replace("{maxOngoingRequests: 100}", "{maxOngoingRequests: 100, admin: {}}")
     (user / "a.yaml").write_text(text)
     found = [one for one in verdict(user / "a.yaml", None) if "rollout" in one.place]
     assert len(found) == bool(place), found
