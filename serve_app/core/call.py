@@ -135,9 +135,9 @@ class Call:
         left = self.deadline - now
         return left if self.transport != "grpc" else min(left, self.headers.time_left(now - self.began))
 
-    def header(self, name: str) -> str:
-        """What came under a name in lower case; '' for nothing."""
-        return self.headers.first((name, name.encode()))
+    def header(self, names: Container[str | bytes]) -> str:
+        """What came under one of `names`, in lower case; '' for nothing."""
+        return self.headers.first(names)
 
     def parameter(self, name: str) -> str:
         """The same of the request's parameters."""

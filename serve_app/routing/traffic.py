@@ -12,14 +12,14 @@ share to within a few, whichever n they are, and no rhythm of a client's meets o
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import accumulate
 from typing import Protocol
 
 from serve_app.config import Match, Sticky, Traffic
 
 _TURN = (math.sqrt(5) - 1) / 2
-_HASHES = 2.0**64
+_HASHES, _MOST = 2.0**64, 2**64 - 1
 _random = random.Random()  # noqa: S311 - where a Router begins is no secret
 
 
@@ -31,8 +31,8 @@ class Asking(Protocol):
         """Who asks; '' for unknown."""
         ...
 
-    def header(self, name: str) -> str:
-        """What it says under a name in lower case; '' for nothing."""
+    def header(self, names: Container[str | bytes]) -> str:
+        """What it says under one of `names`, in lower case; '' for nothing."""
         ...
 
     def parameter(self, name: str) -> str:
@@ -52,7 +52,8 @@ class Split:
 
     def __init__(self, model: str, traffic: Traffic, ready: Iterable[str] = ()) -> None:
         self.traffic = traffic
-        self._model = model.encode()
+        self._model = model.encode() + b"\0"
+        self._sticky = list(map(_keyed, traffic.sticky))
         self._at = _random.random()
         self.over(ready)
 
@@ -68,7 +69,7 @@ class Split:
         total = math.fsum(self._weights.values())
         ends = accumulate(weight / total for weight in self._weights.values())
         self._ends = list(zip(ends, self._weights, strict=True))
-        self._draws = [(weight, _person(number), number) for number, weight in self._weights.items()]
+        self._draws = [(weight, _salt(number), number) for number, weight in self._weights.items()]
 
     @property
     def main(self) -> str:
@@ -87,8 +88,8 @@ class Split:
             return found
         if not self._ends:
             return ""
-        for one in self.traffic.sticky:
-            if key := _key(one, call):
+        for keyed in self._sticky:
+            if key := keyed(call):
                 return self.of(key)
         self._at = at = (self._at + _TURN) % 1.0
         for end, number in self._ends:
@@ -109,30 +110,42 @@ class Split:
             return self._draws[0][2]
         text = key.encode("utf-8", "surrogateescape")
         found, least = "", math.inf
-        for weight, person, number in self._draws:
-            drawn = hashlib.blake2b(text, digest_size=8, person=person, key=self._model[:64]).digest()
-            score = -math.log((int.from_bytes(drawn) + 0.5) / _HASHES) / weight
+        hashed = int.from_bytes(hashlib.blake2b(self._model + text, digest_size=8).digest())
+        for weight, salt, number in self._draws:
+            # As SplitMix64 ends: each version draws another number from one hash.
+            drawn = (hashed + salt) & _MOST
+            drawn = ((drawn ^ drawn >> 30) * 0xBF58476D1CE4E5B9) & _MOST
+            drawn = ((drawn ^ drawn >> 27) * 0x94D049BB133111EB) & _MOST
+            score = -math.log(((drawn ^ drawn >> 31) + 0.5) / _HASHES) / weight
             if score < least:
                 found, least = number, score
         return found
 
 
-def _person(number: str) -> bytes:
-    return int(number).to_bytes(16)
+def _salt(number: str) -> int:
+    return int.from_bytes(hashlib.blake2b(number.encode(), digest_size=8).digest())
+
+
+def _names(header: str) -> tuple[str, bytes]:
+    """As HTTP's headers come, and gRPC's metadata."""
+    return header.lower(), header.lower().encode()
 
 
 def _asked(rule: Match) -> Callable[[Asking], str]:
     if rule.header is not None:
-        header = rule.header.lower()
-        return lambda call: call.header(header)
+        names = _names(rule.header)
+        return lambda call: call.header(names)
     if (parameter := rule.parameter) is not None:
         return lambda call: call.parameter(parameter)
     return lambda call: call.principal if call.principal == rule.principal else ""
 
 
-def _key(sticky: Sticky, call: Asking) -> str:
+def _keyed(sticky: Sticky) -> Callable[[Asking], str]:
     if sticky.header is not None:
-        return call.header(sticky.header.lower())
-    if sticky.parameter is not None:
-        return call.parameter(sticky.parameter)
-    return call.principal if sticky.input is None else call.first(sticky.input)
+        names = _names(sticky.header)
+        return lambda call: call.header(names)
+    if (parameter := sticky.parameter) is not None:
+        return lambda call: call.parameter(parameter)
+    if (tensor := sticky.input) is not None:
+        return lambda call: call.first(tensor)
+    return lambda call: call.principal

@@ -85,5 +85,9 @@ def written(found: Row) -> str:
     """The block of the Router's `user_config` that says the same."""
     if found["traffic"] is None:
         return "# the newest version that is ready answers, or defaultVersion\n"
-    said = {"routing": {found["name"]: {"traffic": found["traffic"]}}}
+    weights = {
+        one: int(w) if w == int(w) else w for one, w in found["traffic"].get("weights", {}).items()
+    }
+    traffic = {**found["traffic"], "weights": weights} if weights else found["traffic"]
+    said = {"routing": {found["name"]: {"traffic": traffic}}}
     return yaml.safe_dump(said, sort_keys=False, allow_unicode=True)

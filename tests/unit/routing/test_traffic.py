@@ -27,8 +27,8 @@ class Request:
     inputs: dict[str, str] = field(default_factory=dict)
     principal: str = ""
 
-    def header(self, name: str) -> str:
-        return self.headers.get(name, "")
+    def header(self, names) -> str:
+        return next((value for name, value in self.headers.items() if name in names), "")
 
     def parameter(self, name: str) -> str:
         return self.parameters.get(name, "")

@@ -116,7 +116,9 @@ def test_the_whole_of_it(service, tmp_path):
 
 def test_what_is_written_is_a_configuration(service, capsys):
     assert main(["traffic", "m", "--write", "-a", service.url]) == 0
-    found = yaml.safe_load(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    assert "'1': 95\n" in text
+    found = yaml.safe_load(text)
     traffic = parse(RouterUserConfig, found).routing["m"].traffic
     assert traffic is not None
     assert (traffic.weights, traffic.sticky[0].header) == ({"1": 95, "2": 5}, "x-user")
