@@ -8,7 +8,7 @@ import pytest
 from serve_app.errors import ConfigError
 from serve_app.tools.check import load_checked
 from serve_app.tools.check.verdict import check as verdict
-from tests.unit.tools.check.configs import GOOD, changed, line_of
+from tests.unit.tools.check.configs import GOOD, changed
 
 BAD = """\
 http_option: {port: 9000}
@@ -214,51 +214,6 @@ def test_versions(user: Path, versions: str, default: str, says: str) -> None:
     found = [one.what for one in verdict(user / "a.yaml", None)]
     assert len(found) == bool(says), found
     assert says in "".join(found)
-
-
-@pytest.mark.parametrize(
-    ("traffic", "place"),
-    [("weights: {1: 99, 7: 1}", "weights.7"),
-     ("match: [{header: a, version: 7}]", "match[0].version"),
-     ("weights: {1: 100, 3: 0}", "")],
-)  # fmt: skip
-def test_versions_that_traffic_names(user: Path, traffic: str, place: str) -> None:
-    for version in "13":
-        (user / "models/one" / version).mkdir(parents=True)
-        (user / "models/one" / version / "model.onnx").touch()
-    text = changed('one: {defaultVersion: "1"}', f"one: {{traffic: {{{traffic}}}}}")
-    text = text.replace("models/two", "models/text").replace('defaultVersion: "2"', "defaultVersion: 1")
-    (user / "a.yaml").write_text(text)
-    found = list(verdict(user / "a.yaml", None))
-    assert len(found) == bool(place), found
-    for one in found:
-        assert one.place.endswith(f"routing.one.traffic.{place}")
-        assert one.what == "model 'one' has no version 7; known: 1, 3"
-        assert one.line == line_of(text, "traffic:")
-
-
-ROLLOUT = "{version: %s, steps: [{weight: 5, duration: 60}], metrics: [{kind: errorRate, margin: 0.01}]}"
-
-
-@pytest.mark.parametrize(
-    ("version", "admin", "place", "says"),
-    [("3", True, "", ""), ("7", True, "rollout.version", "model 'one' has no version 7; known: 1, 3"),
-     ("3", False, "rollout", "a rollout is kept by a Steward")],
-)  # fmt: skip
-def test_rollouts(user: Path, version: str, admin: bool, place: str, says: str) -> None:
-    for number in "13":
-        (user / "models/one" / number).mkdir(parents=True)
-        (user / "models/one" / number / "model.onnx").touch()
-    text = changed('one: {defaultVersion: "1"}', f"one: {{rollout: {ROLLOUT % version}}}")
-    text = text.replace("models/two", "models/text").replace('defaultVersion: "2"', "defaultVersion: 1")
-    if admin:
-        text = text.replace("{maxOngoingRequests: 100}", "{maxOngoingRequests: 100, admin: {}}")
-    (user / "a.yaml").write_text(text)
-    found = [one for one in verdict(user / "a.yaml", None) if "rollout" in one.place]
-    assert len(found) == bool(place), found
-    for one in found:
-        assert one.place.endswith(f"routing.one.{place}")
-        assert says in one.what
 
 
 def test_what_a_machine_lacks_is_told_and_the_rest_is_served(user: Path) -> None:
