@@ -33,8 +33,8 @@ def look(snapshot: Snapshot) -> Iterator[Cause]:
                 "what was there before goes on", snapshot.redeploy, state="refused",
             )  # fmt: skip
     for row in rows:
-        if row.get("reason") == NOT_HERE:
-            continue  # as `maxLoadedModels` has it
+        if row.get("reason") == NOT_HERE or row.get("state") == "LOADING":
+            continue  # as `maxLoadedModels` has it; what is fetched beside what serves
         if row.get("state") != "READY" and not (row["name"] in refused and row["name"] in ready):
             yield Cause(
                 50,

@@ -212,6 +212,8 @@ def test_models_that_the_router_knows() -> None:
     assert (cause.what, cause.evidence) == ("model 'b' isn't ready", "no file")
     resting = [{"name": "c", "state": "UNAVAILABLE", "reason": NOT_HERE}]  # with maxLoadedModels
     assert diagnose(Snapshot("Serve", ray={"serve": serve, "index": index[:1] + resting})) == []
+    coming = [{"name": "a", "state": "LOADING", "reason": "fetching 1.2 of 4.0 GB"}]  # beside the one
+    assert diagnose(Snapshot("Serve", ray={"serve": serve, "index": index[:1] + coming})) == []
     (cause,) = diagnose(Snapshot("Serve", ray={"serve": serve, "http": "answers 404"}))
     assert "HTTP doesn't answer" in cause.what
     other = {"serve": serve, "mismatch": "the cluster runs Ray 2.59.0, this Tandem is locked to 2.60.0"}
