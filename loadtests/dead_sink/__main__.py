@@ -38,6 +38,8 @@ def main() -> None:
                 with Server("tandem", logged(loggers), ["identity"]) as server:
                     load(server.http_port, given.clients, 3)  # the dead one's queue is full
                     found[name].append(load(server.http_port, given.clients, given.seconds))
+                p99 = percentile(sorted(found[name][-1]), 99) * 1e3
+                print(f"  {name}: p99 {p99:.2f} ms", flush=True)
     print(f"{'':10} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'p99 of each round':>20}")
     for name, rounds in found.items():
         every = sorted(one for taken in rounds for one in taken)
