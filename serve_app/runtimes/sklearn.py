@@ -45,6 +45,9 @@ class SklearnRuntime(TabularRuntime):
     def adopt(self, estimator: Any) -> None:
         """Serve it, wherever it comes from."""
         self.model, options = estimator, self._options
+        classes: Any = getattr(estimator, "classes_", None)
+        if getattr(classes, "ndim", 0) == 1 and len(classes) > 1:
+            self._classes = [str(one) for one in classes]
         self._limit = Limit(options.threads)
         for key in estimator.get_params() if hasattr(estimator, "get_params") else ():
             if key == "n_jobs" or key.endswith("__n_jobs"):

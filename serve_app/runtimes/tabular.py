@@ -34,6 +34,7 @@ class TabularRuntime:
         self._config, self._folder = config, folder
         self.model: Any = None  # what was loaded, where others may want it
         self._table, self._methods, self.default = Table(), dict[str, Callable[[Any], Any]](), "predict"
+        self._classes: list[str] | None = None  # what the columns of probabilities are of
         self._alias = ""  # what the configuration calls the default's answer
         self._about = VersionDescription([], [])
         self._dtypes: dict[str, np.dtype] = {}
@@ -61,7 +62,12 @@ class TabularRuntime:
                 continue
             self._dtypes[name] = array.dtype
             shape = (-1, *array.shape[1:])
-            outputs.append(TensorSpec(name, datatype, shape, optional=True))  # as they are asked for
+            # Optional: as they are asked for.
+            spec = TensorSpec(name, datatype, shape, optional=True)
+            by_class = name not in ("predict", "transform") and array.ndim == 2
+            if by_class and len(self._classes or ()) == array.shape[1]:
+                spec.labels = self._classes
+            outputs.append(spec)
         if wrong := failed.get(self.default):
             raise ConfigError(
                 f"{self.default} fails on an example row ({type(wrong).__name__}: {wrong}); give "
@@ -106,9 +112,7 @@ class TabularRuntime:
             return [replace(spec, name=other.get(spec.name, spec.name)) for spec in found]
         if len(said) == 1 and said[0].name not in have:
             self._alias = said[0].name
-            have[self._alias] = TensorSpec(
-                self._alias, have[self.default].datatype, have[self.default].shape, optional=True
-            )
+            have[self._alias] = replace(have[self.default], name=self._alias)
             del have[self.default]
         for spec in said:
             real = have.get(spec.name)

@@ -130,6 +130,8 @@ async def test_labels_that_are_texts(tmp_path):
     assert await served.v1({"instances": ROWS.tolist()}) == ["setosa", "versicolor", "virginicä"]
     with pytest.raises(InvalidArgument, match="'predict_proba' is not an output"):
         await served.v2([matrix(ROWS)], ("predict_proba",))
+    labels = {spec.name: spec.labels for spec in served.signature.outputs}
+    assert labels == {"predict": None, "decision_function": ["setosa", "versicolor", "virginicä"]}
     served.close()
 
 
