@@ -1,5 +1,6 @@
 """A user's own models, configs and programs: no check of the repository looks at them."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,3 +56,8 @@ def test_make_check_leaves_a_users_configs_alone(checkout: Path) -> None:
 def test_models_of_ones_own_have_a_folder_that_git_ignores() -> None:
     command = ["git", "check-ignore", "-q", "models/my-model/1/model.onnx"]
     assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
+def test_no_merge_was_left_half_done() -> None:
+    marks = re.compile(rb"^(<{7}|>{7}|={7})( |$)", re.MULTILINE)
+    assert [str(path) for path in tracked("**") if marks.search(path.read_bytes())] == []
