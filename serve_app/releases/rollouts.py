@@ -12,10 +12,12 @@ from serve_app.releases import rollout
 from serve_app.releases.ledger import State
 from serve_app.releases.rolling import CONFIGURATION, Rolling, begun, kept, turned
 from serve_app.releases.rollout import Evidence, Outcome, Record, refuse_second
+from serve_app.releases.rollout.promql import due
 
 log = logging.getLogger("tandem")
 
 KEEP_S = 5.0  # at most so long evidence isn't kept anywhere: what is lost with a process is lost unseen
+AGAIN_S = 10.0  # after a query that failed
 FRESH_S = 10.0  # a Router that said nothing for so long isn't asked whether its versions are ready
 VERBS = ("pause", "resume", "abort", "promote")
 Write = Callable[[Callable[[State], State]], Awaitable[None]]
@@ -46,7 +48,7 @@ class Rollouts:
         self._now: dict[str, Rolling] = {}  # what isn't kept yet goes beyond what is
         self._kept: dict[str, float] = {}
         self._reported: dict[str, Reported] = {}
-        self._asked: dict[str, float] = {}
+        self._away: dict[str, float] = {}  # until when a query isn't asked again
         self._turn = asyncio.Lock()
 
     def of(self, model: str) -> Rolling | None:
@@ -148,23 +150,17 @@ class Rollouts:
 
     async def _looked(self, one: Rolling) -> dict[str, tuple[float, float]]:
         """What queries say, of those whose time has come."""
-        found, state = {}, one.state
-        for metric in state.config.metrics if state.phase != "pending" else ():
-            key, now = f"{state.id}/{metric.called}", time.monotonic()
-            if metric.kind != "prometheus" or now - self._asked.get(key, -1e9) < metric.interval:
+        found: dict[str, tuple[float, float]] = {}
+        for query in due(one.state, time.time()):
+            key = f"{one.state.id}/{query.name}"
+            if time.monotonic() < self._away.get(key, 0.0):
                 continue
-            self._asked[key] = now
             try:
-                two = [
-                    await self._query(
-                        metric.address,
-                        metric.query.replace("{{version}}", number).replace("{{model}}", state.model),
-                    )
-                    for number in (state.config.version, state.baseline)
-                ]
-                found[metric.called] = (two[0], two[1])
+                canary = await self._query(query.address, query.canary)
+                found[query.name] = canary, await self._query(query.address, query.baseline)
             except Exception as error:  # nothing is known: the tests wait
-                log.warning("rollout of %s: %s can't be asked: %s", state.model, metric.called, error)
+                self._away[key] = time.monotonic() + AGAIN_S
+                log.warning("rollout of %s: %s can't be asked: %s", one.state.model, query.name, error)
         return found
 
     async def _ended(self, model: str, why: str, live: bool = True) -> None:

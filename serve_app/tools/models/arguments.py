@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from serve_app.tools.arguments import pair
+
 
 def add(commands: Any) -> None:
     """The commands that ask a service, and change it while it runs."""
@@ -76,11 +78,24 @@ def _add_rollout(commands: Any) -> None:
     )
     rollout.add_argument("model")
     rollout.add_argument(
-        "verb", nargs="?", choices=["status", "start", "pause", "resume", "abort", "promote"],
+        "verb", nargs="?",
+        choices=["status", "start", "pause", "resume", "abort", "promote", "export"],
         default="status",
     )  # fmt: skip
     rollout.add_argument(
         "--config", metavar="JSON", help="for start: the rollout, or @FILE; else the configuration's"
     )
+    rollout.add_argument(
+        "--to", choices=["kserve", "argo", "flagger"], help="for export: whose objects say the same"
+    )
+    rollout.add_argument(
+        "--prometheus", metavar="URL", default="http://prometheus.monitoring:9090",
+        help="for export: whom they ask (%(default)s)",
+    )  # fmt: skip
+    rollout.add_argument(
+        "--uri", type=pair, action="append", default=[], metavar="VERSION=URI",
+        help="for export to KServe: where a version lies, both of them",
+    )  # fmt: skip
+    rollout.add_argument("--format", metavar="NAME", default="onnx", help="and its modelFormat (onnx)")
     rollout.add_argument("--watch", action="store_true", help="tell each decision, until it is over")
     _of_service(rollout)

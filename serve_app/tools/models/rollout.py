@@ -7,7 +7,11 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable
 
+import yaml
+
+from serve_app.config import Rollout, parse
 from serve_app.errors import ConfigError
+from serve_app.releases.rollout.exports import Export, argo, flagger, kserve
 from serve_app.tools.models.command import table
 from serve_app.tools.models.service import TOKEN, Refused, Row, Service, address_of, text_of
 
@@ -19,6 +23,8 @@ def run(options: Namespace) -> int:
     """0; 1 when the service refuses it, or a rollout that was watched was rolled back or aborted."""
     if options.config and options.verb != "start":
         raise ConfigError("--config is for start")
+    if bool(options.to) != (options.verb == "export"):
+        raise ConfigError("export and --to belong together")
     service = Service(address_of(options.address), os.environ.get(TOKEN, ""))
     try:
         found = service.rollout(options.model, _said(options))
@@ -27,7 +33,11 @@ def run(options: Namespace) -> int:
     except Refused as error:
         print(error, file=sys.stderr)
         return 1
-    if options.json:
+    if options.to:
+        export = exported(found, options)
+        print("\n".join(f"note: {one}" for one in export.notes), file=sys.stderr)
+        print(yaml.safe_dump_all(export.objects, sort_keys=False), end="")
+    elif options.json:
         print(json.dumps(found, indent=2))
     else:
         print(shown(found, records=not options.watch))
@@ -35,7 +45,7 @@ def run(options: Namespace) -> int:
 
 
 def _said(options: Namespace) -> Row | None:
-    if options.verb == "status":
+    if options.verb in ("status", "export"):
         return None
     said: Row = {"verb": options.verb}
     if options.config:
@@ -44,6 +54,23 @@ def _said(options: Namespace) -> Row | None:
         except ValueError as error:
             raise ConfigError(f"--config: expected JSON: {error}") from None
     return said
+
+
+def exported(found: Row, options: Namespace) -> Export:
+    """The rollout as others have it."""
+    model, config = found["model"], parse(Rollout, found["rollout"], "rollout")
+    if options.to == "argo":
+        return argo(model, config, found["baseline"], options.prometheus)
+    if options.to == "flagger":
+        return flagger(model, config, found["baseline"], options.prometheus)
+    predictors = {
+        version: {"model": {"modelFormat": {"name": options.format}, "storageUri": uri}}
+        for version, uri in options.uri
+    }
+    for version in (config.version, found["baseline"]):
+        if version not in predictors:
+            raise ConfigError(f"--uri: KServe has to know where version {version} lies: {version}=URI")
+    return kserve(model, config, found["baseline"], predictors)
 
 
 def _watched(service: Service, model: str, found: Row, quiet: bool) -> Row:

@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import yaml
 
 from serve_app.releases.rolling import Rolling, begun, turned
 from serve_app.releases.rollout import Counts, Evidence, abort, step
@@ -112,3 +113,23 @@ def test_refusals(service, capsys):
     assert main(["rollout", "m", "abort", "--config", "{}", "-a", service.url]) != 0
     assert main(["rollout", "m", "start", "--config", "{", "-a", service.url]) != 0
     assert "expected JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "more", "kinds"),
+    [
+        ("argo", [], {"Rollout", "AnalysisTemplate"}), ("flagger", [], {"Canary", "MetricTemplate"}),
+        ("kserve", ["--uri", "1=s3://b/1", "--uri", "2=s3://b/2"], {"InferenceService"}),
+    ],
+)  # fmt: skip
+def test_the_same_for_others(service, capsys, to, more, kinds):
+    assert main(["rollout", "m", "export", "--to", to, *more, "-a", service.url]) == 0
+    told = capsys.readouterr()
+    assert {one["kind"] for one in yaml.safe_load_all(told.out)} == kinds
+    assert told.err.startswith("note: ")
+
+
+def test_an_export_that_lacks_something(service, capsys):
+    for arguments in (["export"], ["--to", "argo"], ["export", "--to", "kserve"]):
+        assert main(["rollout", "m", *arguments, "-a", service.url]) != 0
+    assert "where version 2 lies: 2=URI" in capsys.readouterr().err
