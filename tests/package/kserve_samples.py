@@ -40,6 +40,7 @@ REASONS = {
     "secret": "a storage that a secret in the cluster describes",
     "revision of before": "all traffic to a revision that the file doesn't name",
     "no model '": "a graph of containers of one's own",
+    "neither `art`": "refused by KServe 0.21, too (explainers that it has no more, two predictors)",
     "exactly one": "refused by KServe 0.21, too (explainers that it has no more, two predictors)",
     "one engine over several pods": "an engine over several pods",
     "no `name`": "refused by KServe 0.21, too (explainers that it has no more, two predictors)",

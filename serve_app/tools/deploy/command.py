@@ -18,6 +18,7 @@ from serve_app.tools.dashboard import Dashboard
 from serve_app.tools.deploy.look import Look, look
 from serve_app.tools.deploy.outcome import Outcome, outcomes
 from serve_app.tools.deploy.pending import pending
+from serve_app.tools.kserve.translate import GROUP as KSERVE
 from serve_app.tools.serve_names import Json
 
 _SAY_S = 30  # what is still under way, again and again
@@ -68,11 +69,16 @@ def _checked(path: Path, cluster: Cluster) -> dict[str, Any]:
     return config
 
 
+def _of_kserve(document: dict[str, Any]) -> bool:
+    """Whether it becomes a Serve config, with or without others beside it."""
+    return str(document.get("apiVersion")).partition("/")[0] == KSERVE
+
+
 def _kind(path: Path) -> str:
     """Of a manifest; '' for what is none, or can't be read: the check says why."""
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
         for document in yaml.safe_load_all(path.read_text()):
-            if isinstance(document, dict) and document.get("kind"):
+            if isinstance(document, dict) and document.get("kind") and not _of_kserve(document):
                 return str(document["kind"])
     return ""
 

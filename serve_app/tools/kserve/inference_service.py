@@ -1,12 +1,14 @@
 """An InferenceService as models of Tandem's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from serve_app.tools.kserve import canary, loggers, metadata, own, pods, predictor, scaling
 from serve_app.tools.kserve.formats import OLD_STYLE, V2_BY_DEFAULT
 from serve_app.tools.kserve.ledger import Field, Ledger
 from serve_app.tools.kserve.service import Model, Service
 from serve_app.tools.kube.documents import Document, get
+from serve_app.tools.kube.findings import Place
 
 _EXPLAINER = "explanations aren't served: no container of KServe's runs here"
 
@@ -103,17 +105,34 @@ def _unknown(spec: Field) -> None:
 
 
 def as_new_style(document: Document) -> Document:
-    """The old form of a predictor as `model`, as KServe's webhook rewrites it; lines stay known."""
-    found = get(document.data, "spec", "predictor")
+    """Old forms of predictors as `model`, as KServe's webhook rewrites them; lines stay known."""
+    data = document.data
+    spec = data.get("spec")
+    if not isinstance(spec, dict):
+        return document
+    found = dict(spec)
+    if "predictor" in spec:
+        found["predictor"] = _new_form(spec["predictor"], ("spec", "predictor"), document)
+    if isinstance(canaries := spec.get("canary"), list):
+        found["canary"] = [_canary(one, at, document) for at, one in enumerate(canaries)]
+    return document if found == spec else Document({**data, "spec": found}, document.report)
+
+
+def _canary(one: Any, at: int, document: Document) -> Any:
+    if not isinstance(one, dict) or "predictor" not in one:
+        return one
+    place: Place = ("spec", "canary", at, "predictor")
+    return {**one, "predictor": _new_form(one["predictor"], place, document)}
+
+
+def _new_form(found: Any, place: Place, document: Document) -> Any:
     names = [one for one in OLD_STYLE if isinstance(found, dict) and isinstance(found.get(one), dict)]
     if len(names) != 1 or "model" in found:
-        return document
+        return found
     (name,) = names
     old = found[name]
     model = {"modelFormat": {"name": OLD_STYLE[name]}, **old}
     if name in V2_BY_DEFAULT and "protocolVersion" not in old:
         model["protocolVersion"] = "v2"
-    predictor = {**{key: value for key, value in found.items() if key != name}, "model": model}
-    spec = {**document.data["spec"], "predictor": predictor}
-    document.report.same(("spec", "predictor", "model"), ("spec", "predictor", name))
-    return Document({**document.data, "spec": spec}, document.report)
+    document.report.same((*place, "model"), (*place, name))
+    return {**{key: value for key, value in found.items() if key != name}, "model": model}

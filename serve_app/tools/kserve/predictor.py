@@ -40,6 +40,9 @@ def read(part: Field, model: Model, pods: Pods, notes: Field, beside: Sequence[D
     own.read(notes, model)
     for other in part.each("containers"):
         _sidecar(other, pods)
+    for name in formats.OLD_STYLE:
+        if part.at(name):
+            part.at(name).wrong("a second predictor", "KServe takes exactly one", "`model` alone")
     return True
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from serve_app.tools.kube import yaml_text
 from tests.package.crd import crd_folder
 
 _TEXT = st.sampled_from(["a", "b-c", "x1", "1", "true", "long name", "é"])
@@ -14,7 +15,8 @@ _NEVER = {"status"}
 
 def schema(name: str = "inferenceservices", version: str = "v1beta1") -> dict[str, Any]:
     """Of a resource's CRD."""
-    crd = yaml.safe_load((crd_folder() / f"serving.kserve.io_{name}.yaml").read_text())
+    text = (crd_folder() / f"serving.kserve.io_{name}.yaml").read_text()
+    crd = yaml.load(text, Loader=yaml_text.Ray)
     (found,) = [one for one in crd["spec"]["versions"] if one["name"] == version]
     whole: dict[str, Any] = found["schema"]["openAPIV3Schema"]
     return whole

@@ -128,3 +128,26 @@ def test_memory_of_ray_beside_the_models(said: Any, expected: str) -> None:
 def test_kserves_own_sizes_where_nothing_is_said() -> None:
     usual = {"cpu": "1", "memory": "3Gi"}
     assert ray_service.sizes({}) == {"requests": usual, "limits": usual}
+
+
+def test_run_here_with_a_node_for_each_pod(tmp_path: Path) -> None:
+    """`tandem local` takes the file itself."""
+    path = tmp_path / "isvc.yaml"
+    path.write_text(dumped([isvc(onnx(minReplicas=2, maxReplicas=3), name="flowers")]))
+    found = load(path)
+    assert found.name == "flowers"
+    assert [(one.name, one.replicas) for one in found.groups] == [
+        ("head", 1), ("router", 1), ("flowers", 2),
+    ]  # fmt: skip
+    names = [one["name"] for one in found.serve_config["applications"]]
+    assert names == ["tandem", "flowers"]
+
+
+def test_a_changed_file_is_deployed(tmp_path: Path) -> None:
+    """`tandem deploy` takes it as `tandem run` does; a manifest of KubeRay's goes another way."""
+    from serve_app.tools.deploy.command import _kind
+
+    (tmp_path / "isvc.yaml").write_text(dumped([isvc(onnx())]))
+    (tmp_path / "ray.yaml").write_text(dumped([made(isvc(onnx()))]))
+    assert _kind(tmp_path / "isvc.yaml") == ""
+    assert _kind(tmp_path / "ray.yaml") == "RayService"
