@@ -29,7 +29,8 @@ class Pods:
 def read(cluster: Mapping[str, Any] | None, name: str) -> Pods:
     """Of the group that has a service's name; nothing where there is none."""
     groups = items(cluster, "workerGroupSpecs")
-    group = next((one for one in groups if name in (get(one, "resources") or {})), None)
+    bound = f'"{name}"'
+    group = next((one for one in groups if bound in str(get(one, "rayStartParams", "resources"))), None)
     if group is None:
         return Pods()
     found = Pods()

@@ -97,7 +97,8 @@ def _group(router: dict[str, Any], service: Service) -> dict[str, Any]:
     # New replicas come before old ones go.
     most += math.ceil(most * NEW_FIRST / 100)
     found |= {"groupName": service.name, "replicas": least, "minReplicas": least, "maxReplicas": most}
-    found["resources"] = {service.name: "1"}
+    # In quotes for the operator's shell, as KubeRay's documentation has it.
+    found["rayStartParams"] = {"resources": f"'{json.dumps({service.name: 1})}'"}
     _into(found, service, sized=True)
     return found
 

@@ -72,7 +72,7 @@ def test_one_pod_for_each_replica_and_one_more_for_a_change() -> None:
     manifest = made(isvc(onnx(minReplicas=2, maxReplicas=5)))
     group = groups(manifest)["m"]
     assert (group["minReplicas"], group["maxReplicas"]) == (2, 7)
-    assert group["resources"] == {"m": "1"}
+    assert group["rayStartParams"] == {"resources": """'{"m": 1}'"""}
     _, app = yaml.safe_load(manifest["spec"]["serveConfigV2"])["applications"]
     assert app["deployments"] == [
         {"name": "ModelReplica", "ray_actor_options": {"num_cpus": 1, "resources": {"m": 1}}}
@@ -139,6 +139,7 @@ def test_run_here_with_a_node_for_each_pod(tmp_path: Path) -> None:
     assert [(one.name, one.replicas) for one in found.groups] == [
         ("head", 1), ("router", 1), ("flowers", 2),
     ]  # fmt: skip
+    assert found.groups[2].params["resources"] == '{"flowers": 1}'
     names = [one["name"] for one in found.serve_config["applications"]]
     assert names == ["tandem", "flowers"]
 
