@@ -29,11 +29,14 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/runtimes": {"torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm"},
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
+    "serve_app/tools/check/payloads.py": {"batch"},  # asks whether pyarrow is there
     "serve_app/tools/convert": {"convert", "sklearn", "xgboost"},
     "serve_app/tools/kube": {"check"},
     "serve_app/tools/models": {"hf"},  # a bar, where there is one
     "loadtests": {"load"},
     "loadtests/storage": {"s3", "azure", "test"},  # stores of the tests'
+    "loadtests/bench/tabular.py": {"sklearn", "xgboost"},
+    "loadtests/kserve/tabular.py": {"sklearn", "xgboost"},
     "loadtests/batch.py": {"transformers"},  # what it compares with
     "tests": set(PROJECT["optional-dependencies"]),
 }
@@ -42,6 +45,8 @@ ELSEWHERE = {
     "cloudevents": "configs/locks/kserve.txt, beside KServe's client",
     "kserve": "configs/locks/kserve.txt, the twin's own environment",
     "mlserver": "configs/locks/mlserver.txt and clients.txt, environments of its own",
+    "mlserver_sklearn": "configs/locks/mlserver.txt",
+    "mlserver_xgboost": "configs/locks/mlserver.txt",
     "pytriton": "configs/locks/clients.txt, its own environment",
     "requests": "configs/locks/clients.txt, for MLServer's codecs",
     "openai": "configs/locks/llm-cpu.txt, for the tests of its protocol",
