@@ -140,8 +140,11 @@ def merged(
     for name, said in shares.items():
         if name not in redirected:
             traffic = parse(Traffic, said.config, f"traffic of '{name}'")
-            update = {"traffic": traffic, "default_version": None}
-            routing[name] = routing.get(name, Routing()).model_copy(update=update)
+            update: dict[str, Any] = {"traffic": traffic, "default_version": None}
+            before = routing.get(name, Routing())
+            if before.shadow and traffic.weights.get(before.shadow.version) == 100:
+                update["shadow"] = None  # it was promoted: there is nothing left to compare it with
+            routing[name] = before.model_copy(update=update)
     config = base.model_copy(update={"models": found, "routing": routing})
     return Merged(config, off, reasons, frozenset(over), frozenset(redirected))
 

@@ -4,7 +4,7 @@ import pytest
 
 from serve_app.config import RouterUserConfig, parse
 from serve_app.errors import ConfigError
-from serve_app.releases.live import ENTRY, Live, merged, overruled, parts
+from serve_app.releases.live import ENTRY, Live, LiveTraffic, directed, merged, overruled, parts
 
 CLASS = "tests.unit.models:Double"
 
@@ -107,3 +107,15 @@ def test_a_model_with_processes_of_its_own_is_only_named():
     made = merged(base(), {"r": {"r": "x"}}, {"r": Live({"r": "x"}, off=True)}, nowhere)
     assert made.off == {"r"}
     assert merged(base(), {"r": {"r": "y"}}, {"r": Live({"r": "x"}, off=True)}, nowhere).off == set()
+
+
+def test_a_shadow_that_was_promoted_is_none_any_more():
+    said = {"routing": {"m": {"traffic": {"weights": {"1": 100}}, "shadow": {"version": "2"}}}}
+    base = parse(RouterUserConfig, said)
+
+    def shadowed(weights: dict) -> object:
+        shares = {"m": LiveTraffic(directed(base, "m"), {"weights": weights})}
+        return merged(base, {}, {}, str, shares).config.routing["m"].shadow
+
+    assert shadowed({"1": 50, "2": 50}) == base.routing["m"].shadow
+    assert shadowed({"2": 100, "1": 0}) is None
