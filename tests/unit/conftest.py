@@ -1,3 +1,5 @@
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,13 @@ def demo_models() -> Path:
     folder = Path(__file__).parents[2] / ".models"
     build(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def the_log_as_it_was() -> Iterator[None]:
+    """Commands that run in the tests' own process say how much is logged: not for what comes after."""
+    log = logging.getLogger("tandem")
+    before = log.level, log.propagate, log.disabled
+    yield
+    log.setLevel(before[0])
+    log.propagate, log.disabled = before[1:]
