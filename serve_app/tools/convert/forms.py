@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -145,7 +145,7 @@ def write(path: Path, arrays: Arrays) -> None:
     np.savez(path, names=np.array(list(arrays), dtype=str), **plain)  # type: ignore[arg-type]
 
 
-def read(path: Path) -> Arrays:
+def read(path: Path | BinaryIO) -> Arrays:
     """What `write` wrote."""
     with np.load(path, allow_pickle=False) as file:
         found = {str(name): file[f"array_{at}"] for at, name in enumerate(file["names"])}

@@ -1,19 +1,18 @@
 """`tandem convert model.joblib`: a pickle made into a file without code, apart from everything.
 
-What comes back from that process are arrays, compared here; the file is put in its place when the two
-models answer the same.
+What comes back from that process are arrays, compared here, and the file, which another process loads;
+it is put in its place when the two models answer the same.
 """
 
 import argparse
 import json
 import os
 import shutil
-import signal
 import stat
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,10 @@ from serve_app.errors import ConfigError, shown
 from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes import mlmodel
 from serve_app.runtimes.model_files import PICKLES
-from serve_app.tools.convert.confine import NOBODY
-from serve_app.tools.convert.forms import read
+from serve_app.tools.convert import apart
 
-_SECONDS = 300
-_PROGRAM = "import sys; from serve_app.tools.convert.unpickle import main; sys.exit(main())"
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom",
            "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")  # fmt: skip
-_KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH")  # of the environment
-_MOST_SAID = 64 * 1024
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,29 +37,45 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--to {to} is for manifests; a pickle becomes skops or onnx")
     source = _source(options.path)
     rows = _rows(getattr(options, "rows", None))
-    work = Path(tempfile.mkdtemp(prefix="tandem-convert-"))
-    try:
+    readable = _readable()
+    confined = {"readable": list(map(str, readable)), "privileged": not _others_may_read(readable)}
+    with (
+        _folder() as work,  # the pickle's
+        _folder() as kept,  # this command's own: no other process gets in
+        _folder() as other,  # the new file's
+    ):
         shutil.copyfile(source, work / "model.pickle")
-        readable = _readable()
-        job = {"file": "model.pickle", "to": to, "rows": rows, "readable": list(map(str, readable)),
-               "privileged": not _others_may_read(readable)}  # fmt: skip
-        left = _step(work, {**job, "step": "make"})
-        made = json.loads(_text(work / "made.json"))
-        _step(work, {**job, **made, "step": "ask"})
-        before, after = read(work / "before.npz"), read(work / "after.npz")
-        compared, wrong = compare(before, after, made["format"])
-        print(f"{source}: {shown(made['kind'])}, unpickled in a process of its own")
+        job = {"step": "make", "file": "model.pickle", "to": to, "rows": rows}
+        left = apart.step(work, {**job, **confined})
+        made = apart.said(work / "made.json")
+        file = apart.copied(work / made.file, kept / made.file, apart.MOST_MODEL)
+        shutil.copyfile(file, other / made.file)
+        apart.copied(work / "rows.npz", other / "rows.npz", apart.MOST_ARRAYS)
+        before = apart.arrays(work / "before.npz")
+        job = {"step": "ask", "file": made.file, "format": made.format, "options": made.options,
+               "default": made.default}  # fmt: skip
+        apart.step(other, {**job, **confined})
+        compared, wrong = compare(before, apart.arrays(other / "after.npz"), made.format)
+        print(f"{source}: {shown(made.kind)}, unpickled in a process of its own")
         for one in left:
             print(f"not kept from it: {one}", file=sys.stderr)
         if wrong:
             print("\n".join(wrong), file=sys.stderr)
             return 1
-        written = _place(work / "made" / made["file"], _target(options.output, source, made["file"]))
+        written = _place(file, _target(options.output, source, made.file))
         print(f"{written}: the same answers to {len(next(iter(before.values())))} rows: {compared}")
-        print(f"modelFormat: {made['format']}", _options(made["options"]), sep="")
+        print(f"modelFormat: {made.format}", _options(made.options), sep="")
         return 0
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """One of its own, thrown away whatever is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="tandem-convert-"))
+    try:
+        yield folder
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _options(options: dict[str, Any]) -> str:
@@ -143,51 +153,11 @@ def _others_may_read(paths: Iterable[Path]) -> bool:
     )
 
 
-def _step(work: Path, job: dict[str, Any]) -> list[str]:
-    """One process; what it couldn't give up. ConfigError says what it says, with what it is."""
-    (work / "job.json").write_text(json.dumps(job))
-    if os.geteuid() == 0 and not job["privileged"]:
-        for one in (work, *work.rglob("*")):
-            os.chown(one, NOBODY, NOBODY)
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    said = work / "said.txt"
-    with (
-        said.open("wb") as errors,
-        subprocess.Popen(  # noqa: S603 - this very Python
-            [sys.executable, "-c", _PROGRAM, str(work)],
-            env={**kept, "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=errors, start_new_session=True,
-        ) as process,
-    ):  # fmt: skip
-        try:
-            out, _ = process.communicate(timeout=_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise ConfigError(f"the pickle wasn't loaded and tried within {_SECONDS} s") from None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode:
-        why = _text(work / "error.txt") or _text(said)[-2000:] or f"it ended with {process.returncode}"
-        raise ConfigError(f"in the process apart: {why.strip()}")
-    return [str(one) for one in json.loads(out.splitlines()[0])]
-
-
-def _text(path: Path) -> str:
-    """A file of that process's; '' where it wrote none."""
-    try:
-        if path.is_symlink():
-            return ""
-        with path.open("rb") as file:
-            return file.read(_MOST_SAID).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def compare(before: Arrays, after: Arrays, model_format: str) -> tuple[str, list[str]]:
     """The outputs that both have, and those that differ: ONNX's are in FP32, the others exact."""
     if model_format == "lightgbm" and "predict_proba" in before:  # its `predict` is probabilities
         odds = before["predict_proba"]
-        before = {"predict": odds[:, 1] if odds.shape[1] == 2 else odds}
+        before = {"predict": odds[:, 1] if odds.shape[1:] == (2,) else odds}
     names = [name for name in before if name in after]
     wrong = []
     if not names:

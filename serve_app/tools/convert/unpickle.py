@@ -1,8 +1,9 @@
-"""The process that loads a pickle, and later the one that loads what was made of it: `JOB.json`.
+"""The process that loads a pickle, and later the one that loads what was made of it.
 
-It confines itself first (serve_app.tools.convert.confine), says on its standard output what it
-couldn't give up, and then nothing more: what it found is in files of its working folder, which nobody
-unpickles. All that runs after that may be whatever the pickle's author wanted.
+Its job is on its standard input. It confines itself first (serve_app.tools.convert.confine), says on
+its standard output what it couldn't give up, and then nothing more: what it found is in files of its
+working folder (serve_app.tools.convert.apart reads them). All that runs after that may be whatever the
+pickle's author wanted.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 def main() -> int:
     """0 when it did it; else `error.txt` says why."""
     work = Path(sys.argv[1]).resolve()
-    job = json.loads((work / "job.json").read_text())
+    job = json.load(sys.stdin)
     from serve_app.tools.convert.confine import confine
 
     left = confine([Path(one) for one in job["readable"]], work, job["privileged"])

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import joblib
 import pytest
@@ -11,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from serve_app.errors import ConfigError
 from serve_app.tools.cli import main
-from serve_app.tools.convert import confine, pickles
+from serve_app.tools.convert import apart, confine, pickles
 from tests.unit.runtimes.tabular import Served
+from tests.unit.tools.convert.evil import Evil, options
 
 X, Y = load_iris(return_X_y=True)
 # Each line is tried in the process that unpickles; what came of it is in the error that it ends with.
@@ -27,14 +27,6 @@ TRIES = {
     "processes": "[n for n in os.listdir('/proc') if n.isdigit()]",
     "capabilities": "[l for l in open('/proc/self/status') if l.startswith('CapEff')][0].split()[1]",
 }
-
-
-class Evil:
-    def __init__(self, code: str) -> None:
-        self.code = code
-
-    def __reduce__(self):
-        return exec, (self.code, {})
 
 
 @pytest.fixture
@@ -69,7 +61,7 @@ def test_what_a_pickle_cannot_do(tmp_path, monkeypatch, unused_port):
     lines.append("raise ValueError(json.dumps(found))")
     joblib.dump(Evil("\n".join(lines)), tmp_path / "model.pkl")
     with pytest.raises(ConfigError) as failed:
-        pickles.run(_options(tmp_path / "model.pkl"))
+        pickles.run(options(tmp_path / "model.pkl"))
     found = json.loads(str(failed.value).partition("ValueError: ")[2])
     refused = {"PermissionError", "OSError", "ConnectionRefusedError"}
     assert found["network"] in refused
@@ -89,12 +81,6 @@ def unused_port():
         yield server.getsockname()[1]
 
 
-def _options(path: Path, **more):
-    import argparse
-
-    return argparse.Namespace(**{"path": path, "output": None, "to": None, "rows": None, **more})
-
-
 def test_what_the_kernel_refuses_is_told(monkeypatch):
     def refuses() -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -106,9 +92,9 @@ def test_what_the_kernel_refuses_is_told(monkeypatch):
 
 def test_a_pickle_that_never_ends(tmp_path, monkeypatch):
     joblib.dump(Evil("while True: pass"), tmp_path / "model.pkl")
-    monkeypatch.setattr(pickles, "_SECONDS", 3)
+    monkeypatch.setattr(apart, "SECONDS", 3)
     with pytest.raises(ConfigError, match="wasn't loaded and tried within 3 s"):
-        pickles.run(_options(tmp_path / "model.pkl"))
+        pickles.run(options(tmp_path / "model.pkl"))
 
 
 @pytest.mark.parametrize(
