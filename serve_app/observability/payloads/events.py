@@ -1,6 +1,7 @@
 """Records as CloudEvents, with the attributes of KServe's logger (pkg/logger/worker.go)."""
 
 import base64
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -37,10 +38,9 @@ class Event:
         if self.data is None:
             return found
         if "json" in self.kind:
-            try:
-                return {**found, "data": orjson.loads(self.data)}
-            except orjson.JSONDecodeError:
-                pass
+            # What is nested deeply can be read, and not written again: TypeError.
+            with contextlib.suppress(orjson.JSONDecodeError, TypeError):
+                return {**found, "data": orjson.Fragment(orjson.dumps(orjson.loads(self.data)))}
         try:
             return {**found, "data": self.data.decode()}
         except UnicodeDecodeError:

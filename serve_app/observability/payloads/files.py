@@ -45,7 +45,10 @@ class Files:
         else:
             data = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
             ending = "jsonl"
-        self._at(f"{now:%Y/%m/%d/%H}").put(f"{name}.{ending}", data)
+        try:
+            self._at(f"{now:%Y/%m/%d/%H}").put(f"{name}.{ending}", data)
+        except (TypeError, ValueError, ArithmeticError) as error:  # the store's, and no event's fault
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Nothing is open between two files."""
@@ -71,4 +74,4 @@ def _table(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+    return orjson.dumps(value).decode() if isinstance(value, orjson.Fragment) else value

@@ -7,8 +7,9 @@ import time
 
 from serve_app.config.payloads import STORES, PayloadLogger
 from serve_app.observability.payloads.events import Event, event_of
+from serve_app.observability.payloads.faults import Later, Partly, Refused, is_broken
 from serve_app.observability.payloads.record import Record
-from serve_app.observability.payloads.sinks import Refused, Sink, sink_for
+from serve_app.observability.payloads.sinks import Sink, sink_for
 from serve_app.observability.payloads.waiting import Waiting
 from serve_app.redact import redacted
 
@@ -79,23 +80,39 @@ class Sender:
         return events, kept
 
     def _until_sent(self, sink: Sink, events: list[Event], records: list[Record]) -> None:
-        pause = FIRST_PAUSE_S
-        while True:
+        """Each is counted in the end: what can't be written down or is refused holds up no others."""
+        done, pause, tries = self.waiting.done, FIRST_PAUSE_S, 0
+        while records:
             try:
                 sink.send(events)
+                return done(records)
             except Refused as error:
                 self._say(error)
-                self.waiting.done(records, "refused")
-                return
-            except Exception as error:  # away, slow, full: what waits meanwhile is bounded
+                return done(records, "refused")
+            except Exception as error:
                 self._say(error)
-                if not self.waiting.pause(pause * _random.uniform(0.5, 1)):
-                    self.waiting.done(records, "stopped")
-                    return
-                pause = min(2 * pause, LONGEST_PAUSE_S)
-            else:
-                self.waiting.done(records)
-                return
+                if is_broken(error):
+                    return self._apart(sink, events, records)
+                if isinstance(error, Later) and (tries := tries + 1) >= error.tries:
+                    return done(records, "refused")
+                if isinstance(error, Partly):
+                    refused, left = error.refused, error.left
+                    done([one for at, one in enumerate(records) if at in refused], "refused")
+                    done([one for at, one in enumerate(records) if at not in refused | left])
+                    events = [one for at, one in enumerate(events) if at in left]
+                    records = [one for at, one in enumerate(records) if at in left]
+            # It is away, slow, full: what waits meanwhile is bounded.
+            if records and not self.waiting.pause(pause * _random.uniform(0.5, 1)):
+                return done(records, "stopped")
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+        return None
+
+    def _apart(self, sink: Sink, events: list[Event], records: list[Record]) -> None:
+        """Halves of what can't be written down together, down to the one whose fault that is."""
+        if (half := len(events) // 2) == 0:
+            return self.waiting.done(records, "broken")
+        self._until_sent(sink, events[:half], records[:half])
+        return self._until_sent(sink, events[half:], records[half:])
 
     def _say(self, error: Exception) -> None:
         """Now and then: a sink that is away is so for every event."""

@@ -7,20 +7,17 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from serve_app.config.payloads import STORES, PayloadLogger
+from serve_app.observability.payloads import faults
 from serve_app.observability.payloads.events import Event
 from serve_app.observability.payloads.files import Files, place
 from serve_app.observability.payloads.kafka import Kafka
 
 TIMEOUT_S = 10.0
-LATER = (408, 425, 429)  # statuses that mean: send it again
-
-
-class Refused(Exception):
-    """The sink has it, and won't take it."""
+AWAY = (408, 425, 429, 502, 503, 504)  # statuses that say nothing of the event
 
 
 class Sink(Protocol):
-    """`most` events may be sent at a time. Any error but Refused means: try again later."""
+    """`most` events may be sent at a time; `faults` are the ways in which that fails."""
 
     most: int
 
@@ -57,10 +54,11 @@ class Web:
             if fresh:
                 raise
             status = self._post(event, headers)
-        if status >= 500 or status in LATER:
-            raise ConnectionError(f"the sink answers {status}")
+        if status >= 500 or status in AWAY:
+            tries = faults.TRIES_AWAY if status in AWAY else faults.TRIES
+            raise faults.Later(f"the sink answers {status}", tries)
         if status >= 300:
-            raise Refused(f"the sink answers {status}")
+            raise faults.Refused(f"the sink answers {status}")
 
     def _post(self, event: Event, headers: dict[str, str]) -> int:
         try:
@@ -84,5 +82,5 @@ def sink_for(logger: PayloadLogger, own: str) -> Callable[[], Sink]:
         at = unquote(parts.path) if parts.scheme == "file" else logger.url
         return lambda: Files(place(at), logger.format, logger.batch.max_events, own)
     if parts.scheme == "kafka":
-        return lambda: Kafka(parts.netloc, parts.path.strip("/"))
+        return lambda: Kafka(parts.netloc, parts.path.strip("/"), logger.max_body_bytes)
     return lambda: Web(logger)
