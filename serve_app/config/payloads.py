@@ -10,7 +10,26 @@ from serve_app.config.base import Config, did_you_mean
 
 STORES = ("file", "s3", "gs", "gcs", "az", "abfs", "abfss")
 SCHEMES = ("http", "https", "kafka", *STORES)
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(
+    rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+(%25[^]]+)?\])(:(?P<port>[0-9]{{1,9}}))?"
+)
 _FIELD = re.compile(r"[^.\s][^.]*(\.[^.]+)*")
+
+
+def _check_hosts(url: str, netloc: str, several: bool) -> None:
+    if found := re.search(r"[^!-~]", url):
+        raise ValueError(
+            f"has {found[0]!a}, and may have ASCII without blanks alone: write it as %XX"
+        )
+    if "@" in netloc:
+        raise ValueError("has credentials, which aren't used and don't belong here")
+    for one in netloc.split(",") if several else [netloc]:
+        host, port = _HOST.fullmatch(one), one.rpartition(":")[2]
+        if host is None:
+            raise ValueError(f"{one!r} is no host, nor HOST:PORT")
+        if host["port"] and not 0 < int(host["port"]) < 2**16:
+            raise ValueError(f"the port is a number from 1 to 65535, not {port}")
 
 
 class Batch(Config):
@@ -82,6 +101,10 @@ class PayloadLogger(Config):
             )
         if parts.scheme != "file" and not parts.netloc:
             raise ValueError(f"{parts.scheme}:// and then a host, or a bucket")
+        if parts.password is not None:
+            raise ValueError("has credentials, which aren't used and don't belong here")
+        if parts.scheme not in STORES:
+            _check_hosts(url, parts.netloc, parts.scheme == "kafka")
         if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
             raise ValueError("file:/// and then a folder")
         if parts.scheme == "kafka" and not re.fullmatch(r"/[A-Za-z0-9._-]{1,249}", parts.path):
@@ -100,7 +123,7 @@ class PayloadLogger(Config):
     @classmethod
     def _stores_alone(cls, said: Any) -> Any:
         url = said.get("url") if isinstance(said, dict) else None
-        if isinstance(url, str) and urlsplit(url).scheme in set(SCHEMES) - set(STORES):
+        if isinstance(url, str) and url.partition("://")[0].lower() in set(SCHEMES) - set(STORES):
             for key in ("format", "batch"):
                 if key in said:
                     raise ValueError(f"{key} is for files: a url of file://, s3://, gs:// or az://")

@@ -15,6 +15,9 @@ def test_kserve_s_words_are_enough():
         read(url="s3://bucket/prefix", format="parquet", batch={"maxSeconds": 5}).batch.max_seconds == 5
     )
     assert read(url="kafka://one:9092,two:9092/topic").url.endswith("/topic")
+    for url in ("http://[::1]:8080/", "http://10.0.0.1", "https://a-b.c_d.svc.:443/x?y=%20"):
+        assert read(url=url).url == url
+    assert read(url="abfs://container@account.dfs.core.windows.net/x").format == "json"
     assert read(url="file:///var/log/payloads").format == "json"
 
 
@@ -26,6 +29,23 @@ def test_kserve_s_words_are_enough():
         ({"url": "http:///path"}, "http:// and then a host"),
         ({"url": "file://relative/x"}, "file:/// and then a folder"),
         ({"url": "kafka://broker:9092"}, "kafka://BROKER:PORT/TOPIC"),
+        ({"url": "http://sink:99999/"}, r"payloads\[0\].url: .* from 1 to 65535, not 99999"),
+        ({"url": "http://sink:0/"}, r"url: .* from 1 to 65535, not 0"),
+        ({"url": "http://sink:abc/"}, "url: 'sink:abc' is no host"),
+        ({"url": "http://sink:/"}, "url: 'sink:' is no host"),
+        ({"url": "http://:80/"}, "url: ':80' is no host"),
+        ({"url": "http://a..b/"}, "url: 'a..b' is no host"),
+        ({"url": f"http://{'a' * 64}/"}, "is no host"),
+        ({"url": "http://[::1/"}, r"payloads\[0\].url: "),
+        ({"url": "http://a/b c"}, "url: has ' '"),
+        ({"url": "http://a/b\n"}, r"url: has '\\n'"),
+        ({"url": " http://a/"}, "url: "),
+        ({"url": "http://größe/"}, r"url: has '\\xf6'"),
+        ({"url": "https://me:secret@a/"}, "url: has credentials"),
+        ({"url": "https://me@a/"}, "url: has credentials"),
+        ({"url": "s3://key:secret@bucket/"}, "url: has credentials"),
+        ({"url": "kafka://one:9092,two:99999/t"}, "from 1 to 65535, not 99999"),
+        ({"url": "kafka://one:9092,/t"}, "url: '' is no host"),
         ({"url": "http://a", "mode": "al"}, "did you mean all"),
         ({"url": "http://a", "format": "parquet"}, "format is for files"),
         ({"url": "http://a", "sample": 0}, "sample: Input should be greater than 0"),

@@ -72,7 +72,9 @@ def event_of(record: Record, logger: PayloadLogger) -> Event:
         try:
             data = record.body.whole(logger.max_body_bytes)
             if logger.redact:
-                data, json_length = redacted(data, record.body.kind, json_length, logger.redact)
+                data, json_length = redacted(
+                    data, record.body.kind, json_length, logger.redact, record.kind == "response"
+                )
         except Exception as error:  # whatever it is: what can't be read can't be redacted
             attributes["omitted"] = f"it can't be read: {type(error).__name__}"
             data = None

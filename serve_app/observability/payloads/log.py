@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from serve_app.config.payloads import PayloadLogger
 from serve_app.core.call import Call
 from serve_app.core.version import Version
-from serve_app.errors import ConfigError
 from serve_app.observability.payloads.record import Bytes, Record, Tensors, held, metadata
 from serve_app.observability.payloads.sender import Sender
+from serve_app.redact import redacted
 
 log = logging.getLogger("tandem")
 
@@ -61,8 +61,8 @@ class PayloadLog:
             there = (one for one in self.senders if (one.name, one.config) == (name, config))
             try:
                 made.append(next(there, None) or Sender(name, config, self._own))
-            except ConfigError as error:
-                log.error("payloads '%s' are not logged: %s", name, error)
+            except Exception as error:  # the other loggers, and all else of the configuration, go on
+                log.error("payloads '%s' are not logged: %s", name, redacted(f"{error}"))
         self._ending = [one for one in self._ending if one.alive]
         for one in self.senders:
             if one not in made:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 import orjson
 
 from serve_app.protocol import client, rest_codec
+from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor
 from serve_app.protocol.wire import Buffer
 
 JSON = "application/json"
+_LENGTH = 4  # bytes before each element of BYTES
 Pairs = list[tuple[bytes, bytes]]
 
 
@@ -55,17 +57,14 @@ class Tensors:
     """A request or an answer that came over gRPC, or inside of a graph: logged as V2's JSON."""
 
     of: InferRequest | InferResponse
+    size: int = field(init=False)  # of its tensors, as gRPC carries them
 
     kind = JSON
     json_length = None
 
-    @property
-    def size(self) -> int:
-        """Of its tensors."""
-        return sum(tensor.data.nbytes for tensor in self._tensors())
-
-    def _tensors(self) -> list[Tensor]:
-        return self.of.inputs if isinstance(self.of, InferRequest) else self.of.outputs
+    def __post_init__(self) -> None:
+        of = self.of
+        self.size = sum(map(_size, of.inputs if isinstance(of, InferRequest) else of.outputs))
 
     def whole(self, most: int) -> bytes:
         """The JSON; ValueError for bytes that it can't hold."""
@@ -74,6 +73,13 @@ class Tensors:
         asked = InferRequest(self.of.model, self.of.version, self.of.id, [])
         parts, _ = rest_codec.encode_response(self.of, asked)
         return b"".join(parts)
+
+
+def _size(tensor: Tensor) -> int:
+    data = tensor.data
+    if data.dtype != BYTES:
+        return data.nbytes
+    return _LENGTH * data.size + sum(map(len, data.flat))
 
 
 @dataclass(slots=True)

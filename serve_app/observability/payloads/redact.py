@@ -1,22 +1,26 @@
 """Fields taken out of bodies, by paths of names."""
 
+import re
 from typing import Any
 
 import orjson
 
 GONE = "[redacted]"
+# A line between events, a comment, what is said of an event, and the mark of the end.
+_NO_DATA = re.compile(rb"(?:(?::|event:|id:|retry:)[^\r\n]*|data: ?\[DONE\])?\r?")
 _TENSORS = ("inputs", "outputs")
 
 
 def redacted(
-    body: bytes, kind: str, json_length: int | None, paths: list[str]
+    body: bytes, kind: str, json_length: int | None, paths: list[str], answer: bool = False
 ) -> tuple[bytes, int | None]:
     """A body without these fields, and how long its JSON is where tensors follow it.
 
-    ValueError for one that can't be read, which may have them anywhere.
+    ValueError for one that can't be read, which may have them anywhere. `answer`: `kind` is Tandem's
+    word, and not a client's, whose request is JSON whatever its header says.
     """
     fields = [path.split(".") for path in paths]
-    if kind.startswith("text/event-stream"):
+    if answer and kind.startswith("text/event-stream"):
         return b"\n".join(_line(line, fields) for line in body.split(b"\n")), None
     if json_length is None:
         return orjson.dumps(_without(orjson.loads(body), fields)), None
@@ -30,10 +34,12 @@ def redacted(
 
 
 def _line(line: bytes, fields: list[list[str]]) -> bytes:
-    """Of a stream of events. What is no JSON in one is a mark of its end."""
-    if not line.startswith(b"data:") or not (data := line[5:].strip()).startswith(b"{"):
+    """Of a stream of events: what may hold a field is JSON, or else ValueError."""
+    if _NO_DATA.fullmatch(line):
         return line
-    return b"data: " + orjson.dumps(_without(orjson.loads(data), fields))
+    if not line.startswith(b"data:"):
+        raise ValueError("a line of the stream that is no event's")
+    return b"data: " + orjson.dumps(_without(orjson.loads(line[5:]), fields))
 
 
 def _without(value: Any, fields: list[list[str]]) -> Any:
@@ -71,6 +77,8 @@ def _binary(message: Any, rest: bytes, names: set[str]) -> bytes:
             size = (tensor.get("parameters") or {}).get("binary_data_size")
             if not isinstance(size, int):
                 continue
+            if not 0 <= size <= len(rest) - at:
+                raise ValueError("binary_data_size isn't that of a tensor")
             if tensor.get("name") in names or "*" in names:
                 tensor["parameters"]["binary_data_size"] = 0
             else:

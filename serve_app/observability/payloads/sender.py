@@ -35,8 +35,12 @@ class Sender:
             threading.Thread(target=self._run, args=(sink,), name=f"payloads-{name}", daemon=True)
             for sink in sinks
         ]
-        for thread in self.threads:
-            thread.start()
+        try:
+            for thread in self.threads:
+                thread.start()
+        except RuntimeError:  # no more threads: those that there are end
+            self.waiting.end(0)
+            raise
 
     def wants(self, model: str) -> bool:
         """Whether a request of this model, by chance, is one to log."""

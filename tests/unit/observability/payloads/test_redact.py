@@ -63,10 +63,40 @@ def test_binary_tensors_are_cut_out():
 
 def test_streams_of_events_piece_by_piece():
     stream = b'data: {"choices":[{"delta":{"content":"Hi"},"index":0}]}\n\ndata: [DONE]\n\n'
-    body, _ = redacted(stream, "text/event-stream; charset=utf-8", None, ["choices.delta.content"])
+    kind = "text/event-stream; charset=utf-8"
+    body, _ = redacted(stream, kind, None, ["choices.delta.content"], answer=True)
     first, end = [part for part in body.split(b"\n\n") if part]
     assert orjson.loads(first[6:]) == {"choices": [{"delta": {"content": GONE}, "index": 0}]}
     assert end == b"data: [DONE]"
+
+
+def test_what_is_no_data_of_a_stream_stays():
+    stream = b': ping\r\nevent: delta\r\nid: 1\r\nretry: 5\r\ndata:{"a":1,"b":2}\r\n\r\ndata: [DONE]\n\n'
+    body, _ = redacted(stream, "text/event-stream", None, ["a"], answer=True)
+    assert body == stream.replace(b'data:{"a":1,"b":2}\r', b'data: {"a":"[redacted]","b":2}')
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"a": 1}', b"data: secret", b'data: {"a":', b"data", b' data: {"a":1}',
+     b'event: x\rdata: {"a":1}', b"data: [DONE] secret", b"other: secret", b'data: {"b": 2}\rdata: {"a":1}'],
+)  # fmt: skip
+def test_a_stream_that_cannot_be_read_is_not_told(line):
+    with pytest.raises(ValueError):
+        redacted(b'data: {"b":1}\n\n' + line + b"\n\n", "text/event-stream", None, ["a"], answer=True)
+
+
+def test_a_request_is_json_whatever_its_client_calls_it():
+    assert redacted(b'{"a":1}', "text/event-stream", None, ["a"])[0] == b'{"a":"[redacted]"}'
+    with pytest.raises(ValueError):
+        redacted(b'data: {"b":1}\n\n', "text/event-stream", None, ["a"])
+
+
+@pytest.mark.parametrize("size", [-1, 7])
+def test_tensors_of_a_size_that_cannot_be(size):
+    head = orjson.dumps({"inputs": [{"name": "a", "parameters": {"binary_data_size": size}}]})
+    with pytest.raises(ValueError):
+        redacted(head + b"secret", "", len(head), ["inputs.b"])
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])

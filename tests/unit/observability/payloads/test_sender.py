@@ -135,6 +135,14 @@ def test_fields_are_taken_out():
     assert json.loads(sink.got[0][1]) == {"instances": [[1, 2]], "name": "[redacted]"}
 
 
+def test_a_client_s_content_type_hides_nothing():
+    with web_sink() as sink:
+        one = made(sink.url, redact=["name"])
+        one.waiting.offer(record(**{"content-type": b"text/event-stream"}))
+        ended(one)
+    assert json.loads(sink.got[0][1])["name"] == "[redacted]"
+
+
 def test_names_that_headers_cannot_hold_are_encoded():
     with web_sink() as sink:
         one = made(sink.url, inferenceService="größe 1%")
