@@ -19,9 +19,7 @@ _FIELD = re.compile(r"[^.\s][^.]*(\.[^.]+)*")
 
 def _check_hosts(url: str, netloc: str, several: bool) -> None:
     if found := re.search(r"[^!-~]", url):
-        raise ValueError(
-            f"has {found[0]!a}, and may have ASCII without blanks alone: write it as %XX"
-        )
+        raise ValueError(f"has {found[0]!a}, and may have ASCII without blanks alone: write it as %XX")
     if "@" in netloc:
         raise ValueError("has credentials, which aren't used and don't belong here")
     for one in netloc.split(",") if several else [netloc]:

@@ -79,7 +79,8 @@ def test_what_is_no_data_of_a_stream_stays():
 @pytest.mark.parametrize(
     "line",
     [b'{"a": 1}', b"data: secret", b'data: {"a":', b"data", b' data: {"a":1}',
-     b'event: x\rdata: {"a":1}', b"data: [DONE] secret", b"other: secret", b'data: {"b": 2}\rdata: {"a":1}'],
+     b'event: x\rdata: {"a":1}', b"data: [DONE] secret", b"other: secret",
+     b'data: {"b": 2}\rdata: {"a":1}'],
 )  # fmt: skip
 def test_a_stream_that_cannot_be_read_is_not_told(line):
     with pytest.raises(ValueError):
