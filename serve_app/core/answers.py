@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Protocol
 
 from serve_app.config import Traffic
 from serve_app.core.cold import ANY
@@ -10,6 +11,15 @@ from serve_app.core.version import State, Version
 from serve_app.errors import Unavailable
 from serve_app.routing.traffic import Asking, Split
 from serve_app.routing.versions import choose
+
+
+class Shared(Asking, Protocol):
+    """A call (serve_app.core.call), as far as the choice asks."""
+
+    @property
+    def version(self) -> Version | None:
+        """What was chosen for it already."""
+        ...
 
 
 class Answers(Places, ABC):
@@ -44,12 +54,13 @@ class Answers(Places, ABC):
             self.split = Split(self.name, traffic)
         self._settled()
 
-    def pick(self, asked: str = "", call: Asking | None = None) -> Version:
+    def pick(self, asked: str = "", call: "Shared | None" = None) -> Version:
         """The version for a request that names `asked`, '' for none.
 
         The configured default, or the traffic's choice (for a `call`; else the version that has most
         of it), else the newest that is ready. Unavailable while nothing is loaded, NotFound for a
-        version that isn't there; one that was refused is Unavailable.
+        version that isn't there; one that was refused is Unavailable. What an edge chose for a call
+        whose body it decoded by a version's signature stays.
         """
         if self._newest is None:
             raise Unavailable(f"model '{self.name}' is not ready: {self.reason}")
@@ -58,6 +69,9 @@ class Answers(Places, ABC):
         if ANY in self.versions:
             return self.versions[ANY]
         if not asked and self.split is not None:
+            chosen = call.version if call is not None else None
+            if chosen is not None and self.versions.get(chosen.number) is chosen:
+                return chosen
             number = self.split.version(call) if call is not None else self.split.main
             if not number:
                 raise Unavailable(f"model '{self.name}' is not ready: {self._unshared()}")
@@ -75,7 +89,11 @@ class Answers(Places, ABC):
         others = {one: share for one, share in shares.items() if one not in (version, ANY)}
         return max(others, key=lambda one: (others[one], int(one)), default="")
 
-    def another(self, decoded: Version, call: Asking) -> Version | None:
+    def decided(self, first: Version, call: "Shared") -> Version:
+        """The version of a call that was decoded by the signature of its first choice."""
+        return self.pick("", call) if self.split is not None and self.split.by_body else first
+
+    def another(self, decoded: Version, call: "Shared") -> Version | None:
         """The version for a call that was decoded by another one's signature, where its own differs."""
         if self.split is None or all(
             one.signature == decoded.signature for one in self.versions.values()

@@ -133,7 +133,11 @@ class Bracket:
             hopeful = await self._pipeline.renew(gone)
             try:
                 model = directory.model(gone.model)
-                version = model.pick(call.request.version, call)
+                call.version = None  # or it would be chosen again
+                try:
+                    version = model.pick(call.request.version, call)
+                finally:
+                    call.version = gone
                 if version is not gone:
                     self._move(model, version)
                     return version

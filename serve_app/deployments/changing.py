@@ -12,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import Admin, InlineModel, Rollout, did_you_mean, parse
 from serve_app.core import describe
-from serve_app.core.directory import Directory
+from serve_app.core.directory import Directory, Model
 from serve_app.core.version import State
 from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
 from serve_app.deployments.rolling import beginning
@@ -102,16 +102,22 @@ class Changing:
             found: Mapping[str, Any] = await self._steward.rollouts.remote()
         except LOST as error:
             raise Unavailable(f"the Steward doesn't answer: {first_line(error)}") from None
+        routing = self._live.base.routing.get(model)
+        wanted = routing.rollout if routing else None
         if model not in found:
-            raise NotFound(f"'{model}' has no rollout")
+            yet = " yet: it begins when both of its versions are ready" if wanted else ""
+            raise NotFound(f"'{model}' has no rollout{yet}")
         one: Mapping[str, Any] = found[model]
-        return one
+        said = wanted.model_dump(mode="json", by_alias=True, exclude_defaults=True) if wanted else None
+        return {**one, "waits": said is not None and said != one["configured"]}
 
     async def roll(self, model: str, verb: str, said: object, by: str) -> None:
         """Begin a rollout, of the configuration where nothing else is said, or do something to it."""
         there = self._directory.model(model)
         if verb != "start":
-            return await self._ask("act", model, verb, by)
+            if verb == "promote":
+                await self._check_promotion(model, there)
+            return await self._ask("act", model, verb, by, uuid.uuid4().hex)
         routing = self._live.base.routing.get(model)
         configured = routing.rollout if routing else None
         if said is None and configured is None:
@@ -132,7 +138,13 @@ class Changing:
                 )
         plain = one.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         asked = beginning(self._live, self._directory, model, plain, by or "somebody")
-        return await self._ask("begin", model, asked)
+        return await self._ask("begin", model, {**asked, "id": uuid.uuid4().hex[:12]})
+
+    async def _check_promotion(self, name: str, model: Model) -> None:
+        version = str((await self.rollout(name))["version"])
+        there = model.versions.get(version)
+        if there is None or there.state is not State.READY:
+            raise InvalidArgument(f"failed to promote '{name}': version {version} isn't ready")
 
     async def refused(self, line: Mapping[str, Any]) -> None:
         """Keep a refusal; one that can't be kept stands in this Router's log."""

@@ -104,7 +104,7 @@ class LiveChanges:
     def over(self, config: RouterUserConfig) -> RouterUserConfig:
         """The configuration as it is to be served."""
         self.base = config
-        self._merge()
+        self._merge(own=True)
         self._configured = True
         return self._merged.config
 
@@ -124,7 +124,7 @@ class LiveChanges:
         }
         if said != self.apps:
             before, self.apps = self._merged.config, said
-            self._merge()
+            self._merge(own=self._configured)
             if self._configured and self._merged.config != before:
                 self._conductor.configure(self._merged.config)
         return {name: app for name, app in apps.items() if app.model not in self._merged.off}
@@ -224,24 +224,30 @@ class LiveChanges:
             self.observe()
         self._merge()
 
-    def _merge(self) -> None:
+    def _merge(self, own: bool = False) -> None:
+        """`own`: this Router's own configuration is another one. What others did over one that this
+        Router doesn't know yet isn't its to drop.
+        """
         state = self.state
         self._merged = made = merged(
             self.base, self.apps, state.layer, self.published.folder, state.shares
         )
         self._directory.unloaded = made.off
-        for name in made.overruled | made.redirected if self._configured else ():
+        for name in made.overruled | made.redirected if own else ():
             self._conductor.background.spawn(self._drop(name))
 
     async def _drop(self, name: str) -> None:
         live, shares = self.state.layer.get(name), self.state.shares.get(name)
-        try:
-            if live and name in self._merged.overruled:
-                await self._steward.drop.remote(name, dict(live.over))
-            if shares and name in self._merged.redirected:
-                await self._steward.redirect.remote(name, shares.over)
-        except LOST:  # the next change of either brings it again
-            log.warning("the Steward doesn't hear that a deploy changed %s", name)
+        while True:
+            try:
+                if live and name in self._merged.overruled:
+                    await self._steward.drop.remote(name, dict(live.over))
+                if shares and name in self._merged.redirected:
+                    await self._steward.redirect.remote(name, shares.over)
+                return
+            except LOST:
+                log.warning("the Steward doesn't hear yet that a deploy changed %s", name)
+            await asyncio.sleep(PAUSE_S)
 
     def differs(self) -> dict[str, str]:
         """Models that aren't as the configuration has them, and in what."""

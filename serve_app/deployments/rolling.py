@@ -9,6 +9,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import Rollout, RouterUserConfig
 from serve_app.core.directory import Directory
+from serve_app.core.version import State
 from serve_app.deployments.live import LOST, LiveChanges
 from serve_app.errors import InvalidArgument
 from serve_app.releases.live import directed
@@ -75,10 +76,12 @@ def beginning(
     version = str(said.get("version", ""))
     there = directory.models.get(model)
     serves = said.get("baseline") or (there.beside(version) if there else "")
-    if not serves:
-        raise InvalidArgument(
-            f"'{model}' has no ready version beside {version}: nothing to compare it with"
-        )
+    ready = {
+        one.number for one in (there.versions.values() if there else ()) if one.state is State.READY
+    }
+    if not serves or str(serves) not in ready:
+        which = f"version {serves}, its baseline, isn't ready" if serves else "no other one is ready"
+        raise InvalidArgument(f"'{model}' has nothing to compare version {version} with: {which}")
     over = directed(live.base, model)
     return {
         "said": said, "serves": str(serves), "over": over, "before": live.traffic(model), "by": by,

@@ -93,9 +93,9 @@ class Steward:
         """A rollout, as `begin` of releases.rollouts takes it."""
         return await _outcome(self._steward.rollouts.begin(model, **rollout))
 
-    async def act(self, model: str, verb: str, by: str) -> Outcome:
-        """Pause a rollout, resume, abort or promote it."""
-        return await _outcome(self._steward.rollouts.act(model, verb, by))
+    async def act(self, model: str, verb: str, by: str, id: str = "") -> Outcome:
+        """Pause a rollout, resume, abort or promote it; once for an `id`."""
+        return await _outcome(self._steward.rollouts.act(model, verb, by, id))
 
     async def rollouts(self) -> dict[str, Any]:
         """The last rollout of each model, by model, for people."""

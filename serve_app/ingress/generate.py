@@ -46,7 +46,7 @@ class GenerateApp:
         headers: Headers = dict(scope["headers"])
         try:
             body, coding = await read_packed(receive, headers, self.limits())
-            request, streams = await self._decode(scope, body, coding, name, version or "")
+            request, streams, chosen = await self._decode(scope, body, coding, name, version or "")
             streamed = whether_streamed(request) if streams else False
             if verb == "generate" and streamed:
                 raise InvalidArgument(
@@ -56,6 +56,7 @@ class GenerateApp:
             self.plane.refused(call_of(scope, InferRequest(name, version or "", "", [])), error)
             raise
         call = call_of(scope, request)
+        call.version = chosen
         if verb == "generate_stream":
             return await self._stream_watched((call, send, streamed is not False), receive)
         given = bool(request.id)
@@ -65,8 +66,8 @@ class GenerateApp:
 
     async def _decode(
         self, scope: Scope, body: bytes, coding: bytes, name: str, version: str
-    ) -> tuple[InferRequest, bool]:
-        """The request, and whether its model can answer piece by piece."""
+    ) -> tuple[InferRequest, bool, Version | None]:
+        """The request, whether its model can answer piece by piece, and what traffic chose for it."""
         model = self.plane.directory.model(name)
         bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
         chosen = model.pick(version, bare)
@@ -75,9 +76,12 @@ class GenerateApp:
         if coding or len(body) >= LARGE:
             self.plane.check_room(Call(InferRequest(name, version, "", [])))
         request, streams = await self._by(chosen, body, coding, version)
-        if not version and (other := model.another(chosen, call_of(scope, request))):
-            return await self._by(other, body, coding, other.number)
-        return request, streams
+        if version or not model.split:
+            return request, streams, None
+        decided = model.decided(chosen, call_of(scope, request))
+        if decided.signature != chosen.signature:
+            request, streams = await self._by(decided, body, coding, version)
+        return request, streams, decided
 
     async def _by(
         self, chosen: Version, body: bytes, coding: bytes, version: str

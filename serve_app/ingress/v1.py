@@ -70,9 +70,9 @@ class V1App:
 
             if not graph:
                 request, (structured, by_row) = await decoded(picked)
-                if other := model.another(picked, call_of(scope, request)):
-                    request, (structured, by_row) = await decoded(other)
-                    request.version = other.number
+                chosen = model.decided(picked, call_of(scope, request)) if model.split else None
+                if chosen is not None and chosen.signature != picked.signature:
+                    request, (structured, by_row) = await decoded(chosen)
                 event = None if structured is None else cloudevents.Form(structured)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
@@ -80,6 +80,7 @@ class V1App:
         if graph:
             return await self._graphs(scope, receive, send, name, body, coding)
         call = call_of(scope, request)
+        call.version = chosen
         if verb == "explain":
             response = await self._explain_watched(call, receive)
             answer = v1_codec.encode_response(response, by_row, "explanations")

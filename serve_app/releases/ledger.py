@@ -141,13 +141,15 @@ def ended(state: State, model: str, outcome: str, now: float, undo: bool = False
         for line in state.audit
     )
     made = replace(state, under_way=left, audit=audit)
-    if undo and (state.layer.get(model), state.shares.get(model)) != (one.before, one.shares):
-        made = replace(
-            made,
-            generation=state.generation + 1,
-            layer=_with(state.layer, model, one.before),
-            shares=_with(state.shares, model, one.shares),
-        )
+    if not undo:
+        return made
+    # Of what the change touched alone: a rollout may have moved shares since a load began.
+    if one.verb == TRAFFIC:
+        made = replace(made, shares=_with(state.shares, model, one.shares))
+    else:
+        made = replace(made, layer=_with(state.layer, model, one.before))
+    if (made.layer, made.shares) != (state.layer, state.shares):
+        made = replace(made, generation=state.generation + 1)
     return made
 
 

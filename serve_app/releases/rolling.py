@@ -19,7 +19,8 @@ CONFIGURATION = "configuration"  # who a rollout was begun by, that stands there
 class Rolling:
     """`over` and `before`: a digest of the traffic that the configuration gives the model, and what the
     rollout found there: `match` and `sticky` go on, and versions beside the two keep their shares.
-    `by`: who began it. `records`: what was decided so far.
+    `by`: who began it. `records`: what was decided so far. `configured`: the last one that stood in the
+    configuration and was begun. `asked`: the request that was done last, so that none is done twice.
     """
 
     state: rollout.State
@@ -27,20 +28,25 @@ class Rolling:
     before: Mapping[str, Any]
     by: str = ""
     records: tuple[Record, ...] = ()
+    configured: Mapping[str, Any] | None = None
+    asked: str = ""
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "state": self.state.plain, "over": self.over, "before": dict(self.before), "by": self.by,
-            "records": list(self.records),
+            "records": list(self.records), "configured": self.configured, "asked": self.asked,
         }  # fmt: skip
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Rolling":
         """The same back."""
         state = rollout.State.of(plain["state"])
-        return cls(state, plain["over"], plain["before"], plain["by"], tuple(plain["records"]))
+        return cls(
+            state, plain["over"], plain["before"], plain["by"], tuple(plain["records"]),
+            plain["configured"], plain["asked"],
+        )  # fmt: skip
 
     @property
     def shares(self) -> LiveTraffic:
@@ -67,17 +73,17 @@ class Rolling:
                 state.config.version: state.total.canary.plain,
                 state.baseline: state.total.baseline.plain,
             },
-            **rollout.numbers(state), "records": list(self.records),
+            "configured": self.configured, **rollout.numbers(state), "records": list(self.records),
         }  # fmt: skip
 
 
 def begun(
     model: str, said: Mapping[str, Any], serves: str, over: str, before: Mapping[str, Any] | None,
-    now: float, by: str,
+    now: float, by: str, id: str = "", last: Rolling | None = None,
 ) -> tuple[Rolling, list[Record]]:  # fmt: skip
-    """A rollout that begins; Refused or ConfigError for one that can't."""
+    """A rollout that begins; Refused or ConfigError for one that can't. `last`: the one before it."""
     config = parse(Rollout, said, f"routing.{model}.rollout")
-    state, _, records = rollout.start(model, config, serves, now, uuid.uuid4().hex[:12], by)
+    state, _, records = rollout.start(model, config, serves, now, id or uuid.uuid4().hex[:12], by)
     kept = dict(before or {})
     weights = Traffic.model_validate(kept).weights if kept else {}
     if weights and not any(weights.get(one) for one in state.weights):
@@ -85,7 +91,8 @@ def begun(
             f"neither version {state.config.version} of '{model}' nor {state.baseline} has any of its "
             "requests: there is nothing to share between them"
         )
-    return Rolling(state, over, kept, by, tuple(records)), records
+    configured = said if by == CONFIGURATION else last.configured if last else None
+    return Rolling(state, over, kept, by, tuple(records), configured), records
 
 
 def turned(rolling: Rolling, outcome: Outcome) -> tuple[Rolling, list[Record]]:
@@ -96,12 +103,17 @@ def turned(rolling: Rolling, outcome: Outcome) -> tuple[Rolling, list[Record]]:
 
 
 def kept(
-    state: ledger.State, rolling: Rolling, records: Iterable[Record], live: bool = True
-) -> ledger.State:
+    state: ledger.State, rolling: Rolling, records: Iterable[Record], live: bool = True,
+    begins: bool = False,
+) -> ledger.State:  # fmt: skip
     """With the rollout as it stands. What Routers have to know of it, its shares and whether it is to be
     counted for, makes a generation. `live`: whether its shares are to hold.
     """
     model = rolling.state.model
+    if (there := state.rollouts.get(model)) and not begins:
+        another = there["state"]["id"] != rolling.state.id
+        if another or (there["state"]["phase"] in OVER and not rolling.state.over):
+            return state  # of another Steward, which shares the place: it knows more
     made = replace(state, rollouts={**state.rollouts, model: rolling.plain})
     if live and state.shares.get(model) != rolling.shares:
         made = replace(made, shares={**state.shares, model: rolling.shares})

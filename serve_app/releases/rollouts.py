@@ -4,19 +4,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serve_app.errors import ConfigError, InvalidArgument, NotFound
 from serve_app.releases import rollout
 from serve_app.releases.ledger import State
 from serve_app.releases.rolling import CONFIGURATION, Rolling, begun, kept, turned
-from serve_app.releases.rollout import Evidence, Outcome, Record, refuse_second
+from serve_app.releases.rollout import Evidence, Outcome, Record, Refused, refuse_second
 from serve_app.releases.rollout.promql import due
 
 log = logging.getLogger("tandem")
 
 KEEP_S = 5.0  # at most so long evidence isn't kept anywhere: what is lost with a process is lost unseen
+PATIENCE_S = 1.0  # of a look with what takes long
 AGAIN_S = 10.0  # after a query that failed
 FRESH_S = 10.0  # a Router that said nothing for so long isn't asked whether its versions are ready
 VERBS = ("pause", "resume", "abort", "promote")
@@ -49,6 +50,7 @@ class Rollouts:
         self._kept: dict[str, float] = {}
         self._reported: dict[str, Reported] = {}
         self._away: dict[str, float] = {}  # until when a query isn't asked again
+        self._looking: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
 
     def of(self, model: str) -> Rolling | None:
@@ -68,28 +70,39 @@ class Rollouts:
         if (one := self.of(model)) is not None:
             refuse_second(model, [one.state])
 
+    def forget(self) -> None:
+        """Another Steward wrote to the place that both keep it in: what it knows holds."""
+        self._now.clear()
+
     async def begin(
         self, model: str, said: Mapping[str, Any], serves: str, over: str,
-        before: Mapping[str, Any] | None, by: str,
+        before: Mapping[str, Any] | None, by: str, id: str = "",
     ) -> None:  # fmt: skip
-        """Begin one. Of the configuration's the same isn't begun twice, and another takes its place."""
+        """Begin one. Of the configuration's the same isn't begun twice, and another takes its place.
+
+        `id`: what asks twice, because a Steward died, has it done once.
+        """
         async with self._turn:
             there = self.of(model)
-            if by == CONFIGURATION and there is not None and there.by == by:
-                if there.state.said == said:
+            if there is not None and id and there.state.id == id:
+                return
+            if by == CONFIGURATION and there is not None:
+                if there.configured == said:
                     return
-                if not there.state.over:
+                if there.by == by and not there.state.over:
                     await self._ended(model, "another one stands in the configuration")
             self.refuse(model)
+            if model in self._state().under_way:
+                raise Refused(f"a change of '{model}' is under way: begin the rollout after it")
             try:
-                made, records = begun(model, said, serves, over, before, time.time(), by)
+                made, records = begun(model, said, serves, over, before, time.time(), by, id, there)
             except ConfigError as error:
                 raise InvalidArgument(str(error)) from None
             self._reported.pop(model, None)
-            await self._keep(made, records)
+            await self._keep(made, records, begins=True)
 
-    async def act(self, model: str, verb: str, by: str) -> None:
-        """Pause, resume, abort or promote."""
+    async def act(self, model: str, verb: str, by: str, id: str = "") -> None:
+        """Pause, resume, abort or promote; once for an `id`."""
         acts: dict[str, Callable[[rollout.State, float, str], Outcome]] = {
             "pause": rollout.pause, "resume": rollout.resume, "abort": rollout.abort,
             "promote": rollout.promote,
@@ -97,8 +110,10 @@ class Rollouts:
         async with self._turn:
             if (there := self.of(model)) is None:
                 raise NotFound(f"'{model}' has no rollout")
+            if id and there.asked == id:
+                return
             made, records = turned(there, acts[verb](there.state, time.time(), by))
-            await self._keep(made, records)
+            await self._keep(replace(made, asked=id), records)
 
     async def configured(self, models: Mapping[str, Any]) -> None:
         """End those that stood in the configuration and don't any more."""
@@ -125,28 +140,40 @@ class Rollouts:
             reported.ready[router] = (one["ready"], now)
 
     async def look(self) -> None:
-        """Weigh what came, and take what follows from it."""
+        """Weigh what came, and take what follows from it: a model that takes long holds up no other."""
         for model, one in self.all().items():
-            if one.state.over:
-                continue
-            looks = await self._looked(one)
-            async with self._turn:
-                if (there := self.of(model)) is None or there.state.id != one.state.id:
-                    continue
-                reported = self._reported.setdefault(model, Reported())
-                evidence = reported.evidence + Evidence(looks=looks)
-                reported.evidence = Evidence()
-                outcome = rollout.step(there.state, evidence, time.time(), _ready(reported))
-                made, records = turned(there, outcome)
-                changed = bool(records) or made.shares != there.shares
-                if changed or time.monotonic() - self._kept.get(model, 0) >= KEEP_S:
-                    try:
-                        await self._keep(made, records)
-                    except BaseException:  # it is weighed again when it can be kept
-                        reported.evidence = evidence + reported.evidence
-                        raise
-                else:
-                    self._now[model] = made
+            if not one.state.over and model not in self._looking:
+                self._looking[model] = asyncio.create_task(self._look(model, one))
+        if self._looking:
+            await asyncio.wait(self._looking.values(), timeout=PATIENCE_S)
+        done = {model: task for model, task in self._looking.items() if task.done()}
+        for model in done:
+            del self._looking[model]
+        errors = [error for task in done.values() if (error := task.exception())]
+        if errors:
+            raise errors[0]
+
+    async def _look(self, model: str, one: Rolling) -> None:
+        looks = await self._looked(one)
+        async with self._turn:
+            there = self.of(model)
+            if there is None or there.state.id != one.state.id or there.state.over:
+                return
+            reported = self._reported.setdefault(model, Reported())
+            evidence = reported.evidence + Evidence(looks=looks)
+            reported.evidence = Evidence()
+            outcome = rollout.step(there.state, evidence, time.time(), _ready(reported))
+            made, records = turned(there, outcome)
+            changed = bool(records) or made.shares != there.shares
+            stale = time.monotonic() - self._kept.get(model, 0) >= KEEP_S and evidence != Evidence()
+            if not changed and not stale:
+                self._now[model] = made
+                return
+            try:
+                await self._keep(made, records)
+            except BaseException:  # it is weighed again when it can be kept
+                reported.evidence = evidence + reported.evidence
+                raise
 
     async def _looked(self, one: Rolling) -> dict[str, tuple[float, float]]:
         """What queries say, of those whose time has come."""
@@ -166,15 +193,20 @@ class Rollouts:
     async def _ended(self, model: str, why: str, live: bool = True) -> None:
         there = self.of(model)
         assert there is not None
-        made, records = turned(there, rollout.abort(there.state, time.time()))
-        await self._keep(made, [{**one, "why": why} for one in records], live)
+        state, weights, records = rollout.abort(there.state, time.time())
+        made, told = turned(there, (state, weights, [{**one, "why": why} for one in records]))
+        await self._keep(made, told, live)
 
-    async def _keep(self, made: Rolling, records: list[Record], live: bool = True) -> None:
-        await self._write(lambda state: kept(state, made, records, live))
-        self._now.pop(made.state.model, None)
-        self._kept[made.state.model] = time.monotonic()
-        for one in records:
-            self._tell(one)
+    async def _keep(
+        self, made: Rolling, records: list[Record], live: bool = True, begins: bool = False
+    ) -> None:
+        model = made.state.model
+        await self._write(lambda state: kept(state, made, records, live, begins))
+        self._now.pop(model, None)
+        self._kept[model] = time.monotonic()
+        if (self._state().rollouts.get(model) or {}) == made.plain:
+            for one in records:
+                self._tell(one)
 
 
 def _ready(reported: Reported) -> bool:

@@ -67,6 +67,7 @@ class Steward:
             if newest.generation <= self.state.generation:
                 return
             self.state = newest
+            self.rollouts.forget()
         async with self._news:
             self._news.notify_all()
 
@@ -236,6 +237,7 @@ class Steward:
             newest = ledger.decoded(kept)
             if newest.generation > self.state.generation:  # another one's, before this was replaced
                 self.state = newest
+                self.rollouts.forget()
             state = made(self.state)
             if state is self.state:
                 return

@@ -72,6 +72,13 @@ class Split:
         self._draws = [(weight, _salt(number), number) for number, weight in self._weights.items()]
 
     @property
+    def by_body(self) -> bool:
+        """Whether what stands in a request's body decides, too."""
+        return any(one.parameter or one.input for one in self.traffic.sticky) or any(
+            one.parameter for one in self.traffic.match
+        )
+
+    @property
     def main(self) -> str:
         """The ready version with most of the requests, of several the newest; '' for none."""
         return max(self._weights, key=lambda one: (self._weights[one], int(one)), default="")

@@ -59,6 +59,12 @@ def step(state: State, evidence: Evidence, now: float, ready: bool = True) -> Ou
     found = verdict(state)
     if found.worse and not state.advice:
         return _decided(state, "rollback", sentence(state, strongest(state)), now)
+    if not ready:  # nothing is compared, and nothing is promoted that isn't there
+        if now - state.began < state.config.max_duration:
+            return state, state.weights, []
+        return _decided(
+            state, "rollback", "one of the versions isn't ready, and maxDuration is over", now
+        )
     if state.phase == "paused":
         return state, state.weights, []
     if state.phase == "inconclusive":

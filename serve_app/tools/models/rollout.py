@@ -16,6 +16,7 @@ from serve_app.tools.models.command import table
 from serve_app.tools.models.service import TOKEN, Refused, Row, Service, address_of, text_of
 
 _EACH_S = 1.0
+_BEGINS_S = 120.0  # that one of the configuration may take to begin, which is watched
 _BAD = ("rolledBack", "aborted")
 
 
@@ -27,7 +28,7 @@ def run(options: Namespace) -> int:
         raise ConfigError("export and --to belong together")
     service = Service(address_of(options.address), os.environ.get(TOKEN, ""))
     try:
-        found = service.rollout(options.model, _said(options))
+        found = _begun(service, options)
         if options.watch:
             found = _watched(service, options.model, found, options.json)
     except Refused as error:
@@ -42,6 +43,20 @@ def run(options: Namespace) -> int:
     else:
         print(shown(found, records=not options.watch))
     return int(options.watch and found["phase"] in _BAD)
+
+
+def _begun(service: Service, options: Namespace) -> Row:
+    """What is asked for; to watch, once the configuration's own rollout has begun."""
+    until = time.monotonic() + (_BEGINS_S if options.watch else 0)
+    while True:
+        try:
+            found = service.rollout(options.model, _said(options))
+            if not found.get("waits") or time.monotonic() > until:
+                return found
+        except Refused as error:
+            if "has no rollout yet" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(_EACH_S)
 
 
 def _said(options: Namespace) -> Row | None:
@@ -81,7 +96,9 @@ def _watched(service: Service, model: str, found: Row, quiet: bool) -> Row:
         for line in () if quiet else _lines(fresh):
             print(line, flush=True)
         told |= {(one["time"], one["what"]) for one in fresh}
-        if found["phase"] in ("promoted", *_BAD) or found["id"] != id:
+        if found["id"] != id:  # another one took its place: that is the one to watch
+            id, told = found["id"], set()
+        elif found["phase"] in ("promoted", *_BAD):
             return found
         time.sleep(_EACH_S)
         found = service.rollout(model)

@@ -160,3 +160,15 @@ async def test_after_a_version_is_gone_the_call_is_shared_anew(it):
     model.versions[first].unavailable("gone")
     model._settled()
     assert model.pick("", asked).number != first
+
+
+async def test_what_an_edge_chose_stays_until_it_is_gone(it):
+    model = it.directory.model("m")
+    split(model, weights={"1": 50, "2": 50})
+    asked = call(tensor(ROW))
+    asked.version = model.versions["3"]
+    assert (await it.infer(asked)).version == "3"
+    asked = call(tensor(ROW))
+    asked.version = model.versions["1"]
+    serve(model, Backend(), description(versions=("2", "3")))
+    assert (await it.infer(asked)).version == "2"

@@ -82,8 +82,8 @@ class Handle:
     async def _begin(self, model, rollout):
         return await _outcome(self.holder.rollouts.begin(model, **rollout))
 
-    async def _act(self, model, verb, by):
-        return await _outcome(self.holder.rollouts.act(model, verb, by))
+    async def _act(self, model, verb, by, id=""):
+        return await _outcome(self.holder.rollouts.act(model, verb, by, id))
 
     async def _rollouts(self):
         return {model: one.summary for model, one in self.holder.rollouts.all().items()}

@@ -179,3 +179,43 @@ async def test_a_version_that_is_not_ready_is_said(counted):
     made, counting = counted
     made.directory.model("m").versions["2"].unavailable("gone")
     assert not counting.said()["m"]["ready"]
+
+
+async def test_a_router_that_is_still_old_ends_nothing(world, folder):
+    """Serve hands a configuration to one Router after the other."""
+    new = {"a": {"traffic": {"weights": {"1": 100}}, "rollout": SAID}}
+    one, two = world("r1"), world("r2")
+    for router in (one, two):
+        await router.start(model(folder))
+    one.deploy(model(folder), routing=new)
+    await one.conductor.adopted()
+    made = await rolling(one, world.handle)
+    await until(lambda: one.live.state.rollouts and two.live.state.rollouts)
+    await asyncio.sleep(0.1)
+    assert world.handle.holder.rollouts.of("a").state.phase == "pending"
+    two.deploy(model(folder), routing=new)
+    await two.conductor.adopted()
+    other = await rolling(two, world.handle)
+    await become({"2": 50, "1": 50}, (one, two), world.handle, made, other)
+
+
+async def test_a_baseline_that_is_not_there_leaves_what_serves(world, folder):
+    router = world("r1")
+    await router.live.first()
+    router.deploy(model(folder), routing={"a": {"rollout": {**SAID, "baseline": "7"}}})
+    await router.conductor.adopted()
+    router.task = asyncio.create_task(router.live.run())
+    await rolling(router, world.handle)
+    await asyncio.sleep(0.05)
+    assert router.directory.model("a").pick().number == "1"
+    assert world.handle.holder.rollouts.of("a") is None
+
+
+async def test_a_version_that_is_not_there_is_not_promoted(world, folder):
+    router = world("r1")
+    await router.start(model(folder))
+    await router.changing.direct("a", {"weights": {"1": 100, "2": 0}}, "ann")
+    await router.changing.roll("a", "start", SAID, "ann")
+    await router.do("unload", "a", version="2")
+    with pytest.raises(InvalidArgument, match="version 2 isn't ready"):
+        await router.changing.roll("a", "promote", None, "ann")

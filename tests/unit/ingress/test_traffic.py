@@ -148,3 +148,33 @@ async def test_openai_s_name_and_version_pins(http, talkers):
     answer = await http.post("/v1/completions", json={"model": "llm:7", "prompt": "a"})
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "model_not_found"
+
+
+@pytest.fixture
+def halved(the_plane):
+    """Half of the requests each to two versions that take other types."""
+    model = the_plane.directory.expect("typed", "")
+    about = description("typed")
+    for number, datatype in (("1", "INT64"), ("2", "FP64")):
+        spec = TensorSpec("x", datatype, (-1,))
+        about.versions[number] = VersionDescription([spec], [spec])
+    model.serve("", about, targets(Echo()))
+    split(model, weights={"1": 90, "2": 10})
+    return model
+
+
+@pytest.mark.parametrize("verb", ["v1", "generate"])
+async def test_requests_without_a_key_are_answered_by_the_version_that_decoded_them(
+    http, the_plane, halved, verb
+):
+    """Once chosen is chosen: each of them, with the shares that were asked for, and named by nobody."""
+    for number in range(200):
+        if verb == "v1":
+            answer = await http.post("/v1/models/typed:predict", json={"instances": [number]})
+        else:
+            answer = await http.post("/v2/models/typed/generate", json={"x": number})
+        assert answer.status_code == 200, answer.text
+    calls = [call for call in heard(the_plane).calls if call.model == "typed"]
+    seen = Counter(call.version.number for call in calls if call.version)
+    assert seen == pytest.approx({"1": 180, "2": 20}, abs=3)
+    assert {call.request.version for call in calls} == {""}

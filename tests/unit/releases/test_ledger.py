@@ -1,6 +1,7 @@
 """The state: what a change makes of it, and that it is what it was when it is read again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -131,3 +132,16 @@ def test_a_state_of_before_there_was_traffic_is_read():
     del kept["under_way"]["m"]["shares"]
     found = decoded(json.dumps(kept).encode())
     assert (found.layer, found.shares) == ({"m": OFF}, {})
+
+
+def test_a_load_that_fails_gives_back_the_load_alone():
+    """A rollout may have moved shares since it began."""
+    state = begun(State(shares={"m": HALVES}), change(OTHER, verb="load"), 0)
+    moved = LiveTraffic("before", {"weights": {"1": 100.0}})
+    state = replace(state, shares={"m": moved}, generation=state.generation + 1)
+    failed = ended(state, "m", "no", 0, undo=True)
+    assert (failed.layer, failed.shares) == ({}, {"m": moved})
+    state = begun(State(layer={"m": OFF}), change(None, verb="traffic", shares=HALVES), 0)
+    state = replace(state, layer={"m": OTHER})
+    failed = ended(state, "m", "no", 0, undo=True)
+    assert (failed.layer, failed.shares) == ({"m": OTHER}, {})
