@@ -9,8 +9,9 @@ import orjson
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.graphs.aside import MOST
 from serve_app.core.graphs.documents import DocumentRequest
-from serve_app.errors import TandemError
+from serve_app.errors import TandemError, TooLarge
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, respond_packed, watched
 from serve_app.http.codings import unpacked
 from serve_app.ingress.answers import send_json
@@ -36,6 +37,11 @@ class GraphApp:
         try:
             if coding:
                 body = await unpacked(body, coding, self.limits().max_body_bytes)
+            if len(body) > MOST:
+                raise TooLarge(
+                    f"the body has {len(body)} bytes, and a graph takes V1 of at most {MOST}: send V2, "
+                    "best with binary tensors"
+                )
             form, message = cloudevents.received(headers, elements.load_json(body))
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from serve_app.config.graph import ROOT, Graph, Node, Step
@@ -15,6 +16,7 @@ from serve_app.errors import ModelFailed, NotFound, TandemError
 from serve_app.gjson import Path, read
 
 M = TypeVar("M")
+T = TypeVar("T")
 FAILED = "Failed to process request"  # what clients of KServe's router are told, with the cause
 
 
@@ -49,8 +51,8 @@ class Form(Protocol[M]):
         """Ask a model. What it refuses is an answer, too; raises Failed where none can be had."""
         ...
 
-    def document(self, message: M) -> Any:
-        """As the JSON value that conditions are asked of."""
+    async def asked(self, message: M, question: Callable[[Any], T]) -> T:
+        """What `question` says of the message's JSON value; where that is large, others don't wait."""
         ...
 
     def mapped(self, message: M) -> M:
@@ -72,6 +74,11 @@ class _Planned:
     key: str
     condition: Path | None
     hard: bool
+
+
+def _first(steps: list[_Planned], document: Any) -> _Planned | None:
+    """The first step whose condition holds."""
+    return next((one for one in steps if one.condition and one.condition.exists(document)), None)
 
 
 class Router(Generic[M]):
@@ -123,7 +130,7 @@ class Router(Generic[M]):
             if one.condition is not None:
                 if answer is None:
                     raise Failed("invalid response")
-                if not one.condition.exists(form.document(answer.message)):
+                if not await form.asked(answer.message, one.condition.exists):
                     return Answer(answer.message)  # 200, however the step before ended
             answer = await self._step(one, form, request, heard)
             if one.hard and answer.error is not None:
@@ -132,11 +139,10 @@ class Router(Generic[M]):
         return answer
 
     async def _switch(self, steps: list[_Planned], form: Form[M], message: M, heard: Heard) -> Answer[M]:
-        document = form.document(message)
-        for one in steps:
-            if one.condition is not None and one.condition.exists(document):
-                return await self._step(one, form, message, heard)
-        raise NoRoute("None of the routes matched with the switch condition")
+        one = await form.asked(message, partial(_first, steps))
+        if one is None:
+            raise NoRoute("None of the routes matched with the switch condition")
+        return await self._step(one, form, message, heard)
 
     async def _splitter(
         self, steps: list[_Planned], form: Form[M], message: M, heard: Heard

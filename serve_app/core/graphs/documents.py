@@ -1,9 +1,10 @@
 """A graph's requests and answers as V1's JSON documents, as KServe's router passes them on."""
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from serve_app.core.graphs.aside import LARGE, aside, size
 from serve_app.core.graphs.asked import Asker, is_graph
 from serve_app.core.graphs.merging import renamed
 from serve_app.errors import TandemError
@@ -12,6 +13,7 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import InferRequest
 from serve_app.routing.graph import Answer, Failed
 
+T = TypeVar("T")
 Document = Any  # a JSON object, if the client sent one
 
 
@@ -28,7 +30,7 @@ class Documents:
     """Implements `serve_app.routing.graph.Form`."""
 
     def __init__(self, asker: Asker, large: bool) -> None:
-        self._asker, self._large = asker, large
+        self._asker, self.large = asker, large
 
     async def call(self, service: str, version: str, message: Document) -> Answer[Document]:
         """A V1 request to a model, or a document to another graph."""
@@ -36,10 +38,10 @@ class Documents:
             found = await self._asker.find(service, version)
             if is_graph(found):
                 return Answer(await self._graph(service, version, message))
-            request, by_row = await self._aside(_decoded, message, service, found.signature)
+            request, by_row = await aside(self.large, _decoded, message, service, found.signature)
             request.parameters = self._asker.parameters()
             if not version and (other := self._asker.another(found, request)):
-                request, by_row = await self._aside(_decoded, message, service, other.signature)
+                request, by_row = await aside(self.large, _decoded, message, service, other.signature)
                 version = other.number
         except Failed:
             raise
@@ -49,25 +51,22 @@ class Documents:
         request.version, request.parameters = version, self._asker.parameters()
         try:
             response = await self._asker.ask(request)
-            return Answer(await self._aside(v1_codec.answer, response, by_row))
+            self.large = self.large or size(response.outputs) >= LARGE
+            return Answer(await aside(self.large, v1_codec.answer, response, by_row))
         except Failed:
             raise
         except TandemError as error:
             return _failed(error)
 
     async def _graph(self, service: str, version: str, message: Document) -> Document:
-        request = DocumentRequest(service, version, "", [], document=message, large=self._large)
+        request = DocumentRequest(service, version, "", [], document=message, large=self.large)
         await self._asker.ask(request)
+        self.large = self.large or request.large
         return request.answer
 
-    async def _aside(self, function: Any, *arguments: Any) -> Any:
-        if self._large:
-            return await asyncio.to_thread(function, *arguments)
-        return function(*arguments)
-
-    def document(self, message: Document) -> Any:
-        """What it is."""
-        return message
+    async def asked(self, message: Document, question: Callable[[Any], T]) -> T:
+        """It is one."""
+        return await aside(self.large, question, message)
 
     def mapped(self, message: Document) -> Document:
         """`predictions` alone, as `instances`; what has none stays."""

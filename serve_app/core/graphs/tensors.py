@@ -1,16 +1,21 @@
 """A graph's requests and answers as V2's tensors: what a step answered is what the next one is asked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from serve_app.core.graphs.aside import LARGE, MOST, aside, size
 from serve_app.core.graphs.asked import Asker
 from serve_app.core.graphs.merging import fitted, renamed
-from serve_app.errors import TandemError
+from serve_app.errors import TandemError, TooLarge
 from serve_app.protocol import elements
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor
 from serve_app.routing.graph import Answer, Failed
+
+T = TypeVar("T")
+_IN_ONE_GO = 2**14  # elements: no other thread runs while they are read
 
 
 @dataclass(slots=True)
@@ -22,6 +27,7 @@ class Message:
     response: InferResponse | None = None
     parts: dict[str, "Message"] = field(default_factory=dict)
     error: str = ""
+    value: Any = None  # as V2's JSON, once that was asked for
 
 
 class Tensors:
@@ -46,20 +52,12 @@ class Tensors:
             said = Tensor("error", "BYTES", np.array([error.message.encode()], object))
             return Answer(Message([said], error=error.message), error)
 
-    def document(self, message: Message) -> Any:
-        """V2's JSON, its data flat."""
-        if message.parts:
-            return {name: self.document(part) for name, part in message.parts.items()}
-        if message.error:
-            return {"error": message.error}
-        if (response := message.response) is not None:
-            head = {"model_name": response.model, "model_version": response.version, "id": response.id}
-            return {**head, "outputs": [_entry(tensor) for tensor in message.tensors]}
-        request = message.request
-        found: dict[str, Any] = {"inputs": [_entry(tensor) for tensor in message.tensors]}
-        if request is not None:
-            found |= {"id": request.id, "parameters": request.parameters}
-        return found
+    async def asked(self, message: Message, question: Callable[[Any], T]) -> T:
+        """Of V2's JSON, its data flat. Too large: TooLarge for a request, Failed for an answer."""
+        if (bytes_ := size(message.tensors)) > MOST:
+            said = f"conditions look at tensors of at most {MOST} bytes, got {bytes_}"
+            raise TooLarge(said) if message.request is not None else Failed(said)
+        return await aside(bytes_ >= LARGE, lambda: question(_value(message)))
 
     def mapped(self, message: Message) -> Message:
         """Outputs are inputs already."""
@@ -68,6 +66,27 @@ class Tensors:
     def merged(self, parts: dict[str, Message]) -> Message:
         """As `step.output`."""
         return Message(_merged(parts, ()), parts=parts)
+
+
+def _value(message: Message) -> Any:
+    if message.value is None:
+        message.value = _made(message)
+    return message.value
+
+
+def _made(message: Message) -> Any:
+    if message.parts:
+        return {name: _value(part) for name, part in message.parts.items()}
+    if message.error:
+        return {"error": message.error}
+    entries = [_entry(tensor) for tensor in message.tensors]
+    if (response := message.response) is not None:
+        head = {"model_name": response.model, "model_version": response.version, "id": response.id}
+        return {**head, "outputs": entries}
+    found: dict[str, Any] = {"inputs": entries}
+    if (request := message.request) is not None:
+        found |= {"id": request.id, "parameters": request.parameters}
+    return found
 
 
 def _fitted(message: Message, inputs: list[str]) -> list[Tensor]:
@@ -88,6 +107,8 @@ def _entry(tensor: Tensor) -> dict[str, Any]:
     if tensor.datatype == "BYTES":
         data = [item.decode(errors="replace") for item in tensor.data.flat]
     else:
-        data = elements.load_json(elements.to_json(tensor.data, tensor.name))
+        flat, data = tensor.data.reshape(-1), []
+        for at in range(0, flat.size, _IN_ONE_GO):
+            data += elements.load_json(elements.to_json(flat[at : at + _IN_ONE_GO], tensor.name))
     shape = list(tensor.data.shape)
     return {"name": tensor.name, "shape": shape, "datatype": tensor.datatype, "data": data}

@@ -144,6 +144,7 @@ class GraphVersion(Version):
         if isinstance(request, DocumentRequest):
             form = Documents(asker, request.large)
             found = await self._documents.route(form, request.document, heard)
+            request.large = form.large
             request.answer = _given(found, request)
             arrays: Arrays = {}
         else:

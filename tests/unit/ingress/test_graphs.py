@@ -66,7 +66,7 @@ async def test_v1_as_kserve_s_router(http: httpx.AsyncClient, name, body, status
     assert found.headers["content-type"] == "application/json"
 
 
-async def test_v1_bodies_in_their_forms(http: httpx.AsyncClient):
+async def test_v1_bodies_in_their_forms(http: httpx.AsyncClient, monkeypatch):
     body = gzip.compress(json.dumps(ROW | {"a": "b"}).encode())
     url = "/v1/models/switch:predict"
     found = await http.post(url, content=body, headers={"content-encoding": "gzip"})
@@ -81,6 +81,11 @@ async def test_v1_bodies_in_their_forms(http: httpx.AsyncClient):
     assert b"NaN" in found.content
     assert b"Infinity" in found.content
     assert (await ask(http, "switch", "x" * 6000)).status_code == 413
+    monkeypatch.setattr("serve_app.ingress.graphs.MOST", 99)
+    found = await ask(http, "switch", ROW | {"a": "x" * 99})
+    assert found.status_code == 413
+    assert "a graph takes V1 of at most 99" in found.json()["error"]
+    monkeypatch.undo()
     assert (await http.post("/v1/models/switch:explain", json=ROW)).status_code == 501
 
 

@@ -72,8 +72,8 @@ class Bodies:
         status, body = SERVICES[service](message)
         return Answer(body, Status(status) if status > 299 else None)
 
-    def document(self, message: Any) -> Any:
-        return message
+    async def asked(self, message: Any, question: Any) -> Any:
+        return question(message)
 
     def mapped(self, message: Any) -> Any:
         predictions = message.get("predictions")
