@@ -91,6 +91,8 @@ class PayloadLogger(Config):
     @field_validator("url")
     @classmethod
     def _known(cls, url: str) -> str:
+        if found := re.search(r"[\x00-\x1f\x7f]", url):  # which urlsplit passes over in silence
+            raise ValueError(f"has {found[0]!a}, which no address has")
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
             raise ValueError(
@@ -101,6 +103,8 @@ class PayloadLogger(Config):
             raise ValueError(f"{parts.scheme}:// and then a host, or a bucket")
         if parts.password is not None:
             raise ValueError("has credentials, which aren't used and don't belong here")
+        if re.search(r"[^!-~]", parts.netloc):
+            raise ValueError("a host's or bucket's name has ASCII without blanks alone")
         if parts.scheme not in STORES:
             _check_hosts(url, parts.netloc, parts.scheme == "kafka")
         if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
