@@ -54,8 +54,9 @@ def until(check: Callable[[], Any], what: str, seconds: float = 90, every: float
 def settled(server: Server, config: Path) -> bool:
     """Whether every Router knows the models of a deployed config, and each is ready or says why not."""
     routed, *others = yaml.safe_load(config.read_text())["applications"]
-    models = routed["deployments"][0]["user_config"]["models"]
-    names = {model["name"] for model in models} | {other["name"] for other in others}
+    user = routed["deployments"][0]["user_config"]
+    names = {one["name"] for one in (*user["models"], *user.get("graphs", ()))}
+    names |= {other["args"].get("model", other["name"]) for other in others}  # several may have one
     for _ in range(10):  # each connection may meet another Router
         with server.http() as client:
             if set(found := index(client)) != names:
