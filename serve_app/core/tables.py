@@ -12,26 +12,25 @@ from serve_app.config import did_you_mean
 from serve_app.core.signature import check_text, repeated
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.reserved import OUTPUTS
 from serve_app.protocol.tables import MATRIX, Column, Table
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, Tensor
-
-_ASKED = "_outputs"  # the parameter that tells the model which outputs were asked for
 
 
 def asking_for(outputs: Iterable[str], parameters: Parameters) -> Parameters:
     """The parameters of a request for these outputs, of which the model computes no others."""
-    return parameters | {_ASKED: "\n".join(outputs)}
+    return parameters | {OUTPUTS: "\n".join(outputs)}
 
 
 def is_asking(name: str) -> bool:
     """Whether that is the parameter which tells them."""
-    return name == _ASKED
+    return name == OUTPUTS
 
 
 def asked(parameters: Parameters) -> list[str]:
     """The outputs that a request names; none where it names none."""
-    found = parameters.get(_ASKED, "")
-    return found.split("\n") if isinstance(found, str) and found else []
+    found = parameters.get(OUTPUTS, "")
+    return list(dict.fromkeys(found.split("\n"))) if isinstance(found, str) and found else []
 
 
 def validated(request: InferRequest, version: VersionDescription, batched: bool = False) -> Arrays:

@@ -19,7 +19,7 @@ from serve_app.core.waiting import Waiting
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.generation import asking_for
 from serve_app.protocol.metadata import ModelDescription, Statistics
-from serve_app.protocol.reserved import for_model
+from serve_app.protocol.reserved import for_model, for_server
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
 
@@ -152,7 +152,7 @@ class Version:
     def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
         """The request's arrays in the declared order, and the parameters that are the model's."""
         inputs = self._validated(request, self.signature, self._batched)
-        given = for_model(request.parameters)
+        given = (for_server if self.signature.passes else for_model)(request.parameters)
         if self._asking is None or request.outputs is None:
             return inputs, given
         return inputs, self._asking((output.name for output in request.outputs), given)

@@ -102,4 +102,7 @@ def _fill(entries: Any, parameters: Parameters) -> None:
     """A map of InferParameter from plain values."""
     kinds = {bool: "bool_param", int: "int64_param", float: "double_param", str: "string_param"}
     for key, value in parameters.items():
-        setattr(entries[key], kinds[type(value)], value)
+        if type(value) not in kinds:
+            raise InvalidArgument(f"parameters.{key}: a string, number or boolean goes over gRPC")
+        kind = "uint64_param" if type(value) is int and value >= 2**63 else kinds[type(value)]
+        setattr(entries[key], kind, value)

@@ -6,7 +6,9 @@ and MLServer's `content_type`, which its codecs write. What has no meaning here 
 
 from serve_app.protocol.tensors import Parameters
 
-_NAMES = frozenset({"priority", "timeout", "headers", "binary_data_output", "content_type"})
+OUTPUTS = "_outputs"  # Tandem's own: how a model is told which outputs are asked for
+_NAMES = frozenset({OUTPUTS, "priority", "timeout", "headers", "binary_data_output", "content_type"})
+_HERE = frozenset({OUTPUTS, "timeout", "binary_data_output"})
 _PREFIXES = ("triton_", "sequence_")
 
 
@@ -20,3 +22,8 @@ def for_model(parameters: Parameters) -> Parameters:
     if not parameters:
         return parameters
     return {name: value for name, value in parameters.items() if not is_reserved(name)}
+
+
+def for_server(parameters: Parameters) -> Parameters:
+    """Those that reach another server of the protocol, which reads its parameters itself."""
+    return {name: value for name, value in parameters.items() if name not in _HERE}

@@ -62,7 +62,10 @@ class V2Runtime:
 
     def _watch(self, tell: Callable[[], None]) -> None:
         while not self._closed.wait(self._options.interval):
-            reason = self._peer.why_not()
+            try:
+                reason = self._peer.why_not()
+            except Exception as error:  # whatever it answered: who looks goes on
+                reason = f"it can't be asked: {error}"
             if self._closed.is_set():
                 return
             found = f"the server at {self._options.address}: {reason}" if reason else ""
@@ -83,7 +86,8 @@ class V2Runtime:
         request.version, request.parameters = self._asked.version, rest
         if names:
             request.outputs = [RequestedOutput(name) for name in names]
-        for _ in range(self._options.retries):
+        # A sequence has a state there: what was lost may have been counted.
+        for _ in range(0 if rest.get("sequence_id") else self._options.retries):
             try:
                 return await self._once(request)
             except Lost:

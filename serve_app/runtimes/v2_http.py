@@ -5,6 +5,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,7 @@ from serve_app.runtimes.v2_peer import LOOK_S, Asked, Lost, no_v2, refusal, spec
 _KINDS = {400: "client", 413: "client", 415: "client", 422: "client", 408: "late", 504: "late",
           429: "busy"}  # fmt: skip
 _AGAIN = (502, 503)
+_NO_ANSWER = (OSError, ValueError, HTTPException, RecursionError, KeyError, TypeError, AttributeError)
 _MOST_METADATA = 2**20
 
 
@@ -56,19 +58,19 @@ class HttpPeer:
         except urllib.error.HTTPError as error:
             error.close()
             return f"its model '{self._asked.model}' is not ready (HTTP {error.code})"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException, RecursionError) as error:
             return f"it can't be asked: {getattr(error, 'reason', None) or error}"
         ready = said.get("ready", True) if isinstance(said, dict) else True  # KServe's says so in JSON
         return "" if ready else f"its model '{self._asked.model}' is not ready"
 
     def about(self) -> VersionDescription:
         """Its model's metadata; servers that keep none are asked without."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(*_NO_ANSWER):
             self._binary = "binary_tensor_data" in self._get("/v2").get("extensions", ())
         try:
             said = self._get(self._path())
             sides = [[spec(one) for one in said.get(side) or ()] for side in ("inputs", "outputs")]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except _NO_ANSWER:
             return VersionDescription([], [])
         return VersionDescription(sides[0], sides[1])
 
@@ -79,10 +81,12 @@ class HttpPeer:
         try:
             async with self._connected().post(
                 self._base + self._path("/infer"), data=body, headers=client.http_headers(length),
-                allow_redirects=False, timeout=aiohttp.ClientTimeout(total=seconds, connect=LOOK_S),
+                allow_redirects=False, timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=LOOK_S),
             ) as answer:  # fmt: skip
                 text, status = await answer.read(), answer.status
                 length_of = answer.headers.get(client.LENGTH)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Lost(f"can't be reached: {type(error).__name__}") from None
         except TimeoutError:
             raise refusal("late", f"no answer in {seconds or 0:.3g} s", self._asked.model) from None
         except (aiohttp.ClientError, OSError) as error:

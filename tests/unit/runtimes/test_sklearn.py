@@ -41,6 +41,12 @@ async def test_v2_takes_one_tensor_whatever_its_name_and_type(iris, name, dataty
     assert found == {"predict": {"datatype": "INT64", "shape": [3], "data": [0, 1, 2]}}
 
 
+@pytest.mark.parametrize("asked", ["predict\n" * 1000 + "predict", "decision_function", "none"])
+async def test_no_parameter_asks_for_outputs(iris, asked):
+    found = await iris[0].v2([matrix(ROWS)], parameters={"_outputs": asked})
+    assert list(found) == ["predict"]
+
+
 async def test_outputs_are_computed_when_they_are_asked_for(iris):
     served, model = iris
     found = await served.v2([matrix(ROWS)], ("predict_proba", "predict"))

@@ -1,12 +1,13 @@
 """A model of another V2 server: what goes there, what comes back, and what is said when it can't."""
 
 import asyncio
+import socket
 
 import grpc
 import numpy as np
 import pytest
 
-from serve_app.config import InlineModel, RemoteModel, parse
+from serve_app.config import InlineModel, RemoteModel, V2Options, parse
 from serve_app.core.deadlines import Deadlines
 from serve_app.errors import (
     ConfigError,
@@ -16,6 +17,9 @@ from serve_app.errors import (
     Overloaded,
     Unavailable,
 )
+from serve_app.protocol import client
+from serve_app.runtimes import v2_http
+from serve_app.runtimes.v2_peer import Asked, Lost
 from tests.unit.runtimes.tabular import Served, column, matrix
 from tests.unit.runtimes.v2_server import GrpcPeerServer, HttpPeerServer
 
@@ -73,7 +77,7 @@ async def proxy(peer, proxied):
 
 
 async def test_requests_go_there_and_answers_come_back(peer, proxy):
-    answer = await proxy.v2([X], parameters={"more": 3, "content_type": "np", "timeout": 60_000_000})
+    answer = await proxy.v2([X], parameters={"more": 3, "timeout": 60_000_000})
     assert answer == {"y": {"datatype": "FP32", "shape": [1, 2], "data": [10.0, 20.0]}}
     assert await proxy.v1({"instances": [[3, 4]]}) == [[30.0, 40.0]]
     found = await proxy.grpc("x", np.array([[5, 6]], "f4"))
@@ -206,6 +210,77 @@ async def test_readiness_is_the_other_server_s(peer, proxied):
     assert proxy.host.trouble
     peer.ready = True
     assert await proxy.troubles.get() == proxy.host.trouble == ""
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"SSH-2.0-x\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000,
+    ],
+)
+async def test_one_that_answers_nonsense_is_looked_at_again(http, proxied, nonsense):
+    proxy = proxied(http.address)
+    http.nonsense = nonsense
+    assert "it can't be asked" in await proxy.troubles.get()
+    http.nonsense = b""
+    assert await proxy.troubles.get() == ""
+
+
+async def test_waiting_for_a_connection_is_no_failure_to_connect(http, proxied, monkeypatch):
+    monkeypatch.setattr(v2_http, "LOOK_S", 0.05)
+    proxy = proxied(http.address, connections=1)
+    http.release.clear()
+    asked = [asyncio.create_task(proxy.v2([X])) for _ in range(3)]
+    done, _ = await asyncio.wait(asked, timeout=0.3, return_when=asyncio.FIRST_COMPLETED)
+    assert not done
+    http.release.set()
+    assert [one["y"]["data"] for one in await asyncio.gather(*asked)] == [[10.0, 20.0]] * 3
+
+
+async def test_nobody_who_takes_the_connection_may_be_asked_again(monkeypatch):
+    monkeypatch.setattr(v2_http, "LOOK_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # no TLS comes back
+        options = V2Options(address=f"https://127.0.0.1:{silent.getsockname()[1]}")
+        peer = v2_http.HttpPeer(options, Asked("m", ""))
+        with pytest.raises(Lost, match="can't be reached: ConnectionTimeoutError"):
+            await peer.infer(client.request("m", {"x": np.zeros(1)}), 60)
+        await peer._connected().close()
+
+
+# Triton's and MLServer's, which are the other server's to read.
+THEIRS = {"content_type": "np", "sequence_id": 7, "sequence_start": True, "priority": 2, "more": "x",
+          "triton_enable_empty_final_response": True}  # fmt: skip
+
+
+async def test_parameters_of_the_protocol_go_along(peer, proxy):
+    ours = {"timeout": 60_000_000, "binary_data_output": False, "_outputs": "y"}
+    await proxy.v2([X], parameters=THEIRS | ours)
+    (asked,) = peer.requests
+    assert asked.parameters == THEIRS
+    assert asked.outputs is None
+
+
+async def test_parameters_that_a_protocol_cannot_carry(http, over_grpc, proxied):
+    over_http, proxy = proxied(http.address), proxied(over_grpc.address)
+    await over_http.v2([X], parameters={"headers": {"a": "b"}})
+    assert http.requests[0].parameters == {"headers": {"a": "b"}}
+    with pytest.raises(InvalidArgument, match="headers: a string, number or boolean"):
+        await proxy.v2([X], parameters={"headers": {"a": "b"}})
+    await proxy.v2([X], parameters={"large": 2**63})
+    assert over_grpc.requests[0].parameters == {"large": 2**63}
+
+
+async def test_a_request_of_a_sequence_is_sent_once(http, proxied):
+    proxy = proxied(http.address)
+    http.fail = [(503, "starting"), (503, "starting")]
+    with pytest.raises(Unavailable, match="HTTP 503"):
+        await proxy.v2([X], parameters={"sequence_id": "a"})
+    assert len(http.fail) == 1
+    http.fail.clear()
+    http.fail = [(503, "starting")]
+    assert await proxy.v2([X], parameters={"sequence_id": 0})  # 0: of none
 
 
 async def test_one_that_never_is_ready(peer):

@@ -21,6 +21,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.ready = True
+        self.nonsense = b""  # that comes instead of whether it is ready
         self.requests: list[Any] = []
         self.headers: list[dict[str, str]] = []
         self.left: list[float | None] = []
@@ -78,6 +79,11 @@ class HttpPeerServer(Peer):
         path = request.path
         if path == "/v2":
             return web.json_response({"name": "x", "version": "1", "extensions": self.extensions})
+        if path.endswith("/ready") and self.nonsense:
+            assert request.transport is not None
+            request.transport.write(self.nonsense)
+            request.transport.close()
+            return web.Response()
         if path.endswith("/ready"):
             return web.json_response({"ready": self.ready}, status=200 if self.ready else 503)
         if not path.endswith("/infer"):
