@@ -91,7 +91,7 @@ OTHERS: dict[str, tuple[str, Any, int, str]] = {
     ),
     "classification": (
         DIGITS,
-        infer_json(pixels([Q]), outputs=[{"name": "label", "parameters": {"classification": 0}}]),
+        infer_json(pixels([Q]), outputs=[{"name": "label", "parameters": {"classification": -1}}]),
         400,
         "classification",
     ),
