@@ -67,6 +67,7 @@ class Version:
         rows, passes = self.signature.table is not None, self.signature.passes
         self._validated = tables.validated if rows else tables.passed if passes else validated
         # Where an answer is made of what was asked for alone: how the model is told.
+        self._own = for_server if self.signature.passes else for_model  # of the parameters
         self._asking = asking_for if about.engine else tables.asking_for if rows or passes else None
         self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
@@ -152,7 +153,7 @@ class Version:
     def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
         """The request's arrays in the declared order, and the parameters that are the model's."""
         inputs = self._validated(request, self.signature, self._batched)
-        given = (for_server if self.signature.passes else for_model)(request.parameters)
+        given = self._own(request.parameters)
         if self._asking is None or request.outputs is None:
             return inputs, given
         return inputs, self._asking((output.name for output in request.outputs), given)
