@@ -66,8 +66,8 @@ class Version:
         self.target, self.counters = target, counters
         rows, passes = self.signature.table is not None, self.signature.passes
         self._validated = tables.validated if rows else tables.passed if passes else validated
+        self._own = for_server if passes else for_model  # of the parameters
         # Where an answer is made of what was asked for alone: how the model is told.
-        self._own = for_server if self.signature.passes else for_model  # of the parameters
         self._asking = asking_for if about.engine else tables.asking_for if rows or passes else None
         self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
