@@ -51,7 +51,7 @@ def test_prompts_of_a_bucket_are_answered_into_it(
 ) -> None:
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"id": range(5), "prompt": PROMPTS}), tmp_path / "in" / "a.parquet")
-    source = bucket.put(tmp_path / "in", "prompts")
+    source = bucket.put_folder(tmp_path / "in", "prompts")
     out = source.replace("prompts", "answers")
     told = ["configs/llm.yaml", "tiny", f"{source}/*.parquet", out, "--keep", "id"]
     told += ["--sampling", '{"max_tokens": 8}', "--piece-rows", "2"]
@@ -75,7 +75,7 @@ def test_a_model_of_any_format_reads_and_writes_buckets(
     (tmp_path / "in").mkdir()
     for name in "ab":
         (tmp_path / f"in/{name}.txt").write_text("".join(f"{name} {n}\n" for n in range(300)))
-    source = bucket.put(tmp_path / "in", "texts")
+    source = bucket.put_folder(tmp_path / "in", "texts")
     assert [one.path for one in listed(source)] == ["models/texts/a.txt", "models/texts/b.txt"]
     out = source.replace("texts", "lengths")
     done = run(bucket, str(config(tmp_path, "Slow")), "m", source, out, "--keep", "text")

@@ -25,7 +25,7 @@ EACH = 8
 def engines(llm_models: Path, bucket: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("routing")
     write_adapter(folder / "adapter")
-    adapters = bucket.put(folder / "adapter", "routing/other").rpartition("/")[0]
+    adapters = bucket.put_folder(folder / "adapter", "routing/other").rpartition("/")[0]
     config = yaml.safe_load(CONFIG.read_text())
     config["applications"][1]["args"] |= {
         "replicas": 2,
