@@ -20,7 +20,6 @@ KEEP_S = 5.0  # at most so long evidence isn't kept anywhere: what is lost with 
 PATIENCE_S = 1.0  # of a look with what takes long
 AGAIN_S = 10.0  # after a query that failed
 FRESH_S = 10.0  # a Router that said nothing for so long isn't asked whether its versions are ready
-VERBS = ("pause", "resume", "abort", "promote")
 Write = Callable[[Callable[[State], State]], Awaitable[None]]
 # An address and a query to a number; what it raises says why there is none.
 Query = Callable[[str, str], Awaitable[float]]

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from serve_app.tools.arguments import pair
-
 
 def add(commands: Any) -> None:
     """The commands that ask a service, and change it while it runs."""
@@ -18,6 +16,15 @@ def add(commands: Any) -> None:
     )
     shadow.add_argument("model")
     _of_service(shadow)
+
+
+def _uri(text: str) -> tuple[str, str]:
+    version, _, uri = text.partition("=")
+    if not (version and uri):
+        raise argparse.ArgumentTypeError(
+            f"expected VERSION=URI, as 2=s3://models/digits/2, got '{text}'"
+        )
+    return version, uri
 
 
 def _of_service(command: argparse.ArgumentParser) -> None:
@@ -93,7 +100,7 @@ def _add_rollout(commands: Any) -> None:
         help="for export: whom they ask (%(default)s)",
     )  # fmt: skip
     rollout.add_argument(
-        "--uri", type=pair, action="append", default=[], metavar="VERSION=URI",
+        "--uri", type=_uri, action="append", default=[], metavar="VERSION=URI",
         help="for export to KServe: where a version lies, both of them",
     )  # fmt: skip
     rollout.add_argument("--format", metavar="NAME", default="onnx", help="and its modelFormat (onnx)")

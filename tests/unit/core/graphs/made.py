@@ -14,6 +14,9 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.planes import plane, served
 
+ROW = [[1.0, 2.0]]
+HARD = {"dependency": "Hard"}
+RESPONSE = {"data": "$response"}
 ONE = VersionDescription([TensorSpec("x", "FP32", (-1, 2))], [TensorSpec("y", "FP32", (-1, 2))])
 
 
@@ -33,6 +36,14 @@ def node(*steps: Any, kind: str = "Sequence") -> dict[str, Any]:
     """Each a model's name, or a step."""
     whole = [{"serviceName": one} if isinstance(one, str) else one for one in steps]
     return {"routerType": kind, "steps": whole}
+
+
+def of(service: str, **more: Any) -> dict[str, Any]:
+    """A step that asks a model."""
+    return {"serviceName": service, **more}
+
+
+BOTH = node({"serviceName": "a", "name": "one"}, "b", kind="Ensemble")
 
 
 def graph(root: Any, name: str = "g", **nodes: Any) -> Graph:

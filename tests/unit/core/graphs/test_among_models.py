@@ -1,7 +1,6 @@
 """Graphs as models among models: what is said of them, who asks, how long, and what is heard."""
 
 import asyncio
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,17 +18,20 @@ from serve_app.errors import (
 )
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.core.graphs.made import ONE, Times, ask, graph, node, with_graphs
+from tests.unit.core.graphs.made import (
+    BOTH,
+    HARD,
+    ONE,
+    RESPONSE,
+    ROW,
+    Times,
+    ask,
+    graph,
+    node,
+    of,
+    with_graphs,
+)
 from tests.unit.planes import Raises, call, heard, served, tensor
-
-ROW = [[1.0, 2.0]]
-HARD = {"dependency": "Hard"}
-RESPONSE = {"data": "$response"}
-BOTH = node({"serviceName": "a", "name": "one"}, "b", kind="Ensemble")
-
-
-def of(service: str, **more: Any) -> dict[str, Any]:
-    return {"serviceName": service, **more}
 
 
 async def test_what_is_said_of_a_graph():

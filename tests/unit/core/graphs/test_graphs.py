@@ -1,7 +1,5 @@
 """Graphs over a data plane's own models."""
 
-from typing import Any
-
 import pytest
 
 from serve_app.errors import (
@@ -10,17 +8,20 @@ from serve_app.errors import (
 )
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
-from tests.unit.core.graphs.made import ONE, Times, ask, graph, node, with_graphs
+from tests.unit.core.graphs.made import (
+    BOTH,
+    HARD,
+    ONE,
+    RESPONSE,
+    ROW,
+    Times,
+    ask,
+    graph,
+    node,
+    of,
+    with_graphs,
+)
 from tests.unit.planes import Echo, Raises, call, tensor
-
-ROW = [[1.0, 2.0]]
-HARD = {"dependency": "Hard"}
-RESPONSE = {"data": "$response"}
-BOTH = node({"serviceName": "a", "name": "one"}, "b", kind="Ensemble")
-
-
-def of(service: str, **more: Any) -> dict[str, Any]:
-    return {"serviceName": service, **more}
 
 
 async def test_a_sequence_gives_answers_on_as_tensors_and_as_documents():

@@ -4,12 +4,12 @@ import base64
 import json
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from serve_app.tools.cli import main
 from serve_app.tools.models import progress
+from tests.unit.tools.models.answering import Service, answering
 
 ROWS = [
     {"name": "digits", "version": "1", "state": "READY", "reason": ""},
@@ -18,55 +18,33 @@ ROWS = [
 ]
 
 
-class Service(ThreadingHTTPServer):
+class Models(Service):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.asked: list[tuple[str, dict, str]] = []
         self.refuse: tuple[int, dict] | None = None
         self.rows = [ROWS]  # of one look at the index after the other
         self.seen = threading.Event()  # the last of them was
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.path == "/v2/repository/index":
-            if last := len(self.server.rows) == 1:
-                self.server.seen.set()
-            return self._send(200, self.server.rows[0] if last else self.server.rows.pop(0))
-        if len(self.server.rows) > 1:  # a load that takes until then
-            assert self.server.seen.wait(20)
-        self.server.asked.append((self.path, body, self.headers.get("authorization", "")))
-        return self._send(*(self.server.refuse or (200, None)))
-
-    def do_GET(self):
-        count = {"inference_stats": {"success": {"count": 7}}}
-        self._send(200, {"model_stats": [{"version": "2", **count}]})
-
-    def _send(self, status, value):
-        body = b"" if value is None else json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+    def answers(self, method, path, body, token):
+        if method == "GET":
+            count = {"inference_stats": {"success": {"count": 7}}}
+            return 200, {"model_stats": [{"version": "2", **count}]}
+        if path == "/v2/repository/index":
+            if last := len(self.rows) == 1:
+                self.seen.set()
+            return 200, self.rows[0] if last else self.rows.pop(0)
+        if len(self.rows) > 1:  # a load that takes until then
+            assert self.seen.wait(20)
+        self.asked.append((path, body, token))
+        return self.refuse or (200, None)
 
 
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setenv("TANDEM_ADMIN_TOKEN", "the-token")
-    with Service() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with answering(Models()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def test_a_table(service, capsys):

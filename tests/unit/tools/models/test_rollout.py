@@ -1,8 +1,6 @@
 """`tandem rollout` against a service that speaks over HTTP."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
@@ -11,6 +9,7 @@ from serve_app.releases.rolling import Rolling, begun, turned
 from serve_app.releases.rollout import Counts, Evidence, abort, step
 from serve_app.tools.cli import main
 from serve_app.tools.models import rollout as module
+from tests.unit.tools.models.answering import Service, answering
 
 SAID = {
     "version": "2", "steps": [{"weight": 10, "requests": 10**6}],
@@ -19,57 +18,32 @@ SAID = {
 BAD = Evidence(Counts(300, 60, {0: 240}), Counts(2000, 4, {0: 1996}))
 
 
-class Service(HTTPServer):
+class Rolled(Service):
     """With a real rollout, which goes on by a look at each question."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.rolling: Rolling = begun("m", SAID, "1", "", None, 0.0, "ann")[0]
         self.evidence = [Evidence()]
         self.said: list[dict] = []
         self.refuse = ""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        it = self.server
-        if it.evidence:
-            outcome = step(it.rolling.state, it.evidence.pop(0), len(it.rolling.records))
-            it.rolling = turned(it.rolling, outcome)[0]
-        self._answer()
-
-    def do_POST(self):
-        it = self.server
-        it.said.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        if it.said[-1]["verb"] == "abort":
-            it.rolling = turned(it.rolling, abort(it.rolling.state, 9.0, "bob"))[0]
-        self._answer()
-
-    def _answer(self):
-        refuse = self.server.refuse
-        body = json.dumps({"error": refuse} if refuse else self.server.rolling.summary).encode()
-        self.send_response(400 if refuse else 200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+    def answers(self, method, path, body, token):
+        if method == "GET" and self.evidence:
+            outcome = step(self.rolling.state, self.evidence.pop(0), len(self.rolling.records))
+            self.rolling = turned(self.rolling, outcome)[0]
+        elif method == "POST":
+            self.said.append(body)
+            if body["verb"] == "abort":
+                self.rolling = turned(self.rolling, abort(self.rolling.state, 9.0, "bob"))[0]
+        return (400, {"error": self.refuse}) if self.refuse else (200, self.rolling.summary)
 
 
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setattr(module, "_EACH_S", 0.01)
-    with Service() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with answering(Rolled()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def test_how_it_stands(service, capsys):

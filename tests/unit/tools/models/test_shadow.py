@@ -1,9 +1,7 @@
 """`tandem shadow` against a service that speaks over HTTP."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from serve_app.routing.comparing import Compared, Difference, failures
 from serve_app.routing.tally import Pair, summed
 from serve_app.routing.texts import Texts
 from serve_app.tools.cli import main
+from tests.unit.tools.models.answering import Service, answering
 
 CONFIG = {"version": "2", "percent": 10.0, "examples": 1}
 
@@ -33,37 +32,23 @@ def said(*found: Compared, **more: Any) -> dict[str, Any]:
     return {"model": "m", "config": CONFIG, "routers": 2, **summed([router], 1), "refused": "", **more}
 
 
-class Service(HTTPServer):
-    answer: tuple[int, dict[str, Any]] = 200, {}
-    asked: tuple[str, str] = "", ""
+class Shadowing(Service):
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: tuple[int, dict[str, Any]] = 200, {}
+        self.asked: tuple[str, str] = "", ""
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Service
-
-    def do_GET(self) -> None:
-        self.server.asked = self.path, self.headers.get("authorization", "")
-        status, value = self.server.answer
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    def answers(self, method: str, path: str, body: Any, token: str) -> tuple[int, Any]:
+        self.asked = path, token
+        return self.answer
 
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setenv("TANDEM_ADMIN_TOKEN", "the-token")
-    with Service(("127.0.0.1", 0), Handler) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setenv("TANDEM_ADDRESS", f"http://127.0.0.1:{made.server_port}")
+    with answering(Shadowing()) as made:
+        monkeypatch.setenv("TANDEM_ADDRESS", made.url)
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def test_a_table(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

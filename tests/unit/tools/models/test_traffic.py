@@ -1,81 +1,53 @@
 """`tandem traffic` against a service that speaks over HTTP."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
 
 from serve_app.config import RouterUserConfig, parse
 from serve_app.tools.cli import main
+from tests.unit.tools.models.answering import Service, answering
 
 STICKY = [{"header": "x-user"}]
 MATCH = [{"header": "x-tester", "version": "2"}]
 
 
-class Service(HTTPServer):
+class Shares(Service):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.said: dict | None = {"weights": {"1": 95.0, "2": 5.0}, "match": MATCH, "sticky": STICKY}
         self.source, self.ready = "configuration", "12"
         self.asked: list[tuple[str, str, str]] = []
         self.refuse = ""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self._answer()
-
-    def do_DELETE(self):
-        self.server.said, self.server.source = None, "configuration"
-        self._answer()
-
-    def do_POST(self):
-        self.server.said = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.source = "live"
-        self._answer()
-
-    def _answer(self):
-        it = self.server
-        it.asked.append((self.command, self.path, self.headers.get("authorization", "")))
-        weights = (it.said or {}).get("weights", {})
-        whole = sum(weight for one, weight in weights.items() if one in it.ready) or 1
+    def answers(self, method, path, body, token):
+        self.asked.append((method, path, token))
+        if method != "GET":
+            self.said, self.source = body, "live" if method == "POST" else "configuration"
+        if self.refuse:
+            return 400, {"error": self.refuse}
+        weights = (self.said or {}).get("weights", {})
+        whole = sum(weight for one, weight in weights.items() if one in self.ready) or 1
         rows = [
             {
                 "version": one,
                 "weight": weight,
-                "share": weight * 100 / whole if one in it.ready else 0,
-                "state": "READY" if one in it.ready else "UNAVAILABLE",
+                "share": weight * 100 / whole if one in self.ready else 0,
+                "state": "READY" if one in self.ready else "UNAVAILABLE",
                 "requests": 7,
                 "failed": 0,
             }
             for one, weight in weights.items()
         ]
-        found = {"name": "m", "traffic": it.said, "versions": rows, "source": it.source}
-        body = json.dumps({"error": it.refuse} if it.refuse else found).encode()
-        self.send_response(400 if it.refuse else 200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+        return 200, {"name": "m", "traffic": self.said, "versions": rows, "source": self.source}
 
 
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setenv("TANDEM_ADMIN_TOKEN", "the-token")
-    with Service() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with answering(Shares()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def test_a_table(service, capsys):
