@@ -14,7 +14,7 @@ import numpy as np
 from ray.serve import metrics
 
 from loadtests.requests import Request, binary_request, echo, grpc_request, json_request
-from serve_app.config import InlineModel, Limits
+from serve_app.config import InlineModel, Limits, Traffic
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE
 from serve_app.core.paths import Paths
@@ -32,6 +32,9 @@ from tests.unit.ingress.connections import Client, Server
 from tests.unit.ingress.grpc_bodies import frame, post
 from tests.unit.ingress.serve_stand_ins import Deployment, Replica, around
 
+TRAFFIC = {"turns": {}, "users": {"sticky": {"header": "x-user"}}}
+
+
 X = {"x": np.array([[1.5, -2.25, 3.125, 4.0]], dtype=np.float32)}
 REQUESTS = {
     "HTTP, JSON": echo(),
@@ -40,6 +43,8 @@ REQUESTS = {
     "HTTP, batched": echo("batched"),
     "HTTP, in a thread": json_request("thread", {"x": X["x"][:, :2]}),
     "HTTP, to a replica": echo("remote"),
+    "HTTP, shared by turns": echo("turns"),
+    "HTTP, of one user": echo("users"),
 }
 _WARM_UP, _COUNTED = 5, 25
 
@@ -89,6 +94,13 @@ async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
         for host in hosts:
             model = plane.directory.expect(host.name, INLINE)
             model.serve(INLINE, host.describe(host.config.batching, 1), host.targets())
+        for name, said in TRAFFIC.items():
+            hosts.append(host := _host(name))
+            model = plane.directory.expect(name, INLINE)
+            about, targets = host.describe(None, 1), host.targets()
+            about.versions["2"], targets["2"] = about.versions["1"], targets["1"]
+            model.serve(INLINE, about, targets)
+            model.direct(None, Traffic.model_validate({"weights": {"1": 90, "2": 10}, **said}))
         apart = _host("remote")
         hosts.append(apart)
         router = Replica()
@@ -113,6 +125,8 @@ def sent(request: Request) -> bytes:
     if request.grpc:
         return post(frame(request.body))
     headers = {"Host": "t", "Content-Length": str(len(request.body)), **request.headers}
+    if request.model == "users":
+        headers["X-User"] = "user-1234"
     lines = [f"POST {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + request.body
 
