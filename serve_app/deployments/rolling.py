@@ -21,7 +21,7 @@ EACH_S = 1.0  # from one report to the next
 _AGAIN_S = 30.0  # until one is asked for again that was refused
 
 
-class Rolling:
+class RouterRollouts:
     """Of one Router."""
 
     def __init__(self, live: LiveChanges, steward: DeploymentHandle[Any], directory: Directory) -> None:

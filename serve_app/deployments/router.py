@@ -25,7 +25,7 @@ from serve_app.deployments.conductor import Conductor
 from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.payloads import Payloads
 from serve_app.deployments.remote import asking, refresh
-from serve_app.deployments.rolling import Rolling
+from serve_app.deployments.rolling import RouterRollouts
 from serve_app.deployments.shadowing import Shadowing
 from serve_app.deployments.stores import store_of
 from serve_app.errors import ConfigError
@@ -153,7 +153,7 @@ class Router(GrpcIngress):
         live.shadows = lambda: self._shadowing.plain
         live.observe = self._observe
         self.plane.live = live.differs
-        self._rolling = Rolling(live, steward, directory)
+        self._rolling = RouterRollouts(live, steward, directory)
         changing = Changing(admin, live, steward, directory, _check_batches)
         self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)
         self.plane.extensions = [*EXTENSIONS, *REPOSITORY]

@@ -7,7 +7,7 @@ import pytest
 from serve_app.config import Traffic
 from serve_app.core.call import Headers
 from serve_app.deployments.counting import Counting
-from serve_app.deployments.rolling import Rolling
+from serve_app.deployments.rolling import RouterRollouts
 from serve_app.errors import InvalidArgument, ModelFailed, Overloaded
 from serve_app.releases.rollout import Evidence
 from tests.unit.deployments.test_conductor_versions import model
@@ -29,13 +29,13 @@ def folder(tmp_path):
     return place
 
 
-async def rolling(router, handle) -> Rolling:
-    made = Rolling(router.live, handle, router.directory)
+async def rolling(router, handle) -> RouterRollouts:
+    made = RouterRollouts(router.live, handle, router.directory)
     await made.turn()
     return made
 
 
-async def become(wanted: dict[str, float], routers, handle, *those: Rolling) -> None:
+async def become(wanted: dict[str, float], routers, handle, *those: RouterRollouts) -> None:
     """Turn after turn, until all of the Routers share so."""
     async with asyncio.timeout(5):
         while any(weights(router) != wanted for router in routers):
