@@ -2,16 +2,19 @@
 
 import asyncio
 
+import httpx
 import pytest
 
-from serve_app.config import Traffic
+from serve_app.config import Limits, Traffic
 from serve_app.core.call import Headers
 from serve_app.deployments.counting import Counting
 from serve_app.deployments.rolling import RouterRollouts
 from serve_app.errors import InvalidArgument, ModelFailed, Overloaded
+from serve_app.ingress.rest import RestApp
 from serve_app.releases.rollout import Evidence
 from tests.unit.deployments.test_conductor_versions import model
-from tests.unit.planes import Backend, Raises, call, plane, served, tensor
+from tests.unit.engines import ABOUT, ENGINE, Talker, backend
+from tests.unit.planes import Backend, Raises, call, description, plane, served, targets, tensor
 from tests.unit.runtimes.test_versions_apart import write
 from tests.unit.waiting import until
 
@@ -219,3 +222,27 @@ async def test_a_version_that_is_not_there_is_not_promoted(world, folder):
     await router.do("unload", "a", version="2")
     with pytest.raises(InvalidArgument, match="version 2 isn't ready"):
         await router.changing.roll("a", "promote", None, "ann")
+
+
+async def test_language_models_are_counted_too():
+    """Over OpenAI's routes, whole and in pieces."""
+    made = plane()
+    there = made.directory.expect("llm", "a")
+    for source, number in ("a1", "b2"):
+        one = backend(Talker())
+        about = description("llm", ABOUT, (number,), engine=ENGINE)
+        there.serve(source, about, targets(one, (number,)))
+    there.direct(None, Traffic(weights={"1": 50, "2": 50}))
+    counting = Counting(made.directory)
+    state = {"id": "r", "phase": "running", "said": {"version": "2"}, "baseline": "1"}
+    counting.follow({"llm": {"state": state}})
+    made.observers.each = (*made.observers.each, counting)
+    transport = httpx.ASGITransport(RestApp(made, Limits))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        for stream in (False, True) * 5:
+            asked = {"model": "llm", "prompt": "a", "stream": stream}
+            assert (await client.post("/v1/completions", json=asked)).status_code == 200
+    found = Evidence.of(counting.said()["llm"]["evidence"])
+    assert found.canary.requests + found.baseline.requests == 10
+    assert 4 <= found.canary.requests <= 6
+    assert found.canary.errors == found.baseline.errors == 0
