@@ -12,8 +12,9 @@ _SHARE = 1 / 32  # of the last sample in the mean
 _OUTLIER = 8.0  # times the mean: one that hangs says nothing about the next
 _FEW = 2.0  # so many samples' worth of doubt: the first ones count less
 _FORGET_S = 10.0  # without a sample, and two usual gaps more
-_ENDS = 16  # of requests, until it is asked whether most of them left
+_ENDS = 32  # of requests, until it is asked whether most of them left
 _RECOVER = 80.0  # patience doubles in so many times itself
+_NEVER = float("-inf")
 HALF = 0.5  # of a request's time may go by until its turn; the rest is for that, and for error
 
 
@@ -32,14 +33,14 @@ class Waiting:
         self._gap = self._amount = 0.0  # means, of seconds and of rows
         self._known = 0  # samples
         self._period = False  # the last turn was a sample, and all has been busy since
-        self.last = self._sampled = float("-inf")
+        self.last = self._sampled = _NEVER
         self._left = self._stayed = 0
-        self._patience, self._changed = float("inf"), float("-inf")
+        self._patience, self._changed = float("inf"), _NEVER
 
     def took(self, amount: int, now: float, full: bool = True) -> None:
         """So much got its turn; `full`: more wouldn't have fitted."""
         self._period = self.busy
-        if self.busy and full:
+        if self.busy and full and self.last > _NEVER:
             self._learn(now - self.last, amount, now)
         self.last = now
 

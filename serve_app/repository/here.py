@@ -34,5 +34,6 @@ def _absent(folder: Path) -> str:
     hint = f"; did you mean {close}?" if better else f"; {there} has no '{missing}'"
     if missing.startswith(("~", "$")):
         hint = f"; '{missing}' is a folder's name here: neither ~ nor variables are replaced"
-    demo = " (the demo models: make models)" if ".models" in folder.parts else ""
+    makes = "the demo LLM: make llm" if folder.name == "llm" else "the demo models: make models"
+    demo = f" ({makes})" if ".models" in folder.parts else ""
     return f"no folder at {folder}{hint}{demo}"

@@ -55,6 +55,8 @@ def crds() -> Crds:
 @pytest.mark.parametrize("path", _paths(), ids=_name)
 def test_check_finds_nothing(path: Path, crds: Crds) -> None:
     wrong = [str(one) for one in check(path, crds) if one.severity == "error"]
+    if not (ROOT / ".models" / "llm").exists():  # `make test` doesn't make it
+        wrong = [one for one in wrong if "make llm" not in one]
     assert wrong == []
 
 

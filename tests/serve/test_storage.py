@@ -79,6 +79,21 @@ def infer(client: Any, model: str) -> Any:
     return answer.json()
 
 
+class Lacking(str):
+    """Why something isn't there yet, for the failure's report."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def serves(client: Any, model: str, version: str) -> Any:
+    """Whether a model has it; else what is said of the model."""
+    about = client.get(f"/v2/models/{model}").json()
+    return version in about["versions"] or Lacking(f"{about['versions']} {index(client)}")
+
+
 def test_they_serve_and_say_what_they_are(running: Running) -> None:
     with running.server.http() as client:
         for model in ("inline", "replicas"):
@@ -106,7 +121,7 @@ def test_a_new_version_and_one_that_is_broken(running: Running, bucket: S3Bucket
     with running.server.http() as client:
         running.deploy(*applications)
         for model in ("inline", "replicas"):
-            until(lambda: newest in client.get(f"/v2/models/{model}").json()["versions"], "served", 60)  # noqa: B023
+            until(lambda: serves(client, model, newest), f"{model} {newest}", 60)  # noqa: B023
         bucket.put(f"digits/{int(newest) + 1}/model.onnx", b"<html>no model</html>")
         running.deploy(*applications)
         until(lambda: "a change was refused" in index(client)["inline"], "the reason", 60)

@@ -195,6 +195,30 @@ def test_a_few_clients_that_leave_soon_are_not_everybody(monkeypatch):
     assert waits[-1] > 1.5  # they still wait for up to half of their time
 
 
+@pytest.mark.parametrize("extra", [{}, {"max_batch_size": 8}])
+def test_some_that_leave_at_once_turn_nobody_away(monkeypatch, extra):
+    """They come first, and more come with them and after them who would wait."""
+
+    async def work():
+        made = plane()
+        made.timeout = 60.0
+        open_model(made, "m", Works(1, lambda rows: 0.1), 1, **extra)
+        hasty = Traffic(made, "m", 2000.0, random.Random(1), patience=0.05)
+        patient = Traffic(made, "m", 2000.0, random.Random(2))
+        await hasty.run(0.006)
+        await patient.run(0.012)
+        await asyncio.sleep(0.5)
+        await hasty.run(0.002)
+        await asyncio.sleep(0.1)  # those left too, and a few were answered
+        await patient.run(0.006)
+        await asyncio.gather(hasty.over(), patient.over())
+        return sum(hasty.ended.values()), dict(patient.ended)
+
+    some, ended = virtually(monkeypatch, work)
+    assert 12 <= some <= 20
+    assert set(ended) == {"ok"}
+
+
 def test_neighbours_notice_nothing(monkeypatch):
     """Three models get ten times what they can do, each with a long time limit; a fourth goes on."""
 

@@ -112,6 +112,17 @@ def test_a_new_pace_is_learned_soon():
     assert waiting.expected(now) > 10 * 1.0 * 0.5
 
 
+def test_the_first_turn_of_all_tells_no_pace():
+    """Nothing came before it, though all is busy: clients left before."""
+    waiting = Waiting()
+    waiting.busy, waiting.ahead = True, 5
+    waiting.took(1, 100.0)
+    assert waiting.expected(100.0) == 0.0
+    waiting.busy = True
+    waiting.took(1, 100.1)
+    assert 0.0 < waiting.expected(100.1) <= 0.5
+
+
 def test_after_a_pause_it_learns_anew():
     waiting, now = paced([60.0] * 50)
     waiting.free()
@@ -134,7 +145,7 @@ def test_clients_are_taken_to_wait_until_most_have_left():
     waiting, now = paced([0.1] * 100, ahead=200)
     assert waiting.patience(now) == INF
     assert waiting.too_long(1000.0, now) == 0  # 20 s
-    leave(waiting, 16, 10.0, now)
+    leave(waiting, 32, 10.0, now)
     assert waiting.patience(now) == 5.0
     assert waiting.too_long(1000.0, now) > 0
 
@@ -160,7 +171,7 @@ def test_patience_shrinks_once_for_those_that_came_before():
 
 def test_patience_comes_back():
     waiting = Waiting()
-    leave(waiting, 16, 10.0, 50.0)
+    leave(waiting, 32, 10.0, 50.0)
     grown = [waiting.patience(50.0 + seconds) for seconds in (0, 10, 400, 1e9)]
     assert grown == sorted(grown)
     assert grown[1] < 5.2  # seldom tried, as those who leave then cost an answer each
