@@ -17,9 +17,9 @@ from tritonclient.utils import InferenceServerException
 
 from tests.serve.configs import python, remote, router, write
 from tests.serve.live import ENV, Traffic, index, title, until
-from tests.server import ROOT, Server
+from tests.server import MODES, ROOT, Server, Setup
 
-TOKEN = "a-token-of-the-tests"
+TOKEN = ENV["TANDEM_ADMIN_TOKEN"]
 KEY = {"admin-key": TOKEN}
 ROUTERS = 2
 CLIENTS = ROOT / ".venv-clients"
@@ -40,14 +40,17 @@ def config(folder: Path) -> Path:
     return write(folder / "config.yaml", routed, apart)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("repository")
+LIVE = Setup(MODES[0], "repository", config)
+pytestmark = pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
 
 
 @pytest.fixture(scope="module")
-def live(start_module_server, folder, demo_models) -> Server:
-    server = start_module_server(config(folder), env={**ENV, "TANDEM_ADMIN_TOKEN": TOKEN})
+def folder(server: Server) -> Path:
+    return server.config.parent
+
+
+@pytest.fixture(scope="module")
+def live(server: Server) -> Server:
     until(lambda: everywhere(server, lambda http: index(http).get("apart") == ""), "all is served")
     return server
 

@@ -13,8 +13,7 @@ from tests.serve.live import ENV, title, until
 from tests.server import Server
 
 pytestmark = [pytest.mark.long, pytest.mark.live]
-TOKEN = "a-token-of-the-tests"
-KEY = {"admin-key": TOKEN}
+KEY = {"admin-key": ENV["TANDEM_ADMIN_TOKEN"]}
 LOAD_S = 1.0
 # Before anything, while it is written, while it is loaded, about when it is acknowledged, and after.
 STEPS = (0.0, 0.02, 0.1, 0.5, 0.95, 1.05, 1.3)
@@ -38,7 +37,7 @@ def config(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def live(start_module_server, tmp_path_factory) -> Server:
     folder = tmp_path_factory.mktemp("kills")
-    return start_module_server(config(folder), env={**ENV, "TANDEM_ADMIN_TOKEN": TOKEN})
+    return start_module_server(config(folder), env=ENV)
 
 
 def says(http: httpx.Client) -> str:

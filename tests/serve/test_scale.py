@@ -40,7 +40,7 @@ def test_to_zero_and_back(server):
         until(lambda: not psutil.pid_exists(first), "scaled to zero")
         # Many looks at Serve's status later (one every 0.2 s) nothing has woken it.
         seen = set()
-        for _ in range(40):
+        for _ in range(20):
             assert client.get("/v2/models/sleepy/ready").status_code == 200
             seen |= awake(server)
             with pytest.raises(psutil.TimeoutExpired):
