@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from loadtests.rollouts.series import PER_STEP, Series, Values
+from loadtests.rollouts.series import P99, PER_STEP, QUANTILES, Series, Values, rows
 from loadtests.rollouts.services import STEPS, Ends
 
 # NetflixACAJudge has these two in its code.
@@ -32,23 +32,26 @@ class Kayenta:
     below `marginal` ends it at once, a last one below `pass_score` at the end. A metric passes unless
     it is High and its mean at least `allowed` times the other's (spinnaker.io: How canary judgment
     works, Add a canary stage; `effectSize.allowedIncrease` in spinnaker/kayenta, docs/canary-config.md).
+    `quantile`: which one is among the metrics.
     """
 
     interval: int
     marginal: float
     pass_score: float
     allowed: float
+    quantile: int = P99
 
     def __str__(self) -> str:
         return (
             f"interval {self.interval} min, marginal {self.marginal:g}, pass {self.pass_score:g}, "
-            f"allowedIncrease {self.allowed:g}"
+            f"allowedIncrease {self.allowed:g}, "
+            f"p{100 * QUANTILES[self.quantile]:g}"
         )
 
     def run(self, judged: Judged) -> Ends:
         """As Spinnaker's canary stage would. A ratio that can't be had counts as large."""
-        large = ~(judged.ratio < self.allowed)
-        score = 100 * (1 - (judged.high & large).mean(axis=1))
+        high, ratio = (values[:, rows(self.quantile)] for values in (judged.high, judged.ratio))
+        score = 100 * (1 - (high & ~(ratio < self.allowed)).mean(axis=1))
         minutes = np.arange(self.interval - 1, len(STEPS), self.interval)
         needed = np.where(minutes == minutes[-1], self.pass_score, self.marginal)
         below = score[:, minutes] < needed
@@ -60,8 +63,8 @@ class Kayenta:
 
 def judged(series: Series) -> Judged:
     """All tests that any setting asks for: after each minute, over what there is since the start."""
-    new, old = (series.beside[:, version].reshape(len(series.counts), 3, -1) for version in (0, 1))
-    high = np.zeros((len(new), 3, len(STEPS)), bool)
+    new, old = (series.beside[:, version].reshape(len(series.counts), 4, -1) for version in (0, 1))
+    high = np.zeros((len(new), 4, len(STEPS)), bool)
     ratio = np.zeros(high.shape)
     for rollout, metric, minute in np.ndindex(high.shape):
         upto = (minute + 1) * PER_STEP

@@ -17,8 +17,10 @@ SAMPLE_S = 15
 PER_STEP = 4  # samples in a minute
 HELD = 52  # samples that there are of each step: Flagger stays on one while checks fail, nine at most
 TODAY, LAST_WEEK = 0, 1
-# Within a week, as standard deviations of a logarithm: of errors, p99 and differing answers.
-MOVED = np.array([0.2, 0.1, 0.2])
+QUANTILES = (0.99, 0.95)
+P99, P95 = 0, 1
+# Within a week, as standard deviations of a logarithm: of errors, p99, differing answers and p95.
+MOVED = np.array([0.2, 0.1, 0.2, 0.1])
 Values = NDArray[np.float64]
 
 
@@ -26,21 +28,27 @@ Values = NDArray[np.float64]
 class Series:
     """Of rollouts, the first axis; then by step and sample.
 
-    `counts`: requests, errors and differing answers of the new version; `p99`: of 1, 2 and 4 samples
-    together. `beside`: the three values of the new version and of the other one, for a minute of each
-    step. `normal`: the three values of the service, today's and last week's.
+    `counts`: requests, errors and differing answers of the new version; `slow`: its quantiles, of 1, 2
+    and 4 samples together. `beside`: errors, p99, differing answers and p95 of the new version and of the
+    other one, for a minute of each step. `normal`: the four of the service, today's and last week's.
     """
 
     counts: Values  # rollout, 3, step, sample
-    p99_1: Values
-    p99_2: Values
-    p99_4: Values
-    beside: Values  # rollout, version, 3, step, sample
-    normal: Values  # rollout, when, 3
+    slow_1: Values  # rollout, quantile, step, sample
+    slow_2: Values
+    slow_4: Values
+    beside: Values  # rollout, version, 4, step, sample
+    normal: Values  # rollout, when, 4
 
-    def p99(self, together: int) -> Values:
-        """Of so many samples together."""
-        return {1: self.p99_1, 2: self.p99_2, 4: self.p99_4}[together]
+    def slow(self, together: int, quantile: int) -> Values:
+        """A quantile of so many samples together."""
+        values: Values = {1: self.slow_1, 2: self.slow_2, 4: self.slow_4}[together][:, quantile]
+        return values
+
+
+def rows(quantile: int) -> list[int]:
+    """Of `beside` and `normal`: errors, that quantile and differing answers."""
+    return [0, (1, 3)[quantile], 2]
 
 
 def joined(several: list[Series]) -> Series:
@@ -52,7 +60,7 @@ def joined(several: list[Series]) -> Series:
 def measured(traffic: Traffic) -> Series:
     """Of one rollout."""
     counts = np.zeros((3, len(STEPS), HELD))
-    beside = np.zeros((2, 3, len(STEPS), PER_STEP))
+    beside = np.zeros((2, 4, len(STEPS), PER_STEP))
     times = np.zeros((len(STEPS), HELD, len(traffic.service.times)))
     for step, weight in enumerate(STEPS):
         for sample in range(HELD):
@@ -64,27 +72,32 @@ def measured(traffic: Traffic) -> Series:
             counts[:, step, sample] = new, errors, traffic.differ(new - errors, True)
             if sample < PER_STEP:
                 failed = traffic.errors(old, False, at)
-                slow = p99(traffic.times(old - failed, False), traffic)
+                p99, p95 = quantiles(traffic.times(old - failed, False), traffic)
                 beside[1, :, step, sample] = (
-                    failed / old, float(slow), traffic.differ(old - failed, False) / old,
+                    failed / old, float(p99), traffic.differ(old - failed, False) / old, float(p95),
                 )  # fmt: skip
     one, two, four = (
-        p99(times.reshape(len(STEPS), -1, together, times.shape[-1]).sum(2), traffic)
+        quantiles(times.reshape(len(STEPS), -1, together, times.shape[-1]).sum(2), traffic)
         for together in (1, 2, 4)
     )
     shares = counts[1:, :, :PER_STEP] / counts[0, :, :PER_STEP]
-    beside[0] = shares[0], one[:, :PER_STEP], shares[1]
+    beside[0] = shares[0], one[P99, :, :PER_STEP], shares[1], one[P95, :, :PER_STEP]
     service = traffic.service
-    today = np.array([service.errors, service.quantile(0.99), service.differs])
+    p99, p95 = (service.quantile(share) for share in QUANTILES)
+    today = np.array([service.errors, p99, service.differs, p95])
     last_week = today * traffic.random.lognormal(0, MOVED)
     normal = np.stack((today, last_week))
     return Series(*(values[None] for values in (counts, one, two, four, beside, normal)))
 
 
-def p99(times: Values | NDArray[np.int64], traffic: Traffic) -> Values:
+def quantiles(times: Values | NDArray[np.int64], traffic: Traffic) -> Values:
     """By linear interpolation in a bucket, as PromQL's histogram_quantile has it."""
+    return np.stack([_quantile(times, traffic, share) for share in QUANTILES])
+
+
+def _quantile(times: Values | NDArray[np.int64], traffic: Traffic, share: float) -> Values:
     upto = np.cumsum(times, axis=-1)
-    rank = 0.99 * upto[..., -1:]
+    rank = share * upto[..., -1:]
     at = np.minimum((upto < rank).sum(axis=-1, keepdims=True), times.shape[-1] - 1)
     here = np.take_along_axis(times, at, axis=-1)
     before = np.take_along_axis(upto, at, axis=-1) - here

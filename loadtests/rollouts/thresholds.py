@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.rollouts.series import PER_STEP, SAMPLE_S, TODAY, Series, Values
+from loadtests.rollouts.series import P99, PER_STEP, QUANTILES, SAMPLE_S, TODAY, Series, Values, rows
 from loadtests.rollouts.services import MORE_DIFFER, MORE_ERRORS, SLOWER, STEPS, Ends
 
 Flags = NDArray[np.bool_]
@@ -16,23 +16,24 @@ Flags = NDArray[np.bool_]
 class Limits:
     """`together`: samples in an interval. How much of a regression of the size that is to be found is
     allowed on top of what is normal, of `shares` and of `times`: 1 is all of it. `known`: as of when
-    that is known.
+    that is known. `quantile`: which one is looked at.
     """
 
     together: int
     shares: float
     times: float
     known: int = TODAY
+    quantile: int = P99
 
     def __str__(self) -> str:
         return (
             f"interval {self.seconds} s, thresholds at normal + {self.shares:g} of the regression for "
-            f"shares, {self.times:g} of it for the p99"
+            f"shares, {self.times:g} of it for the p{100 * QUANTILES[self.quantile]:g}"
         )
 
     def failed(self, series: Series) -> Flags:
         """By metric, rollout, step and interval: whether the new version's value is too high."""
-        errors, slow, differ = excess(series, self.together, self.known)
+        errors, slow, differ = excess(series, self.together, self.known, self.quantile)
         return np.stack((errors > self.shares, slow > self.times, differ > self.shares))
 
     def requests(self, series: Series) -> Values:
@@ -109,13 +110,13 @@ class Argo:
 
 
 @lru_cache(maxsize=64)
-def excess(series: Series, together: int, known: int) -> tuple[Values, Values, Values]:
-    """How far errors, p99 and differing answers are above what is normal: 1 is the regression."""
+def excess(series: Series, together: int, known: int, quantile: int) -> tuple[Values, Values, Values]:
+    """How far errors, a quantile and differing answers are above what is normal: 1 is the regression."""
     requests, errors, differ = (summed(series.counts[:, row], together) for row in range(3))
-    normal = series.normal[:, known, :, None, None]
+    normal = series.normal[:, known, rows(quantile), None, None]
     return (
         (errors / requests - normal[:, 0]) / MORE_ERRORS,
-        (series.p99(together) / normal[:, 1] - 1) / SLOWER,
+        (series.slow(together, quantile) / normal[:, 1] - 1) / SLOWER,
         (differ / requests - normal[:, 2]) / MORE_DIFFER,
     )
 

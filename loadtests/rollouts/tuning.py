@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any, Protocol
 
 from loadtests.rollouts.kayenta import Judged, Kayenta
-from loadtests.rollouts.series import LAST_WEEK, TODAY, Series
+from loadtests.rollouts.series import LAST_WEEK, P95, P99, TODAY, Series
 from loadtests.rollouts.services import BAD, BAD_SHARE, GOOD, KINDS, Ends, Kind
 from loadtests.rollouts.thresholds import Argo, Flagger, Limits
 
@@ -31,24 +31,31 @@ class Family:
     settings: tuple[Rule, ...]
 
 
-def _thresholds(make: Any, counts: Sequence[int], known: int) -> tuple[Rule, ...]:
-    limits = [Limits(*said, known) for said in product((1, 2, 4), _PARTS, _PARTS)]
+def _thresholds(
+    make: Any, counts: Sequence[int], known: int = TODAY, quantile: int = P99
+) -> tuple[Rule, ...]:
+    limits = [Limits(*said, known, quantile) for said in product((1, 2, 4), _PARTS, _PARTS)]
     return tuple(make(one, count) for one, count in product(limits, counts))
 
 
-def _judges() -> tuple[Rule, ...]:
+def _judges(quantile: int = P99) -> tuple[Rule, ...]:
     effects = (1.0, 1.05, 1.1, 1.2, 1.5, 2.0)
-    return tuple(Kayenta(*one) for one in product((1, 2, 5), (0, 50, 75), (50, 75, 95), effects))
+    return tuple(
+        Kayenta(*one, quantile) for one in product((1, 2, 5), (0, 50, 75), (50, 75, 95), effects)
+    )
 
 
 _HALF = Limits(4, 0.5, 0.5)
 _FAILED, _MORE = (1, 2, 3, 5, 10), (0, 1, 2, 3, 5)
 FAMILIES = (
-    Family("Flagger", Flagger(_HALF, 10), _thresholds(Flagger, _FAILED, TODAY)),
+    Family("Flagger", Flagger(_HALF, 10), _thresholds(Flagger, _FAILED)),
+    Family("Flagger, p95 for p99", None, _thresholds(Flagger, _FAILED, TODAY, P95)),
     Family("Flagger, last week's normal", None, _thresholds(Flagger, _FAILED, LAST_WEEK)),
-    Family("Argo Rollouts", Argo(_HALF, 3), _thresholds(Argo, _MORE, TODAY)),
+    Family("Argo Rollouts", Argo(_HALF, 3), _thresholds(Argo, _MORE)),
+    Family("Argo Rollouts, p95 for p99", None, _thresholds(Argo, _MORE, TODAY, P95)),
     Family("Argo Rollouts, last week's normal", None, _thresholds(Argo, _MORE, LAST_WEEK)),
     Family("Kayenta", Kayenta(1, 75, 95, 1.0), _judges()),
+    Family("Kayenta, p95 for p99", None, _judges(P95)),
 )
 
 

@@ -15,7 +15,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 # Which kinds know a key that not all of them know.
 _OWN = {
-    "quantile": ("latency",), "tolerated": ("disagreement",), "expression": ("expression",),
+    "quantile": ("latency",), "tail": ("latency",), "tolerated": ("disagreement",),
+    "expression": ("expression",),
     "address": ("prometheus",), "query": ("prometheus",), "worse": ("expression", "prometheus"),
     "interval": ("expression", "prometheus"),
 }  # fmt: skip
@@ -73,6 +74,10 @@ class Metric(Config):
     """The same as a share of what the other version has: 0.2 is a fifth more."""
     quantile: Literal["p50", "p75", "p90", "p95", "p99"] = "p99"
     """For latency: which one."""
+    tail: bool = True
+    """For latency: whether a rollback also rests on where the slow requests begin: on p95 for p99, p75 for
+    p95. What makes the slowest ones longer is found there with far fewer requests.
+    """
     tolerated: float = Field(default=0.001, gt=0, lt=1)
     """For disagreement: the share of answers that may differ between two good versions."""
     expression: str = ""

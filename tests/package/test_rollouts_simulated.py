@@ -10,7 +10,7 @@ from loadtests.rollouts import kayenta, series, tandem
 from loadtests.rollouts.__main__ import compared
 from loadtests.rollouts.kayenta import Judged, Kayenta
 from loadtests.rollouts.report import table
-from loadtests.rollouts.series import HELD, Series
+from loadtests.rollouts.series import HELD, P95, P99, TODAY, Series
 from loadtests.rollouts.services import BAD, STEPS, Kind, Service, Traffic
 from loadtests.rollouts.thresholds import Argo, Flagger, Limits
 from serve_app.releases.rollout.evidence import edge
@@ -29,9 +29,9 @@ def made(failing: dict[tuple[int, int], bool]) -> Series:
     counts[:, 0] = 100
     for (step, minute), bad in failing.items():
         counts[0, 1, step, 4 * minute : 4 * minute + 4] = 5 * bad
-    flat = np.ones((1, len(STEPS), HELD))
-    beside = np.zeros((1, 2, 3, len(STEPS), 4))
-    normal = np.array([[[0.005, 1.0, 0.0]] * 2])
+    flat = np.ones((1, 2, len(STEPS), HELD))
+    beside = np.zeros((1, 2, 4, len(STEPS), 4))
+    normal = np.array([[[0.005, 1.0, 0.0, 1.0]] * 2])
     return Series(counts, flat, flat[..., ::2], flat[..., ::4], beside, normal)
 
 
@@ -53,10 +53,28 @@ def test_what_is_planted_is_there(kind: Kind, row: int, rate: float) -> None:
     assert counts[row].sum() / counts[0].sum() == pytest.approx(rate, rel=0.1)
 
 
-def test_a_p99_is_what_it_is() -> None:
+def test_quantiles_are_what_they_are() -> None:
     one = traffic("same")
-    times = one.times(200_000, canary=False)
-    assert float(series.p99(times, one)) == pytest.approx(SERVICE.quantile(0.99), rel=0.02)
+    found = series.quantiles(one.times(200_000, canary=False), one).tolist()
+    assert found == pytest.approx([SERVICE.quantile(0.99), SERVICE.quantile(0.95)], rel=0.02)
+
+
+def test_a_rule_looks_at_the_quantile_that_it_is_given() -> None:
+    def always_slow(quantile: int) -> Series:
+        one = made({})
+        for values in (one.slow_1, one.slow_2, one.slow_4):
+            values[:, quantile] = 1.2
+        return one
+
+    for quantile in (P99, P95):
+        rules = [Flagger(Limits(4, 0.5, 0.5, TODAY, one), 3) for one in (P99, P95)]
+        back = [bool(rule.run(always_slow(quantile)).back[0]) for rule in rules]
+        assert back == [one == quantile for one in (P99, P95)]
+    high = np.zeros((1, 4, 5), bool)
+    high[0, 3] = True
+    seen = Judged(high, np.full((1, 4, 5), 1.3), np.arange(1.0, 6)[None])
+    assert Kayenta(1, 75, 95, 1.0, P95).run(seen).back[0]
+    assert not Kayenta(1, 75, 95, 1.0, P99).run(seen).back[0]
 
 
 def test_flagger_stays_on_a_step_while_checks_fail_and_ends_after_threshold_of_them() -> None:
@@ -98,9 +116,9 @@ def test_kayenta_s_judge() -> None:
 
 
 def test_kayenta_s_scores() -> None:
-    high = np.zeros((1, 3, 5), bool)
+    high = np.zeros((1, 4, 5), bool)
     high[0, 1, 2:] = True  # from the third minute on: 66.7 of 100
-    seen = Judged(high, np.full((1, 3, 5), 1.3), np.arange(1.0, 6)[None])
+    seen = Judged(high, np.full((1, 4, 5), 1.3), np.arange(1.0, 6)[None])
     assert Kayenta(1, 75, 95, 1.0).run(seen).seconds[0] == 180  # below marginal: at once
     assert Kayenta(1, 50, 95, 1.0).run(seen).seconds[0] == 300  # below pass: at the end
     assert not Kayenta(1, 50, 50, 1.0).run(seen).back[0]

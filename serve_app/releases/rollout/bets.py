@@ -8,6 +8,7 @@ together, never on how they lie: so no bet can know its outcome.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serve_app.config import Metric
@@ -18,15 +19,20 @@ QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # A rate that nothing is known of is taken for 1 %, as if 50 requests had said so.
 _BEFORE = 0.5, 50.0
 _SEEN_BEYOND = 5  # so many slow ones before a quantile is called known
+# Where a tail begins: so many times as many requests take longer than that as than the quantile.
+_TAIL = 5
 _SIGN = 0.8  # of looks at which a worse version is above the other one: what is bet on
 
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """Logarithms of two e-values: against "it is fine", and against "it is bad"."""
+    """Logarithms of e-values: against "it is fine", and against "it is bad". `tail`: another one against
+    "it is fine", of a latency where its tail begins.
+    """
 
     fine: float
     bad: float
+    tail: float | None = None
 
 
 def bet(metric: Metric, window: Evidence, past: Evidence) -> Bet | None:
@@ -54,11 +60,19 @@ def sign(metric: Metric, canary: float, baseline: float) -> Bet | None:
     return Bet(single(1, canary > baseline, _SIGN, 0.5), single(1, canary >= beyond, 1 - _SIGN, 0.5))
 
 
-def threshold(metric: Metric, past: Evidence) -> tuple[int, int] | None:
-    """Of a latency: the bucket at which the other version's quantile was until now, and the one that is
-    a margin above it, or just below that: so rounding makes nothing of what is bad look fine.
+def tail(metric: Metric) -> float | None:
+    """Of a latency: the quantile at which its tail begins; None where that is the metric's own, or the
+    tail isn't to be looked at.
     """
     share = QUANTILES[metric.quantile]
+    begins = max(0.5, round(1 - _TAIL * (1 - share), 4))
+    return begins if metric.tail and begins < share else None
+
+
+def threshold(metric: Metric, past: Evidence, share: float) -> tuple[int, int] | None:
+    """Of a latency: the bucket at which that quantile of the other version was until now, and the one
+    that is a margin above it, or just below that: so rounding makes nothing of what is bad look fine.
+    """
     if sum(past.baseline.latency.values()) * (1 - share) < _SEEN_BEYOND:
         return None
     at = quantile(past.baseline.latency, share)
@@ -89,24 +103,45 @@ def _errors(metric: Metric, window: Evidence, past: Evidence) -> Bet | None:
 
 
 def _latency(metric: Metric, window: Evidence, past: Evidence) -> Bet | None:
-    """How many of each version's requests take longer than the other version's quantile; and for the
-    margin, how many of the new one's take longer than that and the margin.
+    """How many of each version's requests take longer than the other version's quantile; for the
+    margin, how many of the new one's take longer than that and the margin. The first of these also where
+    the tail begins: whatever makes the slowest requests longer moves more of them past that.
     """
     of0, of1 = window.baseline.latency, window.canary.latency
-    n0, n1 = sum(of0.values()), sum(of1.values())
-    if not n1 or not n0 or (found := threshold(metric, past)) is None:
+    found = threshold(metric, past, QUANTILES[metric.quantile])
+    if not of0 or not of1 or found is None:
         return None
-    at, beyond = found
-    before = past.baseline.latency
-    total = sum(before.values())
-    here = _rate(total, over(before, at))
-    slower = max(_rate(total, over(before, 2 * at - beyond)), 1.01 * here)
-    faster = min(_rate(total, over(before, beyond)), 0.99 * here)
-    k0, k1, k2 = over(of0, at), over(of1, at), over(of1, beyond)
+    begins = tail(metric)
+    lower = threshold(metric, past, begins) if begins else None
     return Bet(
-        conditional(n0, k0, n1, k1, _odds(here, slower, (n0 + n1, k0 + k1))),
-        conditional(n0, k0, n1, k2, _odds(here, faster, (n0 + n1, k0 + k2))),
+        _slower(window, past, *found),
+        _not_slower(window, past, *found),
+        _slower(window, past, *lower) if lower else None,
     )
+
+
+def _slower(window: Evidence, past: Evidence, at: int, beyond: int) -> float:
+    before = past.baseline.latency
+    here, there = _share_over(before, at), _share_over(before, 2 * at - beyond)
+    return _between(window, at, at, here, max(there, 1.01 * here))
+
+
+def _not_slower(window: Evidence, past: Evidence, at: int, beyond: int) -> float:
+    before = past.baseline.latency
+    here, there = _share_over(before, at), _share_over(before, beyond)
+    return _between(window, at, beyond, here, min(there, 0.99 * here))
+
+
+def _between(window: Evidence, at: int, beyond: int, here: float, there: float) -> float:
+    """Against: as many of the new version's are over `beyond` as of the other's over `at`."""
+    of0, of1 = window.baseline.latency, window.canary.latency
+    n0, n1 = sum(of0.values()), sum(of1.values())
+    k0, k1 = over(of0, at), over(of1, beyond)
+    return conditional(n0, k0, n1, k1, _odds(here, there, (n0 + n1, k0 + k1)))
+
+
+def _share_over(latency: Mapping[int, int], at: int) -> float:
+    return _rate(sum(latency.values()), over(latency, at))
 
 
 def _disagreement(metric: Metric, window: Evidence) -> Bet | None:

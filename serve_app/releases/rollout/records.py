@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from serve_app.config import Metric
-from serve_app.releases.rollout.bets import QUANTILES
+from serve_app.releases.rollout.bets import QUANTILES, tail
 from serve_app.releases.rollout.evidence import Counts, edge, quantile
 from serve_app.releases.rollout.state import State
 from serve_app.releases.rollout.wealth import AT_ONCE
@@ -14,7 +14,8 @@ Record = dict[str, Any]
 _TESTS = {
     "errorRate": "conditional e-value (hypergeometric) for a rollback, reverse information projection "
     "for a promotion",
-    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile",
+    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile; for a "
+    "rollback also of those above the one at which its tail begins",
     "disagreement": "likelihood ratio against the share that is tolerated",
     "expression": "sequential sign test",
     "prometheus": "sequential sign test",
@@ -58,9 +59,12 @@ def sentence(state: State, metric: Metric) -> str:
             f"{names[1]} {_of(other.errors, other.requests)}"
         )
     if metric.kind == "latency":
-        times = [_time(metric, counts) for counts in (one, other)]
-        said = [f"{time * 1e3:.3g} ms" if time is not None else "nothing yet" for time in times]
-        return f"{metric.quantile} of {names[0]}: {said[0]}, of {names[1]}: {said[1]}"
+        times = [_times(metric, counts) for counts in (one, other)]
+        told = [
+            f"{called} of {names[0]}: {_ms(times[0][called])}, of {names[1]}: {_ms(times[1][called])}"
+            for called in times[0]
+        ]
+        return "; ".join(told)
     if metric.kind == "disagreement":
         return f"{_of(one.differed, one.compared)} answers differed"
     looks, worse, beyond = state.track(metric).looks
@@ -71,7 +75,7 @@ def sentence(state: State, metric: Metric) -> str:
 
 def strongest(state: State) -> Metric:
     """The metric in which there is most evidence that it is worse."""
-    return max(state.deciding, key=lambda metric: state.track(metric).fine.log)
+    return max(state.deciding, key=lambda metric: state.track(metric).worse)
 
 
 def weakest(state: State) -> Metric:
@@ -89,11 +93,11 @@ def _metric(state: State, metric: Metric, found: Verdict) -> Record:
     if metric.dry_run:
         said["dryRun"] = True
     said["canary"], said["baseline"] = _measured(state, metric)
-    said["evidence"] = {"rollback": _e(track.fine.log), "promote": _e(track.bad.log)}
+    said["evidence"] = {"rollback": _e(track.worse), "promote": _e(track.bad.log)}
     # By itself: the others leave it a part of the mean.
     alone = found.to_rollback + math.log(len(state.deciding))
     said["more"] = {
-        "rollback": _more(state, metric, track.fine.log, alone),
+        "rollback": _more(state, metric, track.worse, alone),
         "promote": _more(state, metric, track.bad.log, found.to_promote),
     }
     return said
@@ -113,7 +117,7 @@ def _counted(metric: Metric, counts: Counts) -> Record:
     if metric.kind == "errorRate":
         return {"requests": counts.requests, "errors": counts.errors}
     if metric.kind == "latency":
-        return {"requests": sum(counts.latency.values()), metric.quantile: _time(metric, counts)}
+        return {"requests": sum(counts.latency.values()), **_times(metric, counts)}
     return {"compared": counts.compared, "differed": counts.differed}
 
 
@@ -131,9 +135,17 @@ def _more(state: State, metric: Metric, log: float, needed: float) -> int | None
     return math.ceil(seen * (needed - log) / gained) if log > 0 and seen else None
 
 
-def _time(metric: Metric, counts: Counts) -> float | None:
-    at = quantile(counts.latency, QUANTILES[metric.quantile])
-    return None if at is None else float(f"{edge(at):.4g}")
+def _times(metric: Metric, counts: Counts) -> dict[str, float | None]:
+    """The quantile, and the one at which its tail begins."""
+    shares = {metric.quantile: QUANTILES[metric.quantile]}
+    if begins := tail(metric):
+        shares[f"p{begins * 100:g}"] = begins
+    found = {called: quantile(counts.latency, share) for called, share in shares.items()}
+    return {called: None if at is None else float(f"{edge(at):.4g}") for called, at in found.items()}
+
+
+def _ms(seconds: float | None) -> str:
+    return "nothing yet" if seconds is None else f"{seconds * 1e3:.3g} ms"
 
 
 def _of(k: int, n: int) -> str:

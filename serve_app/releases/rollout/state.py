@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from serve_app.config import Metric, Rollout, parse
 from serve_app.releases.rollout.evidence import Evidence
-from serve_app.releases.rollout.wealth import Wealth
+from serve_app.releases.rollout.wealth import Wealth, mean
 
 Phase = Literal["pending", "running", "paused", "inconclusive", "promoted", "rolledBack", "aborted"]
 OVER = ("promoted", "rolledBack", "aborted")
@@ -16,7 +16,8 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Of one metric: the evidence against "it is fine" and "it is bad".
+    """Of one metric: the evidence against "it is fine" and "it is bad". `tail`: more against the first,
+    of a latency where its tail begins.
 
     For those that are looked at now and then: when it was last, what came since, how many looks there
     were, at how many of them the new version was worse, and worse by the margin; the last values.
@@ -28,11 +29,19 @@ class Track:
     since: Evidence = field(default_factory=Evidence)
     looks: tuple[int, int, int] = (0, 0, 0)
     last: tuple[float, float] | None = None
+    tail: Wealth | None = None
+
+    @property
+    def worse(self) -> float:
+        """The logarithm of all evidence against "it is fine"."""
+        return self.fine.log if self.tail is None else mean((self.fine.log, self.tail.log))
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         said: dict[str, Any] = {"fine": self.fine.plain, "bad": self.bad.plain}
+        if self.tail is not None:
+            said["tail"] = self.tail.plain
         if self.looked is None:
             return said
         last = list(self.last) if self.last else None
@@ -46,7 +55,8 @@ class Track:
         """The same back."""
         fine, bad = Wealth.of(plain["fine"]), Wealth.of(plain["bad"])
         if "looked" not in plain:
-            return cls(fine, bad)
+            tail = plain.get("tail")
+            return cls(fine, bad, tail=None if tail is None else Wealth.of(tail))
         one, two, three = plain["looks"]
         last = plain["last"]
         return cls(

@@ -8,7 +8,7 @@ from serve_app.config.expressions import value
 from serve_app.releases.rollout.bets import Bet, bet, sign
 from serve_app.releases.rollout.evidence import Evidence
 from serve_app.releases.rollout.state import State, Track
-from serve_app.releases.rollout.wealth import mean
+from serve_app.releases.rollout.wealth import Wealth, mean
 
 LOOKED_AT = ("expression", "prometheus")
 # Of a block: requests of each version, and seconds after which one is enough.
@@ -83,7 +83,7 @@ def verdict(state: State) -> Verdict:
     config = state.config
     tracks = [state.track(metric) for metric in state.deciding]
     return Verdict(
-        mean(track.fine.log for track in tracks),
+        mean(track.worse for track in tracks),
         min(track.bad.log for track in tracks),
         -math.log(config.alpha),
         -math.log(config.beta),
@@ -118,4 +118,7 @@ def _looked(
 
 
 def _after(track: Track, made: Bet) -> Track:
-    return replace(track, fine=track.fine.after(made.fine), bad=track.bad.after(made.bad))
+    tail = track.tail
+    if made.tail is not None:
+        tail = (tail or Wealth()).after(made.tail)
+    return replace(track, fine=track.fine.after(made.fine), bad=track.bad.after(made.bad), tail=tail)

@@ -1,13 +1,18 @@
 """What a metric says: each kind finds its own regression, and calls a good version good."""
 
+import itertools
 import math
 import random
+import re
+from collections import Counter
+from statistics import NormalDist
 
+import numpy as np
 import pytest
 
 from serve_app.config import Metric, parse
 from serve_app.releases.rollout import Counts, Evidence, Query, abort, due, step
-from serve_app.releases.rollout.bets import bet, sign, threshold
+from serve_app.releases.rollout.bets import bet, sign, tail, threshold
 from serve_app.releases.rollout.evidence import bucket, edge
 from tests.unit.releases.rollout.rolled import ANSWERS, ERRORS, LATENCY, errors, running, traffic
 
@@ -79,17 +84,116 @@ def test_a_leak_that_begins_after_hours_is_found():
 
 def test_the_threshold_of_a_latency_is_the_baseline_s_and_the_margin_is_rounded_down():
     counts = Counts(10_000, 0, {bucket(0.01): 9850, bucket(0.1): 150})
-    at, beyond = threshold(parse(Metric, LATENCY), Evidence(baseline=counts))
+    at, beyond = threshold(parse(Metric, LATENCY), Evidence(baseline=counts), 0.99)
     assert at == bucket(0.1) + 1
     assert edge(at) * 1.2 / 1.0222 < edge(beyond) <= edge(at) * 1.2
     absolute = parse(Metric, {"kind": "latency", "margin": 0.02})
-    at, beyond = threshold(absolute, Evidence(baseline=counts))
+    at, beyond = threshold(absolute, Evidence(baseline=counts), 0.99)
     assert edge(beyond) <= edge(at) + 0.02 < edge(beyond + 1)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "begins"), [("p99", 0.95), ("p95", 0.75), ("p90", 0.5), ("p75", 0.5), ("p50", None)]
+)
+def test_where_the_tail_of_a_latency_begins(quantile, begins):
+    said = {"kind": "latency", "quantile": quantile, "relativeMargin": 0.2}
+    assert tail(parse(Metric, said)) == begins
+    assert tail(parse(Metric, {**said, "tail": False})) is None
+
+
+def slow(count, share_over_p95, share_over_p99):
+    """Times of which these shares are beyond 20 ms and beyond 50 ms."""
+    far, slower = round(count * share_over_p99), round(count * share_over_p95)
+    return {bucket(0.01): count - slower, bucket(0.021): slower - far, bucket(0.051): far}
+
+
+def test_bets_on_the_quantile_and_on_its_tail_mean_1_over_who_got_which_requests():
+    """The same requests, dealt to the versions in every way: neither bet gains on the whole."""
+    metric = parse(Metric, LATENCY)
+    past = Evidence(baseline=Counts(2000, 0, slow(2000, 0.05, 0.01)))
+    times = [0.01] * 5 + [0.021] * 3 + [0.051] * 2
+    means, ways = [0.0, 0.0], list(itertools.combinations(range(len(times)), 4))
+    for mine in ways:
+        of = [[], []]
+        for at, seconds in enumerate(times):
+            of[at in mine].append(bucket(seconds))
+        old, new = (Counts(len(one), 0, Counter(one)) for one in of)
+        made = bet(metric, Evidence(new, old), past)
+        for at, log in enumerate((made.fine, made.tail)):
+            means[at] += math.exp(log) / len(ways)
+    assert means == pytest.approx([1, 1])
+
+
+P95, P99 = (math.exp(-4 + 0.5 * NormalDist().inv_cdf(share)) for share in (0.95, 0.99))
+
+
+def found_after(made_slower, seed=5, most=6000, **said):
+    """How many requests of a version it takes until it is rolled back whose times are made so; None
+    where it isn't.
+    """
+    metric = {"kind": "latency", "relativeMargin": 0.2, **said}
+    state = running(metrics=[metric], steps=[{"weight": 10, "duration": 99_999}])
+    numbers = np.random.default_rng(seed)
+
+    def counted(times):
+        return Counts(len(times), 0, Counter(map(bucket, times.tolist())))
+
+    for second in range(most // 20):
+        old, new = numbers.lognormal(-4, 0.5, 180), numbers.lognormal(-4, 0.5, 20)
+        state, _, _ = step(state, Evidence(counted(made_slower(new)), counted(old)), float(second))
+        if state.over:
+            return 20 * (second + 1)
+    return None
+
+
+def test_what_makes_all_slow_requests_longer_is_found_where_the_tail_begins():
+    def slower(times):
+        return times * 1.2
+
+    with_tail, without = (
+        sum(found_after(slower, seed, tail=tail) for seed in range(4)) for tail in (True, False)
+    )
+    assert with_tail < without / 2
+
+
+def test_what_only_the_slowest_show_is_found_as_well():
+    """As many requests beyond p95, and more beyond p99."""
+
+    def slower(times):
+        return np.where(times > (P95 + P99) / 2, times * 1.5, times)
+
+    with_tail, without = found_after(slower), found_after(slower, tail=False)
+    assert without <= with_tail <= 1.5 * without
+
+
+def test_without_its_tail_p99_alone_decides():
+    def slower(times):
+        """More beyond p95, none of them beyond p99."""
+        return np.where(times > P95, times, np.minimum(times * 1.3, P99 * 0.95))
+
+    assert found_after(slower) is not None
+    assert found_after(slower, tail=False) is None
+
+
+def test_a_record_tells_both_places():
+    state = running(metrics=[LATENCY], steps=[{"weight": 30, "duration": 300}])
+    rolls = random.Random(1)
+    for second in range(1, 300):
+        state, _, records = step(state, traffic(rolls, 30, slower=1.3), float(second))
+        if state.over:
+            break
+    (record,) = records
+    assert re.fullmatch(
+        r"p99 of version 2: [\d.]+ ms, of version 1: [\d.]+ ms; "
+        r"p95 of version 2: [\d.]+ ms, of version 1: [\d.]+ ms",
+        record["why"],
+    )
+    assert {"requests", "p99", "p95"} == record["metrics"][0]["canary"].keys()
 
 
 def test_a_quantile_that_nobody_knows_yet_decides_nothing():
     few = Evidence(baseline=Counts(100, 0, {bucket(0.01): 100}))
-    assert threshold(parse(Metric, LATENCY), few) is None
+    assert threshold(parse(Metric, LATENCY), few, 0.99) is None
     assert bet(parse(Metric, LATENCY), traffic(random.Random(1), 50), few) is None
 
 
