@@ -93,15 +93,6 @@ class Answers(Places, ABC):
         """The version of a call that was decoded by the signature of its first choice."""
         return self.pick("", call) if self.split is not None and self.split.by_body else first
 
-    def another(self, decoded: Version, call: "Shared") -> Version | None:
-        """The version for a call that was decoded by another one's signature, where its own differs."""
-        if self.split is None or all(
-            one.signature == decoded.signature for one in self.versions.values()
-        ):
-            return None
-        picked = self.pick("", call)
-        return picked if picked.signature != decoded.signature else None
-
     def alone(self) -> str | None:
         """The one version that requests get which name none; None where they are shared."""
         if self.split is not None:

@@ -145,10 +145,14 @@ class Call:
         return "" if found is None else str(found)
 
     def first(self, name: str) -> str:
-        """The first element of an input; '' where there is none."""
+        """The first element of an input; '' where there is none. A whole number is the same in every
+        datatype: versions may take another one.
+        """
         for tensor in self.request.inputs:
             if tensor.name == name and tensor.data.size:
                 found = tensor.data.flat[0]
+                if tensor.data.dtype.kind == "f" and found.is_integer():
+                    return str(int(found))
                 return (
                     found.decode("utf-8", "surrogateescape") if isinstance(found, bytes) else str(found)
                 )

@@ -182,6 +182,7 @@ class RestApp:
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
+        chosen = None
         try:
             body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
@@ -195,8 +196,10 @@ class RestApp:
                     picked = await self.plane.awake(name, version)
                 takes = headers.get(b"accept", b"")
                 request = _raw(body, takes, name, version, picked)
-                if not version and (other := model.another(picked, call_of(scope, request))):
-                    request = _raw(body, takes, name, other.number, other)
+                if not version and model.split:
+                    chosen = model.decided(picked, call_of(scope, request))
+                    if chosen.signature != picked.signature:
+                        request = _raw(body, takes, name, version, chosen)
             elif coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, version, "", [])))
                 most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
@@ -208,7 +211,7 @@ class RestApp:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
         call = call_of(scope, request)
-        call.decoding = time.monotonic() - began
+        call.version, call.decoding = chosen, time.monotonic() - began
         response = await self._infer_watched(call, receive)
         began = time.monotonic()
         if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):

@@ -13,6 +13,7 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import lru_cache
 from itertools import accumulate
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from serve_app.config import Match, Sticky, Traffic
 
 _TURN = (math.sqrt(5) - 1) / 2
 _HASHES, _MOST = 2.0**64, 2**64 - 1
+# Of the users that came last, in so many characters: to draw takes longer than to look up.
+_REMEMBERED, _LONGEST = 4096, 128
 _random = random.Random()  # noqa: S311 - where a Router begins is no secret
 
 
@@ -52,7 +55,7 @@ class Split:
 
     def __init__(self, model: str, traffic: Traffic, ready: Iterable[str] = ()) -> None:
         self.traffic = traffic
-        self._model = model.encode() + b"\0"
+        self._hash = hashlib.blake2b(model.encode() + b"\0", digest_size=8)
         self._sticky = list(map(_keyed, traffic.sticky))
         self._at = _random.random()
         self.over(ready)
@@ -70,6 +73,7 @@ class Split:
         ends = accumulate(weight / total for weight in self._weights.values())
         self._ends = list(zip(ends, self._weights, strict=True))
         self._draws = [(weight, _salt(number), number) for number, weight in self._weights.items()]
+        self._remembered = lru_cache(_REMEMBERED)(self._drawn)
 
     @property
     def by_body(self) -> bool:
@@ -113,11 +117,15 @@ class Split:
 
     def of(self, key: str) -> str:
         """The version of a user; the same in every process."""
+        return self._remembered(key) if len(key) <= _LONGEST else self._drawn(key)
+
+    def _drawn(self, key: str) -> str:
         if len(self._draws) == 1:
             return self._draws[0][2]
-        text = key.encode("utf-8", "surrogateescape")
+        hashing = self._hash.copy()
+        hashing.update(key.encode("utf-8", "surrogateescape"))
+        hashed = int.from_bytes(hashing.digest())
         found, least = "", math.inf
-        hashed = int.from_bytes(hashlib.blake2b(self._model + text, digest_size=8).digest())
         for weight, salt, number in self._draws:
             # As SplitMix64 ends: each version draws another number from one hash.
             drawn = (hashed + salt) & _MOST
@@ -133,9 +141,9 @@ def _salt(number: str) -> int:
     return int.from_bytes(hashlib.blake2b(number.encode(), digest_size=8).digest())
 
 
-def _names(header: str) -> tuple[str, bytes]:
+def _names(header: str) -> frozenset[str | bytes]:
     """As HTTP's headers come, and gRPC's metadata."""
-    return header.lower(), header.lower().encode()
+    return frozenset({header.lower(), header.lower().encode()})
 
 
 def _asked(rule: Match) -> Callable[[Asking], str]:

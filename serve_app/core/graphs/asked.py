@@ -33,15 +33,17 @@ class Asker:
     refused: Callable[[Call, TandemError], None]
     most: float | None = None
 
-    async def ask(self, request: InferRequest) -> InferResponse:
-        """What a model answers. Raises TandemError; Failed where the graph's own limit was reached."""
+    async def ask(self, request: InferRequest, chosen: Version | None = None) -> InferResponse:
+        """What a model answers, by the version that was chosen for the request if there is one. Raises
+        TandemError; Failed where the graph's own limit was reached.
+        """
         left = max(1e-3, self.call.deadline - time.monotonic())
         limited = self.most is not None and self.most < left
         seconds = self.most if limited and self.most is not None else left
         request.id = self.call.request.id
         request.parameters = {**request.parameters, "timeout": max(1, int(seconds * 1e6))}
         try:
-            return await self.infer(self._as(request))
+            return await self.infer(self._as(request, chosen))
         except DeadlineExceeded as error:
             if limited:  # KServe's router gives up, too, instead of taking it for an answer
                 raise Failed(str(error)) from None
@@ -51,14 +53,24 @@ class Asker:
         """Count what a model couldn't even be asked."""
         self.refused(self._as(InferRequest(service, version, self.call.request.id, [])), error)
 
-    def another(self, decoded: Version, request: InferRequest) -> Version | None:
-        """The version that traffic gives a request to, where that takes other inputs."""
-        return self.directory.model(decoded.model).another(decoded, self._as(request))
+    def shared(self, service: str) -> Version | None:
+        """The version that traffic gives a request to before its inputs are known; None without any."""
+        model = self.directory.model(service)
+        if model.split is None:
+            return None
+        picked = model.pick("", self._as(InferRequest(service, "", "", [], parameters=self.parameters())))
+        return None if picked.cold else picked
+
+    def decided(self, first: Version, request: InferRequest) -> Version:
+        """The same, once they are."""
+        return self.directory.model(first.model).decided(first, self._as(request))
 
     def parameters(self) -> Parameters:
         """Of the request: models get those that are theirs."""
         return self.call.request.parameters
 
-    def _as(self, request: InferRequest) -> Call:
+    def _as(self, request: InferRequest, chosen: Version | None = None) -> Call:
         own = self.call
-        return Call(request, own.headers, own.transport, own.principal, request_id=own.request_id)
+        made = Call(request, own.headers, own.transport, own.principal, request_id=own.request_id)
+        made.version = chosen
+        return made

@@ -38,11 +38,13 @@ class Documents:
             found = await self._asker.find(service, version)
             if is_graph(found):
                 return Answer(await self._graph(service, version, message))
-            request, by_row = await aside(self.large, _decoded, message, service, found.signature)
+            chosen = None if version else self._asker.shared(service)
+            signature = (chosen or found).signature
+            request, by_row = await aside(self.large, _decoded, message, service, signature)
             request.parameters = self._asker.parameters()
-            if not version and (other := self._asker.another(found, request)):
-                request, by_row = await aside(self.large, _decoded, message, service, other.signature)
-                version = other.number
+            if chosen and (chosen := self._asker.decided(chosen, request)).signature != signature:
+                signature = chosen.signature
+                request, by_row = await aside(self.large, _decoded, message, service, signature)
         except Failed:
             raise
         except TandemError as error:
@@ -50,7 +52,7 @@ class Documents:
             return _failed(error)
         request.version, request.parameters = version, self._asker.parameters()
         try:
-            response = await self._asker.ask(request)
+            response = await self._asker.ask(request, chosen)
             self.large = self.large or size(response.outputs) >= LARGE
             return Answer(await aside(self.large, v1_codec.answer, response, by_row))
         except Failed:

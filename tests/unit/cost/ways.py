@@ -45,6 +45,7 @@ REQUESTS = {
     "HTTP, to a replica": echo("remote"),
     "HTTP, shared by turns": echo("turns"),
     "HTTP, of one user": echo("users"),
+    "HTTP, of another user each": echo("users"),
 }
 _WARM_UP, _COUNTED = 5, 25
 
@@ -120,21 +121,22 @@ async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
             host.close()
 
 
-def sent(request: Request) -> bytes:
+def sent(request: Request, user: int = 0) -> bytes:
     """As it comes from HAProxy."""
     if request.grpc:
         return post(frame(request.body))
     headers = {"Host": "t", "Content-Length": str(len(request.body)), **request.headers}
     if request.model == "users":
-        headers["X-User"] = "user-1234"
+        headers["X-User"] = f"user-{1000 + user}"
     lines = [f"POST {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + request.body
 
 
-async def _counted(address: tuple[str, int], data: bytes, so_far: Instructions) -> tuple[int, int]:
+async def _counted(address: tuple[str, int], name: str, so_far: Instructions) -> tuple[int, int]:
     """Instructions of one request, ours and all: the least, as timers come on top of some."""
     client, ours, every = Client(address), [], []
-    for _ in range(_WARM_UP + _COUNTED):
+    for number in range(_WARM_UP + _COUNTED):
+        data = sent(REQUESTS[name], number if "another user" in name else 0)
         before = so_far.ours, so_far.all
         answer = await client.ask(data)
         assert answer.startswith(b"HTTP/1.1 200 ")
@@ -152,6 +154,6 @@ async def costs(*observers: Any, of: Iterable[str] = tuple(REQUESTS)) -> dict[st
     try:
         with Instructions() as so_far:
             async with serving(*observers) as address:
-                return {name: await _counted(address, sent(REQUESTS[name]), so_far) for name in of}
+                return {name: await _counted(address, name, so_far) for name in of}
     finally:
         gc.enable()

@@ -17,6 +17,7 @@ from tests.unit.ingress.test_grpc import call
 from tests.unit.planes import Echo, description, heard, targets
 
 TESTER = {"header": "x-tester", "version": "2"}
+RAW = {"Inference-Header-Content-Length": "0", "accept": "application/json"}
 
 
 def split(model, **said) -> None:
@@ -92,13 +93,12 @@ async def test_v1_decodes_by_the_version_of_an_input(http, the_plane):
 
 
 async def test_a_raw_body_is_the_tensor_of_the_version_that_answers(http, unlike):
-    headers = {"Inference-Header-Content-Length": "0", "accept": "application/json"}
     answer = await http.post(
-        "/v2/models/unlike/infer", content=struct.pack("<2q", 1, 2), headers={**headers, "x-tester": "1"}
+        "/v2/models/unlike/infer", content=struct.pack("<2q", 1, 2), headers={**RAW, "x-tester": "1"}
     )
     assert answer.json()["model_version"] == "2"
     assert answer.json()["outputs"][0]["data"] == [1, 2]
-    answer = await http.post("/v2/models/unlike/infer", content=struct.pack("<f", 1), headers=headers)
+    answer = await http.post("/v2/models/unlike/infer", content=struct.pack("<f", 1), headers=RAW)
     assert answer.json()["model_version"] == "1"
 
 
@@ -163,7 +163,7 @@ def halved(the_plane):
     return model
 
 
-@pytest.mark.parametrize("verb", ["v1", "generate"])
+@pytest.mark.parametrize("verb", ["v1", "generate", "raw"])
 async def test_requests_without_a_key_are_answered_by_the_version_that_decoded_them(
     http, the_plane, halved, verb
 ):
@@ -171,6 +171,8 @@ async def test_requests_without_a_key_are_answered_by_the_version_that_decoded_t
     for number in range(200):
         if verb == "v1":
             answer = await http.post("/v1/models/typed:predict", json={"instances": [number]})
+        elif verb == "raw":
+            answer = await http.post("/v2/models/typed/infer", content=bytes(8), headers=RAW)
         else:
             answer = await http.post("/v2/models/typed/generate", json={"x": number})
         assert answer.status_code == 200, answer.text

@@ -134,6 +134,32 @@ def test_every_process_gives_a_user_the_same():
     assert found.stdout.strip() == "".join(of({"1": 70, "2": 30}, KEYS[:200]))
 
 
+def test_a_user_has_the_version_that_an_earlier_tandem_gave():
+    """As decision 19 has it: no release may move users, so these are written down."""
+    made = split({"1": 70, "2": 20, "3": 10}, ready=("1", "2", "3"), model="digits")
+    found = "".join(made.of(f"user-{number}") for number in range(64))
+    assert found == "1111131112121121122133313111111111133111311112111211121121111111"
+
+
+def test_users_that_are_remembered_have_what_is_drawn_and_others_weights_are_drawn_anew():
+    made = split({"1": 50, "2": 50})
+    twice = [[made.of(key) for key in KEYS] for _ in range(2)]
+    assert twice == [of({"1": 50, "2": 50})] * 2
+    made.over(["2"])
+    assert {made.of(key) for key in KEYS} == {"2"}
+
+
+def test_what_is_remembered_is_short_and_few():
+    """A key may come out of a body, and be as long as that."""
+    made = split({"1": 50, "2": 50})
+    long = [f"{number:0200}" for number in range(5000)]
+    assert [made.of(key) for key in long] == of({"1": 50, "2": 50}, long)
+    assert made._remembered.cache_info().currsize == 0
+    for number in range(5000):
+        made.of(f"{number}")
+    assert made._remembered.cache_info().currsize == 4096
+
+
 def test_another_model_has_another_order_of_users():
     here, there = (of({"1": 50, "2": 50}, model=name) for name in ("a", "b"))
     alike = sum(a == b for a, b in zip(here, there, strict=True))
