@@ -50,8 +50,9 @@ class Kayenta:
 
     def run(self, judged: Judged) -> Ends:
         """As Spinnaker's canary stage would. A ratio that can't be had counts as large."""
-        high, ratio = (values[:, rows(self.quantile)] for values in (judged.high, judged.ratio))
-        score = 100 * (1 - (high & ~(ratio < self.allowed)).mean(axis=1))
+        looked_at = rows(self.quantile)
+        large = ~(judged.ratio[:, looked_at] < self.allowed)
+        score = 100 * (1 - (judged.high[:, looked_at] & large).mean(axis=1))
         minutes = np.arange(self.interval - 1, len(STEPS), self.interval)
         needed = np.where(minutes == minutes[-1], self.pass_score, self.marginal)
         below = score[:, minutes] < needed

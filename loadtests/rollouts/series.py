@@ -29,8 +29,8 @@ class Series:
     """Of rollouts, the first axis; then by step and sample.
 
     `counts`: requests, errors and differing answers of the new version; `slow`: its quantiles, of 1, 2
-    and 4 samples together. `beside`: errors, p99, differing answers and p95 of the new version and of the
-    other one, for a minute of each step. `normal`: the four of the service, today's and last week's.
+    and 4 samples together. `beside`: errors, p99, differing answers and p95 of the new version and of
+    the other one, for a minute of each step. `normal`: the four of the service, today's and last week's.
     """
 
     counts: Values  # rollout, 3, step, sample

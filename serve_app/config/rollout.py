@@ -75,8 +75,8 @@ class Metric(Config):
     quantile: Literal["p50", "p75", "p90", "p95", "p99"] = "p99"
     """For latency: which one."""
     tail: bool = True
-    """For latency: whether a rollback also rests on where the slow requests begin: on p95 for p99, p75 for
-    p95. What makes the slowest ones longer is found there with far fewer requests.
+    """For latency: whether a rollback also rests on where the slow requests begin: on p95 for p99, p75
+    for p95. What makes the slowest ones longer is found there with far fewer requests.
     """
     tolerated: float = Field(default=0.001, gt=0, lt=1)
     """For disagreement: the share of answers that may differ between two good versions."""

@@ -68,8 +68,8 @@ def test_durations(said, seconds):
     [
         ({"step": []}, "step: unknown key; did you mean steps?"),
         ({"steps": []}, "steps: "),
-        (metric(kind="errorRate", margin=0.01, tail=False), "metrics[0].tail: belongs to latency, not to "
-         "errorRate"),
+        (metric(kind="errorRate", margin=0.01, tail=False),
+         "metrics[0].tail: belongs to latency, not to errorRate"),
         ({"metrics": []}, "metrics: "),
         ({"baseline": "2"}, "baseline: expected another version than 2, which is rolled out"),
         ({"alpha": 0}, "alpha: "), ({"beta": 0.5}, "beta: "),

@@ -58,7 +58,8 @@ class Asker:
         model = self.directory.model(service)
         if model.split is None:
             return None
-        picked = model.pick("", self._as(InferRequest(service, "", "", [], parameters=self.parameters())))
+        bare = InferRequest(service, "", "", [], parameters=self.parameters())
+        picked = model.pick("", self._as(bare))
         return None if picked.cold else picked
 
     def decided(self, first: Version, request: InferRequest) -> Version:

@@ -14,8 +14,8 @@ Record = dict[str, Any]
 _TESTS = {
     "errorRate": "conditional e-value (hypergeometric) for a rollback, reverse information projection "
     "for a promotion",
-    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile; for a "
-    "rollback also of those above the one at which its tail begins",
+    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile, for a "
+    "rollback of those beyond where its tail begins as well",
     "disagreement": "likelihood ratio against the share that is tolerated",
     "expression": "sequential sign test",
     "prometheus": "sequential sign test",
@@ -137,7 +137,7 @@ def _more(state: State, metric: Metric, log: float, needed: float) -> int | None
 
 def _times(metric: Metric, counts: Counts) -> dict[str, float | None]:
     """The quantile, and the one at which its tail begins."""
-    shares = {metric.quantile: QUANTILES[metric.quantile]}
+    shares: dict[str, float] = {metric.quantile: QUANTILES[metric.quantile]}
     if begins := tail(metric):
         shares[f"p{begins * 100:g}"] = begins
     found = {called: quantile(counts.latency, share) for called, share in shares.items()}
