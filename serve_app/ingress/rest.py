@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from serve_app.config import Cors, Limits
-from serve_app.core.call import REQUEST_ID, name_in
+from serve_app.core.call import REQUEST_ID, Call, name_in
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.paths import Paths
@@ -182,36 +182,26 @@ class RestApp:
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
-        chosen = None
         try:
             body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
             length = _length(headers.get(b"inference-header-content-length"))
             if length == 0:
-                body = await unpacked(body, coding, self.limits().max_body_bytes)
-                model = self.plane.directory.model(name)
-                bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
-                picked = model.pick(version, bare)
-                if picked.cold:
-                    picked = await self.plane.awake(name, version)
-                takes = headers.get(b"accept", b"")
-                request = _raw(body, takes, name, version, picked)
-                if not version and model.split:
-                    chosen = model.decided(picked, call_of(scope, request))
-                    if chosen.signature != picked.signature:
-                        request = _raw(body, takes, name, version, chosen)
+                call = await self._raw(scope, body, coding, name, version)
+                request = call.request
             elif coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, version, "", [])))
                 most, cost = self.limits().max_body_bytes, rest_codec.dear(body, length)
                 about = length, name, version
                 request, _ = await self._apart.http("rest", body, coding, most, about, cost)
+                call = call_of(scope, request)
             else:
                 request = rest_codec.decode_request(body, length, name, version)
+                call = call_of(scope, request)
         except TandemError as error:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
-        call = call_of(scope, request)
-        call.version, call.decoding = chosen, time.monotonic() - began
+        call.decoding = time.monotonic() - began
         response = await self._infer_watched(call, receive)
         began = time.monotonic()
         if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):
@@ -227,8 +217,24 @@ class RestApp:
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200
 
+    async def _raw(self, scope: Scope, body: bytes, coding: bytes, name: str, version: str) -> Call:
+        """Of a body that is one tensor: what traffic chose for it decodes it, and answers."""
+        body = await unpacked(body, coding, self.limits().max_body_bytes)
+        model = self.plane.directory.model(name)
+        bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
+        picked = model.pick(version, bare)
+        if picked.cold:
+            picked = await self.plane.awake(name, version)
+        accept = dict(scope["headers"]).get(b"accept", b"")
+        call = call_of(scope, _decoded_raw(body, accept, name, version, picked))
+        if not version and model.split:
+            call.version = chosen = model.decided(picked, call)
+            if chosen.signature != picked.signature:
+                call.request = _decoded_raw(body, accept, name, version, chosen)
+        return call
 
-def _raw(body: bytes, accept: bytes, name: str, version: str, picked: Version) -> InferRequest:
+
+def _decoded_raw(body: bytes, accept: bytes, name: str, version: str, picked: Version) -> InferRequest:
     # The answer is binary as the request is, unless the client takes nothing but JSON.
     binary = b"application/json" not in accept or b"*/*" in accept or OCTETS[1] in accept
     rows = picked.about.max_batch_size > 0

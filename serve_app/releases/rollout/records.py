@@ -14,8 +14,8 @@ Record = dict[str, Any]
 _TESTS = {
     "errorRate": "conditional e-value (hypergeometric) for a rollback, reverse information projection "
     "for a promotion",
-    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile, for a "
-    "rollback of those beyond where its tail begins as well",
+    "latency": "conditional e-value (hypergeometric) of the requests above the baseline's quantile, for "
+    "a rollback of those beyond where its tail begins as well",
     "disagreement": "likelihood ratio against the share that is tolerated",
     "expression": "sequential sign test",
     "prometheus": "sequential sign test",
