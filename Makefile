@@ -77,16 +77,17 @@ image:
 proofs: models $(VENV)/.test
 	@$(BIN)/python -m loadtests.proofs $(ARGS)
 
+ALONE_TESTS = $(shell grep -rl --include=*.py mark.alone tests) # others needn't be looked at
 SERVERS_TESTS := --ignore=tests/unit # none there, and to look at them takes a while
 ## test: all but what is long, with the real clients: several tests side by side, then what measures times. ARGS:
-## what pytest is told instead, one test after the other
+## what pytest is told instead, one test after the other. COVERAGE=1: with coverage, as CI runs it
 test: models $(VENV)/.test .venv-kserve/.bench .venv-clients/.done
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not live and not long" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not live and not long" $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(SERVERS_TESTS) -m "live and not alone and not long"
-	$(BIN)/python -m pytest $(SERVERS_TESTS) -m "alone and not long"
+	$(BIN)/python -m pytest $(ALONE_TESTS) -m "alone and not long"
 endif
 
 ## test-long: what takes long by nature, before a release

@@ -199,6 +199,7 @@ def test_a_side_that_dies_is_in_the_report(server: Server, tmp_path: Path) -> No
     assert "answered nothing" in report
 
 
+@pytest.mark.long
 def test_an_interrupted_run_keeps_its_finished_parts(server: Server, tmp_path: Path) -> None:
     targets = ("--target", f"one={server.url}", "--target", f"other={server.url}")
     running = subprocess.Popen(
@@ -231,6 +232,7 @@ def test_models_that_differ_are_refused(server: Server, tmp_path: Path) -> None:
     assert "'digits' is another model on two: its inputs are pixels FP32 [-1, 65]" in text
 
 
+@pytest.mark.long
 def test_ones_own_model(server: Server, tmp_path: Path) -> None:
     """By a file with requests, the documented one: any model on any two servers."""
     targets = ("--target", f"one={server.url},grpc={server.grpc}")

@@ -192,7 +192,7 @@ async def test_deadlines_go_along_over_grpc(over_grpc, proxied):
         await proxy.v2([X])
     (left,) = over_grpc.left
     assert left is not None
-    assert 20 < left <= 30
+    assert 20 < left < 31  # gRPC rounds up what it sends
 
 
 async def test_nobody_waits_any_more(http, proxied):
