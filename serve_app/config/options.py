@@ -45,8 +45,15 @@ class TransformersOptions(Config):
     """Tokens of one pass through the network, padding included: a batch is sorted by length and cut
     there. 0 is 256 on a CPU, and no limit on a GPU.
     """
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    """The type of the weights and of the computation."""
+    dtype: Literal["float32", "float16", "bfloat16", "auto"] = "float32"
+    """The type of the weights and of the computation; `auto` is the one that the model's config.json
+    names, as KServe's server takes it (without one: float32 on a CPU, float16 on a GPU).
+    """
+    answers: Literal["named", "kserve", "kserve-probabilities", "kserve-logits"] = "named"
+    """`kserve`: requests and answers are as KServe's huggingfaceserver has them: texts come under any
+    name, and the one output is `output-0`, of classifications the number of the likeliest class. The two
+    others are as that server with `--return_probabilities` and `--return_raw_logits`.
+    """
     threads: int = Field(default=0, ge=0)
     """Threads for a batch, whose parts run beside each other; 0 is one for each core."""
 

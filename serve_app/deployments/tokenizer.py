@@ -20,7 +20,7 @@ from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.runtimes.texts import TEXT
+from serve_app.runtimes.texts import texts_of
 
 
 class Tokenizer:
@@ -64,8 +64,10 @@ class Tokenizer:
         encoder = self._encoders.by_version.get(version)
         if encoder is None:
             raise VersionGone(f"model '{self._config.name}' has no version '{version}'")
+        words = texts_of(inputs)
+        assert words is not None  # a Router sends what a model of texts takes
         loop = asyncio.get_running_loop()
-        tokens = await loop.run_in_executor(self._pool, encoder.encode, inputs[TEXT])
+        tokens = await loop.run_in_executor(self._pool, encoder.encode, words)
         return await self._replica.predict(version, tokens, parameters)
 
     def fast_path(self, serve: Any, replica: ServeReplica) -> BatchApp:

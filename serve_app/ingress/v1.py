@@ -85,7 +85,8 @@ class V1App:
             response = await self._explain_watched(call, receive)
             answer = v1_codec.encode_response(response, by_row, "explanations")
         else:
-            answer = v1_codec.encode_response(await self._infer_watched(call, receive), by_row)
+            response, literal = await self._infer_watched(call, receive), picked.signature.literal
+            answer = v1_codec.encode_response(response, by_row, literal=literal)
         answer, kind = event.answer(answer, name) if event else (answer, [JSON])
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], kind, accept, self.limits().min_compress_bytes)

@@ -17,7 +17,8 @@ class VersionDescription:
 
     `properties`: what else its metadata says over HTTP, such as the checksum of fetched files. `table`:
     it takes rows of columns, in whichever form they come (serve_app.core.tables). `passes`: another
-    server holds requests against what it takes, and answers what is asked for.
+    server holds requests against what it takes, and answers what is asked for. `literal`: its BYTES are
+    values as Python writes them, which V1 answers as values.
     """
 
     inputs: list[TensorSpec]
@@ -25,6 +26,7 @@ class VersionDescription:
     properties: dict[str, str] = field(default_factory=dict)
     table: Table | None = None
     passes: bool = False
+    literal: bool = False
 
 
 @dataclass(slots=True)

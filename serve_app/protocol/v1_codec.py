@@ -4,9 +4,11 @@ A row is a value of the model's one input, or an object with a value for each of
 also be an object of columns, which is answered by column. One output answers as plain rows.
 """
 
+import ast
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -140,19 +142,25 @@ def _shape(rows: list[Any]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def encode_response(response: InferResponse, by_row: bool, key: str = "predictions") -> bytes:
-    """The outputs under `key`; NaN and Infinity as V2 writes them."""
+def encode_response(
+    response: InferResponse, by_row: bool, key: str = "predictions", literal: bool = False
+) -> bytes:
+    """The outputs under `key`; NaN and Infinity as V2 writes them. `literal`: BYTES are values as Python
+    writes them."""
     finite = all(
         tensor.data.dtype.kind not in "fV" or np.isfinite(tensor.data).all()
         for tensor in response.outputs
     )
-    found = answer(response, by_row, key)
+    found = answer(response, by_row, key, literal)
     return orjson.dumps(found) if finite else json.dumps(found).encode()
 
 
-def answer(response: InferResponse, by_row: bool, key: str = "predictions") -> dict[str, Any]:
+def answer(
+    response: InferResponse, by_row: bool, key: str = "predictions", literal: bool = False
+) -> dict[str, Any]:
     """The same, not yet encoded."""
-    columns = {tensor.name: _nested(tensor) for tensor in response.outputs}
+    read = _value if literal else _text
+    columns = {tensor.name: _nested(tensor, read) for tensor in response.outputs}
     value: Any = columns
     if len(columns) == 1:
         value = next(iter(columns.values()))
@@ -172,9 +180,9 @@ def _rows(response: InferResponse, columns: dict[str, Any]) -> list[dict[str, An
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _nested(tensor: Tensor) -> Any:
+def _nested(tensor: Tensor, read: Callable[[bytes], Any]) -> Any:
     if tensor.data.dtype == BYTES:
-        flat = [_text(item) for item in tensor.data.ravel()]
+        flat = [read(item) for item in tensor.data.ravel()]
     else:  # through the JSON form, which has the short digits of FP16 and FP32
         flat = elements.load_json(elements.to_json(tensor.data, tensor.name))
     items = np.empty(len(flat), dtype=object)
@@ -187,3 +195,8 @@ def _text(item: bytes) -> Any:
         return item.decode()
     except UnicodeDecodeError:
         return {_B64: base64.b64encode(item).decode()}
+
+
+def _value(item: bytes) -> Any:
+    """An object by class, whose numbers JSON has as texts."""
+    return {str(key): value for key, value in ast.literal_eval(item.decode()).items()}

@@ -32,6 +32,11 @@ TASKS = {
 }
 
 
+def example(task: str, tokenizer: Any) -> list[str] | None:
+    """A text that the task can do something with, where any isn't good enough."""
+    return [f"Tandem serves {tokenizer.mask_token}."] if task == "fill-mask" else None
+
+
 def outputs(task: str, config: Any) -> list[TensorSpec]:
     """What a network of this configuration answers."""
     if task == "embedding":
@@ -47,14 +52,27 @@ def outputs(task: str, config: Any) -> list[TensorSpec]:
     ]
 
 
-def of_tokens(task: str, best: np.ndarray, tokens: Arrays, tokenizer: Any) -> Arrays:
-    """The answer, of the likeliest number of each token, PADDING behind a text's end."""
-    if task == "token-classification":
-        return {"labels": best}
-    words = np.empty(len(best), dtype=object)
+def answer(task: str, out: np.ndarray, tokens: Arrays, config: Any, tokenizer: Any) -> Arrays:
+    """Of what the network gave for each text; of tasks of tokens that is the likeliest number of each
+    token."""
+    if task == "embedding":
+        return {"embedding": out}
+    if task == "text-classification":
+        labels = np.empty(len(out), dtype=object)
+        labels[:] = [str(config.id2label[int(best)]).encode() for best in out.argmax(-1)]
+        return {"probabilities": out, "label": labels}
+    best = np.where(tokens["attention_mask"] == 0, PADDING, out)
+    if task == "fill-mask":
+        return {"token": words(best, tokens, tokenizer)}
+    return {"labels": best}
+
+
+def words(best: np.ndarray, tokens: Arrays, tokenizer: Any) -> np.ndarray:
+    """The words for each text's masks, as BYTES."""
+    found_words = np.empty(len(best), dtype=object)
     for row, (ids, found) in enumerate(zip(tokens["input_ids"], best, strict=True)):
         masked = found[(ids == tokenizer.mask_token_id) & (found != PADDING)]
         if not len(masked):
-            raise InvalidArgument(f"tensor 'text': element {row} has no {tokenizer.mask_token} to fill")
-        words[row] = tokenizer.decode(masked).encode()
-    return {"token": words}
+            raise InvalidArgument(f"texts: element {row} has no {tokenizer.mask_token} to fill")
+        found_words[row] = tokenizer.decode(masked).encode()
+    return found_words

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.errors import InvalidArgument
+from serve_app.protocol.tables import MATRIX
 from serve_app.protocol.tensors import Arrays
 from serve_app.repository.entries import pin
 from serve_app.runtimes.base import need
@@ -53,6 +54,11 @@ class Recipe:
     def encoder(self) -> "TextEncoder":
         """That does it."""
         return TextEncoder(_tokenize(self), self.max_length)
+
+
+def texts_of(inputs: Arrays) -> np.ndarray | None:
+    """A request's texts, by either name that models have for them; None where they are tokens."""
+    return inputs.get(TEXT, inputs.get(MATRIX))
 
 
 class TextEncoder:

@@ -17,11 +17,13 @@ import numpy as np
 from serve_app.config import ModelConfig, TransformersOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.tables import MATRIX, Table
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
+from serve_app.runtimes import kserve_texts
 from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
-from serve_app.runtimes.text_tasks import PADDING, TASKS, of_tokens, outputs
-from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest
+from serve_app.runtimes.text_tasks import PADDING, TASKS, answer, example, outputs
+from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest, texts_of
 from serve_app.runtimes.torch import drop_weights, to_torch, torch_device
 
 log = logging.getLogger("tandem")
@@ -127,6 +129,7 @@ class TransformersRuntime:
     def __init__(self, config: ModelConfig, folder: Path | None, gpu: bool = False) -> None:
         self._config = config
         self._options = TransformersOptions.model_validate(config.options)
+        self._task, self._kserve = self._options.task, self._options.answers != "named"
         self._folder = folder
         self._gpu = gpu
         self._encoder: TextEncoder | None = None
@@ -144,9 +147,9 @@ class TransformersRuntime:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
-        embedding = self._options.task == "embedding"
-        auto = getattr(library, TASKS[self._options.task].auto)
-        if self._options.task == "fill-mask":
+        embedding = self._task == "embedding"
+        auto = getattr(library, TASKS[self._task].auto)
+        if self._task == "fill-mask":
             self._tokenizer = read_tokenizer(library, self._folder)
         try:
             with LOADING:
@@ -156,13 +159,13 @@ class TransformersRuntime:
                     local_files_only=True,
                     trust_remote_code=False,
                     use_safetensors=True,
-                    dtype=getattr(torch, self._options.dtype),
+                    dtype=self._dtype(library),
                 )
         except Exception as error:  # safetensors raises its own type
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
         if missing := [] if embedding else sorted(loaded["missing_keys"]):
             about = {"architectures": self._network.config.architectures}
-            reason = trained_for(self._options.task, about)
+            reason = trained_for(self._task, about)
             raise ConfigError(
                 f"{self._folder}: no weights for {', '.join(missing[:3])}; "
                 + (reason or "they would be random")
@@ -176,6 +179,15 @@ class TransformersRuntime:
             self._workers = ThreadPoolExecutor(
                 self._threads, "transformers", torch.set_num_threads, (1,)
             )
+
+    def _dtype(self, library: Any) -> Any:
+        if self._options.dtype != "auto":
+            return getattr(self._torch, self._options.dtype)
+        config = library.AutoConfig.from_pretrained(
+            str(self._folder), local_files_only=True, trust_remote_code=False
+        )
+        found = config.dtype or ("float16" if self._gpu else "float32")
+        return getattr(self._torch, found) if isinstance(found, str) else found
 
     def encoder(self) -> TextEncoder:
         """The tokenizer of this process, on first use: a remote replica only says how it is made."""
@@ -196,17 +208,13 @@ class TransformersRuntime:
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
-        tokens = self.encoder().encode(inputs[TEXT]) if TEXT in inputs else inputs
-        embedding = self._options.task == "embedding"
-        count = tokens["input_ids"].shape[0]
-        if TASKS[self._options.task].tokens:
-            out, forward = np.full(tokens["input_ids"].shape, PADDING), self._best
-        else:
-            forward, width = (self._embed, "hidden_size") if embedding else (self._odds, "num_labels")
-            out = np.empty((count, getattr(self._network.config, width)), dtype=np.float32)
+        words = texts_of(inputs)
+        tokens = inputs if words is None else self.encoder().encode(words)
+        forward, out = self._way(tokens)
+        whole = self._kserve and self._task == "token-classification"
 
         def run(rows: np.ndarray) -> None:
-            found = self._run(forward, tokens, rows)
+            found = self._run(forward, tokens, rows, whole)
             out[rows, : found.shape[1]] = found
 
         parts = list(groups(tokens["attention_mask"], self._budget(tokens["attention_mask"])))
@@ -215,10 +223,21 @@ class TransformersRuntime:
         else:
             for rows in parts:
                 run(rows)
-        if TASKS[self._options.task].tokens:
-            out[tokens["attention_mask"] == 0] = PADDING
-            return of_tokens(self._options.task, out, tokens, self._tokenizer)
-        return {"embedding": out} if embedding else self._labelled(out)
+        if self._kserve:
+            return kserve_texts.answer(self._task, self._options.answers, out, tokens, self._tokenizer)
+        return answer(self._task, out, tokens, self._network.config, self._tokenizer)
+
+    def _way(self, tokens: Arrays) -> tuple[Any, np.ndarray]:
+        """What runs, and the room for what it gives."""
+        shape, config = tokens["input_ids"].shape, self._network.config
+        if self._task == "embedding":
+            return self._embed, np.empty((shape[0], config.hidden_size), np.float32)
+        values = self._options.answers in kserve_texts.VALUES
+        if TASKS[self._task].tokens and not (values and self._task == "token-classification"):
+            return self._best, np.full(shape, PADDING)
+        shape = shape if TASKS[self._task].tokens else shape[:1]
+        forward = self._logits if self._options.answers == "kserve-logits" else self._odds
+        return forward, np.empty((*shape, config.num_labels), np.float32)
 
     def _budget(self, mask: np.ndarray) -> int:
         """Tokens of one part: small enough that all workers have something to do until the end."""
@@ -227,9 +246,11 @@ class TransformersRuntime:
         share = int(mask.sum()) // (2 * self._threads)
         return min(self._max_tokens, max(share, _LEAST_TOKENS))
 
-    def _run(self, forward: Any, tokens: Arrays, rows: np.ndarray) -> np.ndarray:
+    def _run(self, forward: Any, tokens: Arrays, rows: np.ndarray, whole: bool) -> np.ndarray:
+        """`whole`: what stands behind a text's end is answered, too, as KServe does."""
         torch = self._torch
-        longest = max(1, int(tokens["attention_mask"][rows].sum(1).max()))
+        mask = tokens["attention_mask"]
+        longest = mask.shape[1] if whole else max(1, int(mask[rows].sum(1).max()))
         part = {name: array[rows, :longest] for name, array in tokens.items()}
         with torch.inference_mode():
             feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
@@ -244,28 +265,27 @@ class TransformersRuntime:
             mean = torch.nn.functional.normalize(mean, dim=1)
         return mean
 
+    def _logits(self, feed: dict[str, Any]) -> Any:
+        return self._network(**feed).logits.float()
+
     def _odds(self, feed: dict[str, Any]) -> Any:
-        return self._network(**feed).logits.float().softmax(-1)
+        return self._logits(feed).softmax(-1)
 
     def _best(self, feed: dict[str, Any]) -> Any:
         return self._network(**feed).logits.argmax(-1)
 
-    def _labelled(self, odds: np.ndarray) -> Arrays:
-        names = self._network.config.id2label
-        labels = np.empty(len(odds), dtype=object)
-        labels[:] = [str(names[int(best)]).encode() for best in odds.argmax(-1)]
-        return {"probabilities": odds, "label": labels}
-
     def metadata(self) -> VersionDescription:
         """Texts in; vectors, or probabilities and labels, out."""
-        config = self._network.config
-        example = next(
-            (spec.example for spec in declared(self._config).inputs if spec.name == TEXT), None
-        )
-        if example is None and self._tokenizer is not None:  # a text to fill
-            example = [f"Tandem serves {self._tokenizer.mask_token}."]
-        inputs = [TensorSpec(TEXT, "BYTES", (-1,), example=example, text=True)]
-        return VersionDescription(inputs, outputs(self._options.task, config))
+        config, name = self._network.config, MATRIX if self._kserve else TEXT
+        said = next((spec.example for spec in declared(self._config).inputs if spec.name == name), None)
+        said = said or example(self._task, self._tokenizer)
+        inputs = [TensorSpec(name, "BYTES", (-1,), example=said, text=True)]
+        if not self._kserve:
+            return VersionDescription(inputs, outputs(self._task, config))
+        answers = self._options.answers
+        out = [kserve_texts.output(self._task, answers, config)]
+        literal = answers in kserve_texts.VALUES
+        return VersionDescription(inputs, out, {}, Table(texts=True), literal=literal)
 
     def close(self) -> None:
         """Drop network and tokenizer."""

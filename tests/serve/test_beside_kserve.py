@@ -1,12 +1,12 @@
 """One InferenceService file on KServe's own model servers and on Tandem: equal answers.
 
-KServe's servers for scikit-learn, XGBoost and LightGBM run from a checkout of github.com/kserve/kserve
-that TANDEM_KSERVE names, with the arguments of KServe's own ClusterServingRuntimes; the file is served
-by `tandem run` as it is.
+KServe's servers run from a checkout of github.com/kserve/kserve that TANDEM_KSERVE names, with the
+arguments of KServe's own ClusterServingRuntimes; the file is served by `tandem run` as it is.
 """
 
+import ast
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,56 +23,13 @@ from serve_app.processes import Program
 from serve_app.protocol import inference_pb2 as pb
 from serve_app.protocol.datatypes import TO_NUMPY
 from tests.package.kserve_samples import checkout
+from tests.serve.kserve_kinds import HUGGING, KINDS, Kind
 from tests.server import ROOT, Server
 
 PYTHON = ROOT / ".venv-kserve/bin/python"
+HUGGING_PYTHON = os.environ.get("TANDEM_HUGGINGFACE", str(ROOT / ".venv-huggingface/bin/python"))
 INFER = "/inference.GRPCInferenceService/ModelInfer"
-RNG = np.random.default_rng(3)
-ROWS = RNG.normal(size=(90, 4))
-LABELS = np.argmax(ROWS[:, :3], axis=1)
-ASKED = ROWS[:5].tolist()
-
-
-INLINE = {"tandem/placement": "inline"}  # one in a process of its own is enough
-
-
-class Kind(NamedTuple):
-    """A format, KServe's server for it, and who makes a model."""
-
-    module: str
-    runtime: str
-    make: Callable[[Path], None]
-    notes: dict[str, str]
-
-
-def _sklearn(folder: Path) -> None:
-    import joblib
-    from sklearn.linear_model import LogisticRegression
-
-    joblib.dump(LogisticRegression().fit(ROWS, LABELS), folder / "model.joblib")
-
-
-def _xgboost(folder: Path) -> None:
-    import xgboost
-
-    xgboost.XGBClassifier(n_estimators=4).fit(ROWS, LABELS).save_model(folder / "model.json")
-
-
-def _lightgbm(folder: Path) -> None:
-    import lightgbm
-
-    data = lightgbm.Dataset(ROWS, LABELS)
-    booster = lightgbm.train({"objective": "multiclass", "num_class": 3, "verbose": -1}, data, 4)
-    booster.save_model(folder / "model.bst")
-
-
-KINDS = {
-    "sklearn": Kind(
-        "sklearnserver", "kserve-sklearnserver", _sklearn, {"tandem/model": "trusted: true"}
-    ),
-    "xgboost": Kind("xgbserver", "kserve-xgbserver", _xgboost, INLINE),
-    "lightgbm": Kind("lgbserver", "kserve-lgbserver", _lightgbm, INLINE),
-}
+ALL = {**KINDS, **HUGGING}
 
 
 class There(NamedTuple):
@@ -85,12 +42,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The InferenceServices, and the models' folders beside them."""
     folder = tmp_path_factory.mktemp("isvc")
     documents = []
-    for name, kind in KINDS.items():
+    for name, kind in ALL.items():
         (folder / name).mkdir()
         kind.make(folder / name)
         model = {
-            "modelFormat": {"name": name},
-            "runtime": kind.runtime,
+            "modelFormat": {"name": kind.format},
+            "runtime": kind.runtime or "a-class-of-ones-own",
             "storageUri": f"file://{folder / name}",
             "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
         }
@@ -99,7 +56,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "apiVersion": "serving.kserve.io/v1beta1",
                 "kind": "InferenceService",
                 "metadata": {"name": name, "annotations": kind.notes},
-                "spec": {"predictor": {"model": model}},
+                "spec": {"predictor": {"model": model | ({"args": [*kind.args]} if kind.args else {})}},
             }
         )
     (folder / "isvc.yaml").write_text(yaml.safe_dump_all(documents))
@@ -112,36 +69,55 @@ def tandem(file: Path, start_module_server: Callable[..., Server]) -> There:
     return There(server.url, server.grpc)
 
 
-@pytest.fixture(scope="module")
-def kserve(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, There]]:
-    """A server for each format, as KServe's controller would start it."""
+def _started(kinds: Mapping[str, Kind], folder: Path, logs: Path) -> Iterator[dict[str, There]]:
+    """A server for each, as KServe's controller would start it."""
     source = checkout()
-    if not PYTHON.exists():
-        pytest.skip("no .venv-kserve")
-    logs = tmp_path_factory.mktemp("logs")
     found: dict[str, There] = {}
     with ExitStack() as stack:
-        for name, kind in KINDS.items():
+        programs = []
+        for name, kind in kinds.items():
             there = There(f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
-            program = _program(source, name, kind, file.parent / name, there, logs)
+            program = _program(source, name, kind, folder / name, there, logs)
             stack.callback(program.stop)
             program.start()
-            program.wait(partial(_ready, there.url, name), 120, f"KServe's server for {name}")
+            programs.append((name, program))
             found[name] = there
+        for name, program in programs:
+            program.wait(partial(_ready, found[name].url, name), 150, f"KServe's server for {name}")
         yield found
 
 
+@pytest.fixture(scope="module")
+def kserve(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, There]]:
+    if not PYTHON.exists():
+        pytest.skip("no .venv-kserve")
+    yield from _started(KINDS, file.parent, tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def hugging(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, There]]:
+    if not Path(HUGGING_PYTHON).exists():
+        pytest.skip("no .venv-huggingface (docs/testing.md)")
+    yield from _started(HUGGING, file.parent, tmp_path_factory.mktemp("logs"))
+
+
 def _program(source: Path, name: str, kind: Kind, folder: Path, there: There, logs: Path) -> Program:
+    port, grpc_port = there.url.rpartition(":")[2], there.grpc.rpartition(":")[2]
+    arguments = [f"--grpc_port={grpc_port}", f"--http_port={port}", f"--model_dir={folder}"]
+    if kind.of_class:
+        script = str(ROOT / "tests/serve/kserve_model.py")
+        arguments.append(f"--model_name={name}")
+        return Program([str(PYTHON), script, *kind.of_class, *arguments], logs / f"{name}.log")
     runtime = yaml.safe_load((source / f"config/runtimes/{kind.runtime}.yaml").read_text())
-    values = {"{{.Name}}": name, "/mnt/models": str(folder), "8080": there.url.rpartition(":")[2]}
-    arguments = [f"--grpc_port={there.grpc.rpartition(':')[2]}"]
-    for text in runtime["spec"]["containers"][0]["args"]:
+    values = {"{{.Name}}": name, "/mnt/models": str(folder), "8080": port}
+    for text in (*runtime["spec"]["containers"][0]["args"], *kind.args):
         for old, new in values.items():
             text = text.replace(old, new)
         arguments.append(text)
-    paths = os.pathsep.join(str(source / "python" / one) for one in (kind.module, "storage"))
-    command = [str(PYTHON), "-m", kind.module, *arguments]
-    return Program(command, logs / f"{name}.log", env={"PYTHONPATH": paths})
+    paths = os.pathsep.join(str(source / "python" / one) for one in (kind.server, "storage"))
+    python = HUGGING_PYTHON if kind.format == "huggingface" else str(PYTHON)
+    command = [python, "-m", kind.server, *arguments]
+    return Program(command, logs / f"{name}.log", env={"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"})
 
 
 def _ready(url: str, name: str) -> bool:
@@ -152,51 +128,96 @@ def _ready(url: str, name: str) -> bool:
 
 
 def _v1(there: There, name: str) -> Any:
-    body = {"instances": ASKED}
+    body = {"instances": ALL[name].asked}
     answer = httpx.post(f"{there.url}/v1/models/{name}:predict", json=body, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
-    return np.array(answer.json()["predictions"])
+    return answer.json()["predictions"]
 
 
-def _v2(there: There, name: str) -> Any:
-    tensor = {"name": "input-0", "shape": [5, 4], "datatype": "FP64", "data": ASKED}
+def _tensor(name: str) -> tuple[str, str, list[int], list[Any]]:
+    """Name, datatype, shape and values of the request's input."""
+    kind = ALL[name]
+    if kind.asked and isinstance(kind.asked[0], str):
+        return kind.input, "BYTES", [len(kind.asked)], kind.asked
+    datatype = "FP32" if kind.of_class else "FP64"
+    return kind.input, datatype, [5, 4], np.ravel(kind.asked).tolist()
+
+
+def _v2(there: There, name: str) -> list[Any]:
+    asked = dict(zip(("name", "datatype", "shape", "data"), _tensor(name), strict=True))
     url = f"{there.url}/v2/models/{name}/infer"
-    answer = httpx.post(url, json={"inputs": [tensor]}, timeout=30, trust_env=False)
+    answer = httpx.post(url, json={"inputs": [asked]}, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
-    (output,) = answer.json()["outputs"]
-    return output["name"], output["datatype"], output["shape"], np.array(output["data"])
+    return [
+        (one["name"], one["datatype"], one["shape"], one["data"]) for one in answer.json()["outputs"]
+    ]
 
 
-def _grpc(there: There, name: str) -> Any:
+def _grpc(there: There, name: str) -> list[Any]:
     message = pb.ModelInferRequest(model_name=name)
-    tensor = message.inputs.add(name="input-0", datatype="FP64", shape=[5, 4])
-    tensor.contents.fp64_contents.extend(np.ravel(ASKED).tolist())
+    called, datatype, shape, data = _tensor(name)
+    tensor = message.inputs.add(name=called, datatype=datatype, shape=shape)
+    if datatype == "BYTES":
+        tensor.contents.bytes_contents.extend(text.encode() for text in data)
+    else:
+        getattr(tensor.contents, f"{datatype.lower()}_contents").extend(data)
     with grpc.insecure_channel(there.grpc) as channel:
         call = channel.unary_unary(
             INFER, pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString
         )
         answer = call(message, timeout=30)
-    (output,) = answer.outputs
-    raw = answer.raw_output_contents
-    if raw:
-        data = np.frombuffer(raw[0], TO_NUMPY[output.datatype])
+    raw = iter(answer.raw_output_contents)
+    found = []
+    for one in answer.outputs:
+        if answer.raw_output_contents:
+            data = _unpacked(next(raw), one.datatype)
+        else:
+            (_, values) = one.contents.ListFields()[0]
+            data = list(values)
+        data = [item.decode() if isinstance(item, bytes) else item for item in data]
+        found.append((one.name, one.datatype, list(one.shape), data))
+    return found
+
+
+def _unpacked(raw: bytes, datatype: str) -> list[Any]:
+    if datatype != "BYTES":
+        return np.frombuffer(raw, TO_NUMPY[datatype]).tolist()
+    found = []
+    while raw:
+        size = int.from_bytes(raw[:4], "little")
+        found.append(raw[4 : 4 + size])
+        raw = raw[4 + size :]
+    return found
+
+
+def _equal(ours: Any, theirs: Any) -> None:
+    """Values as they are, floats but for their last digits; a text that is an object is one."""
+    if isinstance(theirs, str) and theirs.startswith("{"):
+        assert ours.startswith("{"), ours
+        ours, theirs = ast.literal_eval(ours), ast.literal_eval(theirs)
+    assert type(ours) is type(theirs), (ours, theirs)
+    if isinstance(theirs, dict):
+        assert list(ours) == list(theirs)
+        ours, theirs = list(ours.values()), list(theirs.values())
+    if isinstance(theirs, list):
+        assert len(ours) == len(theirs), (ours, theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            _equal(one, other)
+    elif isinstance(theirs, float):
+        assert ours == pytest.approx(theirs, rel=2e-6, abs=2e-6)
     else:
-        (_, values) = output.contents.ListFields()[0]
-        data = np.array(values)
-    return output.name, output.datatype, list(output.shape), data
+        assert ours == theirs
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_v1(kserve: dict[str, There], tandem: There, name: str) -> None:
-    theirs, ours = _v1(kserve[name], name), _v1(tandem, name)
-    assert theirs.shape == ours.shape
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+@pytest.mark.parametrize("ask", [_v1, _v2, _grpc])
+def test_equal(kserve: dict[str, There], tandem: There, name: str, ask: Callable[..., Any]) -> None:
+    _equal(ask(tandem, name), ask(kserve[name], name))
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("ask", [_v2, _grpc])
-def test_v2(kserve: dict[str, There], tandem: There, name: str, ask: Callable[..., Any]) -> None:
-    *theirs, there = ask(kserve[name], name)
-    *ours, here = ask(tandem, name)
-    assert ours == theirs  # name, datatype, shape
-    np.testing.assert_allclose(here, there, rtol=1e-6)
+@pytest.mark.parametrize("name", HUGGING)
+@pytest.mark.parametrize("ask", [_v1, _v2, _grpc])
+def test_equal_of_texts(
+    hugging: dict[str, There], tandem: There, name: str, ask: Callable[..., Any]
+) -> None:
+    _equal(ask(tandem, name), ask(hugging[name], name))

@@ -31,11 +31,15 @@ _HUGGING = {
     "tensor_input_names": "the network gets what it takes",
     "return_token_type_ids": "the network gets what it takes",
     "return_offsets_mapping": "no offsets are among the outputs",
-    "return_raw_logits": "probabilities are answered, and labels",
     "tokenizer_revision": "the tokenizer lies with the model",
 }
 _DTYPES = {"float": "float32", "half": "float16", "float32": "float32", "float16": "float16"}
-_DTYPES["bfloat16"] = "bfloat16"
+_DTYPES |= {"bfloat16": "bfloat16", "auto": "auto"}
+_RETURN = {
+    "return_probabilities": "kserve-probabilities",
+    "return_raw_logits": "kserve-logits",
+}
+_CLASSIFY = ("text-classification", "token-classification")
 
 
 @dataclass(frozen=True)
@@ -166,9 +170,14 @@ def _transformers(one: Argument, model: Model) -> bool:
             one.carry()
             model.inner("options", "dtype", _DTYPES[one.value], one.places[0])
         else:
-            one.note("the type isn't taken from the model: weights are read as float32")
-    elif one.name == "return_probabilities":
-        one.note("probabilities are always among the outputs")
+            one.warn(f"no type '{one.value}' is known", "weights are read in the type of the model's")
+    elif one.name in _RETURN:
+        if model.entry["options"]["task"] in _CLASSIFY:
+            one.carry()
+        elif model.entry["options"]["task"] == "fill-mask":
+            one.warn(f"--{one.name} isn't carried", "the whole vocabulary for each mask isn't answered")
+        else:
+            one.note(f"--{one.name} is of classifications, for KServe's server too")
     elif one.name == "trust_remote_code":
         one.warn("code that lies with a model isn't run", "a model of such a kind can't be loaded")
     elif one.name in _HUGGING:
@@ -176,6 +185,19 @@ def _transformers(one: Argument, model: Model) -> bool:
     else:
         return False
     return True
+
+
+def as_there(arguments: list[Argument], model: Model) -> None:
+    """Answers as huggingfaceserver's, from weights of the type that it takes."""
+    found = [_RETURN[one.name] for one in arguments if one.name in _RETURN]
+    values = found and model.entry["options"]["task"] in _CLASSIFY
+    model.inner("options", "answers", found[-1] if values else "kserve")
+    model.inner("options", "dtype", "auto")
+
+
+def argument(answers: str) -> str:
+    """The argument that makes huggingfaceserver answer so; '' where it does by itself."""
+    return next((name for name, found in _RETURN.items() if found == answers), "")
 
 
 def _number(one: Argument, key: str, model: Model) -> bool:

@@ -60,8 +60,7 @@ def _arguments(entry: dict[str, Any], model: str) -> Iterator[str]:
             yield f"--task={task}"
         if options.get("maxLength"):
             yield f"--max_model_len={options.pop('maxLength')}"
-        if options.get("dtype"):
-            yield f"--dtype={options.pop('dtype')}"
+        yield from _answers(options)
     elif kind == "vllm":
         yield "--task=text_generation"
         engine = dict(entry.get("engine") or {})
@@ -79,6 +78,17 @@ def _arguments(entry: dict[str, Any], model: str) -> Iterator[str]:
     if kind in ("xgboost", "lightgbm") and options.get("threads"):
         yield f"--nthread={options.pop('threads')}"
     _set(entry, "options", options)
+
+
+def _answers(options: dict[str, Any]) -> Iterator[str]:
+    """Of Transformers' models: what huggingfaceserver does by itself needs no word."""
+    dtype, answers = options.pop("dtype", "float32"), options.pop("answers", "named")
+    if dtype != "auto":
+        yield f"--dtype={dtype}"
+    if answers == "named":  # as no server of KServe's does
+        options["answers"] = answers
+    elif argument := arguments.argument(answers):
+        yield f"--{argument}"
 
 
 def _plain(value: Any) -> bool:

@@ -74,13 +74,22 @@ TASKS = {
     "sequence_classification": "text-classification",
     "token_classification": "token-classification",
     "fill_mask": "fill-mask",
-    "feature_extraction": "feature-extraction",
-    "zero_shot_classification": "zero-shot-classification",
     "text_generation": "",
     "text2text_generation": "",
 }
+# Others, and why they can't be here. KServe knows the first ones by name alone, and refuses them.
+_BOTH = "KServe 0.21 refuses it, too"
+NO_TASKS = {
+    "table_question_answering": _BOTH,
+    "question_answering": _BOTH,
+    "multiple_choice": _BOTH,
+    "time_series_forecast": "its protocol, /v1/timeseries/forecast, isn't spoken here",
+}
 # How the class that a model's config.json names ends, and the task that KServe infers from it.
 ARCHITECTURES = {
+    "ForQuestionAnswering": "question_answering",
+    "ForMultipleChoice": "multiple_choice",
+    "ForPrediction": "time_series_forecast",
     "ForTokenClassification": "token_classification",
     "ForSequenceClassification": "sequence_classification",
     "ForMaskedLM": "fill_mask",

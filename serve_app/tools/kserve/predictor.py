@@ -135,10 +135,14 @@ def _task(one: Field, model: Model, said: list[Any]) -> None:
                 "KServe reads it off the model's config.json", "--task=text_embedding, say",
             )  # fmt: skip
     task = formats.TASKS.get(text)
-    if task is None:
+    if text in formats.NO_TASKS:
+        place.refuse(f"no task '{text}' here", formats.NO_TASKS[text], "leave it on KServe")
+    elif task is None:
         place.wrong(f"the task '{text}' has no runtime{did_you_mean(text, formats.TASKS)}", _NO_RUNTIME)
     elif task:
         model.inner("options", "task", task, place)
+        if one.text("modelFormat", "name").lower() == "huggingface":
+            arguments.as_there(said, model)
         if backend == "vllm":
             place.note("Transformers runs it, not vLLM")
     else:

@@ -253,3 +253,11 @@ def test_outputs_that_have_no_common_rows_are_for_columns(z):
     with pytest.raises(InvalidArgument, match=r"'z'.*inputs"):
         answer(**outputs)
     assert answer(by_row=False, **outputs) == {"predictions": {"y": [1.5, 2.5], "z": z.tolist()}}
+
+
+def test_objects_by_class_are_objects() -> None:
+    texts = np.empty((2, 1), dtype=object)
+    texts[:, 0] = [b"{0: 0.25, 1: 0.75}", b"{0: 1.0, 1: 0.0}"]
+    response = InferResponse("m", "1", "", [Tensor("output-0", "BYTES", texts)])
+    expected = {"predictions": [[{"0": 0.25, "1": 0.75}], [{"0": 1.0, "1": 0.0}]]}
+    assert json.loads(encode_response(response, True, literal=True)) == expected

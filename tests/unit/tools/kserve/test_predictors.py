@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from serve_app.tools.kserve import both_ways, serve_config
 from tests.unit.tools.kserve.isvc import (
     MODE,
     application,
@@ -168,11 +169,16 @@ def test_variables_are_the_processes_own() -> None:
         (["--served-model-name=other"], {"model": "other"}),
         (["--model_name=m"], {}),
         (["--task=text_embedding", "--max_length=128"],
-         {"options": {"task": "embedding", "maxLength": 128}}),
+         {"maxLength": 128}),
         (["--task=sequence_classification", "--dtype=half"],
-         {"options": {"task": "text-classification", "dtype": "float16"}}),
+         {"task": "text-classification", "dtype": "float16"}),
+        (["--task=sequence_classification", "--return_probabilities"],
+         {"task": "text-classification", "answers": "kserve-probabilities"}),
+        (["--task=token_classification", "--return_raw_logits"],
+         {"task": "token-classification", "answers": "kserve-logits"}),
+        (["--task=fill_mask", "--return_raw_logits"], {"task": "fill-mask"}),
         (["--model_id=google-bert/bert-base-uncased", "--model_revision=v2", "--task=text_embedding"],
-         {"options": {"task": "embedding"}}),
+         {}),
     ],
 )  # fmt: skip
 def test_arguments_of_huggingfaceserver(arguments: list[str], expected: dict[str, Any]) -> None:
@@ -182,7 +188,28 @@ def test_arguments_of_huggingfaceserver(arguments: list[str], expected: dict[str
         else [*arguments, "--task=text_embedding"]
     )
     found = entry(isvc(model("huggingface", args=given)))
-    assert {**{"options": {"task": "embedding"}}, **expected}.items() <= found.items()
+    plain = {"task": "embedding", "answers": "kserve", "dtype": "auto"}
+    assert found["options"] == plain | {key: value for key, value in expected.items() if key != "model"}
+    assert found.get("model") == expected.get("model")
+
+
+@pytest.mark.parametrize(
+    "task", ["question_answering", "time_series_forecast", "zero_shot_classification"]
+)
+def test_tasks_that_nobody_can_run_here(task: str) -> None:
+    found = one(isvc(model("huggingface", args=[f"--task={task}"])))
+    assert any(f"'{task}'" in text for text in errors(found))
+
+
+@pytest.mark.parametrize(
+    "argument", ["--return_probabilities", "--return_raw_logits", "--dtype=float16"]
+)
+def test_what_a_server_answers_comes_back(argument: str) -> None:
+    given = isvc(model("huggingface", args=["--task=sequence_classification", argument]))
+    (back,), said = both_ways.inference_services({}, serve_config.write([one(given)]))
+    assert back["spec"]["predictor"]["model"]["args"] == given["spec"]["predictor"]["model"]["args"]
+    assert "tandem/model" not in back["metadata"].get("annotations", {})
+    assert said == []
 
 
 def test_the_hub_by_an_argument() -> None:
