@@ -15,6 +15,7 @@ from serve_app.config.policy import version_text
 from serve_app.config.rollout import Rollout
 from serve_app.config.shadow import Shadow
 from serve_app.config.traffic import Traffic
+from serve_app.config.transformer import Transformer, apart
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -136,6 +137,8 @@ class RouterUserConfig(Config):
     """The models inside the Router's own process."""
     graphs: list[Graph] = []
     """Graphs of models, each under a name of its own, as KServe's InferenceGraph has them."""
+    transformers: list[Transformer] = []
+    """Classes with `preprocess` and `postprocess` around models, as KServe's transformers are."""
     routing: dict[str, Routing] = {}
     """What the Router decides about a model, by the name of the model."""
     limits: Limits = Limits()
@@ -158,6 +161,10 @@ class RouterUserConfig(Config):
         refuse("user_config", self._twice())
         return self
 
+    def composed(self) -> set[str]:
+        """The names of what stands for models and isn't one."""
+        return {graph.name for graph in self.graphs} | {one.name for one in self.transformers}
+
     def _twice(self) -> Iterator[tuple[Place, str]]:
         names = set[str]()
         for index, model in enumerate(self.models):
@@ -165,6 +172,7 @@ class RouterUserConfig(Config):
                 yield ("models", index, "name"), f"models holds '{model.name}' twice"
             names.add(model.name)
         yield from together(self.graphs, names)
+        yield from apart(self.transformers, self.graphs, names)
 
 
 class RouterArgs(Config):

@@ -11,6 +11,7 @@ from serve_app.core.changes import Progress
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE, Model
 from serve_app.core.graphs.serve import Graphs
+from serve_app.core.graphs.transformers import Transformers
 from serve_app.deployments.applications import Applications, Ask, Refresh
 from serve_app.deployments.background import Background
 from serve_app.deployments.inline import InlineModels
@@ -29,6 +30,7 @@ from serve_app.releases.reconcile import (
     tried,
 )
 from serve_app.runtimes.freeze_gc import freeze_gc
+from serve_app.runtimes.transformer import KServeTransformer
 
 log = logging.getLogger("tandem")
 
@@ -61,6 +63,7 @@ class Conductor:
         )  # fmt: skip
         self._residents = Residents(self.inline, plane.directory, self._actual, self.background)
         self._graphs = Graphs(plane)
+        self._transformers = Transformers(plane, KServeTransformer, self.background.spawn)
         self._changed = asyncio.Event()
         self.applications = Applications(
             plane.directory, self._actual, self.background, self._refusing, ask, refresh, self._settled,
@@ -221,6 +224,7 @@ class Conductor:
     async def read_again(self, only: Container[str] | None = None, deployed: float = 0.0) -> None:
         """Load inline models (of these names) whose files changed, and those that couldn't be loaded."""
         self._residents.forget()
+        self._transformers.read_again()
         if await self.inline.to_load_again(only):
             self._desired = replace(self._desired, generation=self._desired.generation + 1)
             self.turn()
@@ -234,6 +238,7 @@ class Conductor:
         """What is wanted beside models holds from now on."""
         self.config = self._wanted
         self._graphs.configure(self.config.graphs)
+        self._transformers.configure(self.config.transformers)
         for model in self._plane.directory.models.values():
             self._settled(model)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import orjson
 
 from serve_app.config import Limits
@@ -11,7 +12,7 @@ from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
 from serve_app.core.graphs.aside import MOST
 from serve_app.core.graphs.documents import DocumentRequest
-from serve_app.errors import TandemError, TooLarge
+from serve_app.errors import ModelFailed, TandemError, TooLarge
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, respond_packed, watched
 from serve_app.http.codings import unpacked
 from serve_app.ingress.answers import send_json
@@ -64,6 +65,15 @@ class GraphApp:
 
 
 def encoded(document: Any) -> bytes:
-    """NaN and Infinity as V2 writes them, which orjson calls null."""
-    text = orjson.dumps(document)
-    return json.dumps(document).encode() if b"null" in text else text
+    """NaN and Infinity as V2 writes them, which orjson calls null; arrays of a user's class as lists."""
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return json.dumps(document, default=_plain).encode() if b"null" in text else text
+    except TypeError as error:
+        raise ModelFailed(f"what was answered is no JSON: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"Type is not JSON serializable: {type(value).__name__}")

@@ -36,6 +36,7 @@ class Kind:
     notes: dict[str, str] = field(default_factory=lambda: INLINE)
     asked: list[Any] = field(default_factory=lambda: ASKED)
     input: str = "input-0"
+    transformer: tuple[str, ...] = ()  # the arguments of kserve_transformer.py
 
 
 def _sklearn(folder: Path) -> None:
@@ -147,6 +148,12 @@ KINDS = {
         notes={"tandem/model": NAMED + "trusted: true", **INLINE},
     ),
 }  # fmt: skip
+for _protocol in ("v1", "v2"):
+    KINDS[f"around-{_protocol}"] = Kind(
+        "onnx", partial(_network, form="onnx"), of_class=ONNX,
+        notes={"tandem/transformer": "class: tests.serve.kserve_transformer:Scaled", **INLINE},
+        transformer=(f"--predictor_protocol={_protocol}",),
+    )  # fmt: skip
 _SEQUENCE = ("BertForSequenceClassification", "sequence_classification")
 _TOKENS = ("BertForTokenClassification", "token_classification")
 HUGGING = {

@@ -51,7 +51,7 @@ class Network(Model):
             outputs.append(InferOutput(name, list(array.shape), from_np_dtype(array.dtype)))
             outputs[-1].set_data_from_numpy(array, binary_data=payload.use_binary_outputs)
         return InferResponse(
-            payload.id,
+            payload.id or "1",
             self.name,
             outputs,
             use_binary_outputs=payload.use_binary_outputs,

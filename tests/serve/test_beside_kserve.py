@@ -30,6 +30,7 @@ PYTHON = ROOT / ".venv-kserve/bin/python"
 HUGGING_PYTHON = os.environ.get("TANDEM_HUGGINGFACE", str(ROOT / ".venv-huggingface/bin/python"))
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 ALL = {**KINDS, **HUGGING}
+V2 = {"x-form": "v2"}  # for the transformer
 
 
 class There(NamedTuple):
@@ -51,12 +52,16 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "storageUri": f"file://{folder / name}",
             "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
         }
+        spec = {"predictor": {"model": model | ({"args": [*kind.args]} if kind.args else {})}}
+        if kind.transformer:
+            box = {"name": "kserve-container", "image": "mine:1", "args": [*kind.transformer]}
+            spec["transformer"] = {"containers": [box]}
         documents.append(
             {
                 "apiVersion": "serving.kserve.io/v1beta1",
                 "kind": "InferenceService",
                 "metadata": {"name": name, "annotations": kind.notes},
-                "spec": {"predictor": {"model": model | ({"args": [*kind.args]} if kind.args else {})}},
+                "spec": spec,
             }
         )
     (folder / "isvc.yaml").write_text(yaml.safe_dump_all(documents))
@@ -82,6 +87,14 @@ def _started(kinds: Mapping[str, Kind], folder: Path, logs: Path) -> Iterator[di
             program.start()
             programs.append((name, program))
             found[name] = there
+        for name, kind in kinds.items():
+            if kind.transformer:
+                there = There(f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+                program = _transformer(name, kind, there, found[name], logs)
+                stack.callback(program.stop)
+                program.start()
+                programs.append((name, program))
+                found[name] = there
         for name, program in programs:
             program.wait(partial(_ready, found[name].url, name), 150, f"KServe's server for {name}")
         yield found
@@ -120,6 +133,17 @@ def _program(source: Path, name: str, kind: Kind, folder: Path, there: There, lo
     return Program(command, logs / f"{name}.log", env={"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"})
 
 
+def _transformer(name: str, kind: Kind, there: There, predictor: There, logs: Path) -> Program:
+    """As a container of the user's would run it."""
+    script, host = str(ROOT / "tests/serve/kserve_transformer.py"), predictor.url.partition("//")[2]
+    arguments = [f"--model_name={name}", f"--predictor_host={host}", *kind.transformer]
+    ports = [
+        f"--http_port={there.url.rpartition(':')[2]}",
+        f"--grpc_port={there.grpc.rpartition(':')[2]}",
+    ]
+    return Program([str(PYTHON), script, *arguments, *ports], logs / f"{name}-transformer.log")
+
+
 def _ready(url: str, name: str) -> bool:
     try:
         return httpx.get(f"{url}/v2/models/{name}/ready", timeout=5, trust_env=False).is_success
@@ -129,9 +153,10 @@ def _ready(url: str, name: str) -> bool:
 
 def _v1(there: There, name: str) -> Any:
     body = {"instances": ALL[name].asked}
-    answer = httpx.post(f"{there.url}/v1/models/{name}:predict", json=body, timeout=30, trust_env=False)
+    url, headers = f"{there.url}/v1/models/{name}:predict", {"x-user": "me"}
+    answer = httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
-    return answer.json()["predictions"]
+    return answer.json()
 
 
 def _tensor(name: str) -> tuple[str, str, list[int], list[Any]]:
@@ -146,7 +171,7 @@ def _tensor(name: str) -> tuple[str, str, list[int], list[Any]]:
 def _v2(there: There, name: str) -> list[Any]:
     asked = dict(zip(("name", "datatype", "shape", "data"), _tensor(name), strict=True))
     url = f"{there.url}/v2/models/{name}/infer"
-    answer = httpx.post(url, json={"inputs": [asked]}, timeout=30, trust_env=False)
+    answer = httpx.post(url, json={"inputs": [asked]}, headers=V2, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
     return [
         (one["name"], one["datatype"], one["shape"], one["data"]) for one in answer.json()["outputs"]
@@ -165,7 +190,7 @@ def _grpc(there: There, name: str) -> list[Any]:
         call = channel.unary_unary(
             INFER, pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString
         )
-        answer = call(message, timeout=30)
+        answer = call(message, timeout=30, metadata=tuple(V2.items()))
     raw = iter(answer.raw_output_contents)
     found = []
     for one in answer.outputs:
@@ -199,7 +224,7 @@ def _equal(ours: Any, theirs: Any) -> None:
     if isinstance(theirs, dict):
         assert list(ours) == list(theirs)
         ours, theirs = list(ours.values()), list(theirs.values())
-    if isinstance(theirs, list):
+    if isinstance(theirs, list | tuple):
         assert len(ours) == len(theirs), (ours, theirs)
         for one, other in zip(ours, theirs, strict=True):
             _equal(one, other)
@@ -216,8 +241,17 @@ def test_equal(kserve: dict[str, There], tandem: There, name: str, ask: Callable
 
 
 @pytest.mark.parametrize("name", HUGGING)
-@pytest.mark.parametrize("ask", [_v1, _v2, _grpc])
+@pytest.mark.parametrize("ask", [_v1, _v2])
 def test_equal_of_texts(
     hugging: dict[str, There], tandem: There, name: str, ask: Callable[..., Any]
 ) -> None:
     _equal(ask(tandem, name), ask(hugging[name], name))
+
+
+@pytest.mark.parametrize("name", HUGGING)
+def test_texts_over_grpc(hugging: dict[str, There], tandem: There, name: str) -> None:
+    """As over HTTP. KServe's own server fails: it gives its tokenizer gRPC's bytes, which wants str."""
+    _equal(_grpc(tandem, name), _v2(hugging[name], name))
+    with pytest.raises(grpc.RpcError) as failed:
+        _grpc(hugging[name], name)
+    assert failed.value.code() is grpc.StatusCode.INTERNAL

@@ -14,12 +14,12 @@ from serve_app.routing.graph import Failed
 Infer = Callable[[Call], Awaitable[InferResponse]]
 Find = Callable[[str, str], Awaitable[Version]]  # the version that would answer, by model and number
 
-GRAPH = "graph"  # the platform of one
+GRAPH, TRANSFORMER = "graph", "transformer"  # the platforms of what takes documents
 
 
 def is_graph(version: Version) -> bool:
-    """Whether a version is a graph, and no model."""
-    return version.about.platform == GRAPH
+    """Whether a version is a graph (or a class around a model), and no model."""
+    return version.about.platform in (GRAPH, TRANSFORMER)
 
 
 @dataclass(slots=True)

@@ -58,6 +58,8 @@ class GraphModel(Model):
 class GraphVersion(Version):
     """What runs a graph. It is ready while all of its models are; its signature is what theirs make."""
 
+    platform = GRAPH
+
     def __init__(
         self,
         graph: Graph,
@@ -73,7 +75,7 @@ class GraphVersion(Version):
         self._steps = [step for _, step in graph.steps() if step.service_name]
         self._of: list[VersionDescription | None] = []
         self._signature = VersionDescription([], [])
-        about = ModelDescription(graph.name, GRAPH, {NUMBER: self._signature})
+        about = ModelDescription(graph.name, self.platform, {NUMBER: self._signature})
         super().__init__(graph.name, NUMBER, about, NOWHERE, counters, observers)
 
     def _queue(self, slots: int, spare: int) -> None:
@@ -105,6 +107,11 @@ class GraphVersion(Version):
     @state.setter
     def state(self, state: State) -> None:
         self._state = state
+
+    @property
+    def reason_of_its_own(self) -> str:
+        """Why it isn't, whatever its models are."""
+        return self._reason
 
     @property
     def reason(self) -> str:
@@ -145,17 +152,22 @@ class GraphVersion(Version):
             form = Documents(asker, request.large)
             found = await self._documents.route(form, request.document, heard)
             request.large = form.large
-            request.answer = _given(found, request)
+            request.answer = given(found, request)
             arrays: Arrays = {}
         else:
             message = Message(request.inputs, request=request)
-            answer = _given(await self._router.route(Tensors(asker), message, heard), request)
+            answer = given(await self._router.route(Tensors(asker), message, heard), request)
             arrays = {tensor.name: tensor.data for tensor in answer.tensors}
         self.executed(1, 1, 0.0, time.monotonic() - began)
         return arrays
 
 
-def _given(answer: Answer[M], request: InferRequest) -> M:
+def asked_by() -> Call:
+    """The call that is being answered."""
+    return _ASKED.get()
+
+
+def given(answer: Answer[M], request: InferRequest) -> M:
     """The message, or the error that its step failed with, to be told as this graph's."""
     error = answer.error
     if error is None:

@@ -77,11 +77,19 @@ def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
 
 
 def _graphs(apps: Applications) -> Iterator[Problem]:
-    """`graphs`: no model has the name of one, and its steps' models are there."""
+    """`graphs` and `transformers`: no model has the name of one, and the models of theirs are there."""
     if apps.router is None:
         return
     user, where = apps.router
-    models, graphs = {one.name for one in apps.models}, {graph.name for graph in user.graphs}
+    models = {one.name for one in apps.models}
+    graphs = user.composed()
+    for index, around in enumerate(user.transformers):
+        place = (*where, "transformers", index)
+        if around.name in models:
+            yield Problem((*place, "name"), f"'{around.name}' is also a model")
+        if apps.whole and around.predictor not in models | graphs:
+            said = f"no model '{around.predictor}'{did_you_mean(around.predictor, models | graphs)}"
+            yield Problem((*place, "predictor"), said, "it would answer 404")
     for index, graph in enumerate(user.graphs):
         place = (*where, "graphs", index)
         if graph.name in models:

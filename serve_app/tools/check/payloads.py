@@ -26,7 +26,7 @@ def check_payloads(apps: Applications) -> Iterator[Problem]:
     if apps.router is None:
         return
     user, where = apps.router
-    known = {one.name for one in apps.models} | {graph.name for graph in user.graphs}
+    known = {one.name for one in apps.models} | user.composed()
     for index, logger in enumerate(user.payloads):
         place = (*where, "payloads", index)
         for at, model in enumerate(logger.models if apps.whole else ()):

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.tools.kserve import back_pods, graphs, loggers, own
+from serve_app.tools.kserve import back_pods, graphs, loggers, own, transformer
 from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.merge import same
 from serve_app.tools.kube.documents import get
@@ -50,9 +50,9 @@ def convert(
     for app in (app for _, app in named(config)):
         for name, model in inline(app).items():
             found.services.append(_inline(name, dict(model), router, image, found))
-    _around(found, router)
+    _around(found, router, image)
     for key in router:
-        if key not in ("models", "routing", "limits", "graphs", "payloads"):
+        if key not in ("models", "routing", "limits", "graphs", "payloads", "transformers"):
             found.said.append(("Router", f"`{key}` has no place in an InferenceService"))
     for key in router.get("limits") or {}:
         if key != "timeout":
@@ -65,8 +65,8 @@ def convert(
     return found
 
 
-def _around(found: Returned, router: Mapping[str, Any]) -> None:
-    """What the Router has of services: loggers, graphs."""
+def _around(found: Returned, router: Mapping[str, Any], image: str) -> None:
+    """What the Router has of services: loggers, transformers, graphs."""
     by_name = {one["metadata"]["name"]: one for one in found.services}
     for entry in router.get("payloads") or []:
         name, logger = loggers.back(entry)
@@ -78,8 +78,10 @@ def _around(found: Returned, router: Mapping[str, Any]) -> None:
     named_so = {}
     for name, one in by_name.items():
         words = get(one, "spec", "predictor", "model", "args") or []
+        words = words or get(one, "spec", "predictor", "containers", 0, "args") or []
         said = [word.partition("=")[2] for word in words if word.startswith("--model_name=")]
         named_so[said[0] if said else name] = name
+    transformer.back(router, by_name, named_so, image, lambda *said: found.said.append(said))
     found.services += [graphs.back(graph, named_so) for graph in router.get("graphs") or []]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from serve_app.repository.versions import is_version
-from serve_app.tools.kserve import pods, predictor, scaling
+from serve_app.tools.kserve import pods, predictor, scaling, transformer
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model, Pods, Service
 from serve_app.tools.kube.documents import Document
@@ -29,6 +29,9 @@ def read(service: Service, stable: Model, beside: Sequence[Document]) -> None:
         scaling.serve(part, service, model)
         scaling.scale(part, Field((), None, service.ledger), model)
         pods.read(part, own_pods)
+        for box in part.each("containers"):
+            if box.get("name") == transformer.BESIDE:
+                box.note("the predictor's transformer is before all versions")
         part.at("logger").note("the predictor's logger has all versions of the model")
         if own_pods.spec != service.pods.spec or own_pods.container != service.pods.container:
             part.note("its pods are those of the predictor", "one RayService's group of workers")

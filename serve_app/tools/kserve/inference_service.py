@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from serve_app.tools.kserve import canary, loggers, metadata, own, pods, predictor, scaling
+from serve_app.tools.kserve import (
+    canary,
+    loggers,
+    metadata,
+    own,
+    pods,
+    predictor,
+    scaling,
+    transformer,
+)
 from serve_app.tools.kserve.formats import OLD_STYLE, V2_BY_DEFAULT
 from serve_app.tools.kserve.ledger import Field, Ledger
 from serve_app.tools.kserve.service import Model, Service
@@ -85,15 +94,12 @@ def _workers(one: Field, model: Model) -> None:
 
 
 def _others(root: Field, service: Service) -> None:
+    transformer.read(service)
     if service.models:
         loggers.read(root.at("spec", "predictor", "logger"), service, service.answers_as)
-    transformer, explainer = root.at("spec", "transformer"), root.at("spec", "explainer")
-    if transformer:
-        transformer.refuse(
-            "no transformer's container runs here", "answers would be others than KServe's",
-            "a class that does it and the model (modelFormat python), or leave it on KServe",
-        )  # fmt: skip
-    explainer.warn(_EXPLAINER, ":explain is answered with 501", "leave the explainer on KServe")
+    root.at("spec", "explainer").warn(
+        _EXPLAINER, ":explain is answered with 501", "leave the explainer on KServe"
+    )
 
 
 def _unknown(spec: Field) -> None:

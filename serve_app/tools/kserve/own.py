@@ -2,6 +2,7 @@
 
 `tandem/model` holds keys of a model's entry, as YAML: those that no field of KServe's has. They count
 before what is read from the fields. `tandem/placement: inline` puts the model into the Router.
+`tandem/transformer` names the class that runs in the place of a transformer's container.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model
 
-MODEL, PLACEMENT = "tandem/model", "tandem/placement"
+MODEL, PLACEMENT, TRANSFORMER = "tandem/model", "tandem/placement", "tandem/transformer"
 KEPT = "tandem/kserve"  # on a RayService: what it has no place for (`merge`)
 _OF_APPLICATIONS = ("replicas", "autoscaling", "resources", "model", "tokenizer", "engine", "llm")
 

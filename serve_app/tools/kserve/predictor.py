@@ -48,8 +48,8 @@ def read(part: Field, model: Model, pods: Pods, notes: Field, beside: Sequence[D
 
 def _sidecar(one: Field, pods: Pods) -> None:
     if one.get("name") == "transformer-container":
-        one.refuse("a transformer beside the predictor", "its container isn't run here")
-    elif one.get("name") == "kserve-container":
+        return  # `transformer` reads it
+    if one.get("name") == "kserve-container":
         one.wrong("a second predictor", "KServe takes exactly one", "`model` or `containers`")
     else:
         pods.spec.setdefault("containers", []).append(one.carry())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from serve_app.tools.kserve.own import TRANSFORMER
 from serve_app.tools.kserve.service import Model, Service
 from serve_app.tools.kube.findings import Place
 
@@ -64,6 +65,7 @@ def _router(services: Sequence[Service]) -> dict[str, Any]:
     more = {
         "routing": weights,
         "graphs": [one.graph for one in services if one.graph],
+        "transformers": [one.transformer for one in services if one.transformer],
         "payloads": [each for one in services for each in one.payloads],
     }
     return found | {key: value for key, value in more.items() if value}
@@ -89,13 +91,17 @@ def places(services: Sequence[Service]) -> list[tuple[Place, Service, Place]]:
     """Where something of the config comes from: a place of it, and that of a document."""
     found: list[tuple[Place, Service, Place]] = []
     inline = 0
-    remote = graphs = payloads = 0
+    remote = graphs = payloads = transformers = 0
     router: Place = ("applications", 0, "deployments", 0, "user_config")
     for service in services:
         if service.graph:
             found.append(((*router, "graphs", graphs), service, ("spec",)))
             found.append(((*router, "graphs", graphs, "nodes"), service, ("spec", "nodes")))
             graphs += 1
+        if service.transformer:
+            note: Place = ("metadata", "annotations", TRANSFORMER)
+            found.append(((*router, "transformers", transformers), service, note))
+            transformers += 1
         for _ in service.payloads:
             logger: Place = ("spec", "predictor", "logger")
             here: Place = (*router, "payloads", payloads)

@@ -68,6 +68,7 @@ class Service:
     pods: Pods = field(default_factory=Pods)
     timeout: int | None = None
     graph: dict[str, Any] | None = None  # an entry of the Router's
+    transformer: dict[str, Any] | None = None  # an entry of the Router's
     payloads: list[dict[str, Any]] = field(default_factory=list)  # entries of the Router's
     weights: dict[str, int] = field(default_factory=dict)  # by version, of the model of its name
 
@@ -82,6 +83,11 @@ class Service:
         """What its model is called in requests."""
         first = self.models[0]
         return str(first.entry.get("model") or first.entry.get("name") or self.name)
+
+    @property
+    def asked_as(self) -> str:
+        """What requests name: the transformer, if it has one."""
+        return str(self.transformer["name"]) if self.transformer else self.answers_as
 
     @property
     def name(self) -> str:

@@ -39,7 +39,7 @@ def translate(documents: Iterable[Document]) -> Translation:
             found.services.append(_read(one, [other for other in every if other is not one]))
         else:
             found.others.append(one)
-    names = {one.name: one.answers_as for one in found.services if one.models}
+    names = {one.name: one.asked_as for one in found.services if one.models}
     for one in every:
         if one.kind == "InferenceGraph" and is_ours(one):
             found.services.append(graphs.read(one, names))

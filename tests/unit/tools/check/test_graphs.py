@@ -58,3 +58,17 @@ def test_each_mistake_at_its_line(check, old, new, mark, message):
 def test_the_name_of_a_model(check):
     text = WITH.replace("- name: other", "- name: two", 1)
     assert any("graphs[1].name: 'two' is also a model" in one for one in check(text))
+
+
+def test_a_class_around_a_model(check):
+    around = """\
+          transformers:
+            - {name: images, class: "mine:Images", predictor: one}
+"""
+    text = GOOD.replace("          routing:\n", f"{around}          routing:\n")
+    assert check(text) == []
+    wrong = text.replace("predictor: one", "predictor: oen")
+    said = "transformers[0].predictor: no model 'oen'; did you mean one?"
+    assert any(said in one for one in check(wrong))
+    taken = text.replace("name: images", "name: two")
+    assert any("transformers[0].name: 'two' is also a model" in one for one in check(taken))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.tools.kserve import both_ways, serve_config
+from serve_app.tools.kserve import serve_config
 from tests.unit.tools.kserve.isvc import (
     MODE,
     application,
@@ -127,7 +127,6 @@ def test_what_knative_is_told_by_annotations() -> None:
 
 
 def test_a_limit_of_time_is_the_routers() -> None:
-    from serve_app.tools.kserve import serve_config
 
     config = serve_config.write(services(isvc(onnx(timeout=7), name="a"), isvc(onnx(), name="b")))
     assert config["applications"][0]["deployments"][0]["user_config"] == {"limits": {"timeout": 7}}
@@ -161,87 +160,6 @@ def test_variables_are_the_processes_own() -> None:
     assert errors(one(isvc(model("onnx", env=[{"name": "PYTHONPATH", "value": "/x"}])))) != []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--model_name=other"], {"model": "other"}),
-        (["--model_name", "other"], {"model": "other"}),
-        (["--served-model-name=other"], {"model": "other"}),
-        (["--model_name=m"], {}),
-        (["--task=text_embedding", "--max_length=128"],
-         {"maxLength": 128}),
-        (["--task=sequence_classification", "--dtype=half"],
-         {"task": "text-classification", "dtype": "float16"}),
-        (["--task=sequence_classification", "--return_probabilities"],
-         {"task": "text-classification", "answers": "kserve-probabilities"}),
-        (["--task=token_classification", "--return_raw_logits"],
-         {"task": "token-classification", "answers": "kserve-logits"}),
-        (["--task=fill_mask", "--return_raw_logits"], {"task": "fill-mask"}),
-        (["--model_id=google-bert/bert-base-uncased", "--model_revision=v2", "--task=text_embedding"],
-         {}),
-    ],
-)  # fmt: skip
-def test_arguments_of_huggingfaceserver(arguments: list[str], expected: dict[str, Any]) -> None:
-    given = (
-        arguments
-        if any("--task" in each for each in arguments)
-        else [*arguments, "--task=text_embedding"]
-    )
-    found = entry(isvc(model("huggingface", args=given)))
-    plain = {"task": "embedding", "answers": "kserve", "dtype": "auto"}
-    assert found["options"] == plain | {key: value for key, value in expected.items() if key != "model"}
-    assert found.get("model") == expected.get("model")
-
-
-@pytest.mark.parametrize(
-    "task", ["question_answering", "time_series_forecast", "zero_shot_classification"]
-)
-def test_tasks_that_nobody_can_run_here(task: str) -> None:
-    found = one(isvc(model("huggingface", args=[f"--task={task}"])))
-    assert any(f"'{task}'" in text for text in errors(found))
-
-
-@pytest.mark.parametrize(
-    "argument", ["--return_probabilities", "--return_raw_logits", "--dtype=float16"]
-)
-def test_what_a_server_answers_comes_back(argument: str) -> None:
-    given = isvc(model("huggingface", args=["--task=sequence_classification", argument]))
-    (back,), said = both_ways.inference_services({}, serve_config.write([one(given)]))
-    assert back["spec"]["predictor"]["model"]["args"] == given["spec"]["predictor"]["model"]["args"]
-    assert "tandem/model" not in back["metadata"].get("annotations", {})
-    assert said == []
-
-
-def test_the_hub_by_an_argument() -> None:
-    bare = model("huggingface", args=["--model_id=a/b", "--model_revision=v2", "--task=text_embedding"])
-    del bare["model"]["storageUri"]
-    assert entry(isvc(bare))["storageUri"] == "hf://a/b@v2"
-
-
-def test_texts_that_are_generated_are_an_engines() -> None:
-    found = entry(
-        isvc(
-            model(
-                "huggingface",
-                args=[
-                    "--max-model-len=1024",
-                    "--enforce-eager",
-                    "--gpu-memory-utilization=0.9",
-                    "--dtype=bfloat16",
-                    "--no-enable-prefix-caching",
-                ],
-                resources={"limits": {"nvidia.com/gpu": "1", "cpu": "6"}},
-            )
-        )
-    )
-    assert found["modelFormat"] == "vllm"
-    assert found["engine"] == {
-        "max_model_len": 1024, "enforce_eager": True, "gpu_memory_utilization": 0.9,
-        "dtype": "bfloat16", "enable_prefix_caching": False,
-    }  # fmt: skip
-    assert found["resources"] == {"num_cpus": 6, "num_gpus": 1}
-
-
 def test_workers_of_an_engine_are_its_parallel_sizes() -> None:
     predictor = model("vllm", resources={"limits": {"nvidia.com/gpu": "1"}})
     predictor["workerSpec"] = {"pipelineParallelSize": 2, "containers": [{"name": "worker-container"}]}
@@ -271,7 +189,6 @@ def test_a_class_in_place_of_a_container() -> None:
 
 
 def test_inside_the_router() -> None:
-    from serve_app.tools.kserve import serve_config
 
     service = one(isvc(onnx(minReplicas=2), annotations={"tandem/placement": "inline"}))
     (router,) = serve_config.write([service])["applications"]
@@ -305,10 +222,3 @@ def test_rows_and_columns_are_answered_as_by_the_server_that_kserve_takes(
     data = isvc(model(form, **more))
     assert entry(data).get("options") == options
     assert checked(data).count("error") == 0
-
-
-def test_a_task_that_tandem_alone_is_told() -> None:
-    note = {"tandem/model": "options: {task: embedding}"}
-    for form in ("huggingface", "transformers"):
-        found = entry(isvc(model(form), annotations=note))
-        assert (found["modelFormat"], found["options"]) == ("transformers", {"task": "embedding"})

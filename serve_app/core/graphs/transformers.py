@@ -1,0 +1,211 @@
+"""A user's class before and behind a model, under a name of its own, as KServe's transformers are.
+
+To everybody else it is a graph of one step; what it is asked over V1 is a document, as a graph's is.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol
+
+from serve_app.config.graph import Graph
+from serve_app.config.transformer import Transformer
+from serve_app.core.call import Call
+from serve_app.core.dataplane import DataPlane
+from serve_app.core.directory import Directory
+from serve_app.core.graphs.asked import TRANSFORMER, Asker
+from serve_app.core.graphs.documents import Document, DocumentRequest, Documents
+from serve_app.core.graphs.version import (
+    NUMBER,
+    SOURCE,
+    GraphModel,
+    GraphVersion,
+    asked_by,
+    given,
+)
+from serve_app.core.lanes import Who
+from serve_app.core.observer import Observers
+from serve_app.errors import TandemError, Unavailable
+from serve_app.protocol.metadata import Statistics, VersionDescription
+from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
+from serve_app.routing.graph import Answer
+
+log = logging.getLogger("tandem")
+
+
+class Asks:
+    """How the model behind is asked, for one request."""
+
+    def __init__(self, asker: Asker, predictor: str, request: InferRequest, large: bool) -> None:
+        self._asker, self._predictor, self._request = asker, predictor, request
+        self.large = large
+
+    async def document(self, message: Document) -> Document:
+        """By V1."""
+        form = Documents(self._asker, self.large)
+        found = given(await form.call(self._predictor, "", message), self._request)
+        self.large = form.large
+        return found
+
+    async def tensors(self, request: InferRequest) -> InferResponse:
+        """By V2; whichever model the request names."""
+        request.model, request.version = self._predictor, ""
+        request.parameters = self._asker.parameters() | request.parameters
+        try:
+            return await self._asker.ask(request)
+        except TandemError as error:
+            return given(Answer(InferResponse("", "", "", []), error), self._request)
+
+
+class Around(Protocol):
+    """What runs the class."""
+
+    def load(self) -> None:
+        """Import and construct it, in a thread; ConfigError where that can't be done."""
+
+    async def document(self, message: Document, headers: dict[str, str], asks: Asks) -> Document:
+        """What it answers to one of V1."""
+
+    async def tensors(
+        self, request: InferRequest, headers: dict[str, str], grpc: bool, asks: Asks
+    ) -> Arrays:
+        """What it answers to one of V2."""
+
+    def changed(self) -> bool:
+        """Whether its files aren't what they were."""
+
+    def close(self) -> None:
+        """It isn't asked any more."""
+
+
+class TransformerVersion(GraphVersion):
+    """Runs it. Requests that come while the class is loaded wait for it."""
+
+    platform = TRANSFORMER
+
+    def __init__(
+        self,
+        config: Transformer,
+        around: Around,
+        directory: Directory,
+        asker: Callable[[Call], Asker],
+        counters: Statistics,
+        observers: Observers,
+    ) -> None:
+        steps = [{"serviceName": config.predictor}]
+        graph = Graph.model_validate(
+            {"name": config.name, "nodes": {"root": {"routerType": "Sequence", "steps": steps}}}
+        )
+        self.config, self.around = config, around
+        self._loaded = asyncio.Event()
+        super().__init__(graph, directory, asker, counters, observers)
+
+    @property
+    def signature(self) -> VersionDescription:
+        """What it takes and gives is the class's to say, and it doesn't."""
+        return _OPEN
+
+    @signature.setter
+    def signature(self, found: VersionDescription) -> None: ...
+
+    async def load(self) -> bool:
+        """Whether it can be asked."""
+        try:
+            await asyncio.to_thread(self.around.load)
+            self.reason = ""
+        except TandemError as error:
+            self.reason = error.message
+        except BaseException as error:  # SystemExit too: a user's module ends no server
+            self.reason = f"{self.config.class_path} can't be loaded: {type(error).__name__}: {error}"
+        self._loaded.set()
+        return not self.reason_of_its_own
+
+    async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
+        """The class, the model behind it, the class again."""
+        call, began = asked_by(), time.monotonic()
+        await self._loaded.wait()
+        if why := self.reason_of_its_own:
+            raise Unavailable(f"transformer '{self.model}' is not ready: {why}")
+        headers = dict(call.headers.items())
+        large = isinstance(request, DocumentRequest) and request.large
+        asks = Asks(self._asker(call), self.config.predictor, request, large)
+        arrays: Arrays = {}
+        if isinstance(request, DocumentRequest):
+            request.answer = await self.around.document(request.document, headers, asks)
+            request.large = asks.large
+        else:
+            arrays = await self.around.tensors(request, headers, call.transport == "grpc", asks)
+        self.executed(1, 1, 0.0, time.monotonic() - began)
+        return arrays
+
+
+_OPEN = VersionDescription([], [])
+
+
+class Transformers:
+    """Those of `plane`. `make`: what runs a class; `spawn` keeps a task."""
+
+    def __init__(
+        self,
+        plane: DataPlane,
+        make: Callable[[Transformer], Around],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._plane, self._make, self._spawn = plane, make, spawn
+        self._served: dict[str, TransformerVersion] = {}
+
+    def configure(self, transformers: Iterable[Transformer]) -> None:
+        """Serve these, and no others. One that is what it was stays."""
+        wanted = {one.name: one for one in transformers}
+        for name in self._served.keys() - wanted.keys():
+            self._plane.directory.remove(name, SOURCE)
+            self._served.pop(name).around.close()
+        for name, config in wanted.items():
+            if name not in self._served or self._served[name].config != config:
+                self._begin(config)
+
+    def read_again(self) -> None:
+        """Those whose files changed, and those that couldn't be loaded."""
+        for version in list(self._served.values()):
+            if version.around.changed() or version.reason_of_its_own:
+                self._begin(version.config)
+
+    def _begin(self, config: Transformer) -> None:
+        plane, name = self._plane, config.name
+        model = plane.directory.models.get(name)
+        if not isinstance(model, GraphModel):
+            if model is not None:
+                log.error("transformer '%s' isn't served: there is a model of that name", name)
+                return
+            model = plane.directory.models[name] = GraphModel(
+                name, plane.observers, plane.directory.room
+            )
+
+        def asker(call: Call) -> Asker:
+            return Asker(call, plane.directory, plane.infer, plane.awake, plane.refused)
+
+        counters = model.statistics.setdefault(NUMBER, Statistics())
+        version = TransformerVersion(
+            config, self._make(config), plane.directory, asker, counters, plane.observers
+        )
+        before = self._served.get(name)
+        if before is None or before.reason_of_its_own:
+            model.put(version)
+            self._served[name] = version
+        self._spawn(self._take(version, model))
+
+    async def _take(self, version: TransformerVersion, model: GraphModel) -> None:
+        """In the place of the one before, if it can be had."""
+        good, name = await version.load(), version.config.name
+        if not good:
+            log.error("transformer '%s': %s", name, version.reason_of_its_own)
+        before = self._served.get(name)
+        if before is None or before is version:
+            return
+        if good:
+            model.put(version)
+            self._served[name] = version
+            before.around.close()
+        else:
+            version.around.close()

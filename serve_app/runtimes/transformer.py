@@ -1,0 +1,255 @@
+"""Runs a class that was written for KServe, `preprocess` and `postprocess` around a model.
+
+What it gets is as KServe's server gives it: a dict for V1, an InferRequest for V2, and the headers. What
+`preprocess` returns is what the model behind is asked, by its type: so V1 may go in and V2 be asked.
+"""
+
+import asyncio
+import inspect
+import logging
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+
+from serve_app.config.transformer import Transformer
+from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, TandemError, plain, raised
+from serve_app.protocol.datatypes import BYTES, as_v2_array
+from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
+from serve_app.repository.stamps import Stamp
+from serve_app.runtimes.kserve_api import tensors as api
+from serve_app.runtimes.kserve_api.model import PREDICT, Model, PredictorConfig
+from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
+from serve_app.runtimes.tasks import contain_tasks
+from serve_app.runtimes.user_code import changed, import_class, stamps
+
+log = logging.getLogger("tandem")
+
+_IMPORTING = threading.Lock()  # classes of one module are there at once, in threads
+
+
+class Asks(Protocol):
+    """How the model behind is asked."""
+
+    async def document(self, message: Any) -> Any:
+        """By V1."""
+
+    async def tensors(self, request: InferRequest) -> InferResponse:
+        """By V2."""
+
+
+class KServeTransformer:
+    """One object of the class. What isn't `async` runs in one thread, one request after the other, as
+    KServe's server runs it."""
+
+    def __init__(self, config: Transformer) -> None:
+        self._config = config
+        self._object: Any = None
+        self._types: Any = None
+        self._stamps: Mapping[str, Stamp] = {}
+        self._thread = ThreadPoolExecutor(1, f"transformer-{config.name}")
+
+    def load(self) -> None:
+        """Import and construct it, and call its own `load`."""
+        path, stood_in = self._config.class_path, stand_in()
+        try:
+            with _IMPORTING:
+                kind = import_class(path)
+        except ConfigError as error:
+            if stood_in and NAME in str(error):
+                raise ConfigError(
+                    f"{error}; Tandem stands in for what transformers use of the package kserve: where "
+                    "more is needed, install it"
+                ) from error
+            raise
+        finally:
+            self._stamps = stamps(path)
+        if not isinstance(kind, type):
+            raise ConfigError(f"{path} is no class, but a {type(kind).__name__}")
+        if not any(callable(getattr(kind, name, None)) for name in ("preprocess", "postprocess")):
+            raise ConfigError(f"{path} has neither preprocess nor postprocess")
+        self._types = tensor_types()
+        made = type(kind.__name__, (kind,), {"__module__": kind.__module__, **self._more(kind)})
+        arguments = self._arguments(made)
+        try:
+            inspect.signature(made).bind(**arguments)
+        except TypeError as error:
+            raise ConfigError(f"options don't fit {path}: {error}") from error
+        self._object = made(**arguments)
+        if not _of_kserve(kind, "load") and callable(load := getattr(self._object, "load", None)):
+            load()
+
+    def _more(self, kind: type) -> dict[str, Any]:
+        """What KServe's server gives a model at its start."""
+        config = self._config
+        found: dict[str, Any] = {
+            "predictor_config": PredictorConfig(config.predictor, config.predictor_protocol)
+        }
+        if not hasattr(kind, "predict") or _of_kserve(kind, "predict"):
+            found["predict"] = Model.predict
+        return found
+
+    def _arguments(self, kind: type) -> dict[str, Any]:
+        config = self._config
+        known = {
+            "name": config.name,
+            "model_name": config.name,
+            "predictor_host": config.predictor,
+            "predictor_protocol": config.predictor_protocol,
+            "protocol": config.predictor_protocol,
+            "predictor_use_ssl": False,
+        }
+        takes = inspect.signature(kind).parameters
+        return {name: value for name, value in known.items() if name in takes} | config.options
+
+    def changed(self) -> bool:
+        """Whether its modules' files aren't what they were."""
+        return changed(self._stamps)
+
+    def close(self) -> None:
+        """Let go of it; what runs may finish."""
+        self._thread.shutdown(wait=False)
+
+    async def document(self, message: Any, headers: dict[str, str], asks: Asks) -> Any:
+        """One of V1: what JSON holds, or V2's JSON where `postprocess` returns that."""
+        found = await self._through(message, headers, asks)
+        if not hasattr(found, "outputs"):
+            return found
+        outputs = [
+            {"name": one.name, "datatype": one.datatype, "shape": list(array.shape),
+             "data": api.plain(array, True).ravel().tolist()}
+            for one in found.outputs
+            for array in [_array(one)]
+        ]  # fmt: skip
+        return {"model_name": self._config.name, "id": found.id, "outputs": outputs}
+
+    async def tensors(
+        self, request: InferRequest, headers: dict[str, str], grpc: bool, asks: Asks
+    ) -> Arrays:
+        """One of V2."""
+        types, wanted = self._types, request.outputs
+        inputs = [_tensor(types.InferInput, tensor, not grpc) for tensor in request.inputs]
+        asked = None if wanted is None else [types_output(types, one.name) for one in wanted]
+        given = types.InferRequest(
+            model_name=request.model, infer_inputs=inputs, request_id=request.id, from_grpc=grpc,
+            parameters=dict(request.parameters), request_outputs=asked, model_version=request.version,
+        )  # fmt: skip
+        found = await self._through(given, headers, asks)
+        if isinstance(found, dict) and isinstance(found.get("outputs"), list):
+            found = types.InferResponse.from_rest(found)
+        if not hasattr(found, "outputs"):
+            raise ModelFailed(
+                f"transformer '{self._config.name}' returned a {type(found).__name__} to a request of "
+                "V2: postprocess has to return an InferResponse"
+            )
+        return {one.name: _array(one) for one in found.outputs}
+
+    async def _through(self, payload: Any, headers: dict[str, str], asks: Asks) -> Any:
+        PREDICT.set(lambda asked: self._ask(asked, asks))
+        more: tuple[dict[str, str], ...] = (
+            ({},) if getattr(self._object, "required_response_headers", False) else ()
+        )
+        try:
+            payload = await self._call("preprocess", payload, headers)
+            found = await self._call("predict", payload, headers, *more)
+            return await self._call("postprocess", found, headers, *more)
+        except TandemError as error:
+            raise plain(error) from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise self._failed(error) from None
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # SystemExit too: user code ends no server
+            if type(error).__name__ == "InvalidInput" and type(error).__module__.startswith(NAME):
+                raise InvalidArgument(str(error)) from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: BaseException) -> ModelFailed:
+        found = raised(f"transformer '{self._config.name}' raised", error)
+        log.error("%s\n%s", found.whole, "".join(traceback.format_exception(error))[-20_000:])
+        found.logged = True
+        return found
+
+    async def _call(self, name: str, payload: Any, *more: Any) -> Any:
+        function = getattr(self._object, name, None)
+        if function is None:
+            return payload
+        if inspect.iscoroutinefunction(function):
+            contain_tasks()
+            return await function(payload, *more)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._thread, _caught, function, payload, *more)
+        if isinstance(found, _Raised):
+            raise found.error
+        return await found if inspect.isawaitable(found) else found
+
+    async def _ask(self, payload: Any, asks: Asks) -> Any:
+        """The model behind, in the form in which it is asked."""
+        if isinstance(payload, dict):
+            lists = {key: one.tolist() if isinstance(one, np.ndarray) else one
+                     for key, one in payload.items()}  # fmt: skip
+            return await asks.document(lists)
+        if not hasattr(payload, "inputs"):
+            raise ModelFailed(
+                f"transformer '{self._config.name}': preprocess returned a {type(payload).__name__}; a "
+                "dict asks the model behind by V1, an InferRequest by V2"
+            )
+        given = [Tensor(one.name, one.datatype, _array(one)) for one in payload.inputs]
+        asked = getattr(payload, "request_outputs", None)
+        outputs = None if not asked else [RequestedOutput(one.name) for one in asked]
+        response = await asks.tensors(InferRequest("", "", "", given, outputs))
+        types = self._types
+        found = [_tensor(types.InferOutput, tensor, True) for tensor in response.outputs]
+        return types.InferResponse(
+            response_id=response.id, model_name=response.model, infer_outputs=found,
+            model_version=response.version,
+        )  # fmt: skip
+
+
+class _Raised:
+    """What a class raised in the thread. Not as the future's exception: asyncio lets some of those out
+    of its loop."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _caught(function: Callable[..., Any], *arguments: Any) -> Any | Awaitable[Any]:
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        return _Raised(error)
+
+
+def _of_kserve(kind: type, name: str) -> bool:
+    """Whether a method is the base class's own."""
+    module = getattr(getattr(kind, name, None), "__module__", "") or ""
+    return module.startswith((f"{NAME}.", "serve_app."))
+
+
+def types_output(types: Any, name: str) -> Any:
+    """An output that is asked for, in KServe's class where that is known."""
+    return getattr(types, "RequestedOutput", api.RequestedOutput)(name)
+
+
+def _tensor(kind: Any, tensor: Tensor, as_text: bool) -> Any:
+    array = api.plain(tensor.data, as_text)
+    if issubclass(kind, api.InferInput | api.InferOutput):
+        return kind.of(tensor.name, tensor.datatype, array)
+    return kind(tensor.name, list(array.shape), tensor.datatype, array.ravel().tolist())
+
+
+def _array(one: Any) -> np.ndarray:
+    """A tensor's values as V2 carries them."""
+    array = np.asarray(one.as_numpy())
+    if array.dtype != BYTES:
+        return as_v2_array(array)
+    found = np.empty(array.shape, dtype=object)
+    found.ravel()[:] = [item if isinstance(item, bytes) else str(item).encode() for item in array.flat]
+    return found

@@ -1,0 +1,306 @@
+"""Classes written for KServe around a model, asked as KServe's server asks them."""
+
+import asyncio
+import base64
+
+import pytest
+
+from serve_app.config import Limits, RouterUserConfig, parse
+from serve_app.config.transformer import Transformer
+from serve_app.core.graphs.serve import Graphs
+from serve_app.core.graphs.transformers import Transformers
+from serve_app.errors import ConfigError, InvalidArgument
+from serve_app.ingress.grpc import Servicer
+from serve_app.protocol import inference_pb2 as pb
+from serve_app.runtimes.transformer import KServeTransformer
+from tests.unit.ingress.grpc_bodies import Context
+from tests.unit.planes import Raises, served
+
+# As KServe's documentation and samples have users write one.
+MODULE = '''
+import argparse
+import base64
+from typing import Dict, Union
+
+import numpy as np
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer, model_server
+from kserve import logging
+from kserve.errors import InvalidInput
+from kserve.model import PredictorProtocol
+
+parser = argparse.ArgumentParser(parents=[model_server.parser])
+args, _ = parser.parse_known_args([])
+
+
+class Pixels(Model):
+    """V1 or V2 in; the predictor is asked in the protocol that it is told."""
+
+    def __init__(self, name: str):
+        super().__init__(name, return_response_headers=True)
+        self.ready = True
+
+    def preprocess(
+        self, payload: Union[Dict, InferRequest], headers: Dict[str, str] = None
+    ) -> Union[Dict, InferRequest]:
+        if isinstance(payload, InferRequest):
+            texts = payload.inputs[0].data
+        else:
+            headers["request-type"] = "v1"
+            texts = [one["image"]["b64"] for one in payload["instances"]]
+        try:
+            rows = np.asarray([list(base64.b64decode(text, validate=True)) for text in texts])
+        except ValueError:
+            raise InvalidInput(f"no base64 (asked by {headers.get('x-user')})")
+        if self.predictor_config.predictor_protocol == PredictorProtocol.REST_V1.value:
+            return {"instances": rows.tolist()}
+        tensor = InferInput(name="x", datatype="FP32", shape=list(rows.shape), data=rows)
+        return InferRequest(model_name=self.name, infer_inputs=[tensor])
+
+    def postprocess(self, infer_response, headers=None, response_headers=None):
+        if headers.get("request-type") != "v1":
+            return infer_response
+        if isinstance(infer_response, dict):
+            return infer_response
+        return {"predictions": infer_response.outputs[0].as_numpy().tolist(), "name": self.name}
+
+
+class Waits(Model):
+    async def preprocess(self, payload, headers=None):
+        return payload
+
+    async def predict(self, payload, headers=None, response_headers=None):
+        found = await super().predict(payload, headers)
+        return await super().predict(payload, headers) if "twice" in headers else found
+
+    async def postprocess(self, result, headers=None, response_headers=None):
+        if isinstance(result, InferResponse):
+            array = result.get_output_by_name("y").as_numpy()
+            out = InferOutput("best", [len(array)], "BYTES")
+            out.set_data_from_numpy(np.array([f"row {row[0]:g}" for row in array], dtype=object))
+            return InferResponse(result.id, self.name, [out])
+        return {"labels": [row["y"] for row in result["predictions"]], "at": np.float32(0.5)}
+
+
+class Plain:
+    def __init__(self, name, factor=1, **kept):
+        self.factor = factor
+
+    def preprocess(self, payload, headers):
+        return {"instances": [[self.factor * x for x in row] for row in payload["instances"]]}
+
+
+class Wrong(Model):
+    def preprocess(self, payload, headers=None):
+        {"key": lambda: payload["missing"], "exit": lambda: exit(3)}[headers["how"]]()
+
+    def postprocess(self, result, headers=None):
+        return "text"
+
+
+class Odd(Model):
+    def postprocess(self, result, headers=None, response_headers=None):
+        return 7 if headers["how"] == "number" else {"a": object()}
+'''
+TEXT = base64.b64encode(bytes([1, 2])).decode()
+V1 = {"instances": [{"image": {"b64": TEXT}}]}
+ROW = {"instances": [[1, 2]]}
+V2_TEXT = {"inputs": [{"name": "any", "datatype": "BYTES", "shape": [1], "data": [TEXT]}]}
+V2 = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of the user's module, new for each test."""
+    name = f"mine_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+class Kept:
+    """Work that a Router does beside its requests."""
+
+    def __init__(self) -> None:
+        self.tasks = []
+
+    def __call__(self, work) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def done(self) -> None:
+        await asyncio.gather(*self.tasks)
+        self.tasks.clear()
+
+
+def entry(module, name, kind, **more):
+    return parse(Transformer, {"name": name, "class": f"{module}:{kind}", "predictor": "m", **more})
+
+
+@pytest.fixture
+async def transformers(the_plane, module):
+    """Those that are asked below, and what serves them."""
+    served(the_plane, "away", backend=Raises(InvalidArgument("too small")))
+    spawn = Kept()
+    made = Transformers(the_plane, KServeTransformer, spawn)
+    made.configure(
+        [
+            entry(module, "pixels", "Pixels"),
+            entry(module, "pixels2", "Pixels", predictorProtocol="v2"),
+            entry(module, "waits", "Waits"),
+            entry(module, "plain", "Plain", options={"factor": 3}),
+            entry(module, "wrong", "Wrong"),
+            entry(module, "odd", "Odd"),
+            entry(module, "away-too", "Waits", predictor="away"),
+            entry(module, "nobody", "Waits", predictor="none"),
+        ]
+    )
+    yield made, spawn
+    await spawn.done()
+    made.configure([])
+
+
+async def v1(http, name, body, **headers):
+    return await http.post(f"/v1/models/{name}:predict", json=body, headers=headers)
+
+
+async def v2(http, name, body, **headers):
+    return await http.post(f"/v2/models/{name}/infer", json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "answer"),
+    [
+        ("pixels", V1, {"predictions": [{"y": [12.0, 22.0], "z": [1.0, 2.0]}]}),
+        ("pixels2", V1, {"predictions": [[12.0, 22.0]], "name": "pixels2"}),
+        ("waits", ROW, {"labels": [[12.0, 22.0]], "at": 0.5}),
+        ("plain", ROW, {"predictions": [{"y": [32.0, 62.0], "z": [3.0, 6.0]}]}),
+    ],
+)
+async def test_v1(http, transformers, name, body, answer):
+    found = await v1(http, name, body)  # before it is loaded: it waits
+    assert (found.status_code, found.json()) == (200, answer)
+
+
+@pytest.mark.parametrize("name", ["pixels2", "waits"])
+async def test_v2(http, transformers, name):
+    found = await v2(http, name, V2_TEXT if name == "pixels2" else V2)
+    assert found.status_code == 200, found.text
+    outputs = {one["name"]: (one["datatype"], one["data"]) for one in found.json()["outputs"]}
+    own = {"y": ("FP32", [12.0, 22.0]), "z": ("FP32", [1.0, 2.0])}
+    assert outputs == (own if name == "pixels2" else {"best": ("BYTES", ["row 12"])})
+    assert found.json()["model_name"] == name
+
+
+async def test_grpc(the_plane, transformers):
+    servicer = Servicer(the_plane, lambda: Limits())
+    message = pb.ModelInferRequest(model_name="pixels2", id="7")
+    tensor = message.inputs.add(name="any", datatype="BYTES", shape=[1])
+    tensor.contents.bytes_contents.append(TEXT.encode())
+    context = Context()
+    answer = await servicer.ModelInfer(message.SerializeToString(), context)
+    found = pb.ModelInferResponse.FromString(answer.SerializeToString())
+    assert (found.id, [one.name for one in found.outputs]) == ("7", ["y", "z"])
+    assert [*found.outputs[0].contents.fp32_contents] == [12, 22]
+
+
+@pytest.mark.parametrize(
+    ("ask", "name", "body", "headers", "status", "said"),
+    [
+        (v1, "pixels", {"instances": [{"image": {"b64": "?"}}]}, {"x-user": "me"}, 400, "asked by me"),
+        (v1, "pixels", {"instances": [{}]}, {}, 500, "transformer 'pixels' raised KeyError"),
+        (v1, "wrong", ROW, {"how": "key"}, 500, "transformer 'wrong' raised KeyError"),
+        (v1, "wrong", ROW, {"how": "exit"}, 500, "transformer 'wrong' raised SystemExit"),
+        (v1, "odd", ROW, {"how": "object"}, 500, "is no JSON"),
+        (v2, "odd", V2, {"how": "number"}, 500, "returned a int to a request of V2"),
+        (v1, "away-too", ROW, {}, 400, "too small"),
+        (v2, "away-too", V2, {}, 400, "too small"),
+        (v1, "nobody", ROW, {}, 404, "no model 'none'"),
+        (v2, "waits", V2_TEXT, {}, 400, "tensor 'x' is missing"),
+    ],
+)
+async def test_what_goes_wrong(http, transformers, ask, name, body, headers, status, said):
+    found = await ask(http, name, body, **headers)
+    assert (found.status_code, said in found.text) == (status, True), found.text
+
+
+async def test_the_class_asks_as_often_as_it_likes(http, transformers):
+    before = (await http.get("/v2/models/m/stats")).json()["model_stats"]
+    assert (await v1(http, "waits", ROW, twice="1")).status_code == 200
+    after = (await http.get("/v2/models/m/stats")).json()["model_stats"]
+    counted = [
+        sum(one["inference_stats"]["success"]["count"] for one in each) for each in (before, after)
+    ]
+    assert counted[1] - counted[0] == 2
+
+
+async def test_it_is_a_step_of_a_graph(http, the_plane, transformers):
+    nodes = {"root": {"routerType": "Sequence", "steps": [{"serviceName": "pixels"}]}}
+    config = parse(RouterUserConfig, {"graphs": [{"name": "g", "nodes": nodes}]})
+    Graphs(the_plane).configure(config.graphs)
+    found = await v1(http, "g", V1)
+    assert found.json() == {"predictions": [{"y": [12.0, 22.0], "z": [1.0, 2.0]}]}
+
+
+async def test_what_is_said_of_it(http, transformers):
+    await transformers[1].done()
+    assert (await http.get("/v2/models/pixels/ready")).status_code == 200
+    assert (await http.get("/v2/models/nobody/ready")).status_code != 200
+    about = (await http.get("/v2/models/pixels")).json()
+    assert (about["platform"], about["inputs"]) == ("transformer", [])
+
+
+async def test_a_class_that_cant_be_had(http, module, transformers, tmp_path):
+    made, spawn = transformers
+    before = [version.config for version in made._served.values()]
+    (tmp_path / "needy.py").write_text("from kserve.storage import Storage\n")
+    (tmp_path / "exits.py").write_text("exit(3)\n")
+    cases = {
+        "a": ("nothing_there:A", "can't be imported"),
+        "b": (f"{module}:Nothing", "can't be imported"),
+        "c": (f"{module}:np", "is no class"),
+        "d": (f"{module}:PredictorProtocol", "neither preprocess nor postprocess"),
+        "e": ("needy:Storage", "install it"),
+        "f": ("exits:A", "SystemExit"),
+    }
+    wrong = [
+        parse(Transformer, {"name": name, "class": path, "predictor": "m"})
+        for name, (path, _) in cases.items()
+    ]
+    made.configure([*before, *wrong, entry(module, "g", "Plain", options={"name": "n", "x": 1})])
+    await spawn.done()
+    for name, (_, said) in cases.items():
+        found = await v1(http, name, ROW)
+        assert (found.status_code, said in found.json()["error"]) == (503, True), found.text
+    assert (await v1(http, "plain", ROW)).status_code == 200
+
+
+async def test_another_class_takes_its_place_when_it_can_be_had(http, module, transformers, tmp_path):
+    made, spawn = transformers
+    await spawn.done()
+    file = tmp_path / f"{module}.py"
+    file.write_text(MODULE.replace("factor=1", "factor=").replace("class Plain", "class  Plain"))
+    made.read_again()
+    await spawn.done()
+    answers = (await v1(http, "plain", ROW)).json()["predictions"]
+    assert answers[0]["z"] == [3, 6]  # the one before goes on
+    file.write_text(MODULE.replace("self.factor * x", "2 * self.factor * x"))
+    made.read_again()
+    await spawn.done()
+    answers = (await v1(http, "plain", ROW)).json()["predictions"]
+    assert answers[0]["z"] == [6, 12]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"transformers": [{"name": "t", "class": "a.b", "predictor": "m"}]}, "class"),
+        ({"transformers": [{"name": "t", "class": "a:B", "predictor": "t"}]}, "a circle: t -> t"),
+        ({"transformers": [{"name": "t", "class": "a:B", "predictor": "m"}] * 2}, "'t' is also"),
+        ({"transformers": [{"name": "t", "class": "a:B", "predictor": "g"}], "graphs": [
+            {"name": "g", "nodes": {"root": {"routerType": "Sequence",
+                                             "steps": [{"serviceName": "t"}]}}}]}, "a circle: "),
+        ({"transformers": [{"name": "t", "klass": "a:B", "predictor": "m"}]}, "did you mean"),
+    ],
+)  # fmt: skip
+def test_configurations_that_are_refused(config, said):
+    with pytest.raises(ConfigError, match=said):
+        parse(RouterUserConfig, config)
