@@ -93,6 +93,13 @@ class Answers(Places, ABC):
         """The version of a call that was decoded by the signature of its first choice."""
         return self.pick("", call) if self.split is not None and self.split.by_body else first
 
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """The versions that the configuration gives requests to which name none; () for the newest."""
+        if self.split is not None:
+            return tuple(one for one, weight in self.split.traffic.weights.items() if weight)
+        return (self.default_version,) if self.default_version else ()
+
     def alone(self) -> str | None:
         """The one version that requests get which name none; None where they are shared."""
         if self.split is not None:

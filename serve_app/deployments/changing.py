@@ -22,6 +22,7 @@ from serve_app.releases import ledger
 from serve_app.releases.asked import Asked
 from serve_app.releases.change import Change, Known, change, shared
 from serve_app.releases.live import directed, entry
+from serve_app.releases.rolling import followed
 from serve_app.releases.uploads import packed
 from serve_app.repository.storage import local_path
 
@@ -159,7 +160,8 @@ class Changing:
         model = self._directory.models.get(name)
         versions = model.versions.values() if model else ()
         loaded = tuple(one.number for one in versions if one.state is State.READY and one.number)
-        return Known(base, live, parts, loaded)
+        rolled = followed(self._live.state.rollouts).get(name, ("",))[1:]
+        return Known(base, live, parts, loaded, model.answer if model else (), rolled)
 
     def _check(self, made: Change) -> None:
         if made.live and made.live.config is not None:

@@ -19,6 +19,7 @@ log = logging.getLogger("tandem")
 
 EACH_S = 1.0  # from one report to the next
 _AGAIN_S = 30.0  # until one is asked for again that was refused
+_KNOWN_S = 300.0  # from one word on which models there are to the next
 
 
 class RouterRollouts:
@@ -28,6 +29,7 @@ class RouterRollouts:
         self._live, self._steward, self._directory = live, steward, directory
         self._told: RouterUserConfig | None = None
         self._asked: dict[str, float] = {}  # when to ask again, by model
+        self._know = 0.0  # when to say again which models there are
 
     async def run(self) -> None:
         """For as long as this Router lives."""
@@ -51,6 +53,9 @@ class RouterRollouts:
             await self._steward.configured.remote(list(wanted))
             self._told = base
             self._asked.clear()
+        if time.monotonic() >= self._know:
+            await self._steward.known.remote(self._live.models)
+            self._know = time.monotonic() + _KNOWN_S
         for name, rollout in wanted.items():
             if time.monotonic() >= self._asked.get(name, 0.0):
                 await self._begin(name, rollout)

@@ -106,6 +106,11 @@ class Steward:
         with contextlib.suppress(TandemError):
             await self._steward.rollouts.configured(dict.fromkeys(models))
 
+    async def known(self, models: list[str]) -> None:
+        """All models that a Router has heard of."""
+        with contextlib.suppress(TandemError):
+            await self._steward.rollouts.known(models)
+
     async def evidence(self, router: str, said: Mapping[str, Mapping[str, Any]]) -> None:
         """What a Router counted, by model."""
         self._steward.rollouts.hear(router, said)

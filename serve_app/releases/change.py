@@ -15,12 +15,16 @@ from serve_app.releases.permitted import check
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a model: its entry in the configuration, what was done to it, its parts (the
-    configuration's as `over` of Live has them) and its versions that are loaded."""
+    configuration's as `over` of Live has them) and its versions that are loaded. `answer`: the versions
+    that get the requests which name none, where that isn't the newest; `rolled`: the two of a rollout.
+    """
 
     base: InlineModel | None = None
     live: Live | None = None
     parts: Parts = field(default_factory=dict)
     loaded: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    rolled: tuple[str, ...] = ()
 
     @property
     def remote(self) -> bool:
@@ -127,7 +131,25 @@ def _less(asked: Asked, known: Known) -> Live | None:
     left = set(known.loaded) - {asked.version}
     if not left:
         return Live(known.parts, off=True) if known.base else None
+    _check_left(asked, known, left)
     return _listed(known, left)
+
+
+def _check_left(asked: Asked, known: Known, left: set[str]) -> None:
+    """Nothing takes the place of a version that traffic, or a rollout, gives requests to."""
+    failed = f"failed to unload '{asked.model}': "
+    if asked.version in known.rolled:
+        raise InvalidArgument(
+            f"{failed}a rollout compares version {asked.version} with version "
+            f"{next(one for one in known.rolled if one != asked.version)}: abort or promote it first "
+            f"(tandem rollout {asked.model} abort)"
+        )
+    if asked.version in known.answer and not left.intersection(known.answer):
+        raise InvalidArgument(
+            f"{failed}version {asked.version} alone answers requests that name no version: give them to "
+            f"another one first (tandem traffic {asked.model} {max(left, key=int)}=100), or unload the "
+            "whole model"
+        )
 
 
 def _listed(known: Known, versions: Iterable[str]) -> Live:

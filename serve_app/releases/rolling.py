@@ -124,6 +124,22 @@ def kept(
     return made
 
 
+def pruned(state: ledger.State, models: Iterable[str], now: float) -> ledger.State:
+    """Without rollouts and shares of models that are gone: they say nothing of another of the name."""
+    for model in models:
+        rollouts = {name: one for name, one in state.rollouts.items() if name != model}
+        shares = {name: one for name, one in state.shares.items() if name != model}
+        generation = state.generation + 1
+        said = {
+            "time": round(now, 3), "verb": "forget", "model": model, "generation": generation,
+            "outcome": "no model of that name is configured any more: its rollout and its shares are "
+            "forgotten",
+        }  # fmt: skip
+        state = replace(state, rollouts=rollouts, shares=shares, generation=generation)
+        state = ledger.noted(state, said)
+    return state
+
+
 def line(record: Record, generation: int) -> dict[str, Any]:
     """Of the audit."""
     names = ("model", "version", "baseline", "weights", "by")

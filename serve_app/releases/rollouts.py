@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serve_app.errors import ConfigError, InvalidArgument, NotFound
 from serve_app.releases import rollout
 from serve_app.releases.ledger import State
-from serve_app.releases.rolling import CONFIGURATION, Rolling, begun, kept, turned
+from serve_app.releases.rolling import CONFIGURATION, Rolling, begun, kept, pruned, turned
 from serve_app.releases.rollout import Evidence, Outcome, Record, Refused, refuse_second
 from serve_app.releases.rollout.promql import due
 
@@ -19,6 +19,7 @@ log = logging.getLogger("tandem")
 KEEP_S = 5.0  # at most so long evidence isn't kept anywhere: what is lost with a process is lost unseen
 PATIENCE_S = 1.0  # of a look with what takes long
 AGAIN_S = 10.0  # after a query that failed
+GONE_S = 3600.0  # a model that nobody knew for so long is gone; a deploy takes minutes
 FRESH_S = 10.0  # a Router that said nothing for so long isn't asked whether its versions are ready
 Write = Callable[[Callable[[State], State]], Awaitable[None]]
 # An address and a query to a number; what it raises says why there is none.
@@ -48,6 +49,7 @@ class Rollouts:
         self._now: dict[str, Rolling] = {}  # what isn't kept yet goes beyond what is
         self._kept: dict[str, float] = {}
         self._reported: dict[str, Reported] = {}
+        self._gone: dict[str, float] = {}  # since when nobody knows the model
         self._away: dict[str, float] = {}  # until when a query isn't asked again
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
@@ -120,6 +122,19 @@ class Rollouts:
             for model, one in self.all().items():
                 if one.by == CONFIGURATION and not one.state.over and model not in models:
                     await self._ended(model, "it no longer stands in the configuration")
+
+    async def known(self, models: Collection[str]) -> None:
+        """Forget what is over of models that are gone. `models`: all that a Router has heard of."""
+        now = time.monotonic()
+        over = [model for model, one in self.all().items() if one.state.over]
+        self._gone = {one: self._gone.get(one, now) for one in over if one not in models}
+        gone = [model for model, since in self._gone.items() if now - since >= GONE_S]
+        if gone:
+            async with self._turn:
+                await self._write(lambda state: pruned(state, gone, time.time()))
+                for model in gone:
+                    for held in (self._now, self._kept, self._reported, self._gone):
+                        held.pop(model, None)
 
     async def overruled(self, model: str) -> None:
         """A deploy changed the traffic that one went over."""

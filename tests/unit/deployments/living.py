@@ -91,6 +91,9 @@ class Handle:
     async def _configured(self, models):
         await self.holder.rollouts.configured(dict.fromkeys(models))
 
+    async def _known(self, models):
+        await self.holder.rollouts.known(models)
+
     async def _evidence(self, router, said):
         self.holder.rollouts.hear(router, said)
 

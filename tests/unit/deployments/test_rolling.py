@@ -11,6 +11,7 @@ from serve_app.deployments.counting import Counting
 from serve_app.deployments.rolling import RouterRollouts
 from serve_app.errors import InvalidArgument, ModelFailed, Overloaded
 from serve_app.ingress.rest import RestApp
+from serve_app.releases.asked import Asked
 from serve_app.releases.rollout import Evidence
 from tests.unit.deployments.test_conductor_versions import model
 from tests.unit.engines import ABOUT, ENGINE, Talker, backend
@@ -246,3 +247,31 @@ async def test_language_models_are_counted_too():
     assert found.canary.requests + found.baseline.requests == 10
     assert 4 <= found.canary.requests <= 6
     assert found.canary.errors == found.baseline.errors == 0
+
+
+async def test_the_steward_hears_which_models_there_are(world, folder, monkeypatch):
+    router = world("r1")
+    await router.start(model(folder))
+    heard = []
+
+    async def known(models):
+        heard.append(models)
+
+    monkeypatch.setattr(world.handle.holder.rollouts, "known", known)
+    made = await rolling(router, world.handle)
+    await made.turn()  # not each second
+    assert heard == [["a"]]
+
+
+async def test_the_version_that_was_promoted_isn_t_unloaded_alone(world, folder):
+    router = world("r1")
+    await router.start(model(folder))
+    await router.changing.direct("a", {"weights": {"1": 0, "2": 100}}, "ann")
+    await until(lambda: weights(router) == {"1": 0, "2": 100})
+    asked = Asked("unload", "a", "2")
+    with pytest.raises(InvalidArgument, match=r"tandem traffic a 1=100"):
+        await router.changing.apply(asked, "ann")
+    await router.changing.direct("a", {"weights": {"1": 100, "2": 0}}, "ann")
+    await until(lambda: weights(router) == {"1": 100, "2": 0})
+    await router.changing.apply(asked, "ann")
+    await until(lambda: set(router.directory.model("a").versions) == {"1"})

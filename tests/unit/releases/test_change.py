@@ -198,3 +198,27 @@ def test_what_lies_elsewhere_isnt_in_a_place_that_is_allowed(uri):
     with pytest.raises(InvalidArgument, match=r"admin\.allow\.storage: models, s3://b/models"):
         change(load(config={"storageUri": uri}), base(), allow, resolved, "")
     assert change(load(config={"storageUri": "models/x"}), base(), allow, resolved, "").live
+
+
+def test_the_only_version_that_answers_isn_t_unloaded_until_another_one_does():
+    """Of a promotion, say: all requests would be refused, though another version is loaded."""
+    promoted = replace(base(), answer=("2",))
+    with pytest.raises(InvalidArgument, match=r"version 2 alone answers .* \(tandem traffic m 1=100\)"):
+        done(unload("2"), promoted)
+    assert done(unload("1"), promoted).live == Live(PARTS, {**ONNX, "versions": ["2"]})
+    shared = replace(base(), answer=("1", "2"))
+    assert done(unload("2"), shared).live == Live(PARTS, {**ONNX, "versions": ["1"]})
+    assert done(unload(), promoted).live == Live(PARTS, off=True)
+    # What nobody answers by already isn't made worse.
+    elsewhere = replace(base(), answer=("7",))
+    assert done(unload("2"), elsewhere).live == Live(PARTS, {**ONNX, "versions": ["1"]})
+
+
+def test_versions_that_a_rollout_compares_aren_t_unloaded():
+    rolled = replace(base(), loaded=("1", "2", "3"), answer=("1",), rolled=("2", "1"))
+    for version, other in (("1", "2"), ("2", "1")):
+        match = rf"a rollout compares version {version} with version {other}: abort or promote it first"
+        with pytest.raises(InvalidArgument, match=match):
+            done(unload(version), rolled)
+    assert done(unload("3"), rolled).live == Live(PARTS, {**ONNX, "versions": ["1", "2"]})
+    assert done(unload(), rolled).live == Live(PARTS, off=True)
