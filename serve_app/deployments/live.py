@@ -134,11 +134,6 @@ class LiveChanges:
         """What configures each model now."""
         return parts(self.base.models, self.apps)
 
-    @property
-    def models(self) -> list[str]:
-        """All that there are, loaded or not."""
-        return sorted({*self.parts, *self.state.layer})
-
     def traffic(self, model: str) -> dict[str, Any]:
         """What is said of a model's traffic: while the service runs, or else by the configuration."""
         if self.shares(model):

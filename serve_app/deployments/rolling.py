@@ -54,7 +54,8 @@ class RouterRollouts:
             self._told = base
             self._asked.clear()
         if time.monotonic() >= self._know:
-            await self._steward.known.remote(self._live.models)
+            there = {*self._live.parts, *self._live.state.layer}  # loaded or not
+            await self._steward.known.remote(sorted(there))
             self._know = time.monotonic() + _KNOWN_S
         for name, rollout in wanted.items():
             if time.monotonic() >= self._asked.get(name, 0.0):

@@ -129,3 +129,32 @@ async def test_the_reason_of_an_end_stands_with_the_rollout(world):
     await steward.rollouts.configured({})
     (record,) = steward.rollouts.of("m").records[-1:]
     assert record["why"] == "it no longer stands in the configuration"
+
+
+async def ended(steward, model):
+    await start(steward, model=model)
+    await steward.rollouts.act(model, "promote", "ann")
+
+
+async def test_what_is_over_of_a_model_that_is_gone_is_forgotten(world, monkeypatch):
+    steward = world.steward()
+    for model in ("gone", "there"):
+        await ended(steward, model)
+    await start(steward, model="goes-on")
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    await steward.rollouts.known(["there"])
+    clock[0] += module.GONE_S - 1
+    await steward.rollouts.known(["there", "gone"])  # a deploy had taken it away, and brought it back
+    clock[0] += 2
+    await steward.rollouts.known(["there"])
+    assert set(steward.rollouts.all()) == {"gone", "there", "goes-on"}
+    before = steward.state.generation
+    clock[0] += module.GONE_S
+    await steward.rollouts.known(["there"])
+    assert set(steward.rollouts.all()) == set(steward.state.rollouts) == {"there", "goes-on"}
+    assert set(steward.state.shares) == {"there", "goes-on"}
+    assert steward.state.generation == before + 1
+    assert (steward.state.audit[-1]["verb"], steward.state.audit[-1]["model"]) == ("forget", "gone")
+    again = world.steward()
+    assert set(again.rollouts.all()) == {"there", "goes-on"}
