@@ -45,7 +45,8 @@ class Events:
         kinds = [lambda name: double(name, by), lambda name: slow(name, by), failing]
         wanted = [name for name in NAMES if self.chance.random() < 0.4]
         self.inline = {name: self.chance.choice(kinds)(name) for name in wanted}
-        self.loadable &= self.inline.keys()
+        # What isn't wanted stays until Serve was looked at: an application may take its place.
+        self.loadable &= self.inline.keys() | self.it.conductor.inline.hosts.keys()
         self.loadable |= {name for name, about in self.inline.items() if "options" in about}
         self.it.configure(*self.inline.values())
 
