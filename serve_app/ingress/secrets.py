@@ -54,7 +54,8 @@ def check_signature(webhook: Webhook, headers: Headers, body: bytes) -> None:
     given = headers.get("x-mlflow-signature").encode("utf-8", "replace")
     if not _same(given, expected):
         raise Unauthenticated("X-MLflow-Signature isn't this body's")
-    if not moment.isdigit() or abs(time.time() - int(moment)) > _FRESH_S:
+    whole = moment.isdecimal() and len(moment) < 19
+    if not whole or abs(time.time() - int(moment)) > _FRESH_S:
         raise Unauthenticated(f"X-MLflow-Timestamp is more than {_FRESH_S} s away from now")
 
 

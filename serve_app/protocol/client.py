@@ -81,8 +81,8 @@ def encode_grpc(asked: InferRequest) -> bytes:
 
 def decode_http(body: bytes, json_length: str | None) -> InferResponse:
     """An answer, with the header LENGTH if it came; InvalidArgument when it isn't one."""
-    if json_length is not None and not json_length.isdigit():
-        raise InvalidArgument(f"{LENGTH} must be a number, got '{json_length}'")
+    if json_length is not None and not (json_length.isdecimal() and len(json_length) < 19):
+        raise InvalidArgument(f"{LENGTH} must be a number, got '{json_length[:40]}'")
     length = None if json_length is None else int(json_length)
     message, outputs = rest_codec.read(body, length, "outputs")
     keys = ("model_name", "model_version", "id")  # null, or not there, from some servers

@@ -32,7 +32,7 @@ class Bytes:
     def json_length(self) -> int | None:
         """Of a V2 body with binary tensors behind its JSON."""
         said = self.headers.get(b"inference-header-content-length", b"")
-        return int(said) if said.isdigit() else None
+        return int(said) if said.isdigit() and len(said) < 19 else None
 
     def whole(self, most: int) -> bytes:
         """What it says, unpacked; ValueError where it can't be, or where that is more than `most`."""

@@ -21,7 +21,7 @@ async def http(changes):
 
 def signed(body: bytes, secret="a-secret-of-some-length", moment=None, id="d-1") -> dict[str, str]:
     """As MLflow's registry signs: https://mlflow.org/docs/latest/ml/webhooks"""
-    moment = str(int(moment if moment is not None else time.time()))
+    moment = str(moment if isinstance(moment, str) else int(moment or time.time()))
     mac = hmac.new(secret.encode(), f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
     return {
         "X-MLflow-Signature": f"v1,{base64.b64encode(mac).decode()}",
@@ -61,6 +61,7 @@ async def test_anybody_else_comes_with_the_token(http, changes):
         signed(EVENT, secret="another-secret-of-length"), signed(EVENT + b" "),
         signed(EVENT, moment=time.time() - 900), signed(EVENT, moment=time.time() + 900),
         {**signed(EVENT), "X-MLflow-Delivery-Id": "d-2"}, {**signed(EVENT), "X-MLflow-Timestamp": "now"},
+        signed(EVENT, moment="soon"), signed(EVENT, moment="9" * 5000),
         {**signed(EVENT), "X-MLflow-Signature": "v1,AA"}, {**signed(EVENT), "X-MLflow-Signature": "v1"},
     ],
 )  # fmt: skip

@@ -142,6 +142,8 @@ def test_null_is_nan_in_answers_alone(datatype):
         (b'{"error": "no"}', None, "outputs: required"),
         (b'{"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1]}]}', None, "'y'"),
         (b'{"outputs": []}', "many", "must be a number"),
+        (b'{"outputs": []}', "\u00b2", "must be a number"),
+        (b'{"outputs": []}', "9" * 5000, "must be a number"),
         (b'{"outputs": []}', "99", "must be 0 to 15"),
         (b'{"outputs": []}abc', "15", "3 bytes follow the JSON, but the outputs'"),
     ],

@@ -25,3 +25,11 @@ def test_texts_that_nobody_wants_are_not_held():
     body, size = held(Tensors(InferRequest("m", "", "", [Tensor("a", "BYTES", TEXTS)])), 2**20)
     assert isinstance(body, Bytes)
     assert (body.parts, body.kind, size) == ([], "application/json", 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "length"),
+    [(b"12", 12), (b"", None), (b"x", None), (b"-1", None), (b"\xb2", None), (b"9" * 5000, None)],
+)
+def test_the_length_of_the_json(said, length):
+    assert Bytes({b"inference-header-content-length": said}, [], 0).json_length == length
