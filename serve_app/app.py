@@ -77,7 +77,8 @@ def build_model(args: dict[str, Any]) -> Application:
     if config.model_format != "transformers":
         return replica
     tokenizer = config.tokenizer or TokenizerConfig()
-    if not tokenizer.replicas:
+    in_pairs = config.options.get("task") == "zero-shot-classification"  # which are made of two inputs
+    if not tokenizer.replicas or in_pairs:
         return replica
     return serve.deployment(
         Tokenizer,

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from serve_app.config.base import Config, did_you_mean, keys_at
+from serve_app.config.base import Config, Place, did_you_mean, keys_at, refuse
 
 
 class OnnxOptions(Config):
@@ -33,9 +34,21 @@ class TransformersOptions(Config):
     one pass wait for each other at every step.
     """
 
-    task: Literal["embedding", "text-classification", "token-classification", "fill-mask"]
+    task: Literal[
+        "embedding", "text-classification", "token-classification", "fill-mask",
+        "zero-shot-classification", "feature-extraction",
+    ]  # fmt: skip
     """What the model gives for a text: a vector, a label with probabilities, a label's number for each
-    token, or the words for its masks. KServe's names (`text_embedding`, …) are taken, too.
+    token, the words for its masks, scores for classes that a request names, or a vector for each token.
+    KServe's names (`text_embedding`, …) are taken, too.
+    """
+    labels: list[str] = Field(default=[], max_length=256)
+    """Of zero-shot-classification: the classes of a request that names none."""
+    hypothesis: str = "This example is {}."
+    """Of zero-shot-classification: the sentence about a class, which stands for `{}`."""
+    multi_label: bool = False
+    """Of zero-shot-classification: whether several classes may hold at once. Else the scores of a text
+    are 1 together.
     """
     max_length: int = Field(default=0, ge=0)
     """Tokens at which a text is cut; 0 is the model's own limit."""
@@ -56,6 +69,25 @@ class TransformersOptions(Config):
     """
     threads: int = Field(default=0, ge=0)
     """Threads for a batch, whose parts run beside each other; 0 is one for each core."""
+
+    @field_validator("hypothesis")
+    @classmethod
+    def _has_a_place(cls, hypothesis: str) -> str:
+        if "{}" not in hypothesis:
+            raise ValueError("a hypothesis has {} where the class stands")
+        return hypothesis
+
+    @model_validator(mode="after")
+    def _of_the_task(self) -> "TransformersOptions":
+        refuse("options", self._others())
+        return self
+
+    def _others(self) -> Iterator[tuple[Place, str]]:
+        if self.task != "zero-shot-classification":
+            for key in self.model_fields_set & {"labels", "hypothesis", "multi_label"}:
+                yield (to_camel(key),), f"it is of zero-shot-classification, not of {self.task}"
+        if self.answers != "named" and self.task in ("zero-shot-classification", "feature-extraction"):
+            yield ("answers",), f"KServe's server has no {self.task}"
 
     @field_validator("task", mode="before")
     @classmethod
@@ -189,6 +221,8 @@ def _explained(
         if one["type"] == "extra_forbidden":
             text = _unknown(str(one["loc"][-1]), kind, model_format)
             details["type"] = PydanticCustomError("unknown_option", "{text}", {"text": text})
+        elif one["type"] == "contradiction":  # as `refuse` calls it
+            details["type"] = PydanticCustomError("contradiction", "{text}", {"text": one["msg"]})
         elif "ctx" in one:
             details["ctx"] = one["ctx"]
         yield details

@@ -154,6 +154,9 @@ class RemoteModel(ModelConfig):
                 ("tokenizer",),
                 f"tokenizer belongs to modelFormat transformers, not {self.model_format}",
             )
+        pairs = self.options.get("task") == "zero-shot-classification"
+        if pairs and self.tokenizer and self.tokenizer.replicas:
+            yield ("tokenizer",), "zero-shot-classification tokenizes in the model's own process"
 
     def _of_the_engine(self) -> Iterator[tuple[Place, str]]:
         if self.model_format != "vllm":

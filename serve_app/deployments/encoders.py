@@ -122,7 +122,7 @@ class Encoders:
 
     def _by_transformers(self, version: str, recipe: Recipe) -> TextEncoder | None:
         """Made here, from the files of the recipe; None where they can't be had any more."""
-        from serve_app.runtimes.transformers import read_recipe
+        from serve_app.runtimes.tokenizers import read_recipe
 
         made, encoder = read_recipe(self._config, self._folder(version, recipe))
         return encoder if self._local or made.files == recipe.files else None

@@ -27,6 +27,8 @@ class Task:
 TASKS = {
     "embedding": Task("AutoModel"),
     "text-classification": Task("AutoModelForSequenceClassification", "ForSequenceClassification"),
+    "zero-shot-classification": Task("AutoModelForSequenceClassification", "ForSequenceClassification"),
+    "feature-extraction": Task("AutoModel"),
     "token-classification": Task("AutoModelForTokenClassification", "ForTokenClassification", True),
     "fill-mask": Task("AutoModelForMaskedLM", "ForMaskedLM", True),
 }
@@ -41,6 +43,9 @@ def outputs(task: str, config: Any) -> list[TensorSpec]:
     """What a network of this configuration answers."""
     if task == "embedding":
         return [TensorSpec("embedding", "FP32", (-1, config.hidden_size))]
+    if task == "feature-extraction":
+        vectors = TensorSpec("features", "FP32", (-1, -1, config.hidden_size))
+        return [vectors, TensorSpec("tokens", "INT64", (-1,))]
     if task == "token-classification":
         return [TensorSpec("labels", "INT64", (-1, -1))]
     if task == "fill-mask":
@@ -61,6 +66,8 @@ def answer(task: str, out: np.ndarray, tokens: Arrays, config: Any, tokenizer: A
         labels = np.empty(len(out), dtype=object)
         labels[:] = [str(config.id2label[int(best)]).encode() for best in out.argmax(-1)]
         return {"probabilities": out, "label": labels}
+    if task == "feature-extraction":
+        return {"features": out, "tokens": tokens["attention_mask"].sum(1)}
     best = np.where(tokens["attention_mask"] == 0, PADDING, out)
     if task == "fill-mask":
         return {"token": words(best, tokens, tokenizer)}

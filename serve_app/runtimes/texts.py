@@ -26,7 +26,8 @@ _MOST_PER_TOKEN = 64
 _MOST_CHARACTERS = 2**20
 _MADE_OF = (".json", ".txt", ".model", ".tiktoken")  # tokenizers, among a version's files
 
-Tokenize = Callable[[list[str]], Mapping[str, np.ndarray]]
+Words = list[str] | list[tuple[str, str]]
+Tokenize = Callable[[Words], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,19 @@ class TextEncoder:
 
         A text is cut before it is tokenized: the library makes tokens of all of it, and drops most.
         """
-        words = []
+        words: list[str] = []
         for index, item in enumerate(texts.flat):
             try:
                 words.append(item.decode()[: self._most])
             except UnicodeDecodeError:
                 raise InvalidArgument(f"tensor '{TEXT}': element {index} is not UTF-8") from None
+        return self._encoded(words)
+
+    def encode_pairs(self, pairs: list[tuple[str, str]]) -> Arrays:
+        """The same, of two texts each."""
+        return self._encoded([(one[: self._most], two[: self._most]) for one, two in pairs])
+
+    def _encoded(self, words: Words) -> Arrays:
         empty = np.zeros((len(words), 1), dtype=np.int64)
         if not words:
             return {"input_ids": empty, "attention_mask": empty}
@@ -94,7 +102,7 @@ def _tokenize(recipe: Recipe) -> Tokenize:
     wanted = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     columns = {name: wanted[name] for name in recipe.inputs if name in wanted}
 
-    def run(words: list[str]) -> Mapping[str, np.ndarray]:
+    def run(words: Words) -> Mapping[str, np.ndarray]:
         # The fast one keeps no places of tokens in their text, which nobody asks for.
         found = tokenizer.encode_batch_fast(words)
         return {

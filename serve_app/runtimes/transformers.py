@@ -4,9 +4,6 @@ Tokenization (serve_app.runtimes.texts) stands apart from the network so that it
 deployment; placed inline, the runtime does it. `predict` takes either form.
 """
 
-import importlib
-import logging
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,20 +16,14 @@ from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tables import MATRIX, Table
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-from serve_app.runtimes import kserve_texts
+from serve_app.runtimes import kserve_texts, zero_shot
 from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.text_tasks import PADDING, TASKS, answer, example, outputs
-from serve_app.runtimes.texts import TEXT, Recipe, TextEncoder, digest, texts_of
+from serve_app.runtimes.texts import TEXT, TextEncoder, texts_of
+from serve_app.runtimes.tokenizers import imported, read_recipe, read_tokenizer
 from serve_app.runtimes.torch import drop_weights, to_torch, torch_device
 
-log = logging.getLogger("tandem")
-
-# What Transformers takes along where it is installed, how it asks whether it is, and where.
-_NOT_NEEDED = (
-    ("scipy.optimize", "is_scipy_available", "transformers.loss.loss_utils"),
-    ("sklearn", "is_sklearn_available", "transformers.generation.candidate_generator"),
-)
 _CPU_TOKENS = 256
 _LEAST_TOKENS = 64  # per core: below, a pass is mostly what it costs to start one
 
@@ -48,68 +39,6 @@ def trained_for(task: str, about: Any) -> str:
         f"the network is a {', '.join(names)}, which has no weights for {task}: what it would answer is "
         f"random (a …{wanted} has some; for vectors: task embedding)"
     )
-
-
-def imported() -> Any:
-    """Transformers. Not with it scikit-learn (a second, 70 MB), of which it takes one function, for a
-    way to generate text that nothing here goes, nor SciPy's optimizers, for losses to train with."""
-    library = need("transformers", "transformers")
-    library.utils.logging.disable_progress_bar()
-    with LOADING:
-        for package, asked, module in _NOT_NEEDED:
-            if package in sys.modules or module in sys.modules:
-                continue
-            answer = getattr(library.utils, asked)
-            setattr(library.utils, asked, lambda: False)
-            try:
-                importlib.import_module(module)
-            finally:
-                setattr(library.utils, asked, answer)
-    return library
-
-
-def read_tokenizer(library: Any, folder: Path) -> Any:
-    """Transformers' own; ConfigError where there is none."""
-    try:
-        return library.AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
-
-
-def read_recipe(config: ModelConfig, folder: Path) -> tuple[Recipe, TextEncoder]:
-    """How texts become tokens; the recipe says so where Transformers has a tokenizer in Python only."""
-    options = TransformersOptions.model_validate(config.options)
-    library, files = imported(), digest(folder)
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    tokenizer = read_tokenizer(library, folder)
-    try:
-        network = library.AutoConfig.from_pretrained(str(folder), **local)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder}: no tokenizer that Transformers can load: {error}") from error
-    tokenizer.padding_side = "right"  # `predict` cuts padding off there
-    limits = [tokenizer.model_max_length, getattr(network, "max_position_embeddings", None)]
-    most = min(limit for limit in [options.max_length or None, *limits] if limit)
-    how: dict[str, Any] = {"padding": True, "truncation": True, "max_length": most}
-    # Asked once, for what it says of itself to hold: no token to pad with, say.
-    tokenizer([""], **how)
-    if not tokenizer.is_fast:
-        log.warning(
-            "%s: Transformers has this tokenizer in Python only; the process that uses it loads all of "
-            "Transformers, and is slower",
-            folder,
-        )
-        encoder = TextEncoder(lambda words: tokenizer(words, return_tensors="np", **how), most)
-        return Recipe("", (), False, most, files), encoder
-    recipe = Recipe(
-        tokenizer.backend_tokenizer.to_str(),  # as it was just asked: padding and truncation are in it
-        tuple(tokenizer.model_input_names),
-        bool(tokenizer.split_special_tokens),
-        most,
-        files,
-    )
-    return recipe, recipe.encoder()
 
 
 def groups(mask: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
@@ -147,7 +76,7 @@ class TransformersRuntime:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         self._device = torch_device(torch, self._gpu)
-        embedding = self._task == "embedding"
+        bare = not TASKS[self._task].trained
         auto = getattr(library, TASKS[self._task].auto)
         if self._task == "fill-mask":
             self._tokenizer = read_tokenizer(library, self._folder)
@@ -163,7 +92,7 @@ class TransformersRuntime:
                 )
         except Exception as error:  # safetensors raises its own type
             raise ConfigError(f"{self._folder}: Transformers can't load it: {error}") from error
-        if missing := [] if embedding else sorted(loaded["missing_keys"]):
+        if missing := [] if bare else sorted(loaded["missing_keys"]):
             about = {"architectures": self._network.config.architectures}
             reason = trained_for(self._task, about)
             raise ConfigError(
@@ -171,6 +100,9 @@ class TransformersRuntime:
                 + (reason or "they would be random")
             )
         self._network = self._network.to(self._device).eval()
+        self._entails = (
+            zero_shot.entailment(self._network.config) if self._task == "zero-shot-classification" else 0
+        )
         self._max_tokens = self._options.max_batch_tokens or (0 if self._gpu else _CPU_TOKENS)
         self._threads = 1 if self._gpu else torch.get_num_threads()
         if self._threads > 1:
@@ -208,8 +140,20 @@ class TransformersRuntime:
 
     def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """`text`, or the token arrays that a Tokenizer made of it, to the task's outputs."""
+        if self._task == "zero-shot-classification":
+            labels = zero_shot.labels_of(inputs, self._options)
+            pairs = zero_shot.pairs(inputs[TEXT], labels, self._options.hypothesis)
+            logits = self._given(self.encoder().encode_pairs(pairs))
+            return zero_shot.answer(logits, labels, self._entails, self._options.multi_label)
         words = texts_of(inputs)
         tokens = inputs if words is None else self.encoder().encode(words)
+        out = self._given(tokens)
+        if self._kserve:
+            return kserve_texts.answer(self._task, self._options.answers, out, tokens, self._tokenizer)
+        return answer(self._task, out, tokens, self._network.config, self._tokenizer)
+
+    def _given(self, tokens: Arrays) -> np.ndarray:
+        """What the network gives for each row of tokens."""
         forward, out = self._way(tokens)
         whole = self._kserve and self._task == "token-classification"
 
@@ -223,20 +167,21 @@ class TransformersRuntime:
         else:
             for rows in parts:
                 run(rows)
-        if self._kserve:
-            return kserve_texts.answer(self._task, self._options.answers, out, tokens, self._tokenizer)
-        return answer(self._task, out, tokens, self._network.config, self._tokenizer)
+        return out
 
     def _way(self, tokens: Arrays) -> tuple[Any, np.ndarray]:
         """What runs, and the room for what it gives."""
         shape, config = tokens["input_ids"].shape, self._network.config
         if self._task == "embedding":
             return self._embed, np.empty((shape[0], config.hidden_size), np.float32)
+        if self._task == "feature-extraction":
+            return self._hidden, np.zeros((*shape, config.hidden_size), np.float32)
         values = self._options.answers in kserve_texts.VALUES
         if TASKS[self._task].tokens and not (values and self._task == "token-classification"):
             return self._best, np.full(shape, PADDING)
         shape = shape if TASKS[self._task].tokens else shape[:1]
-        forward = self._logits if self._options.answers == "kserve-logits" else self._odds
+        raw = self._options.answers == "kserve-logits" or self._task == "zero-shot-classification"
+        forward = self._logits if raw else self._odds
         return forward, np.empty((*shape, config.num_labels), np.float32)
 
     def _budget(self, mask: np.ndarray) -> int:
@@ -255,6 +200,10 @@ class TransformersRuntime:
         with torch.inference_mode():
             feed = {name: to_torch(torch, array).to(self._device) for name, array in part.items()}
             return forward(feed).cpu().numpy()  # type: ignore[no-any-return]
+
+    def _hidden(self, feed: dict[str, Any]) -> Any:
+        hidden = self._network(**feed).last_hidden_state.float()
+        return hidden * feed["attention_mask"].unsqueeze(-1)
 
     def _embed(self, feed: dict[str, Any]) -> Any:
         torch = self._torch
@@ -280,6 +229,8 @@ class TransformersRuntime:
         said = next((spec.example for spec in declared(self._config).inputs if spec.name == name), None)
         said = said or example(self._task, self._tokenizer)
         inputs = [TensorSpec(name, "BYTES", (-1,), example=said, text=True)]
+        if self._task == "zero-shot-classification":
+            return VersionDescription(zero_shot.inputs(self._options, inputs[0]), zero_shot.outputs())
         if not self._kserve:
             return VersionDescription(inputs, outputs(self._task, config))
         answers = self._options.answers

@@ -83,7 +83,14 @@ NO_TASKS = {
     "table_question_answering": _BOTH,
     "question_answering": _BOTH,
     "multiple_choice": _BOTH,
+    "zero_shot_classification": _BOTH,
+    "feature_extraction": _BOTH,
     "time_series_forecast": "its protocol, /v1/timeseries/forecast, isn't spoken here",
+}
+# Those of them that Tandem has, which no argument of KServe's server names.
+OWN_TASKS = {
+    "zero_shot_classification": "zero-shot-classification",
+    "feature_extraction": "feature-extraction",
 }
 # How the class that a model's config.json names ends, and the task that KServe infers from it.
 ARCHITECTURES = {

@@ -136,7 +136,9 @@ def _task(one: Field, model: Model, said: list[Any]) -> None:
             )  # fmt: skip
     task = formats.TASKS.get(text)
     if text in formats.NO_TASKS:
-        place.refuse(f"no task '{text}' here", formats.NO_TASKS[text], "leave it on KServe")
+        own_task = formats.OWN_TASKS.get(text)
+        fix = f"options: {{task: {own_task}}} in tandem/model" if own_task else "leave it on KServe"
+        place.refuse(f"no task '{text}' here", formats.NO_TASKS[text], fix)
     elif task is None:
         place.wrong(f"the task '{text}' has no runtime{did_you_mean(text, formats.TASKS)}", _NO_RUNTIME)
     elif task:

@@ -12,7 +12,7 @@ from serve_app.deployments.encoders import Encoders
 from serve_app.errors import ConfigError, VersionGone
 from serve_app.repository.storage import hold
 from serve_app.runtimes.texts import Recipe, digest
-from serve_app.runtimes.transformers import read_recipe
+from serve_app.runtimes.tokenizers import read_recipe
 from tests.unit.held import soon
 from tests.unit.repository.stores import Memory
 from tests.unit.runtimes.texts import save_classifier, texts

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from serve_app.errors import InvalidArgument
 from serve_app.runtimes.texts import Recipe, TextEncoder, digest
-from serve_app.runtimes.transformers import read_recipe
+from serve_app.runtimes.tokenizers import read_recipe
 from tests.unit.arrays import of_bytes
 from tests.unit.runtimes.texts import TEXTS, config, texts
 
@@ -138,7 +138,7 @@ def test_a_recipe_needs_neither_transformers_nor_torch(demo_models, tmp_path):
 
 def test_transformers_comes_without_what_nobody_needs():
     program = (
-        "import sys\nfrom serve_app.runtimes.transformers import imported\n"
+        "import sys\nfrom serve_app.runtimes.tokenizers import imported\n"
         "library = imported()\nlibrary.AutoModel\nimport transformers.modeling_utils\n"
         "print(*(one in sys.modules for one in ('sklearn', 'scipy.optimize')))\n"
         "print(library.utils.is_sklearn_available(), library.utils.is_scipy_available())"

@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification
 
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.runtimes.base import create
-from serve_app.runtimes.transformers import read_recipe
+from serve_app.runtimes.tokenizers import read_recipe
 from tests.unit.arrays import of_bytes
 from tests.unit.runtimes.texts import TEXTS, config, loaded, save_classifier, texts
 
