@@ -50,13 +50,16 @@ def main() -> None:
         Server("tandem", config(Path(folder)), list(ROUTING)) as server,
     ):
         server.settle()
+        print(f"up after {time.time() - server.began:.0f} s", flush=True)
         for number in range(given.rounds):
             for whose, kinds in KINDS.items():
                 # In another order each time: who comes first is no better off.
                 names = [*kinds][number % len(kinds) :] + [*kinds][: number % len(kinds)]
                 for name in names:
                     point = Point("sharing", name, asked(*kinds[name]), CONNECTIONS)
-                    found.setdefault((whose, name), []).append(measured(server, point, given.seconds))
+                    one = measured(server, point, given.seconds)
+                    found.setdefault((whose, name), []).append(one)
+                    print(f"  {whose}, {name}: {one[0]:,.0f} per second", flush=True)
             print(f"round {number + 1} of {given.rounds}", flush=True)
     for whose, kinds in KINDS.items():
         plain, *others = kinds

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+TELLING = 1.5
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,25 @@ class Within:
     shadowed: Sequence[float]
     low: float
     high: float
+
+    @property
+    def shift(self) -> tuple[float, float, float]:
+        """By what a shadow multiplies the percentile, on the geometric mean, with the interval of that:
+        what all runs share shows here first.
+        """
+        logs = np.log(np.asarray(self.shadowed))
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1) * logs.std(ddof=1)) / math.sqrt(
+            len(logs)
+        )
+        middle = float(logs.mean())
+        return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
+
+    @property
+    def telling(self) -> bool:
+        """Whether a run beyond it would be one that anybody minds: runs without a shadow may differ so
+        much that nothing lies outside.
+        """
+        return self.low >= 1 / TELLING and self.high <= TELLING
 
     @property
     def inside(self) -> int:
