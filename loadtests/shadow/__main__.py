@@ -118,8 +118,10 @@ def report(found: dict[str, Any]) -> int:
     if not right or seen.inside < len(rounds):
         return 1
     if not seen.telling:
-        print(f"runs without a shadow differ too much to tell (beyond {1 / TELLING:.2f} to {TELLING:.2f}): "
-              "a quieter machine, or longer runs")  # fmt: skip
+        print(
+            f"runs without a shadow differ too much to tell (beyond {1 / TELLING:.2f} to {TELLING}): "
+            "a quieter machine, or longer runs"
+        )
         return 2
     return 0
 
