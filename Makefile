@@ -116,7 +116,8 @@ load: $(VENV)/.test
 ## CASE=shadow, whether a shadow that is slow and fails is felt by anybody, and finds what differs;
 ## CASE=storage, faults against the node's cache, and a start out of it; CASE=rollouts, simulated rollouts
 ## decided by Tandem and by others' rules; CASE=graph, a step of a graph beside a call through HTTP;
-## CASE=payloads, what clients notice of payload loggers, one whose sink is dead among them
+## CASE=payloads, what clients notice of payload loggers, one whose sink is dead among them; CASE=sharing, what
+## it costs to share a model's requests among its versions
 ifeq ($(CASE),llm)
 bench: llm $(VENV)/.test
 	@$(BIN)/python -m loadtests.llm --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS_EACH),10) $(ARGS)
@@ -142,6 +143,10 @@ bench: $(VENV)/.test
 else ifeq ($(CASE),graph)
 bench: $(VENV)/.test
 	@$(BIN)/python -m loadtests.graph --rounds $(or $(ROUNDS),5) $(ARGS)
+else ifeq ($(CASE),sharing)
+bench: $(VENV)/.test
+	@$(call want,wrk,wrk)
+	@$(BIN)/python -m loadtests.sharing --rounds $(or $(ROUNDS),8) $(ARGS)
 else ifeq ($(CASE),payloads)
 bench: $(VENV)/.test
 	@$(BIN)/python -m loadtests.dead_sink --rounds $(or $(ROUNDS),2) $(ARGS)
