@@ -10,12 +10,13 @@ import pytest
 
 from loadtests.rolling.asking import USER, Asking
 from loadtests.rolling.model import publish
-from tests.serve.configs import remote, router, write
+from tests.serve.configs import router, write
 from tests.serve.live import ENV, deploy, title, until
 from tests.server import Server
 
 TOKEN = "a-token-of-the-tests"
 KEY = {"authorization": f"Bearer {TOKEN}"}
+API = "/v2/repository/models/rolled"
 METRICS = [{"kind": "errorRate", "margin": 0.3}]
 ROLLOUT = {
     "steps": [{"weight": 1, "requests": 1}, {"weight": 50, "requests": 50}], "metrics": METRICS,
@@ -33,18 +34,13 @@ def config(folder: Path, **routing: Any) -> Path:
     routed = router(model, routing={"rolled": {"traffic": traffic, **routing}})
     routed["args"] = {"admin": {"timeout": 60, "stateUri": str(folder / "state")}}
     routed["deployments"][0] |= {"num_replicas": 2, "ray_actor_options": {"num_cpus": 0.1}}
-    routed["deployments"][0]["user_config"]["routing"]["apart"] = {"traffic": traffic}
-    apart = remote("apart", "Behaves", storageUri=str(folder / "apart"), versions="all", warmUp=False)
-    apart["args"]["class"] = model["class"]
-    apart["deployments"] = [{"name": "ModelReplica", "num_replicas": 2}]
-    return write(folder / "config.yaml", routed, apart)
+    return write(folder / "config.yaml", routed)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("rollouts")
-    for model in ("rolled", "apart"):
-        publish(made / model, 1)
+    publish(made / "rolled", 1)
     return made
 
 
@@ -53,28 +49,26 @@ def live(start_module_server, folder) -> Server:
     return start_module_server(config(folder), env={**ENV, "TANDEM_ADMIN_TOKEN": TOKEN})
 
 
-def ask(live: Server, what: str, said: object = None, model: str = "rolled") -> Any:
+def ask(live: Server, what: str, said: object = None) -> Any:
     with live.http() as http:
         method = "GET" if said is None else "POST"
-        path = f"/v2/repository/models/{model}/{what}"
-        answer = http.request(method, path, json=said, headers=KEY, timeout=90)
+        answer = http.request(method, f"{API}/{what}", json=said, headers=KEY, timeout=90)
     assert answer.status_code == 200, answer.text
     return answer.json() if answer.content else None
 
 
-def load(live: Server, model: str = "rolled") -> None:
-    ask(live, "load", {"parameters": {}}, model)
+def load(live: Server) -> None:
+    ask(live, "load", {"parameters": {}})
 
 
-def begun(live: Server, version: str, model: str = "rolled", **more: Any) -> None:
-    said = {"verb": "start", "rollout": {"version": version, **ROLLOUT, **more}}
-    ask(live, "rollout", said, model)
+def begun(live: Server, version: str, **more: Any) -> None:
+    ask(live, "rollout", {"verb": "start", "rollout": {"version": version, **ROLLOUT, **more}})
 
 
-def ended(live: Server, model: str = "rolled") -> dict[str, Any]:
+def ended(live: Server) -> dict[str, Any]:
     def over() -> dict[str, Any] | None:
         try:
-            found = ask(live, "rollout", model=model)
+            found = ask(live, "rollout")
         except (AssertionError, httpx.HTTPError):  # while a process is away
             return None
         return found if found["phase"] in ("promoted", "rolledBack", "aborted") else None
@@ -113,42 +107,9 @@ def test_a_bad_version_is_found_by_its_shadow_and_rolled_back_and_a_good_one_pro
     assert len(users.failed) < RATE
     assert users.went_back({"2"}) == 0
     with live.http() as http:
-        path = "/v2/repository/models/rolled/unload?version=3"
-        refused = http.post(path, json={}, headers=KEY, timeout=60)
-        assert refused.status_code == 400
-        assert "first (tandem traffic rolled 2=100)" in refused.json()["error"]
         lines = http.get("/v2/repository/audit", headers=KEY).json()["audit"]
     verbs = [line["verb"] for line in lines if line["verb"].startswith("rollout")]
     assert verbs.count("rollout rollback") == verbs.count("rollout promote") == 1
-
-
-def test_versions_with_replicas_of_their_own_and_one_of_them_killed(live, folder):
-    """Counted by the Routers, whichever replica answers; one that dies is nobody's failed request."""
-    with Asking(live.url, "apart", RATE, users=400) as users:
-        until(lambda: users.answered["1"] > RATE, "version 1")
-        publish(folder / "apart", 2, errors=0.9)
-        load(live, "apart")
-        begun(live, "2", "apart")
-        found = ended(live, "apart")
-        assert (found["phase"], found["weights"]) == ("rolledBack", {"2": 0, "1": 100})
-        assert "version 2 failed" in found["records"][-1]["why"]
-        before = {text for _, text in users.failed}
-
-        publish(folder / "apart", 3)
-        load(live, "apart")
-        begun(live, "3", "apart")
-        until(lambda: users.answered["3"], "the new version")
-        one, _ = replicas = [one for one in live.family() if "ServeReplica:apart:" in title(one)]
-        assert len(replicas) == 2
-        one.send_signal(signal.SIGKILL)
-        found = ended(live, "apart")
-        assert (found["phase"], found["weights"]) == ("promoted", {"3": 100, "1": 0})
-        seen = users.answered["3"]
-        until(lambda: users.answered["3"] > seen + RATE, "the new version, alone")
-    assert {text[:3] for text in before} == {"500"}
-    assert {text for _, text in users.failed} == before
-    assert users.went_back({"2"}) == 0
-    assert users.wrong == 0
 
 
 @pytest.mark.long

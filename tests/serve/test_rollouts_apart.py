@@ -1,0 +1,94 @@
+"""Rollouts of a model whose versions run in replicas: Routers count, whichever replica answers."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from loadtests.rolling.asking import USER, Asking
+from loadtests.rolling.model import publish
+from tests.serve.configs import remote, router, write
+from tests.serve.live import ENV, title, until
+from tests.server import MODES, Server, Setup
+
+KEY = {"authorization": f"Bearer {ENV['TANDEM_ADMIN_TOKEN']}"}
+API = "/v2/repository/models/apart"
+ROLLOUT = {
+    "steps": [{"weight": 1, "requests": 1}, {"weight": 50, "requests": 50}],
+    "metrics": [{"kind": "errorRate", "margin": 0.3}],
+    "inconclusive": {"hold": 120},
+}
+RATE = 120
+
+
+def config(folder: Path) -> Path:
+    """A model with two replicas, and its first version."""
+    publish(folder / "apart", 1)
+    traffic = {"weights": {"1": 100}, "sticky": {"header": USER}}
+    routed = router(routing={"apart": {"traffic": traffic}})
+    routed["args"] = {"admin": {"timeout": 60, "stateUri": str(folder / "state")}}
+    model = remote("apart", "", storageUri=str(folder / "apart"), versions="all", warmUp=False)
+    model["args"]["class"] = "loadtests.rolling.model:Behaves"
+    model["deployments"] = [{"name": "ModelReplica", "num_replicas": 2}]
+    return write(folder / "config.yaml", routed, model)
+
+
+def ask(live: Server, what: str, said: object = None) -> Any:
+    with live.http() as http:
+        method = "GET" if said is None else "POST"
+        answer = http.request(method, f"{API}/{what}", json=said, headers=KEY, timeout=90)
+    assert answer.status_code == 200, answer.text
+    return answer.json() if answer.content else None
+
+
+def rolled_out(live: Server, version: int, kill: bool = False, **behaviour: float) -> dict[str, Any]:
+    """That version, from beginning to end."""
+    publish(live.config.parent / "apart", version, **behaviour)
+    ask(live, "load", {"parameters": {}})
+    ask(live, "rollout", {"verb": "start", "rollout": {"version": str(version), **ROLLOUT}})
+    if kill:
+        until(lambda: ask(live, "rollout")["phase"] == "running", "its first step")
+        one, _ = (one for one in live.family() if ":ServeReplica:apart:" in title(one))
+        one.send_signal(signal.SIGKILL)
+
+    def over() -> dict[str, Any] | None:
+        try:
+            found = ask(live, "rollout")
+        except (AssertionError, httpx.HTTPError):
+            return None
+        return found if found["phase"] in ("promoted", "rolledBack", "aborted") else None
+
+    found: dict[str, Any] = until(over, "the rollout", 120)
+    return found
+
+
+def rolled_back_and_promoted(live: Server, kill: bool = False) -> None:
+    with Asking(live.url, "apart", RATE, users=400) as users:
+        until(lambda: users.answered["1"] > RATE, "version 1")
+        found = rolled_out(live, 2, errors=0.9)
+        assert (found["phase"], found["weights"]) == ("rolledBack", {"2": 0, "1": 100})
+        assert "version 2 failed" in found["records"][-1]["why"]
+        planted = len(users.failed)
+        found = rolled_out(live, 3, kill)
+        assert (found["phase"], found["weights"]) == ("promoted", {"3": 100, "1": 0})
+        assert min(one["requests"] for one in found["counts"].values()) > 0
+        seen = users.answered["3"]
+        until(lambda: users.answered["3"] > seen + RATE, "the new version, alone")
+    # What the bad version itself failed, and nothing else: a replica's death is nobody's failed request.
+    assert {text[:3] for _, text in users.failed} == {"500"}
+    assert len(users.failed) == planted
+    assert users.went_back({"2"}) == 0
+    assert users.wrong == 0
+
+
+@pytest.mark.parametrize("server", [Setup(MODES[0], "apart", config)], indirect=True, ids=str)
+def test_a_bad_version_is_rolled_back_and_a_good_one_promoted(server):
+    rolled_back_and_promoted(server)
+
+
+@pytest.mark.long
+def test_a_replica_killed_in_the_middle_of_one(start_server, tmp_path):
+    """A server of its own: its processes are killed."""
+    rolled_back_and_promoted(start_server(config(tmp_path), env=ENV), kill=True)
