@@ -2,6 +2,7 @@
 
 from serve_app.config.admin import Admin, Allow, Webhook
 from serve_app.config.base import APART, Config, did_you_mean, join, keys_at, meant, parse, problems
+from serve_app.config.explainer import Explainer
 from serve_app.config.model import (
     Batching,
     Datatype,
@@ -39,8 +40,8 @@ from serve_app.config.traffic import Match, Sticky, Traffic
 
 __all__ = [
     "APART", "ENGINE_CONCURRENCY", "NEW_FIRST", "Admin", "Allow", "Autoscaling", "Batching",
-    "Config", "Cors", "Datatype", "Inconclusive", "InlineModel", "Latest", "LightgbmOptions",
-    "Limits", "LlmConfig", "Logging", "Match", "Metric", "ModelConfig", "ModelFormat",
+    "Config", "Cors", "Datatype", "Explainer", "Inconclusive", "InlineModel", "Latest",
+    "LightgbmOptions", "Limits", "LlmConfig", "Logging", "Match", "Metric", "ModelConfig", "ModelFormat",
     "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs",
     "RouterUserConfig", "Routing", "Shadow", "SklearnOptions", "Step", "Sticky", "TensorConfig",
     "TokenizerConfig", "Tolerance", "TorchOptions", "Traffic", "TransformersOptions", "V2Options",

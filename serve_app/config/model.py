@@ -173,11 +173,16 @@ class ModelConfig(Config):
             refuse("model", self.contradictions())
         return self
 
+    @property
+    def loads_nothing(self) -> bool:
+        """Whether there is neither a model nor a class to load."""
+        return False
+
     def contradictions(self) -> Iterator[tuple[Place, str]]:
         """What doesn't fit together, each at the key where it stands."""
         kind = self.model_format
         if kind == "python":
-            if not self.class_path:
+            if not self.class_path and not self.loads_nothing:
                 yield (), "modelFormat python needs `class`, as package.module:ClassName"
         elif self.class_path:
             yield ("class",), f"`class` belongs to modelFormat python, not {kind}"

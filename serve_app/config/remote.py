@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.base import Config, Place
+from serve_app.config.explainer import Explainer
 from serve_app.config.model import Batching, ModelConfig, servable
 from serve_app.errors import ConfigError
 
@@ -102,10 +103,19 @@ class RemoteModel(ModelConfig):
     """How many there are by load, instead of `replicas`."""
     tokenizer: TokenizerConfig | None = None
     """For transformers: processes that tokenize texts, scaled apart from the model."""
+    explains: str | None = None
+    """Makes this application an explainer of that model: it answers `:explain` for it (explain.md)."""
+    explainer: Explainer | None = None
+    """How it explains. Without it the model's `class` does."""
 
     @field_validator("model")
     @classmethod
     def _servable_model(cls, model: str | None) -> str | None:
+        return servable(model)
+
+    @field_validator("explains")
+    @classmethod
+    def _servable_explained(cls, model: str | None) -> str | None:
         return servable(model)
 
     @field_validator("placement", mode="before")
@@ -125,10 +135,23 @@ class RemoteModel(ModelConfig):
             return {"concurrency": ENGINE_CONCURRENCY, **data}
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_to_load(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and _asks(data.get("explainer")):
+            return {"modelFormat": "python", **data}
+        return data
+
+    @property
+    def loads_nothing(self) -> bool:
+        """Whether it has no model of its own: LIME asks the one that it explains."""
+        return self.explainer is not None and self.explainer.method == "lime"
+
     def contradictions(self) -> Iterator[tuple[Place, str]]:
         """A model's, and those of an engine and of replicas."""
         yield from super().contradictions()
         yield from self._of_the_engine()
+        yield from self._of_the_explainer()
         if self.replicas is not None and self.replicas < 1:
             yield (
                 ("replicas",),
@@ -157,6 +180,42 @@ class RemoteModel(ModelConfig):
         pairs = self.options.get("task") == "zero-shot-classification"
         if pairs and self.tokenizer and self.tokenizer.replicas:
             yield ("tokenizer",), "zero-shot-classification tokenizes in the model's own process"
+
+    def _of_the_explainer(self) -> Iterator[tuple[Place, str]]:
+        explainer, kind = self.explainer, self.model_format
+        if self.explains is None:
+            if explainer is not None:
+                yield ("explains",), "`explainer` needs `explains`, the name of the model"
+            return
+        if self.batching is not None:
+            yield ("batching",), "explanations are made one request at a time: no batching"
+        if explainer is None:
+            if kind != "python":
+                yield (
+                    ("explains",),
+                    f"modelFormat {kind} explains nothing by itself: `explainer: {{method: …}}`, or a "
+                    "class of your own (modelFormat python)",
+                )
+            return
+        for place, text in explainer.contradictions(kind):
+            yield ("explainer", *place), text
+        if explainer.method == "lime":
+            if kind != "python" or self.class_path:
+                yield ("explainer", "method"), "lime asks the model itself: no modelFormat, no class"
+            if explainer.kind == "tabular" and not self.storage_uri:
+                yield (
+                    ("storageUri",),
+                    "lime of kind tabular needs storageUri: a folder with background.csv or "
+                    "background.npy, rows such as the model was trained on",
+                )
+        if explainer.method == "integratedGradients":
+            for at, tensor in enumerate(self.inputs):
+                if tensor.datatype not in ("FP16", "BF16", "FP32", "FP64"):
+                    yield (
+                        ("inputs", at, "datatype"),
+                        "integratedGradients needs inputs with gradients (FP32, …), not "
+                        f"{tensor.datatype}",
+                    )
 
     def _of_the_engine(self) -> Iterator[tuple[Place, str]]:
         if self.model_format != "vllm":
@@ -188,6 +247,12 @@ class RemoteModel(ModelConfig):
         return self.concurrency + 1
 
 
+def _asks(explainer: Any) -> bool:
+    """Whether an explainer's method, as it is written, is the one that loads no model."""
+    method = explainer.get("method") if isinstance(explainer, Mapping) else None
+    return method is not None and method not in ("shap", "integratedGradients")
+
+
 def named(config: RemoteModel, application: str) -> RemoteModel:
     """The configuration under its model's name: `model`, else the application's name.
 
@@ -198,7 +263,10 @@ def named(config: RemoteModel, application: str) -> RemoteModel:
             f"name '{config.name}' differs from its application's name '{application}'; "
             "`model` says of which model the versions are, when that isn't the application's name"
         )
-    return config.model_copy(update={"name": config.model or application})
+    name = config.model or application
+    if config.explains == name:
+        raise ConfigError(f"explains '{name}': that is the explainer's own name; it needs another one")
+    return config.model_copy(update={"name": name})
 
 
 class ReplicaUserConfig(Config):

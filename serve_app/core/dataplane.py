@@ -12,6 +12,7 @@ from serve_app.core.changes import Progress, changes
 from serve_app.core.cold import RETRY_S, Cold
 from serve_app.core.deadlines import Deadlines
 from serve_app.core.directory import Directory
+from serve_app.core.explaining import explained, explaining
 from serve_app.core.observer import Observer, Observers, Tap
 from serve_app.core.outputs import answered
 from serve_app.core.pipeline import GONE, Bracket, Pipeline, Renew
@@ -25,10 +26,8 @@ from serve_app.errors import (
     ModelFailed,
     TandemError,
     Unavailable,
-    Unsupported,
     VersionGone,
 )
-from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.redact import redacted
 
@@ -183,29 +182,24 @@ class DataPlane:
             return call.response
 
     def check_explains(self, name: str, version: str = "") -> None:
-        """Unsupported where the model can't say why, NotFound or Unavailable where there is none."""
-        if self.directory.model(name).pick(version).target.explains is None:
-            raise Unsupported(f"model '{name}' has no explainer")
+        """Unsupported where nothing explains the model, NotFound or Unavailable where there is none."""
+        explained(self.directory, name, version)
 
     async def explain(self, call: Call) -> InferResponse:
-        """Why the answer to a request is what it is; else as `infer` and `check_explains`."""
-        request, call.verb = call.request, "explain"
-        with self._pipeline.bracket(call, whole=True) as version:
-            explains = version.target.explains
-            if explains is None:
-                raise Unsupported(f"model '{version.model}' has no explainer")
-            seconds = call.deadline - call.began
-            inputs, parameters = version.asked(request)
-            try:
-                with self._deadlines.within(seconds):
-                    found = await explains.explain(inputs, parameters)
-            except TimeoutError:
-                raise _late(version, seconds) from None
-            except ModelFailed as error:
-                raise self._identified(error, request) from error
-            tensors = tensors_from(found, list(found))
-            call.response = InferResponse(version.model, version.number, request.id, tensors)
-            return call.response
+        """Why the answer to a request is what it is, by another model; else as `infer`."""
+        call.verb = "explain"
+        try:
+            await self.awake(call.request.model, call.request.version)
+            version, asked = explaining(self.directory, call, self._pipeline.seconds(call.request))
+        except TandemError as error:
+            self.refused(call, error)
+            raise
+        try:
+            response = await self.infer(asked)
+        finally:
+            call.version = asked.version
+        response.model, response.version = version.model, version.number
+        return response
 
     async def stream(self, call: Call) -> AsyncGenerator[InferResponse, None]:
         """Run one request of an LLM, its answer piece by piece; the last is `final`.

@@ -195,6 +195,7 @@ class Directory:
         self.cold = Coldness()
         self.refused = ""  # why the last configuration of inline models and routes isn't served
         self.unloaded: frozenset[str] = frozenset()  # models that are configured, and were unloaded
+        self.explainers: dict[str, tuple[str, str]] = {}  # by application: which model, whose explainer
         self._observers = observers
 
     def refusals(self) -> dict[str, str]:
@@ -218,6 +219,11 @@ class Directory:
             why = ": it was unloaded" if name in self.unloaded else ""
             raise NotFound(f"no model '{name[:MOST_IN_NAME]}'{why}")
         return model
+
+    def explainer(self, name: str) -> str:
+        """The model that explains another one; '' for none. Of several the first by application."""
+        found = sorted(app for app, (_, explained) in self.explainers.items() if explained == name)
+        return self.explainers[found[0]][0] if found else ""
 
     def expect(self, name: str, source: str, reason: str = "loading") -> Model:
         """The model, made where it isn't known yet; `reason` until something of `source` answers."""

@@ -30,14 +30,6 @@ class Streams(Protocol):
         ...
 
 
-class Explains(Protocol):
-    """Says why a prediction is what it is."""
-
-    async def explain(self, inputs: Arrays, parameters: Parameters) -> Arrays:
-        """The explanation of one batch, row by row. Raises TandemError only."""
-        ...
-
-
 @dataclass(slots=True)
 class Relayed:
     """Another server's answer: status, content type, the body's first piece, and what is to come."""
@@ -83,6 +75,5 @@ class Target:
     predicts: Predicts
     streams: Streams | None = None
     relays: Relays | None = None
-    explains: Explains | None = None
     uncancellable: bool = False
     abandon: Callable[[], None] | None = None

@@ -52,6 +52,7 @@ class Applications:
         """Name its model, and why it doesn't answer yet."""
         self._actual.expected.add(app.name)
         self._only(app)
+        self._explains(app)
         model = self._directory.expect(app.model, app.name, reason)
         self._settle(model)
         return model
@@ -76,6 +77,7 @@ class Applications:
     def forget(self, name: str) -> None:
         """It is gone, or gave its name to an inline model, and answers what it has."""
         gone, actual = not self._there(name), self._actual
+        self._directory.explainers.pop(name, None)
         for model in list(self._directory.models.values()):
             if name in model.sources:
                 removed = self._directory.remove(model.name, name, refuse=gone)
@@ -104,6 +106,7 @@ class Applications:
             if not app.settled and app.name in actual.ready and about.replica in served:
                 return  # one of those that go: they serve until others say what there is
             self._only(app)
+            self._explains(app)
             model = self._directory.expect(app.model, app.name)
             self._settle(model)
             replaced = model.serve(app.name, about, targets, *app.slots(about.in_flight))
@@ -132,6 +135,12 @@ class Applications:
             self._actual.trouble[app.name] = reason
             waiting = f"its application is {app.status}: {reason}"
             self._directory.expect(app.model, app.name, waiting)
+
+    def _explains(self, app: RemoteApp) -> None:
+        if app.explains:
+            self._directory.explainers[app.name] = app.model, app.explains
+        else:
+            self._directory.explainers.pop(app.name, None)
 
     def _only(self, app: RemoteApp) -> None:
         """An application has one model: what it was before, by another name, is gone."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from serve_app.config import RemoteModel, ReplicaUserConfig, named, parse
 from serve_app.core.asking import ASKING
+from serve_app.deployments.explained import Explained
 from serve_app.errors import ConfigError
+from serve_app.explainers.asking import reach
 from serve_app.hop.batch_app import BatchApp, near
 from serve_app.internals.ray_notes import Teller
 from serve_app.internals.serve_context import application, has_gpu, replica_id
@@ -34,6 +36,8 @@ class ModelReplica:
             self._config = named(parse(RemoteModel, config), application())
             self._batching = self._config.batching
             self._configured, self._refused = False, ""
+            if self._config.explains:
+                reach(Explained(self._config.explains, application()))
             tell = Teller(application())
             self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell)
             host = self._current.host

@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import Admin, InlineModel, Limits, RouterUserConfig, parse
+from serve_app.core.call import Call
 from serve_app.core.dataplane import EXTENSIONS, DataPlane
 from serve_app.core.observer import Observer
 from serve_app.core.paths import Paths
@@ -50,6 +51,9 @@ from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import RequestLog
 from serve_app.observability.metrics import RayMetrics
 from serve_app.observability.output import heard
+from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.rest_codec import tensors_from
+from serve_app.protocol.tensors import Arrays, InferRequest, RequestedOutput
 from serve_app.releases.applications import RemoteApp, changing, remote_apps, runs
 from serve_app.routing.tally import Pair
 
@@ -158,6 +162,19 @@ class Router(GrpcIngress):
         self.rest.admin = self.servicer.admin = AdminApp(admin, changing, lambda: self.limits)
         self.plane.extensions = [*EXTENSIONS, *REPOSITORY]
         return live
+
+    async def ask(
+        self, model: str, version: str, inputs: Arrays, output: str, seconds: float, id: str, who: str
+    ) -> Arrays:
+        """What a model answers, for an explainer: a request as any other, in the queue with them."""
+        request = InferRequest(model, version, id, tensors_from(inputs, list(inputs)))
+        request.outputs = [RequestedOutput(output)] if output else None
+        request.parameters = {"timeout": max(1, int(seconds * 1e6))}
+        return (await self.plane.infer(Call(request, principal=who, verb="explain"))).arrays
+
+    async def signature(self, model: str, version: str) -> VersionDescription:
+        """What a model takes and answers, for an explainer."""
+        return (await self.plane.awake(model, version)).signature
 
     def generation(self) -> int:
         """Which configuration is served: its own number, else how many there were so far."""

@@ -50,7 +50,7 @@ from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
 
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready|config|stats))?")
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|explain|ready|config|stats))?")
 _GENERATE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(generate|generate_stream)")
 _OPENAI = re.compile(rf"(?:/openai)?/v1/({'|'.join(openai.ROUTES)})")
 _OPENAI_MODEL = re.compile(r"/openai/v1/models/(.+)")
@@ -99,6 +99,7 @@ class RestApp:
         self.cors: Cors | None = None
         self.admin: admin.AdminApp | None = None  # load and unload, where they are configured
         self._infer_watched = watched(plane.infer, Departures())
+        self._explain_watched = watched(plane.explain, Departures())
         self._about = About(plane, limits)
         self._plain = {**self._about.routes, "/v1/models": ("GET", self._v1.listed)}
 
@@ -147,9 +148,9 @@ class RestApp:
         path, method = scope["path"], scope["method"]
         if match := _MODEL.fullmatch(path):
             name, version, verb = match.groups()
-            if verb == "infer":
+            if verb in ("infer", "explain"):
                 require("POST", method)
-                return await self._infer(scope, receive, send, name, version or "")
+                return await self._infer(scope, receive, send, name, version or "", verb)
             if path != "/v2/models/stats":
                 require("GET", method)
                 return await self._about.model(send, name, version or "", verb)
@@ -180,9 +181,13 @@ class RestApp:
             raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
         raise UnknownRoute(f"no route {path}")
 
-    async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
+    async def _infer(
+        self, scope: Scope, receive: Receive, send: Send, name: str, version: str, verb: str
+    ) -> int:
         headers: Headers = dict(scope["headers"])
         try:
+            if verb == "explain":
+                self.plane.check_explains(name, version)  # before the body is read
             body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
             length = _length(headers.get(b"inference-header-content-length"))
@@ -202,7 +207,8 @@ class RestApp:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
         call.decoding = time.monotonic() - began
-        response = await self._infer_watched(call, receive)
+        run = self._infer_watched if verb == "infer" else self._explain_watched
+        response = await run(call, receive)
         began = time.monotonic()
         if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):
             encode = asyncio.to_thread(rest_codec.encode_response, response, request)

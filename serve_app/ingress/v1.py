@@ -58,7 +58,7 @@ class V1App:
             model = self.plane.directory.model(name)
             bare = call_of(scope, InferRequest(name, "", "", [])) if model.split else None
             picked = model.pick("", bare)
-            graph = is_graph(picked)
+            graph = is_graph(picked) and verb == "predict"
             if picked.cold:
                 picked = await self.plane.awake(name)
             if coding or len(body) >= LARGE:

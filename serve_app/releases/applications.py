@@ -22,6 +22,7 @@ class RemoteApp:
     """One application, and the model whose versions it has. `stamp` changes with a deploy.
 
     `ingress` is the deployment to call; '' where there is none yet. `replicas` names those that run.
+    `explains`: another model, of which this one says why it answers as it does.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RemoteApp:
     model: str
     versions: tuple[str, ...] = ()  # those that it lists
     replicas: frozenset[str] = field(default=frozenset(), compare=False)
+    explains: str = ""
 
     @property
     def settled(self) -> bool:
@@ -79,6 +81,7 @@ def remote_apps(applications: Mapping[str, Any]) -> dict[str, RemoteApp]:
             model=str(arguments(app).get("model") or name),
             versions=_versions(arguments(app).get("versions")),
             replicas=frozenset(running),
+            explains=str(arguments(app).get("explains") or ""),
         )
     return apps
 

@@ -68,6 +68,12 @@ RUNTIMES = {
 }
 
 
+# Of what explains another model: around a runtime of its modelFormat, or a class of the user's own.
+_EXPLAINERS = (
+    ("serve_app.runtimes.explaining", "ExplainerRuntime"),
+    ("serve_app.runtimes.explaining_class", "ExplainerClassRuntime"),
+)
+
 # modelFormat: what lies in a version's folder, one of these. A transformers' is more than one file.
 FILES = {
     "torch": ("model.pt2", "model.pt"),
@@ -83,6 +89,8 @@ FILES = {
 def create(config: ModelConfig, folder: Path | None, **extra: Any) -> Runtime:
     """The runtime for a model version that lies in `folder`."""
     module, name = RUNTIMES[config.model_format]
+    if getattr(config, "explains", None) is not None:
+        module, name = _EXPLAINERS[getattr(config, "explainer", None) is None]
     runtime: Runtime = getattr(importlib.import_module(module), name)(config, folder, **extra)
     return runtime
 

@@ -7,6 +7,7 @@ import numpy as np
 from serve_app.config import LightgbmOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.tables import Column, Table
+from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.base import need
 from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.model_files import model_file
@@ -45,6 +46,19 @@ class LightgbmRuntime(TabularRuntime):
         if isinstance(rows, np.ndarray) and rows.dtype.kind in "Vb":  # BF16 and BOOL it doesn't know
             rows = rows.astype(np.float32)
         return self._booster.predict(rows, **({"num_threads": self._threads} if self._threads else {}))
+
+    def trees(self) -> tuple[Any, str, list[str] | None, list[str]]:
+        """Before what an objective makes of them: log-odds, say."""
+        said = str(self._booster.dump_model(num_iteration=1).get("objective", ""))
+        return self, "log-odds" if said.startswith("binary") else "trees", None, self._column_names()
+
+    def contributions(self, inputs: Arrays) -> np.ndarray:
+        """LightGBM's own, exact; of several classes one after the other."""
+        rows = self._rows(inputs)
+        if isinstance(rows, np.ndarray):
+            rows = rows.astype(np.float64)
+        found = np.asarray(self._booster.predict(rows, pred_contrib=True), np.float64)
+        return found.reshape(len(found), -1, len(self._table.columns) + 1)
 
     def _series(self, pd: Any, name: str, array: np.ndarray) -> Any:
         series = super()._series(pd, name, array)

@@ -29,11 +29,13 @@ _POSITIONAL = (
 
 
 class PythonRuntime:
-    """Hands the five verbs to the user's object."""
+    """Hands the five verbs to the user's object. `verb`: its method that answers."""
+
+    verb = "predict"
 
     def __init__(self, config: ModelConfig, folder: Path | None, version: str = "1") -> None:
         self._config, self._folder = config, folder
-        self._about = {"folder": folder, "version": version, "name": config.name or ""}
+        self._about: dict[str, Any] = {"folder": folder, "version": version, "name": config.name or ""}
         self._model: Any = None
 
     def load(self) -> None:
@@ -55,9 +57,10 @@ class PythonRuntime:
             )
         # A user's dictConfig turns off every logger that is there already, unless it is told not to.
         logging.getLogger("tandem").disabled = False
-        if not callable(getattr(self._model, "predict", None)):
-            raise ConfigError(f"{path} has no predict(inputs, parameters)")
-        _fits(self._model.predict, f"{path}: predict is called with (inputs, parameters)", {}, {})
+        if not callable(getattr(self._model, verb := self.verb, None)):
+            raise ConfigError(f"{path} has no {verb}(inputs, parameters)")
+        what = f"{path}: {verb} is called with (inputs, parameters)"
+        _fits(getattr(self._model, verb), what, {}, {})
 
     def _call(self, load: Callable[..., Any]) -> bool:
         """Call the object's `load` with what it asks for; whether that was the folder, too."""
@@ -72,7 +75,7 @@ class PythonRuntime:
     @property
     def predict(self) -> Callable[[Arrays, Parameters], Any]:
         """The user's own, so that whether it is async stays visible."""
-        return self._model.predict  # type: ignore[no-any-return]
+        return getattr(self._model, self.verb)  # type: ignore[no-any-return]
 
     def warm_up(self, inputs: Arrays) -> None:
         """Only plain predicts are warmed: an async one belongs to the serving event loop."""

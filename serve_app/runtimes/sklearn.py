@@ -4,13 +4,17 @@ Pickles (`model.joblib`, `model.pkl`) run what is in them when they are loaded: 
 configuration says `trusted`. `tandem convert` makes skops files of them.
 """
 
+import contextlib
 import logging
 import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serve_app.config import SklearnOptions
 from serve_app.errors import ConfigError
+from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes import sklearn_table
 from serve_app.runtimes.base import need
 from serve_app.runtimes.compute_threads import Limit
@@ -64,6 +68,30 @@ class SklearnRuntime(TabularRuntime):
         if not self._table.frame:  # it gets its columns in their order, without their names
             warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
         self._describe({name: values[0] for name, values in sklearn_table.seen(estimator).items()})
+
+    def trees(self) -> tuple[Any, str, list[str] | None, list[str]]:
+        """Of a pipeline the last step, and the columns that come to it."""
+        from serve_app.explainers.trees import SklearnTrees
+
+        steps = [step for _, step in getattr(self.model, "steps", ())]
+        found = SklearnTrees(steps[-1] if steps else self.model)
+        self._before = self.model[:-1] if len(steps) > 1 else None
+        self._apart = found.values
+        names = self._column_names()
+        if self._before is not None:
+            names = []
+            with contextlib.suppress(AttributeError, ValueError):  # a step that names nothing
+                names = [str(one) for one in self._before.get_feature_names_out()]
+        return self, found.of, self._classes, names
+
+    def contributions(self, inputs: Arrays) -> np.ndarray:
+        """As the library takes it apart."""
+        rows = self._rows(inputs)
+        if self._before is not None:
+            rows = self._before.transform(rows)
+        if hasattr(rows, "toarray"):  # sparse
+            rows = rows.toarray()
+        return self._apart(np.asarray(rows, np.float64))
 
     def _read(self, path: Path) -> Any:
         if path.suffix == ".skops":

@@ -166,6 +166,15 @@ class TabularRuntime:
     def metadata(self) -> VersionDescription:
         return self._about
 
+    def trees(self) -> tuple[Any, str, list[str] | None, list[str]]:
+        """For `serve_app.explainers.trees`: what takes its answers apart, what the numbers are, the
+        names of classes and columns. ConfigError where it isn't made of trees.
+        """
+        raise ConfigError("the model isn't made of trees; method lime explains any model")
+
+    def _column_names(self) -> list[str]:
+        return [column.name for column in self._table.columns]
+
     def close(self) -> None:
         """Drop the model."""
         self._methods, self.model = {}, None

@@ -116,6 +116,15 @@ class TorchRuntime:
     def metadata(self) -> VersionDescription:
         return self._spec
 
+    @property
+    def module(self) -> Any:
+        """What was loaded, for who looks into it."""
+        return self._module
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """Where the module is."""
+        return to_torch(self._torch, array).to(self._device)
+
     def close(self) -> None:
         """Drop the module and its memory, on the device too."""
         module, self._module = self._module, None

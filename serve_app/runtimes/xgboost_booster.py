@@ -9,6 +9,7 @@ import numpy as np
 from serve_app.config import XgboostOptions
 from serve_app.errors import ConfigError
 from serve_app.protocol.tables import Column, Table
+from serve_app.protocol.tensors import Arrays
 from serve_app.runtimes.base import need
 from serve_app.runtimes.loading import LOADING
 from serve_app.runtimes.model_files import model_file
@@ -30,7 +31,7 @@ class XgboostRuntime(TabularRuntime):
             self._booster = booster = _read(xgboost, path, options.threads)
         learner = json.loads(booster.save_config())["learner"]
         self._linear = learner["gradient_booster"]["name"] == "gblinear"
-        objective = learner["learner_train_param"]["objective"]
+        self._objective = objective = learner["learner_train_param"]["objective"]
         names = booster.feature_names
         columns = tuple(Column(name) for name in names or _numbered(booster.num_features()))
         self._table = Table(columns, named=bool(names))
@@ -53,6 +54,22 @@ class XgboostRuntime(TabularRuntime):
             matrix = self._xgboost.DMatrix(rows, feature_names=self._booster.feature_names)
             return self._booster.predict(matrix, iteration_range=self._trees)
         return self._booster.inplace_predict(rows, iteration_range=self._trees)
+
+    def trees(self) -> tuple[Any, str, list[str] | None, list[str]]:
+        """Before what an objective makes of them: log-odds, say."""
+        if self._linear:
+            raise ConfigError("gblinear has no trees; method lime explains any model")
+        of = "log-odds" if self._objective.endswith((":logistic", ":logitraw")) else "trees"
+        return self, of, None, self._column_names()
+
+    def contributions(self, inputs: Arrays) -> np.ndarray:
+        """XGBoost's own, exact."""
+        rows = self._rows(inputs).astype(np.float32)
+        matrix = self._xgboost.DMatrix(rows, feature_names=self._booster.feature_names)
+        found = self._booster.predict(
+            matrix, pred_contribs=True, strict_shape=True, iteration_range=self._trees
+        )
+        return np.asarray(found, np.float64)
 
     def _odds(self, rows: np.ndarray) -> Any:
         """A column for each class, of two as well."""

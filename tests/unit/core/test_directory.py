@@ -274,7 +274,7 @@ def test_a_version_takes_requests_when_it_is_in_its_place():
 def test_targets_are_bound_to_their_versions():
     target = targets(Backend(), ("1",))["1"]
     assert isinstance(target.predicts, Bound)
-    assert (target.streams, target.relays, target.explains) == (None, None, None)
+    assert (target.streams, target.relays) == (None, None)
 
 
 async def test_a_version_may_be_drained_by_two():

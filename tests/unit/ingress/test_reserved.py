@@ -12,13 +12,12 @@ import httpx
 import pytest
 
 from serve_app.config import Limits
-from serve_app.core.target import Target
 from serve_app.ingress.grpc import Servicer
 from serve_app.ingress.rest import RestApp
 from serve_app.protocol import inference_pb2 as pb
 from tests.unit.engines import ABOUT, ENGINE, Talker, backend
 from tests.unit.ingress.grpc_bodies import Context
-from tests.unit.planes import Backend, Bound, call, description, plane, served, tensor
+from tests.unit.planes import Backend, call, plane, served, tensor
 
 RESERVED = {
     "sequence_id": 7, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 10**7,
@@ -41,13 +40,10 @@ def talker() -> Talker:
 
 @pytest.fixture
 def the_plane(model: Backend, talker: Talker) -> Any:
-    class Explains(Bound):
-        async def explain(self, inputs: Any, parameters: Any) -> Any:
-            return await self.predict(inputs, parameters)
-
     made = plane()
-    both = Explains(model, "1")
-    served(made).serve("", description(versions=("1",)), {"1": Target(both, explains=both)})
+    served(made, backend=model, versions=("1",))
+    made.directory.explainers["why"] = "why", "m"
+    served(made, "why", backend=model, versions=("1",))
     served(made, "llm", backend=backend(talker), about=ABOUT, versions=("1",), engine=ENGINE)
     return made
 
@@ -114,7 +110,7 @@ async def test_over_grpc(the_plane: Any, model: Backend, talker: Talker) -> None
 
 async def test_of_an_explanation(the_plane: Any, model: Backend) -> None:
     await the_plane.explain(call(tensor([[1.0, 2.0]]), parameters={**RESERVED, "mine": 5}))
-    assert model.seen[0][2] == {"mine": 5}
+    assert model.seen[0][2] == {"mine": 5, "_version": "1", "_seconds": 10.0}  # its timeout
 
 
 @pytest.mark.parametrize("name", ["sequence", "triton", "time_out", "my_timeout", "Priority"])

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from serve_app.core.target import Target
 from serve_app.errors import InvalidArgument, ModelFailed
 from serve_app.protocol.tensors import RequestedOutput
 from tests.unit.core.shadow.shadowed import Model, Shadowed, off_by
@@ -126,13 +125,10 @@ async def test_classes_are_compared_as_classes():
 
 
 async def test_an_explanation_isnt_copied():
-    class Explains(Model):
-        async def explain(self, inputs, parameters):
-            return inputs
-
-    model = Explains()
-    one = Shadowed(primary=Target(model, explains=model))
-    await one.plane.explain(call(tensor(ROW)))
+    one = Shadowed()
+    asked = call(tensor(ROW))
+    asked.verb = "explain"  # as an explainer's own requests are
+    await one.plane.infer(asked)
     await one.settled()
     assert (one.shadow.seen, one.shadows._open) == ([], {})
 
