@@ -34,12 +34,16 @@ locks=configs/locks
 serve="--extra torch --extra onnx --extra transformers --extra sklearn --extra xgboost --extra lightgbm --extra storage --extra demo"
 prefer $locks/dev.txt
 # The larger set first: the smaller one then holds the same versions.
-compile $locks/dev.txt pyproject.toml $serve --extra kafka --extra batch --extra load --extra test --extra lint --extra protos
+compile $locks/dev.txt pyproject.toml $serve --extra kafka --extra batch --extra explain --extra load --extra test --extra lint --extra protos
 compile $locks/serve.txt pyproject.toml $serve --constraint $locks/dev.txt
 # Of batches what the one above lacks: it is installed beside it.
 compile "$tool/batch.txt" pyproject.toml $serve --extra batch --constraint $locks/dev.txt
 awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name[1] in serve)' \
   $locks/serve.txt "$tool/batch.txt" >$locks/batch.txt
+# Of explainers, too.
+compile "$tool/explain.txt" pyproject.toml $serve --extra explain --constraint $locks/dev.txt
+awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name[1] in serve)' \
+  $locks/serve.txt "$tool/explain.txt" >$locks/explain.txt
 # PyTorch with CUDA, what every other lock leaves out: for the GPU image, and where there is no CPU build.
 echo "torch>=2.13,<2.14" >"$tool/gpu.in"
 prefer $locks/gpu.txt

@@ -56,6 +56,10 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
             paths[f"{route}/infer"] = {"post": _inference(name, picked)}
             if picked is None:
                 continue
+            if plane.directory.explainer(name):
+                paths[f"{route}/explain"] = {"post": _inference(name, picked, True)}
+                if not version and schemas.has_rows(picked.signature.inputs):
+                    paths[f"/v1/models/{name}:explain"] = {"post": _prediction(name, picked, True)}
             if schemas.has_values(picked.signature.inputs):
                 paths[f"{route}/generate"] = {"post": _generation(name, picked)}
                 paths[f"{route}/generate_stream"] = {"post": _generation(name, picked, True)}
@@ -74,9 +78,11 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
     }
 
 
-def _inference(tag: str, version: Version | None) -> dict[str, Any]:
+def _inference(tag: str, version: Version | None, explained: bool = False) -> dict[str, Any]:
     signature = version.signature if version else None
     inputs, outputs = (signature.inputs, signature.outputs) if signature else ([], [])
+    if explained:
+        outputs = []  # they are the explainer's
     declared = "; ".join(f"{spec.name}: {spec.datatype} {list(spec.shape)}" for spec in inputs)
     engine = version is not None and version.about.engine is not None
     parameters = {**schemas.PARAMETERS, **({"maxProperties": 0} if engine else {})}
@@ -94,14 +100,16 @@ def _inference(tag: str, version: Version | None) -> dict[str, Any]:
         JSON: {"schema": schemas.response(outputs)},
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     }
-    return post(tag, "Inference", body, answer) | {"description": about}
+    summary = "Why it answers so" if explained else "Inference"
+    return post(tag, summary, body, answer) | {"description": about}
 
 
-def _prediction(tag: str, version: Version) -> dict[str, Any]:
+def _prediction(tag: str, version: Version, explained: bool = False) -> dict[str, Any]:
     inputs = version.signature.inputs
     body = {"schema": schemas.rows(inputs), "example": {"instances": schemas.example_rows(inputs)}}
-    answer = {**OBJECT, "required": ["predictions"], "properties": {"predictions": {}}}
-    return post(tag, "V1: prediction", body, {JSON: {"schema": answer}})
+    key = "explanations" if explained else "predictions"
+    answer = {**OBJECT, "required": [key], "properties": {key: {}}}
+    return post(tag, f"V1: {key[:-1]}", body, {JSON: {"schema": answer}})
 
 
 def _generation(tag: str, version: Version, streamed: bool = False) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class ExplainerRuntime:
     def metadata(self) -> VersionDescription:
         """What the model takes, where that is known here, and what is answered."""
         about = self._inner.metadata() if self._inner is not None else VersionDescription([], [])
-        outputs = list(OUTPUTS)
+        outputs = [replace(one) for one in OUTPUTS]
         if len(about.inputs) > 1 and self._how.method == "integratedGradients":
             outputs += [replace(OUTPUTS[0], name=f"attributions.{one.name}") for one in about.inputs]
         properties = {"explains": self._config.explains or "", METHOD: self._how.method}

@@ -188,3 +188,39 @@ class Planted:
     def predict(self, inputs, parameters):
         x = inputs["x"]
         return {"y": x * 10 + (self.wrong & (x % 7 == 0)).astype(np.float32)}
+
+
+class Decides:
+    """Odds that hang on the second of three columns alone; counts the rows of each batch in a file."""
+
+    inputs = (TensorSpec("x", "FP32", (-1, 3)),)
+    outputs = (TensorSpec("odds", "FP32", (-1, 2), labels=["no", "yes"]),)
+
+    def __init__(self, log: str, seconds: float = 0.0) -> None:
+        self.log, self.seconds = Path(log), seconds
+
+    def predict(self, inputs, parameters):
+        with self.log.open("a") as file:
+            file.write(f"{len(inputs['x'])}\n")
+        time.sleep(self.seconds)
+        odds = 1 / (1 + np.exp(-3 * inputs["x"][:, 1]))
+        return {"odds": np.stack([1 - odds, odds], axis=1).astype(np.float32)}
+
+
+class Ablates:
+    """Explains another model: by how much its answer falls without each column."""
+
+    def __init__(self, model) -> None:
+        self.model = model
+
+    def explain(self, inputs, parameters):
+        if parameters:
+            raise InvalidArgument(f"parameters: none, got {', '.join(parameters)}")
+        x = inputs["x"]
+        whole = self.model.predict(inputs, "odds")["odds"][:, 1]
+        parts = []
+        for column in range(x.shape[1]):
+            without = x.copy()
+            without[:, column] = 0
+            parts.append(whole - self.model.predict({"x": without}, "odds")["odds"][:, 1])
+        return {"attributions": np.stack(parts, axis=1)}

@@ -18,6 +18,7 @@ def check_models(apps: Applications) -> Iterator[Problem]:
     yield from _batches(apps)
     yield from _versions(apps)
     yield from _graphs(apps)
+    yield from _explainers(apps)
 
 
 def _names(apps: Applications) -> Iterator[Problem]:
@@ -102,6 +103,31 @@ def _graphs(apps: Applications) -> Iterator[Problem]:
                     f"no model '{name}'{did_you_mean(name, models | graphs)}",
                     "its step would fail with 404",
                 )
+
+
+def _explainers(apps: Applications) -> Iterator[Problem]:
+    """What `explains` names is there, and no other explains it too."""
+    graphs = {graph.name for graph in apps.router[0].graphs} if apps.router else set()
+    names = {one.name for one in apps.models} | graphs
+    owners: dict[str, str] = {}
+    for one in apps.models:
+        explained = one.config.explains if isinstance(one.config, RemoteModel) else None
+        if explained is None:
+            continue
+        place = (*one.place, "explains")
+        if explained == one.name:
+            yield Problem(place, f"'{explained}' is the explainer itself: it needs another name")
+        elif explained not in names and apps.whole:
+            what = f"no model '{explained}'{did_you_mean(explained, names)}"
+            yield Problem(place, what, "its explanations would fail with 404")
+        elif owner := owners.get(explained):
+            yield Problem(
+                place,
+                f"model '{explained}' has an explainer already, application '{owner}'",
+                f"this one is asked by its own name alone: /v2/models/{one.name}/infer",
+                severity="warning",
+            )
+        owners.setdefault(explained, one.application)
 
 
 def _number(version: str) -> int:

@@ -24,6 +24,19 @@ async def test_an_application_is_asked_and_serves_until_it_is_gone(it):
     assert it.index() == []
 
 
+async def test_an_explainer_is_one_from_when_it_is_expected_until_it_is_gone(it):
+    explainer = it.plane.directory.explainer
+    held = it.asked.hold("why")
+    it.look(app(), app("why", explains="m"))
+    await settled()
+    assert explainer("m") == "why"
+    held.set_result(None)
+    await it.follow(app(), app("why", explains="n", stamp=2.0))
+    assert (explainer("m"), explainer("n")) == ("", "why")
+    await it.follow(app())
+    assert explainer("n") == ""
+
+
 async def test_one_that_doesnt_answer_is_asked_again_at_the_next_look(it):
     it.asked.hold("m").set_exception(Unavailable("not yet"))
     await it.follow(app())

@@ -33,7 +33,7 @@ class Rows:
     """Answers `label` for each row of its first input."""
 
     async def predict(self, version: str, inputs: dict, parameters: dict) -> dict:
-        return {"label": np.zeros(len(next(iter(inputs.values()))), np.int64)}
+        return {"label": np.zeros(len(next(iter(inputs.values()), ())), np.int64)}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,8 @@ def app() -> RestApp:
     ]  # fmt: skip
     served(made, "llm", backend=backend(Talker()), about=ABOUT, versions=("1",), engine=ENGINE)
     served(made, "table", backend=Rows(), about=VersionDescription(table, [label]))
+    served(made, "why", backend=Rows(), about=UNDECLARED, versions=("1",))
+    made.directory.explainers["why"] = "why", "table"
     return RestApp(made, Limits)
 
 
