@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.tools.kserve import back_pods, graphs, loggers, own, transformer
+from serve_app.tools.kserve import back_pods, explainers, graphs, loggers, own, transformer
 from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.merge import same
 from serve_app.tools.kube.documents import get
@@ -36,9 +36,10 @@ def convert(
     """Of a Serve config; `cluster` and `meta` are the RayService's around it."""
     found = Returned()
     apps = {name: app for name, app in named(config) if "args" in app and router_of(app) is None}
+    explaining = {name: apps.pop(name) for name, app in list(apps.items()) if explainers.explains(app)}
     router = next((one for _, app in named(config) if (one := router_of(app)) is not None), {})
     for name, app in named(config):
-        if name not in apps and router_of(app) is None:
+        if name not in apps and name not in explaining and router_of(app) is None:
             found.said.append((name, "no model of Tandem's: its application isn't carried"))
     canaries = {name for name, app in apps.items() if model_of(name, app) != name} & {
         name for name, app in apps.items() if _stable(name, app, apps)
@@ -50,6 +51,7 @@ def convert(
     for app in (app for _, app in named(config)):
         for name, model in inline(app).items():
             found.services.append(_inline(name, dict(model), router, image, found))
+    explainers.back(explaining, found.services, image, lambda *said: found.said.append(said))
     _around(found, router, image)
     for key in router:
         if key not in ("models", "routing", "limits", "graphs", "payloads", "transformers"):

@@ -5,6 +5,7 @@ from typing import Any
 
 from serve_app.tools.kserve import (
     canary,
+    explainers,
     loggers,
     metadata,
     own,
@@ -18,8 +19,6 @@ from serve_app.tools.kserve.ledger import Field, Ledger
 from serve_app.tools.kserve.service import Model, Service
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.findings import Place
-
-_EXPLAINER = "explanations aren't served: no container of KServe's runs here"
 
 
 def read(document: Document, beside: Sequence[Document]) -> Service:
@@ -97,9 +96,7 @@ def _others(root: Field, service: Service) -> None:
     transformer.read(service)
     if service.models:
         loggers.read(root.at("spec", "predictor", "logger"), service, service.answers_as)
-    root.at("spec", "explainer").warn(
-        _EXPLAINER, ":explain is answered with 501", "leave the explainer on KServe"
-    )
+    explainers.read(root, service)
 
 
 def _unknown(spec: Field) -> None:

@@ -79,6 +79,13 @@ def test_other_parts(part: str, data: st.DataObject) -> None:
     answered(isvc(onnx(), **{part: data.draw(values(at(SPEC, part)))}))
 
 
+@given(data=st.data())
+@settings(_QUICK, max_examples=10)
+def test_an_explainer_that_is_run(data: st.DataObject) -> None:
+    notes = {"tandem/explainer": "explainer: {method: lime, kind: text}"}
+    answered(isvc(onnx(), explainer=data.draw(values(at(SPEC, "explainer"))), annotations=notes))
+
+
 @st.composite
 def services(draw: st.DrawFn) -> dict[str, Any]:
     """Random ones, of a format that Tandem has and a storage that can be read."""
