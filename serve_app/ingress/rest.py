@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from serve_app.config import Cors, Limits
 from serve_app.core.call import REQUEST_ID, Call, name_in
@@ -46,11 +46,14 @@ from serve_app.ingress.payloads import listening
 from serve_app.ingress.v1 import V1App
 from serve_app.observability.payloads.log import PayloadLog
 from serve_app.protocol import raw_request, rest_codec
-from serve_app.protocol.tensors import InferRequest
+from serve_app.protocol.tensors import InferRequest, InferResponse
 
 log = logging.getLogger("tandem")
 
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|explain|ready|config|stats))?")
+Run = Callable[[Call, Receive], Awaitable[InferResponse]]  # what a data plane does with a call
+
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready|config|stats))?")
+_EXPLAIN = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/explain")
 _GENERATE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(generate|generate_stream)")
 _OPENAI = re.compile(rf"(?:/openai)?/v1/({'|'.join(openai.ROUTES)})")
 _OPENAI_MODEL = re.compile(r"/openai/v1/models/(.+)")
@@ -148,9 +151,9 @@ class RestApp:
         path, method = scope["path"], scope["method"]
         if match := _MODEL.fullmatch(path):
             name, version, verb = match.groups()
-            if verb in ("infer", "explain"):
+            if verb == "infer":
                 require("POST", method)
-                return await self._infer(scope, receive, send, name, version or "", verb)
+                return await self._infer(scope, receive, send, name, version or "", self._infer_watched)
             if path != "/v2/models/stats":
                 require("GET", method)
                 return await self._about.model(send, name, version or "", verb)
@@ -163,6 +166,11 @@ class RestApp:
         if match := _GENERATE.fullmatch(path):
             require("POST", method)
             return await self._generate(scope, receive, send, *match.groups())
+        if match := _EXPLAIN.fullmatch(path):
+            require("POST", method)
+            self.plane.check_explains(match[1], match[2] or "")  # before the body is read
+            run = self._explain_watched
+            return await self._infer(scope, receive, send, match[1], match[2] or "", run)
         if match := _OPENAI_MODEL.fullmatch(path):
             require("GET", method)
             return await self._about.openai_model(send, match[1])
@@ -182,12 +190,10 @@ class RestApp:
         raise UnknownRoute(f"no route {path}")
 
     async def _infer(
-        self, scope: Scope, receive: Receive, send: Send, name: str, version: str, verb: str
+        self, scope: Scope, receive: Receive, send: Send, name: str, version: str, run: Run
     ) -> int:
         headers: Headers = dict(scope["headers"])
         try:
-            if verb == "explain":
-                self.plane.check_explains(name, version)  # before the body is read
             body, coding = await read_packed(receive, headers, self.limits())
             began = time.monotonic()
             length = _length(headers.get(b"inference-header-content-length"))
@@ -207,7 +213,6 @@ class RestApp:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
         call.decoding = time.monotonic() - began
-        run = self._infer_watched if verb == "infer" else self._explain_watched
         response = await run(call, receive)
         began = time.monotonic()
         if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):

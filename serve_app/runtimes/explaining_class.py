@@ -60,7 +60,7 @@ class ExplainerClassRuntime(PythonRuntime):
     @property
     def predict(self) -> Callable[[Arrays, Parameters], Any]:
         """The user's own, told what it is about."""
-        explain = super().predict
+        explain: Callable[[Arrays, Parameters], Any] = self._model.explain
         if inspect.iscoroutinefunction(explain):
 
             async def awaited(inputs: Arrays, parameters: Parameters) -> Any:

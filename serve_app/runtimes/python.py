@@ -75,7 +75,7 @@ class PythonRuntime:
     @property
     def predict(self) -> Callable[[Arrays, Parameters], Any]:
         """The user's own, so that whether it is async stays visible."""
-        return getattr(self._model, self.verb)  # type: ignore[no-any-return]
+        return self._model.predict  # type: ignore[no-any-return]
 
     def warm_up(self, inputs: Arrays) -> None:
         """Only plain predicts are warmed: an async one belongs to the serving event loop."""
