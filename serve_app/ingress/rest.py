@@ -4,7 +4,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from copy import copy
 
 from serve_app.config import Cors, Limits
 from serve_app.core.call import REQUEST_ID, Call, name_in
@@ -46,11 +47,9 @@ from serve_app.ingress.payloads import listening
 from serve_app.ingress.v1 import V1App
 from serve_app.observability.payloads.log import PayloadLog
 from serve_app.protocol import raw_request, rest_codec
-from serve_app.protocol.tensors import InferRequest, InferResponse
+from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")
-
-Run = Callable[[Call, Receive], Awaitable[InferResponse]]  # what a data plane does with a call
 
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready|config|stats))?")
 _EXPLAIN = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/explain")
@@ -102,7 +101,9 @@ class RestApp:
         self.cors: Cors | None = None
         self.admin: admin.AdminApp | None = None  # load and unload, where they are configured
         self._infer_watched = watched(plane.infer, Departures())
-        self._explain_watched = watched(plane.explain, Departures())
+        # The same way, and at its end another verb: inference takes no step more for that.
+        self._explaining = copy(self)
+        self._explaining._infer_watched = watched(plane.explain, Departures())
         self._about = About(plane, limits)
         self._plain = {**self._about.routes, "/v1/models": ("GET", self._v1.listed)}
 
@@ -153,7 +154,7 @@ class RestApp:
             name, version, verb = match.groups()
             if verb == "infer":
                 require("POST", method)
-                return await self._infer(scope, receive, send, name, version or "", self._infer_watched)
+                return await self._infer(scope, receive, send, name, version or "")
             if path != "/v2/models/stats":
                 require("GET", method)
                 return await self._about.model(send, name, version or "", verb)
@@ -169,8 +170,7 @@ class RestApp:
         if match := _EXPLAIN.fullmatch(path):
             require("POST", method)
             self.plane.check_explains(match[1], match[2] or "")  # before the body is read
-            run = self._explain_watched
-            return await self._infer(scope, receive, send, match[1], match[2] or "", run)
+            return await self._explaining._infer(scope, receive, send, match[1], match[2] or "")
         if match := _OPENAI_MODEL.fullmatch(path):
             require("GET", method)
             return await self._about.openai_model(send, match[1])
@@ -189,9 +189,7 @@ class RestApp:
             raise Unsupported(f"{path}: shared memory, trace and log settings are not supported")
         raise UnknownRoute(f"no route {path}")
 
-    async def _infer(
-        self, scope: Scope, receive: Receive, send: Send, name: str, version: str, run: Run
-    ) -> int:
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, name: str, version: str) -> int:
         headers: Headers = dict(scope["headers"])
         try:
             body, coding = await read_packed(receive, headers, self.limits())
@@ -213,7 +211,7 @@ class RestApp:
             self.plane.refused(call_of(scope, InferRequest(name, version, "", [])), error)
             raise
         call.decoding = time.monotonic() - began
-        response = await run(call, receive)
+        response = await self._infer_watched(call, receive)
         began = time.monotonic()
         if any(tensor.data.size > _MOST_HERE for tensor in response.outputs):
             encode = asyncio.to_thread(rest_codec.encode_response, response, request)
