@@ -132,7 +132,7 @@ class Model(Answers):
     def reason(self) -> str:
         """Why the version that is asked for by default isn't ready; '' when it is."""
         if not self.versions:
-            return next(iter(self._waiting.values()), "it was removed")
+            return next(iter(self.waiting.values()), "it was removed")
         return self.why_not()
 
     @property
@@ -143,7 +143,8 @@ class Model(Answers):
     @property
     def waiting(self) -> Mapping[str, str]:
         """Sources of which nothing is loaded, and why."""
-        return self._waiting
+        due = self.refused.with_due
+        return {source: due(source, reason) for source, reason in self._waiting.items()}
 
     def unshadowed(self) -> str:
         """Why the shadow that is configured gets no copies, or what of it means nothing; else ''."""

@@ -1,5 +1,6 @@
 """Changes of one model that were refused: what was there goes on, and why it does stands here."""
 
+import time
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self._by_source: dict[str, Refusal] = {}
+        self._due: dict[str, float] = {}  # when a source is tried again, as `time.monotonic()`
 
     def refuse(self, source: str, reason: str, versions: Iterable[str] = ()) -> None:
         """A source's last change isn't served."""
@@ -35,15 +37,27 @@ class Refusals:
             self._by_source[source] = Refusal(next(iter(reasons.values())), reasons, False)
         else:
             self._by_source.pop(source, None)
+            self._due.pop(source, None)
+
+    def again(self, source: str, seconds: float) -> None:
+        """What a source couldn't be is tried again, by itself, in so many seconds."""
+        self._due[source] = time.monotonic() + seconds
+
+    def with_due(self, source: str, reason: str) -> str:
+        """Why a source isn't what it was to be, and when that is tried again."""
+        left = self._due.get(source, 0.0) - time.monotonic()
+        return f"{reason}; tried again in {left:.0f} s" if reason and left > 0 else reason
 
     @property
     def reason(self) -> str:
         """Of one of them; '' where there is none."""
-        return next((one.reason for one in self._by_source.values()), "")
+        found = next(iter(self._by_source.items()), None)
+        return self.with_due(found[0], found[1].reason) if found else ""
 
     @property
     def by_version(self) -> Mapping[str, str]:
-        """Why each version isn't what it was to be; by '' where nothing of a change is."""
+        """Why each version isn't what it was to be; by '' where nothing of a change is. Nothing is said
+        of when it is tried again: that is no part of a verdict."""
         found = dict[str, str]()
         for refusal in self._by_source.values():
             found |= {"": refusal.reason} if refusal.whole else refusal.versions
@@ -54,12 +68,13 @@ class Refusals:
         refusal = self._by_source.get(source)
         if refusal is None:
             return ""
-        return refusal.reason if refusal.whole or not number else refusal.versions.get(number, "")
+        whole = refusal.whole or not number
+        return self.with_due(source, refusal.reason if whole else refusal.versions.get(number, ""))
 
     def versions(self, sources: Container[str]) -> Mapping[str, str]:
         """The versions that refused changes of these were to bring, and why they aren't there."""
         return {
-            number: reason
+            number: self.with_due(source, reason)
             for source, refusal in self._by_source.items()
             if source in sources
             for number, reason in refusal.versions.items()

@@ -81,6 +81,7 @@ class Conductor:
         lazily = config.limits.max_loaded_models is not None
         generation = self._desired.generation + 1
         self._desired = replace(self._desired, generation=generation, inline=inline, lazily=lazily)
+        self.inline.looks.anew()
         self.turn()
 
     def begin(self) -> None:
@@ -96,11 +97,14 @@ class Conductor:
         `changing`: Serve is about to change this Router, which may not have been told yet.
         `deployed`: when this Router was deployed last; each time, what changed on disk is loaded.
         """
-        if self._deployed and deployed != self._deployed:
-            self.background.spawn(self.read_again(deployed=deployed))
-        elif not self._deployed:
-            self._looked = deployed
-        self._deployed = deployed
+        if deployed and deployed != self._deployed:  # else Serve doesn't say, for a moment
+            known, self._deployed = self._deployed, deployed
+            if known:
+                self.background.spawn(self.read_again(deployed=deployed))
+            else:
+                self._looked = deployed
+                if self._actual.generation:
+                    self.background.spawn(self._made_up())
         desired, actual = self._desired, self._actual
         self._desired = replace(desired, applications=applications)
         self._followed = True
@@ -191,7 +195,8 @@ class Conductor:
                 actual.known.add(name)  # first: what is known is given up again
                 self._settled(directory.expect(name, INLINE))
             case steps.Load(config):
-                self._settled(directory.expect(config.name, INLINE))
+                if config.name not in self.inline.looks.trying:
+                    self._settled(directory.expect(config.name, INLINE))
                 actual.loading = config.name
                 self.background.spawn(self._load(config, self._desired.generation))
             case steps.Rest(config):
@@ -210,6 +215,8 @@ class Conductor:
                 self._refusing.adopted(failed | actual.overdue, self.inline.lacking())
                 self._residents.limit(self.config.limits.max_loaded_models)
                 freeze_gc(5_000)
+                if not before:
+                    self.background.spawn(self._made_up())
             case steps.Expect(app, reason):
                 self.applications.expect(app, reason)
             case steps.Refuse(app, reason):
@@ -225,10 +232,18 @@ class Conductor:
         """Load inline models (of these names) whose files changed, and those that couldn't be loaded."""
         self._residents.forget()
         self._transformers.read_again()
-        if await self.inline.to_load_again(only):
-            self._desired = replace(self._desired, generation=self._desired.generation + 1)
-            self.turn()
+        if await self.inline.looks.at_files(only):
+            self._anew()
         self._looked = max(self._looked, deployed)
+
+    async def _made_up(self) -> None:
+        """Of the first models files may have been read, or listed by others, before the last deploy."""
+        if self._deployed and await self.inline.looks.at_files(since=self._deployed):
+            self._anew()
+
+    def _anew(self) -> None:
+        self._desired = replace(self._desired, generation=self._desired.generation + 1)
+        self.turn()
 
     async def _load(self, config: InlineModel, generation: int) -> None:
         await self.inline.load(config, generation)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from functools import partial
 
 from serve_app.config import InlineModel
@@ -11,6 +11,7 @@ from serve_app.core.cold import ANY, UNKNOWN
 from serve_app.core.directory import INLINE, Directory, Model
 from serve_app.deployments.background import Background
 from serve_app.deployments.coming import Coming
+from serve_app.deployments.looking import Looks
 from serve_app.deployments.making_way import Way, make_way
 from serve_app.errors import ConfigError
 from serve_app.observability.logs import log_loaded
@@ -49,6 +50,7 @@ class InlineModels:
         self._directory, self._actual, self._background = directory, actual, background
         self._settle, self._desired, self._gpu = settle, desired, gpu
         self.hosts: dict[str, ModelHost] = {}
+        self.looks = Looks(directory, actual, self.hosts, turn)
         self._coming = Coming(self._heard)
         self.loaded: dict[str, int] = {}  # at which generation
         # Of models of which versions were dropped before others are there.
@@ -70,8 +72,7 @@ class InlineModels:
 
     async def load(self, config: InlineModel, generation: int) -> None:
         """Load it, and let it serve where it is still wanted; where it can't be, its reason is kept."""
-        actual, name = self._actual, config.name
-        self._in_turn = config
+        actual, name, self._in_turn = self._actual, config.name, config
         host, before = None, self.hosts.get(name)
         try:
             if before is not None and config.swap == "replace":
@@ -83,15 +84,17 @@ class InlineModels:
             if self._desired().inline.get(name) == config and self.hosts.get(name) is before:
                 self._put(config, host)
                 self.loaded[name] = self._desired().generation
-                host = None  # it serves
+                served, host = host, None
+                self.looks.tried(name, served)
+                await self.looks.made_up(name, served)
         except GivenUp:
-            log.info(
-                "model '%s' isn't wanted any more; what was fetched of it is kept for a while", name
-            )
+            log.info("model '%s' isn't wanted any more; what was fetched is kept for a while", name)
         except Exception as error:  # whatever it is: the models behind this one wait for their turn
             actual.failed[name] = generation
             await self._restore(name, host)
             self._refused(name, error, host)
+            if self._desired().inline.get(name) == config:
+                self.looks.tried(name, host, error)
         finally:
             if self._in_turn is config:
                 self._in_turn, actual.loading = None, ""
@@ -199,17 +202,9 @@ class InlineModels:
         actual.stale.discard(name)
         actual.failed.pop(name, None)
         self._not_late(name)
+        self.looks.forget(name)
         self.loaded.pop(name, None)
         self._background.retire(removed, self.hosts.pop(name, None))
-
-    async def to_load_again(self, only: Container[str] | None = None) -> bool:
-        """Whether files of some (of these) changed, which are stale then, or some couldn't be loaded."""
-        stale = self._actual.stale
-        for name, host in list(self.hosts.items()):
-            if (only is None or name in only) and await asyncio.to_thread(host.changed):
-                stale.add(name)
-        stale &= self.hosts.keys()
-        return bool(stale or self._actual.failed)
 
     def lacking(self) -> dict[str, dict[str, str]]:
         """By model, the versions that can't be loaded, and why."""
@@ -244,6 +239,7 @@ class InlineModels:
         """Load one that rests, where it is still wanted. ConfigError says why it can't be."""
         name, host = config.name, self.host(config)
         loading, thread = in_thread(partial(_to_run, host), f"load-{name}")
+        self.looks.bringing.add(name)
         try:
             async with asyncio.timeout(config.load_timeout):
                 log_loaded(name, await asyncio.shield(loading))
@@ -256,8 +252,12 @@ class InlineModels:
             self._refused(name, error, host)
             self._background.retire((), host)
             raise
+        finally:
+            self.looks.bringing.discard(name)
         if self._actual.inline.get(name) == config and name in self._actual.cold:
             self._put(config, host)
+            await self.looks.made_up(name, host)
+            self._turn()
         else:
             self._background.retire((), host)
 

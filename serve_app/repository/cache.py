@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from serve_app.errors import ConfigError
 from serve_app.repository import entries, rooms
 from serve_app.repository.locks import FileLock
 from serve_app.repository.progress import Progress, amount
-from serve_app.repository.reasons import Full, GivenUp
+from serve_app.repository.reasons import Full, GivenUp, Later
 
 log = logging.getLogger("tandem")
 
@@ -94,7 +93,7 @@ class NodeCache:
                     return made
                 continue
             if broken is not None and time.monotonic() - broken > _BROKEN_S:
-                raise ConfigError(
+                raise Later(
                     f"its files in the cache ({self.root / 'entries' / key}) were changed, while other "
                     "processes use them; they are fetched anew when those have ended"
                 )

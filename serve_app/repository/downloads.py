@@ -12,7 +12,7 @@ from serve_app.repository.cache import Work
 from serve_app.repository.checksums import Hashes
 from serve_app.repository.manifests import UNKNOWN, Manifest, RemoteFile
 from serve_app.repository.progress import Progress
-from serve_app.repository.reasons import Full, GivenUp, Restart, first_line, lasting
+from serve_app.repository.reasons import Full, GivenUp, Restart, Unreachable, first_line, lasting
 from serve_app.repository.stores import Store
 
 log = logging.getLogger("tandem")
@@ -101,7 +101,7 @@ class Download:
         if why := lasting(error):
             raise type(why)(f"{what}: {why}") from error
         if in_vain >= TRIES:
-            raise ConfigError(f"{what}: {first_line(error)}, {TRIES} times in a row") from error
+            raise Unreachable(f"{what}: {first_line(error)}, {TRIES} times in a row") from error
         log.warning("%s: %s: %s; it goes on", self._progress.what, what, first_line(error))
         if self._stop.wait(min(FIRST_PAUSE_S * 2**in_vain, LONGEST_PAUSE_S)):
             raise GivenUp

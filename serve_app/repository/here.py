@@ -4,7 +4,7 @@ from pathlib import Path
 
 from serve_app.config import meant
 from serve_app.errors import ConfigError
-from serve_app.repository.reasons import Absent
+from serve_app.repository.reasons import Absent, Later, passing
 
 
 def existing(uri: str, path: Path) -> Path:
@@ -13,7 +13,8 @@ def existing(uri: str, path: Path) -> Path:
         if not path.is_dir():
             raise Absent(f"storageUri '{uri}': {_absent(path)}")
     except OSError as error:  # no permission
-        raise ConfigError(f"storageUri '{uri}': {error.strerror}: {error.filename}") from None
+        kind = Later if passing(error) else ConfigError
+        raise kind(f"storageUri '{uri}': {error.strerror}: {error.filename}") from None
     return path
 
 

@@ -36,8 +36,8 @@ class Listing:
         except (OSError, ValueError, TypeError):
             return {}, 0.0
 
-    def write(self, found: Mapping[str, Manifest]) -> None:
-        """Said now."""
+    def write(self, found: Mapping[str, Manifest], now: float) -> None:
+        """Said when it was asked, at `now`."""
         said = {
             version: (
                 one.where,
@@ -50,7 +50,7 @@ class Listing:
         with contextlib.suppress(OSError):  # a full disk: the next one asks
             self._file.parent.mkdir(mode=0o700, exist_ok=True)
             new = self._file.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
-            new.write_text(json.dumps([time.time(), said]))
+            new.write_text(json.dumps([now, said]))
             new.replace(self._file)
             for old in self._file.parent.iterdir():
                 if time.time() - old.stat().st_mtime > _KEPT_S:

@@ -1,5 +1,6 @@
-"""What a store's failures mean: whether another try may help, and what is said of them."""
+"""What failures mean, of stores and of loads: whether another try may help, and what is said of them."""
 
+import errno
 from typing import Any
 
 from serve_app.errors import ConfigError
@@ -9,16 +10,20 @@ class Absent(ConfigError):
     """There is no such thing."""
 
 
-class Unreachable(ConfigError):
+class Later(ConfigError):
+    """It may go well later, although nothing is changed until then."""
+
+
+class Unreachable(Later):
     """The store says nothing at all, for now."""
 
 
-class Changed(ConfigError):
+class Changed(Later):
     """What is fetched was changed meanwhile."""
 
 
-class Full(ConfigError):
-    """What is to be fetched doesn't fit beside what is in use."""
+class Full(Later):
+    """What is to be fetched, or loaded, doesn't fit beside what is in use."""
 
 
 class GivenUp(ConfigError):
@@ -62,6 +67,43 @@ def lasting(error: BaseException) -> ConfigError | None:
     if names & _CHANGED or _status(error) == 412:
         return Changed(f"it was changed while it was fetched: {said}")
     return None
+
+
+# Of networks, of file systems that are elsewhere, and of what may become free.
+_ERRNOS = {
+    errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EDQUOT,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EIO, errno.EMFILE, errno.ENETDOWN, errno.ENETUNREACH,
+    errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.ENOTCONN, errno.EPIPE, errno.ESTALE,
+    errno.ETIMEDOUT,
+}  # fmt: skip
+_FOR_NOW = {
+    "ConnectError", "ConnectTimeout", "ConnectionError", "IncompleteRead", "MemoryError", "NetworkError",
+    "OutOfMemoryError", "RemoteProtocolError", "Timeout", "TimeoutError", "TimeoutException", "URLError",
+    "gaierror",
+}  # fmt: skip
+_TRY_LATER = {408, 425, 429}  # of HTTP, beside all from 500 on
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether a load that failed so may go well a little later, although nothing is changed: a store or
+    a service couldn't be reached, or there was no room."""
+    while error is not None:
+        if isinstance(error, Absent | GivenUp):
+            return False
+        if isinstance(error, Later) or _for_now(error):
+            return True
+        if not isinstance(error, ConfigError) and lasting(error):
+            return False
+        error = error.__cause__
+    return False
+
+
+def _for_now(error: BaseException) -> bool:
+    status = _status(error)
+    if status >= 400:
+        return status >= 500 or status in _TRY_LATER
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & _FOR_NOW) or (isinstance(error, OSError) and error.errno in _ERRNOS)
 
 
 def _status(error: BaseException) -> int:

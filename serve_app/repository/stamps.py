@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+APART_S = 2.0  # by which the clocks of two machines may differ
 Stamp = tuple[int, int, int]  # size, time of the last change in nanoseconds, number on its disk
 
 

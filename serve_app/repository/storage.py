@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,8 @@ class Held:
     were found.
 
     `checksums`: of those that were fetched (`manifests.digest`); `missing`: why versions that are asked
-    for can't be had; `older`: versions that may take the place of some that can't be loaded.
+    for can't be had; `older`: versions that may take the place of some that can't be loaded. `said`: as
+    it was at that time (`time.time()`).
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Held:
         entries: tuple[Entry, ...] = (),
         missing: Mapping[str, str] | None = None,
         older: Iterable[str] = (),
+        said: float = 0.0,
     ) -> None:
+        self.said = said or time.time()
         self.folders, self.state, self.checksums = folders, state, checksums or {}
         self.missing, self.older = missing or {}, tuple(older)
         self._entries, self._users, self._lock = entries, 1, threading.Lock()
@@ -89,8 +93,9 @@ def hold(
     with _about(uri):
         at = address(uri)
         if isinstance(at, Path):
+            now = time.time()
             folders, older, missing = candidates(existing(uri, at), policy)
-            return _some(Held(folders, _stamps(folders), missing=missing, older=older))
+            return _some(Held(folders, _stamps(folders), missing=missing, older=older, said=now))
         for left in reversed(range(_AGAIN)):
             try:
                 return _some(_remote(uri, at, policy, tell, stop or threading.Event(), asker, anew))
@@ -159,20 +164,20 @@ def _remote(
     asker: str,
     anew: bool,
 ) -> Held:
-    cache = NodeCache()
+    cache, now = NodeCache(), time.time()
     listing = Listing(cache.root, uri, policy, asker)
     before, age = listing.read()
     if asker and not anew and age <= FRESH_S and (there := _there(cache, before)):
-        return _held(before, there, policy)
+        return _held(before, there, policy, said=now - age)
     try:
         found = wanted(at, policy)
     except Unreachable as error:
         if not asker or anew or not (there := _there(cache, before)):
             raise
         log.warning("%s: %s; what it had %.0f s ago is here, and serves", redacted(uri), error, age)
-        return _held(before, there, policy)
+        return _held(before, there, policy, said=now - age)
     if not found.missing:
-        listing.write(found.manifests)
+        listing.write(found.manifests, now)
     entries: dict[str, Entry] = {}
     try:
         for version, one in found.manifests.items():
@@ -180,7 +185,7 @@ def _remote(
     except BaseException:
         _released(entries)
         raise
-    return _held(found.manifests, entries, policy, found.missing, found.older)
+    return _held(found.manifests, entries, policy, found.missing, found.older, now)
 
 
 def _there(cache: NodeCache, manifests: Mapping[str, Manifest]) -> dict[str, Entry]:
@@ -201,6 +206,7 @@ def _held(
     policy: Versions,
     missing: Mapping[str, str] | None = None,
     older: Iterable[str] = (),
+    said: float = 0.0,
 ) -> Held:
     try:
         folders = {version: inside(entries[version], one) for version, one in manifests.items()}
@@ -211,7 +217,7 @@ def _held(
         raise
     whole = entries.get("")
     sums = {version: (whole or entries[version]).about.checksum for version in folders}
-    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing, older)
+    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing, older, said)
 
 
 def _released(entries: Mapping[str, Entry]) -> None:

@@ -3,9 +3,9 @@ its own; both through `ModelHost`."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
 
 from serve_app.config import Batching, ModelConfig
@@ -14,6 +14,7 @@ from serve_app.errors import ConfigError, VersionGone
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
 from serve_app.repository.storage import Held, hold, state
 from serve_app.runtimes.on_loop import on_loop
@@ -21,7 +22,7 @@ from serve_app.runtimes.one_version import Loaded, as_read, check_room, load_ver
 from serve_app.runtimes.room import measured
 from serve_app.runtimes.threads import Threads
 from serve_app.runtimes.user_code import changed, stamps
-from serve_app.runtimes.version_host import VersionHost
+from serve_app.runtimes.version_host import There, VersionHost
 
 log = logging.getLogger("tandem")
 
@@ -30,15 +31,6 @@ log = logging.getLogger("tandem")
 _ROW_BY_ROW, _PIECE = ("transformers",), 64
 
 Found = Mapping[str, Path | None]  # the folder of each version
-
-
-@dataclass(eq=False, slots=True)
-class _There:
-    """A version in memory, the files that it was read from, as they were, and the bytes that it took."""
-
-    host: VersionHost
-    files: object  # another one when they are others
-    memory: int
 
 
 class ModelHost:
@@ -65,10 +57,12 @@ class ModelHost:
         self.name = config.name or ""
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
         self.failed: dict[str, str] = {}  # those that can't be loaded, and why
+        self.passing = False  # whether some of them may be loaded later, as they are
+        self.said = 0.0  # when its files were seen to be what they are here, as `time.time()`
         self.before = before
         self._gpu, self._hanging = gpu, (may_lose, on_trouble)
         self._told = on_loop(lambda: on_trouble(self.trouble))
-        self._held: dict[str, _There] = {}
+        self._held: dict[str, There] = {}
         self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: Mapping[str, Stamp] = {}
         self._same = before is not None and as_read(before.config) == as_read(config)
@@ -85,6 +79,7 @@ class ModelHost:
         when there is nothing but failures.
         """
         files = self._hold()
+        self.said = files.said
         try:
             return self._loaded(files)
         finally:
@@ -107,6 +102,7 @@ class ModelHost:
             except ConfigError as error:
                 errors.append(error)
                 self.failed[version] = str(error)
+                self.passing |= passing(error)
                 if version in old:  # as it was
                     self._held[version] = old[version]
         self._held = {version: self._held[version] for version in sorted(self._held, key=int)}
@@ -118,7 +114,7 @@ class ModelHost:
             self._sources = stamps(self.config.class_path)
         return done
 
-    def _made(self, version: str, found: Found, files: Held, old: Mapping[str, _There]) -> list[Loaded]:
+    def _made(self, version: str, found: Found, files: Held, old: Mapping[str, There]) -> list[Loaded]:
         """One of them, taken over or loaded. `found`: what is wanted; an older one is fetched first."""
         own = files if version in found else self._hold([version])
         try:
@@ -130,7 +126,7 @@ class ModelHost:
             if own is not files:
                 own.release()
 
-    def _load(self, version: str, folder: Path | None, files: Held, old: Mapping[str, _There]) -> Loaded:
+    def _load(self, version: str, folder: Path | None, files: Held, old: Mapping[str, There]) -> Loaded:
         """One of them, where it fits beside what serves. ConfigError names model and version."""
         config = self.config
         if old:
@@ -139,7 +135,7 @@ class ModelHost:
             try:
                 check_room(needed(config.model_format, folder, memory), self._gpu, config.swap)
             except ConfigError as error:
-                raise ConfigError(f"model '{self.name}' version {version}: {error}") from None
+                raise type(error)(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
             host, loaded = load_version(
                 config, version, folder, self._pool, self._gpu, files.files(version)
@@ -149,7 +145,7 @@ class ModelHost:
         files.share()  # it may read more of them
         host.when_closed = files.release
         host.watch(self._told)
-        self._held[version] = _There(host, files.files(version), took.memory)
+        self._held[version] = There(host, files.files(version), took.memory)
         return loaded
 
     def _fresh(self, version: str, files: Held) -> bool:
@@ -219,17 +215,19 @@ class ModelHost:
     def changed(self) -> bool:
         """Whether loading would change something: other files or modules of the user's than were read,
         other versions, or one that couldn't be loaded. Blocks."""
+        began, uri = time.time(), self.config.storage_uri
         if self.failed or changed(self._sources):
             return True
-        if not self.config.storage_uri:
-            return False
         try:
-            now = state(self.config.storage_uri, self.config.versions)
+            now = state(uri, self.config.versions) if uri else {}
         except (ConfigError, OSError):
             return True  # loading will say what is wrong
+        old = {version: held.files for version, held in self._held.items() if uri}
         if "" in now:  # an archive, whose versions are known when it is unpacked
-            return any(held.files != now[""] for held in self._held.values())
-        return now != {version: held.files for version, held in self._held.items()}
+            now = dict.fromkeys(old, now[""])
+        if now == old:
+            self.said = began
+        return now != old
 
     def give_up(self) -> None:
         """Nobody wants it any more: what is being fetched for it needn't be."""

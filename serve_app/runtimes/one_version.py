@@ -12,6 +12,7 @@ from serve_app.errors import ConfigError, TandemError
 from serve_app.protocol.elements import to_array
 from serve_app.protocol.metadata import example_inputs
 from serve_app.protocol.tensors import Arrays, TensorSpec
+from serve_app.repository.reasons import Full
 from serve_app.repository.stamps import stamps_in
 from serve_app.runtimes.attempts import attempt
 from serve_app.runtimes.base import Runtime, create
@@ -88,14 +89,14 @@ def needed(model_format: str, folder: Path | None, before: int) -> int:
 
 
 def check_room(need: int, gpu: bool, swap: str = "beside") -> None:
-    """ConfigError where so much doesn't fit beside what serves."""
+    """Full where so much doesn't fit beside what serves."""
     hint = "; `swap: replace` drops the version of before first" if swap == "beside" else ""
     rooms = [("of memory", free_memory())]
     if gpu and (free := free_gpu()) is not None:
         rooms = [("of the GPU's memory", free)]
     for what, free in rooms:
         if need > free:
-            raise ConfigError(
+            raise Full(
                 f"no room beside what serves: it takes about {size(need)} {what}, "
                 f"{size(free)} are free{hint}"
             )

@@ -14,10 +14,11 @@ from pathlib import Path
 from serve_app.config import ModelConfig, V2Options
 from serve_app.core import tables
 from serve_app.core.deadlines import left
-from serve_app.errors import ConfigError, ModelFailed, Unavailable
+from serve_app.errors import ModelFailed, Unavailable
 from serve_app.protocol import client
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, RequestedOutput, TensorSpec
+from serve_app.repository.reasons import Later
 from serve_app.runtimes.base import declared
 from serve_app.runtimes.v2_grpc import GrpcPeer
 from serve_app.runtimes.v2_http import HttpPeer
@@ -48,7 +49,7 @@ class V2Runtime:
         until = time.monotonic() + self._options.wait
         while reason := self._peer.why_not():
             if time.monotonic() >= until or self._closed.wait(min(1.0, self._options.interval)):
-                raise ConfigError(f"{self._options.address}: {reason}")
+                raise Later(f"{self._options.address}: {reason}")
         said, theirs = declared(self._config), self._peer.about()
         self._about.inputs = said.inputs or theirs.inputs
         self._about.outputs = said.outputs or [

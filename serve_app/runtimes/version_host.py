@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,15 @@ class VersionHost:
             log.exception("model '%s' version %s couldn't be closed", self.model, self.version)
         self.when_closed()
         give_back()
+
+
+@dataclass(eq=False, slots=True)
+class There:
+    """A version in memory, the files that it was read from, as they were, and the bytes that it took."""
+
+    host: VersionHost
+    files: object  # another one when they are others
+    memory: int
 
 
 def _called(run: Any, inputs: Arrays, parameters: Parameters, asking: Sequence[str]) -> Any:

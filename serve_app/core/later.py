@@ -1,0 +1,53 @@
+"""When what failed for now is tried again: soon, then less and less often, each at its own moment."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+FIRST_S, LONGEST_S = 5.0, 300.0
+_APART = 0.2  # of a pause, more or less: those that failed together don't come back together
+
+
+def pause(failures: int, chance: float) -> float:
+    """Seconds before the next try, after so many in a row that failed; `chance` is from 0 to 1."""
+    most = min(FIRST_S * 2.0 ** min(failures - 1, 30), LONGEST_S)
+    return most * (1 + _APART * (2 * chance - 1))
+
+
+class Again:
+    """Calls `do(name)` on the event loop when it is time to try `name` again."""
+
+    def __init__(self, do: Callable[[str], None]) -> None:
+        self._do = do
+        self._failures: dict[str, int] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def later(self, name: str) -> float:
+        """It failed for now; after how many seconds it is tried again."""
+        self._stop(name)
+        failures = self._failures[name] = self._failures.get(name, 0) + 1
+        seconds = pause(failures, random.random())  # noqa: S311
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._due, name)
+        return seconds
+
+    def waits(self, name: str) -> bool:
+        """Whether it is to be tried again, and not yet."""
+        return name in self._timers
+
+    def forget(self, name: str) -> None:
+        """It went well, or is begun anew."""
+        self._stop(name)
+        self._failures.pop(name, None)
+
+    def forget_all(self) -> None:
+        """All are begun anew."""
+        for name in list(self._failures):
+            self.forget(name)
+
+    def _stop(self, name: str) -> None:
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+
+    def _due(self, name: str) -> None:
+        del self._timers[name]
+        self._do(name)
