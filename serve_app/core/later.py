@@ -30,9 +30,10 @@ class Again:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._due, name)
         return seconds
 
-    def waits(self, name: str) -> bool:
-        """Whether it is to be tried again, and not yet."""
-        return name in self._timers
+    def left(self, name: str) -> float:
+        """Seconds until it is tried again; 0 where it isn't to be."""
+        timer = self._timers.get(name)
+        return max(0.001, timer.when() - asyncio.get_running_loop().time()) if timer else 0.0
 
     def forget(self, name: str) -> None:
         """It went well, or is begun anew."""

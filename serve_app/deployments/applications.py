@@ -1,10 +1,12 @@
 """The models of applications, in a Router's directory: asked what they are, served, forgotten."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from serve_app.core.directory import Directory, Model
+from serve_app.core.later import Again
 from serve_app.core.target import Target
 from serve_app.deployments.background import Background
 from serve_app.deployments.refusing import Refusing
@@ -12,21 +14,24 @@ from serve_app.errors import Unavailable
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.applications import RemoteApp
 from serve_app.releases.reconcile import Actual
+from serve_app.releases.telling import NEVER, Told, deployed
 
 log = logging.getLogger("tandem")
 
 Described = tuple[ModelDescription, Mapping[str, Target]]
 # Asks an application what it is, and says what can be asked of its versions. Raises Unavailable.
 Ask = Callable[[RemoteApp], Coroutine[Any, Any, Described]]
-# Lets an application's replicas load what changed on disk; why one couldn't, or ''.
-Refresh = Callable[[RemoteApp], Coroutine[Any, Any, str]]
+# Lets an application's replicas load what changed on disk by a moment; `late`: those alone that haven't
+# looked since. Raises nothing.
+Refresh = Callable[[RemoteApp, float, bool], Coroutine[Any, Any, Told]]
+_BESIDE_S = 0.5  # after which a replica has begun what it said it would
 
 
 class Applications:
     """Those of `directory`; what became of each is noted in `actual`.
 
-    `settle(model)` gives a model what the configuration decides about it; `there(name)` says whether
-    Serve still has one; `changed()` is called when one was asked, `turn()` looks for what to do next.
+    `settle(model)` gives a model what the configuration decides about it; `find(name)` gives what Serve
+    still has; `changed()` is called when one was asked, `turn()` looks for what to do next.
     """
 
     def __init__(
@@ -38,14 +43,17 @@ class Applications:
         ask: Ask,
         refresh: Refresh | None,
         settle: Callable[[Model], None],
-        there: Callable[[str], bool],
+        find: Callable[[str], RemoteApp | None],
         changed: Callable[[], None],
         turn: Callable[[], None],
     ) -> None:
         self._directory, self._actual, self._background = directory, actual, background
         self._refusing, self.ask, self.refresh = refusing, ask, refresh
-        self._settle, self._there, self._changed, self._turn = settle, there, changed, turn
-        self._stamps: dict[str, float] = {}  # of the deploys that were looked at
+        self._settle, self._find, self._changed, self._turn = settle, find, changed, turn
+        self.ordered = 0.0  # when replicas were last told to look but by a deploy, as `time.time()`
+        self._again = Again(self._not_paused)
+        self._reasons: dict[str, str] = {}  # of those that were told
+        self._to_ask: dict[str, asyncio.TimerHandle] = {}
         self.loaded: dict[str, float] = {}  # as they say of their files
 
     def expect(self, app: RemoteApp, reason: str) -> Model:
@@ -76,7 +84,7 @@ class Applications:
 
     def forget(self, name: str) -> None:
         """It is gone, or gave its name to an inline model, and answers what it has."""
-        gone, actual = not self._there(name), self._actual
+        gone, actual = self._find(name) is None, self._actual
         self._directory.explainers.pop(name, None)
         for model in list(self._directory.models.values()):
             if name in model.sources:
@@ -86,9 +94,59 @@ class Applications:
                         version.abandon()
                 self._background.retire(removed)
         actual.expected.discard(name)
-        for known in (actual.described, actual.served, actual.trouble, self._stamps, self.loaded):
+        of = actual.described, actual.served, actual.trouble, actual.told, self._reasons, self.loaded
+        for known in of:
             known.pop(name, None)
+        self._not_to_ask(name)
+        self._again.forget(name)
+        actual.paused.discard(name)
         self._refusing.forget(name)
+
+    def tell(self, app: RemoteApp) -> None:
+        """Let its replicas look at their files: for its last deploy, or those that came up since."""
+        self._actual.telling.add(app.name)
+        self._background.spawn(self._tell(app))
+
+    async def _tell(self, app: RemoteApp) -> None:
+        assert self.refresh
+        actual, name = self._actual, app.name
+        late = not deployed(app, actual.told)
+        self._not_to_ask(name)
+        told = await self.refresh(app, max(app.stamp, self.ordered) if late else app.stamp, late)
+        actual.telling.discard(name)
+        if name not in actual.expected:
+            return  # forgotten meanwhile
+        actual.told[name], self._reasons[name] = (app.stamp, told.replicas), told.reason
+        if app.replicas <= told.replicas:
+            self._again.forget(name)
+            actual.paused.discard(name)
+        else:  # where they are gone there is nothing more to tell, by then
+            actual.paused.add(name)
+            self._again.later(name)
+        if told.again:
+            self._ask_later(name, told.again)
+        actual.describing.add(name)
+        await self._describe(app)
+
+    def _not_paused(self, name: str) -> None:
+        self._actual.paused.discard(name)
+        self._turn()
+
+    def _ask_later(self, name: str, seconds: float) -> None:
+        """Replicas try again by themselves what failed for now: ask all of them what came of it."""
+
+        def ask() -> None:
+            stamp, _ = self._actual.told.get(name, (NEVER, None))
+            self._actual.told[name] = stamp, frozenset()
+            del self._to_ask[name]
+            self._turn()
+
+        self._not_to_ask(name)
+        self._to_ask[name] = asyncio.get_running_loop().call_later(seconds + _BESIDE_S, ask)
+
+    def _not_to_ask(self, name: str) -> None:
+        if (timer := self._to_ask.pop(name, None)) is not None:
+            timer.cancel()
 
     async def _describe(self, app: RemoteApp) -> None:
         """One that is changing is asked too, where nothing of it is known here: its replicas that run
@@ -96,9 +154,6 @@ class Applications:
         """
         actual = self._actual
         try:
-            reason = ""
-            if self.refresh and app.settled and self._stamps.get(app.name, app.stamp) != app.stamp:
-                reason = await self.refresh(app)
             about, targets = await self.ask(app)
             if app.name not in actual.expected:
                 return  # forgotten meanwhile
@@ -122,9 +177,17 @@ class Applications:
             actual.describing.discard(app.name)
             self._changed()
         actual.described[app.name] = app if app.settled else None
-        self._stamps[app.name], self.loaded[app.name] = app.stamp, about.loaded
+        self.loaded[app.name] = about.loaded
+        reason = "" if about.failed else self._reasons.get(app.name, "")
         self._refusing.lacking[app.name] = about.failed
-        self._refusing.told[app.name] = about.refused or ("" if about.failed else reason)
+        self._refusing.told[app.name] = about.refused or reason
+        if self.refresh:
+            actual.told.setdefault(app.name, (NEVER, frozenset()))
+            if about.again and app.name not in self._to_ask:
+                self._ask_later(app.name, about.again)
+            if (timer := self._to_ask.get(app.name)) is not None:
+                left = timer.when() - asyncio.get_running_loop().time()
+                model.refused.again(app.name, left - _BESIDE_S)
         actual.served[app.name] = app.replicas if app.settled else app.replicas - served
         actual.trouble.pop(app.name, None)
         self._background.retire(replaced)

@@ -20,15 +20,8 @@ from serve_app.deployments.residents import Residents
 from serve_app.deployments.successors import Successors
 from serve_app.releases import reconcile as steps
 from serve_app.releases.applications import RemoteApp
-from serve_app.releases.reconcile import (
-    Actual,
-    Desired,
-    coming,
-    down_since,
-    reconcile,
-    refusals,
-    tried,
-)
+from serve_app.releases.reconcile import Actual, Desired, coming, reconcile, tried
+from serve_app.releases.since import down_since, refusals
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.transformer import KServeTransformer
 
@@ -67,7 +60,7 @@ class Conductor:
         self._changed = asyncio.Event()
         self.applications = Applications(
             plane.directory, self._actual, self.background, self._refusing, ask, refresh, self._settled,
-            lambda name: name in self._desired.applications, self._changed.set, self.turn,
+            self._application, self._changed.set, self.turn,
         )  # fmt: skip
         self._followed = False  # else nothing is known of applications
         self.look = asyncio.Event()  # wants to know at once how Serve's applications are
@@ -167,6 +160,9 @@ class Conductor:
         """The applications that have one of these models."""
         return [name for name, app in self._desired.applications.items() if app.model in models]
 
+    def _application(self, name: str) -> RemoteApp | None:
+        return self._desired.applications.get(name)
+
     async def wake(self, name: str) -> bool:
         """Have a model loaded that isn't in memory; whether there was something to wait for."""
         if (way := self.inline.ways.get(name)) is not None:
@@ -179,7 +175,7 @@ class Conductor:
 
     async def ask_again(self, source: str) -> None:
         """Ask an application now what it is, and wait for the answer."""
-        app = self._desired.applications.get(source)
+        app = self._application(source)
         if app is not None and app.ingress:
             if source not in self._actual.describing:
                 self._take(steps.Describe(app))
@@ -225,6 +221,8 @@ class Conductor:
                 self.applications.resize(app)
             case steps.Describe(app):
                 self.applications.begin(app)
+            case steps.Tell(app):
+                self.applications.tell(app)
             case steps.Forget(name):
                 self.applications.forget(name)
 
@@ -238,7 +236,8 @@ class Conductor:
 
     async def _made_up(self) -> None:
         """Of the first models files may have been read, or listed by others, before the last deploy."""
-        if self._deployed and await self.inline.looks.at_files(since=self._deployed):
+        since = max(self._deployed, self.applications.ordered)
+        if since and await self.inline.looks.at_files(since=since):
             self._anew()
 
     def _anew(self) -> None:

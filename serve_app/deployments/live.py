@@ -217,8 +217,8 @@ class LiveChanges:
                 log.error("%s", error)
 
     def _take(self, state: State) -> None:
-        self.state = state
-        before = self.counting.active
+        self.state, before = state, self.counting.active
+        self._conductor.applications.ordered = state.looked
         self.counting.follow(state.rollouts)
         if self.counting.active != before:
             self.observe()

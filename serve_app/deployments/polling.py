@@ -4,7 +4,8 @@ import asyncio
 import logging
 import uuid
 
-from serve_app.errors import TandemError
+from serve_app.core.later import Again
+from serve_app.errors import TandemError, Unavailable
 from serve_app.releases.change import Change
 from serve_app.releases.live import digest
 from serve_app.releases.steward import Steward
@@ -20,6 +21,8 @@ class Poller:
     def __init__(self, steward: Steward, seconds: float) -> None:
         self._steward, self._seconds = steward, seconds
         self._before: dict[str, str] = {}
+        self._due: set[str] = set()  # what couldn't be handed over is handed over again
+        self._again = Again(self._due.add)
 
     async def run(self) -> None:
         """For as long as the Steward lives."""
@@ -44,13 +47,15 @@ class Poller:
             known = self._steward.state.polled.get(model)
             if known is None:
                 fresh[model] = found
-            elif found == before and found != known:
+            elif found == before and (found != known or model in self._due):
                 await self._load(model, found)
         if fresh:
             await self._steward.polled(fresh)
 
     async def _load(self, model: str, found: str) -> None:
-        # First: what can't be loaded isn't tried again and again.
+        # First: what can't be loaded isn't loaded again and again. Where that may go well later, Routers
+        # and replicas try again by themselves.
+        self._due.discard(model)
         await self._steward.polled({model: found})
         live = self._steward.state.layer.get(model)
         if live and live.off:
@@ -58,8 +63,13 @@ class Poller:
         change = Change(f"poll-{uuid.uuid4().hex}", model, "load", live, True, True, by="poller")
         try:
             await self._steward.change(change)
+        except Unavailable as error:  # nobody was told
+            seconds = self._again.later(model)
+            log.warning("what the poller found isn't handed over, and is in %.0f s: %s", seconds, error)
         except TandemError as error:
             log.warning("what the poller found isn't served: %s", error)
+        else:
+            self._again.forget(model)
 
 
 def listed(uri: str) -> str:

@@ -6,15 +6,16 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
+from ray.exceptions import RayActorError, RayError
 
 from serve_app.core.paths import Paths
 from serve_app.deployments.applications import Described
 from serve_app.errors import TandemError, Unavailable
+from serve_app.hop.failures import first_line
 from serve_app.hop.remote import RemoteApplication
 from serve_app.llm.target import EngineTarget
 from serve_app.releases.applications import REPLICA, RemoteApp
+from serve_app.releases.telling import Said, Told
 
 log = logging.getLogger("tandem")
 
@@ -52,20 +53,39 @@ def asking(paths: Paths) -> Any:
     return ask
 
 
-async def refresh(app: RemoteApp, since: float = 0.0) -> str:
-    """Let every replica load what changed on disk by its last deploy; why one couldn't, or ''.
+async def refresh(app: RemoteApp, moment: float, late: bool = False) -> Told:
+    """Let every replica load what changed by that moment; `late`: those that haven't looked since then.
 
-    `since`: by another time than that of its deploy.
+    All that answer count, whatever becomes of the others.
     """
     if not app.running:
-        return ""  # they read what there is when they come
-    reasons: list[str] = []
+        return Told()  # they read what there is when they come
+    replicas, again = set[str](), list[float]()
+    reasons, silent = list[str](), list[str]()
     for deployment in sorted({REPLICA, app.ingress}):
-        try:
-            handle = serve.get_deployment_handle(deployment, app.name)
-            await handle.describe.remote()  # only an answered handle knows all the replicas there are
-            said = handle.broadcast("refresh", since or app.stamp)
-            reasons += await said.results_async(timeout_s=REFRESH_TIMEOUT_S)
-        except (RayError, RayServeException, TimeoutError) as error:
-            log.warning("%s of %s can't look at its files: %s", deployment, app.name, error)
-    return next(filter(None, reasons), "")
+        for one in await _broadcast(deployment, app, moment, late):
+            if isinstance(one, RayActorError):  # another one in its place is told when it is there
+                log.info("a replica of %s ended while it was told of its files", app.name)
+            elif isinstance(one, BaseException):
+                log.warning("%s of %s can't look at its files: %s", deployment, app.name, one)
+                silent.append(f"a {deployment} can't look at its files: {first_line(one)}")
+            else:
+                replica, reason, seconds = one
+                replicas.add(replica)
+                reasons += [reason] if reason else []
+                again += [seconds] if seconds else []
+    return Told(frozenset(replicas), next(iter(reasons + silent), ""), min(again, default=0.0))
+
+
+async def _broadcast(
+    deployment: str, app: RemoteApp, moment: float, late: bool
+) -> list[Said | BaseException]:
+    try:
+        handle = serve.get_deployment_handle(deployment, app.name)
+        await handle.describe.remote()  # only an answered handle knows all the replicas there are
+        said = handle.broadcast("refresh", moment, late)
+        found: list[Said | BaseException]
+        found = await said.results_async(timeout_s=REFRESH_TIMEOUT_S, return_exceptions=True)
+        return found
+    except Exception as error:
+        return [error]

@@ -19,6 +19,7 @@ from serve_app.observability.logs import log_loaded
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.releases.telling import Said
 from serve_app.runtimes.current import CurrentHost
 from serve_app.runtimes.freeze_gc import freeze_gc
 
@@ -42,7 +43,7 @@ class ModelReplica:
             self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell)
             host = self._current.host
             try:
-                log_loaded(host.name, await asyncio.to_thread(host.load))
+                log_loaded(host.name, await self._current.load())
             finally:
                 await asyncio.to_thread(tell.done)
             freeze_gc()
@@ -71,6 +72,7 @@ class ModelReplica:
         about.replica, about.loaded = replica_id(), self._current.loaded
         about.refused = self._refused or self._current.refused
         about.failed |= self._current.failed
+        about.again = self._current.again
         return about
 
     async def predict(
@@ -87,9 +89,10 @@ class ModelReplica:
         whole = await asyncio.to_thread(self._current.host.recipe, version)
         return len(whole), whole[start : start + PIECE]
 
-    async def refresh(self, deployed: float) -> str:
-        """Load what changed on disk, for the deploy of that time; why that couldn't be, or ''."""
-        return await self._current.refresh(deployed)
+    async def refresh(self, deployed: float, late: bool = False) -> Said:
+        """Load what changed on disk, as CurrentHost does."""
+        reason = await self._current.refresh(deployed, late)
+        return replica_id(), reason, self._current.again
 
     def check_health(self) -> None:
         """Asked by Serve, which puts another replica in the place of one that fails."""

@@ -160,7 +160,7 @@ async def reread(model: str, generation: int) -> str:
     found = remote_apps(await asyncio.to_thread(serve_applications))
     for app in found.values():
         moment = app.stamp + generation * _APART_S
-        if app.model == model and app.ingress and (reason := await refresh(app, moment)):
+        if app.model == model and app.ingress and (reason := (await refresh(app, moment)).reason):
             return reason
     return ""
 

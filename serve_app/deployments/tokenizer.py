@@ -9,17 +9,20 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import RemoteModel, named, parse
 from serve_app.core.asking import ASKING
+from serve_app.core.later import FIRST_S
 from serve_app.core.paths import Paths
 from serve_app.deployments.encoders import Encoders
 from serve_app.errors import VersionGone
 from serve_app.hop.batch_app import BatchApp, near
 from serve_app.hop.remote import RemoteApplication
-from serve_app.internals.serve_context import application
+from serve_app.internals.serve_context import application, replica_id
 from serve_app.internals.serve_http import near_haproxy
 from serve_app.internals.serve_replica import ServeReplica
 from serve_app.observability.output import heard
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.releases.telling import Said
+from serve_app.repository.reasons import passing
 from serve_app.runtimes.texts import texts_of
 
 
@@ -43,13 +46,13 @@ class Tokenizer:
     async def _loaded(self) -> Iterable[str]:
         return (await self._replica.describe()).versions
 
-    async def refresh(self, deployed: float) -> str:
-        """As the ModelReplica's, of the tokenizers' files."""
+    async def refresh(self, deployed: float, late: bool = False) -> Said:
+        """As the ModelReplica's, of the tokenizers' files; tried again by whoever tells it again."""
         try:
             await self._encoders.refresh()
         except Exception as error:  # whatever it is: the old ones go on
-            return str(error)
-        return ""
+            return replica_id(), str(error), FIRST_S if passing(error) else 0.0
+        return replica_id(), "", 0.0
 
     async def describe(self) -> ModelDescription:
         """The ModelReplica's word."""

@@ -16,7 +16,8 @@ from ray import serve
 from ray.serve.llm import LLMConfig
 
 from serve_app.config import RemoteModel, named, parse
-from serve_app.errors import NotFound, Unavailable
+from serve_app.core.later import FIRST_S
+from serve_app.errors import ConfigError, NotFound, Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
 from serve_app.internals.ray_notes import Teller
@@ -38,6 +39,9 @@ from serve_app.observability.output import heard
 from serve_app.protocol.completions import BY_ID
 from serve_app.protocol.generation import INPUTS, OUTPUTS
 from serve_app.protocol.metadata import EngineDescription, ModelDescription, VersionDescription
+from serve_app.releases.telling import Said
+from serve_app.repository.reasons import passing
+from serve_app.repository.stamps import APART_S
 from serve_app.repository.storage import hold, state
 from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.one_version import Loaded
@@ -132,13 +136,22 @@ class EngineReplica(Server):
             replica=replica_id(),
         )
 
-    async def refresh(self, deployed: float) -> str:
-        """Why what changed on disk isn't served: an engine reads it when it starts, and only then."""
-        if await asyncio.to_thread(state, *self._wants) == self._held.state:
-            return ""
-        return (
-            f"the files of model '{self._config.name}' changed: another `revision` starts other engines"
-        )
+    async def refresh(self, deployed: float, late: bool = False) -> Said:
+        """Why what changed on disk isn't served: an engine reads it when it starts, and only then.
+
+        `late`: only what changed since it was listed for this replica, before that time.
+        """
+        reason, again = "", 0.0
+        if not late or self._held.said <= deployed + APART_S:
+            try:
+                if await asyncio.to_thread(state, *self._wants) != self._held.state:
+                    reason = (
+                        f"the files of model '{self._config.name}' changed: another `revision` starts "
+                        "other engines"
+                    )
+            except ConfigError as error:
+                reason, again = str(error), FIRST_S if passing(error) else 0.0
+        return replica_id(), reason, again
 
     async def http(self, path: str, body: bytes, prompt: object) -> AsyncIterator[Any]:
         """A POST to vLLM's own application: (status, content type), then the body in pieces.

@@ -54,7 +54,8 @@ class ModelDescription:
 
     `refused` says why what it was to become last isn't served, and what it was before is; `loaded`, by
     the deploy of which time its files were last loaded anew, 0 where they are as they were at its start;
-    `failed`, which versions couldn't be loaded, and why.
+    `failed`, which versions couldn't be loaded, and why; `again`: in how many seconds what of that
+    failed for now is tried again, 0 for nothing.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ModelDescription:
     loaded: float = 0.0
     replica: str = ""
     failed: dict[str, str] = field(default_factory=dict)
+    again: float = 0.0
 
 
 @dataclass(slots=True)

@@ -41,6 +41,11 @@ class RemoteApp:
         """Deployed and not changing: what it says of itself now will hold."""
         return self.status == "RUNNING"
 
+    @property
+    def says(self) -> str:
+        """How it is, by Serve's word."""
+        return f"its application is {self.status}" + (f": {self.message}" if self.message else "")
+
     def slots(self, in_flight: int) -> tuple[int, int]:
         """Batches in flight to all replicas together, and how many of them wait there for their turn.
 

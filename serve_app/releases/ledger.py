@@ -74,6 +74,11 @@ class State:
         before = [one.before for one in self.under_way.values() if one.before]
         return {live.upload for live in [*self.layer.values(), *before] if live.upload}
 
+    @property
+    def looked(self) -> float:
+        """When files were to be looked at last, by a load, as `time.time()`."""
+        return max((line["time"] for line in self.audit if line.get("verb") == "load"), default=0.0)
+
     def line(self, id: str) -> Line | None:
         """What the audit says of a change."""
         return next((line for line in reversed(self.audit) if line.get("id") == id), None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from serve_app.config import InlineModel
 from serve_app.releases.applications import RemoteApp
+from serve_app.releases.telling import deployed, untold
 
 # So long requests wait for a replica to come back before they are refused.
 DOWN_GRACE_S = 10
@@ -40,6 +41,9 @@ class Actual:
     asked; `ready`, those with a version that answers; `down_since`, when (monotonic seconds) all
     replicas of one were gone; `now`, the time on that clock.
 
+    `told`, whom of an application's replicas this Router has told to look at their files; `telling`,
+    those being told; `paused`, those of which some couldn't be told a moment ago.
+
     `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
     whether Serve was about to change this Router. `refused` are the applications whose last
     deployment failed, and why.
@@ -58,6 +62,9 @@ class Actual:
     describing: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
     served: dict[str, frozenset[str]] = field(default_factory=dict)
+    told: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    telling: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
     seen: int | None = None
     changing: bool = False
     trouble: dict[str, str] = field(default_factory=dict)
@@ -126,6 +133,13 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Let an application's replicas look at their files, then ask it what it is."""
+
+    app: RemoteApp
+
+
+@dataclass(frozen=True, slots=True)
 class Resize:
     """An application has other numbers of replicas, and is else what it was."""
 
@@ -139,7 +153,7 @@ class Forget:
     name: str
 
 
-Step = Name | Load | Rest | Unload | Adopt | Expect | Refuse | Describe | Resize | Forget
+Step = Name | Load | Rest | Unload | Adopt | Expect | Refuse | Describe | Tell | Resize | Forget
 
 
 def reconcile(desired: Desired, actual: Actual) -> list[Step]:
@@ -238,13 +252,17 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
     known = actual.described.get(app.name)
     since = actual.down_since.get(app.name, actual.now)
     if app.failed or (app.down and actual.now - since > DOWN_GRACE_S):
-        yield Refuse(app, _says(app))
+        yield Refuse(app, app.says)
         return
     if known is None and app.name not in actual.ready:
         trouble = actual.trouble.get(app.name)
-        yield Expect(app, _says(app) + (f": {trouble}" if trouble else ""))
+        yield Expect(app, app.says + (f": {trouble}" if trouble else ""))
+    if app.name not in actual.telling and untold(app, actual.told, actual.paused):
+        yield Tell(app)
     if app == known or app.name in actual.describing:
         return
+    if app.settled and app.running and deployed(app, actual.told):
+        return  # it is asked when they have looked
     if not app.settled and (app.name in actual.ready or not app.running):
         # What serves goes on, and what doesn't answer yet needn't be asked.
         if app.name in actual.ready and _turned(app, actual):
@@ -274,27 +292,3 @@ def tried(desired: Desired, actual: Actual) -> bool:
         name in actual.described or app.model in desired.inline
         for name, app in desired.applications.items()
     )
-
-
-def down_since(
-    before: Mapping[str, float], applications: Mapping[str, RemoteApp], now: float
-) -> dict[str, float]:
-    """Since when each application that is down now has been."""
-    return {name: before.get(name, now) for name, app in applications.items() if app.down}
-
-
-def refusals(before: Mapping[str, str], applications: Mapping[str, RemoteApp]) -> dict[str, str]:
-    """Why the last deployment of each application failed, until a later one is accepted."""
-    return {
-        name: reason
-        for name, app in applications.items()
-        if (reason := _refusal(app) or ("" if app.settled else before.get(name, "")))
-    }
-
-
-def _refusal(app: RemoteApp) -> str:
-    return _says(app) if app.status == "DEPLOY_FAILED" else ""
-
-
-def _says(app: RemoteApp) -> str:
-    return f"its application is {app.status}" + (f": {app.message}" if app.message else "")

@@ -223,11 +223,16 @@ class Steward:
         return await self._reread(change.model, self.state.generation + 1)
 
     async def _refused(self, change: Change, reason: str) -> None:
-        """A generation of its own: the next look is another one to the replicas."""
+        """A generation of its own: the next look is another one to the replicas. Routers ask them, too,
+        which may come to it by themselves."""
         line = ledger.said(change, time.time(), reason, self.state.generation + 1)
-        await self._write(
-            lambda state: replace(ledger.noted(state, line), generation=state.generation + 1)
-        )
+
+        def noted(state: State) -> State:
+            now = state.generation + 1
+            reads = {**state.reads, change.model: now}
+            return replace(ledger.noted(state, line), generation=now, reads=reads)
+
+        await self._write(noted)
         self._tell(line)
 
     async def _write(self, made: Callable[[State], State]) -> None:

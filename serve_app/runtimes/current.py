@@ -7,9 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 from serve_app.config import ModelConfig
+from serve_app.core.later import Again
 from serve_app.errors import VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
+from serve_app.repository.reasons import passing
+from serve_app.repository.stamps import APART_S
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.version_host import VersionHost
@@ -19,6 +22,8 @@ log = logging.getLogger("tandem")
 _LOOK_S = 0.01
 # A version that isn't there any more answers for so long yet: Routers don't learn of it all at once.
 LINGER_S = 5.0
+_ALL = ""  # what is tried again, by name
+_SOON_S = 1.0
 
 
 class CurrentHost:
@@ -44,19 +49,70 @@ class CurrentHost:
         self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
         self._turns = asyncio.Lock()
+        self._again, self._trying = Again(self._due), False
         self._lingering: dict[str, VersionHost] = {}  # that Routers may ask for yet
         self._gap: asyncio.Event | None = None  # while what was dropped isn't there anew
 
-    async def refresh(self, deployed: float) -> str:
-        """Load what changed, once for the deploy of that time; why that couldn't be, or ''."""
+    async def load(self) -> list[Loaded]:
+        """For the first time; what of it failed for now is tried again."""
+        loaded = await asyncio.to_thread(self.host.load)
+        if self.host.passing:
+            self._again.later(_ALL)
+        return loaded
+
+    async def refresh(self, deployed: float, late: bool = False) -> str:
+        """Load what changed, once for the deploy of that time; why that couldn't be, or ''.
+
+        `late`: only what was last looked at before that time, by a replica that came up meanwhile.
+        """
+        if late and self.again:
+            return self.refused
         async with self._turns:
-            if deployed > self._deployed:
-                self._deployed, self.refused, self.failed = deployed, "", {}
-                if await asyncio.to_thread(self.host.changed):
-                    await self._replace()
+            if late and self.host.said <= deployed + APART_S:
+                await self._look(deployed)
+            elif not late and deployed > self._deployed:
+                self._deployed = deployed
+                await self._look(deployed)
             return self.refused
 
-    async def _replace(self) -> None:
+    @property
+    def again(self) -> float:
+        """In how many seconds what failed for now is tried again, or will have been; 0 for nothing."""
+        return _SOON_S if self._trying else self._again.left(_ALL)
+
+    def _due(self, name: str) -> None:
+        self._trying = True
+        task = asyncio.create_task(self._try_again())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _try_again(self) -> None:
+        try:
+            async with self._turns:
+                await self._look(self._deployed, anew=False)
+        finally:
+            self._trying = False
+
+    async def _look(self, moment: float, anew: bool = True) -> None:
+        """Load what changed, by the deploy of that moment; `anew`: not because it failed before."""
+        if anew:
+            self._again.forget(_ALL)
+        again = False
+        try:
+            if await asyncio.to_thread(self.host.changed):
+                again = await self._replace(moment)
+            else:
+                self.refused, self.failed = "", {}
+        except Exception as error:  # before anything was loaded
+            log.error("what changed on disk isn't served: %s", error)
+            self.refused, self.failed, again = str(error), {}, passing(error)
+        if again:
+            self._again.later(_ALL)
+        else:
+            self._again.forget(_ALL)
+
+    async def _replace(self, moment: float) -> bool:
+        """Whether something of it failed for now."""
         old, way = self.host, None
         try:
             if self._config.swap == "replace":
@@ -71,9 +127,10 @@ class CurrentHost:
                 log.error("what changed on disk isn't served: %s", error)
                 self._spawn(partial(fresh.close, keep=self.host))
                 await self._restore(way or [], fresh)
-                return
-            self.loaded, fresh.before = self._deployed, None
+                return fresh.passing or passing(error)
+            self.refused, self.failed, self.loaded, fresh.before = "", {}, moment, None
             self._leave(fresh)
+            return fresh.passing
         finally:
             if self._gap is not None:
                 gap, self._gap = self._gap, None

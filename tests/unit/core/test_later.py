@@ -26,9 +26,10 @@ async def test_each_has_its_own_moment(monkeypatch):
     assert 0.0016 <= again.later("a") <= 0.0024
     again.later("b")
     again.forget("b")
-    assert (again.waits("a"), again.waits("b")) == (True, False)
+    assert 0 < again.left("a") <= 0.0024
+    assert again.left("b") == 0
     assert await soon(due.get()) == "a"
-    assert not again.waits("a")
+    assert again.left("a") == 0
     assert again.later("a") >= 0.0032  # the second in a row
     again.later("b")  # the first
     assert {await soon(due.get()), await soon(due.get())} == {"a", "b"}

@@ -47,7 +47,7 @@ class Asked:
         self.backends: dict[str, Backend] = {}
         self.refused: dict[str, str] = {}
         self.failed: dict[str, dict[str, str]] = {}
-        self.loaded = 0.0
+        self.loaded = self.again = 0.0
 
     def hold(self, name: str) -> asyncio.Future:
         """Let the next questions wait for the future."""
@@ -63,6 +63,7 @@ class Asked:
         about = description(one.model, versions=versions, max_batch_size=1, replica=self.replica)
         about.failed = self.failed.get(one.name, {})
         about.refused, about.loaded = self.refused.get(one.name, ""), self.loaded
+        about.again = self.again
         made = targets(backend, versions)
         return about, {
             version: dataclasses.replace(target, abandon=self.abandon)

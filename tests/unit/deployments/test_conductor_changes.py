@@ -153,28 +153,3 @@ async def test_replicas_that_run_are_served_whatever_serve_calls_the_application
     fresh = Setup()
     await fresh.follow(failed)
     assert fresh.index() == [("m", "1", "READY")]
-
-
-async def test_a_deploy_lets_an_applications_replicas_look_at_their_files(it):
-    looked, said = [], ["", "model 'm': no such file"]
-
-    async def refresh(one):
-        looked.append(one.stamp)
-        return said.pop(0)
-
-    it.conductor.applications.refresh = refresh
-    await it.follow(app())
-    assert looked == []  # those that run are new to this Router
-    await it.follow(app(status="DEPLOYING", stamp=2.0))
-    it.asked.versions["m"], it.asked.loaded = ("1", "2"), 2.0
-    await it.follow(app(stamp=2.0))
-    assert looked == [2.0]
-    assert it.plane.changes()["applications"]["m"]["loaded"] == 2.0
-    assert await it.answer("m") == 12
-    await it.follow(app(stamp=2.0, running=2))
-    await it.follow(app(stamp=3.0, running=2))
-    assert looked == [2.0, 3.0]
-    assert it.plane.directory.refusals()["m"] == "model 'm': no such file"
-    assert await it.answer("m") == 12
-    await it.follow()
-    assert it.plane.directory.refusals() == {}

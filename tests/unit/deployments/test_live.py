@@ -6,10 +6,12 @@ from dataclasses import asdict
 import pytest
 
 from serve_app.config import Admin, parse
+from serve_app.core import later
 from serve_app.deployments import live as module
 from serve_app.errors import InvalidArgument, NotFound, Unavailable
 from tests.unit.deployments.conducted import double, failing
 from tests.unit.releases.stewarded import Kept
+from tests.unit.repository.stores import Memory
 from tests.unit.waiting import until
 
 
@@ -221,3 +223,50 @@ async def test_where_models_lie_is_told_for_the_poller(world, tmp_path):
     model = {**double("a"), "storageUri": str(tmp_path / "m")}
     await router.start(model, apps={"m": {"storageUri": "s3://b/m"}})
     assert asdict(router.live.ack())["places"] == {"a": str(tmp_path / "m"), "m": "s3://b/m"}
+
+
+class Away(Memory):
+    """A store that can be away."""
+
+    away = False
+
+    def top(self):
+        if self.away:
+            raise ConnectionError("no route to host")
+        return super().top()
+
+
+async def test_a_load_whose_store_is_away_is_refused_and_made_up_for(world, tmp_path, monkeypatch):
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0)
+    monkeypatch.setattr(later, "FIRST_S", 0.2)
+    store = Away({"1/by": b"10"})
+    monkeypatch.setattr("serve_app.repository.fetching.store", store)
+    about = {"name": "a", "modelFormat": "python", "storageUri": "s3://bucket/m",
+             "class": "tests.unit.runtimes.test_versions_apart:Times"}  # fmt: skip
+    router = world("r1")
+    await router.start(about)
+    store.files["2/by"], store.away = b"20", True
+    with pytest.raises(InvalidArgument, match=r"no route to host \(Router r1\)$"):
+        await router.do("load", "a")
+    assert await router.setup.answer("a") == 10
+    store.away = False
+    await until(lambda: ("a", "2", "READY") in router.setup.index())
+    assert await router.setup.answer("a") == 20
+    assert router.live.ack().failed == {}
+
+
+async def test_replicas_that_refuse_a_load_are_asked_what_they_came_to(world, monkeypatch):
+    router = world("r1")
+    await router.start(apps={"m": {"storageUri": "s3://bucket/m"}})
+
+    async def refused(model, generation):
+        return "its store can't be asked"
+
+    monkeypatch.setattr(world.handle.holder, "_reread", refused)
+    await router.conductor.described()
+    asked = len(router.setup.asked.apps)
+    with pytest.raises(InvalidArgument, match="its store can't be asked"):
+        await router.do("load", "m")
+    await until(lambda: len(router.setup.asked.apps) > asked)
+    await until(lambda: router.conductor.applications.ordered)  # for those that come up later

@@ -1,15 +1,19 @@
 """New versions that are found where models lie."""
 
+import asyncio
 import os
 
 import pytest
 
+from serve_app.core import later
 from serve_app.deployments.polling import Poller, listed
+from serve_app.errors import InvalidArgument, Unavailable
 from serve_app.releases import steward as module
 from serve_app.releases.judged import Ack
 from serve_app.releases.live import Live
 from tests.unit.releases.stewarded import World
 from tests.unit.repository.stores import Memory
+from tests.unit.waiting import until
 
 
 @pytest.fixture
@@ -91,3 +95,44 @@ def test_a_store_is_looked_at_by_what_it_says_of_its_files(tmp_path, monkeypatch
     store.files["2/model.onnx"] = b"two"
     assert len({before, changed, listed("s3://bucket/m")}) == 3
     assert store.asked == []
+
+
+async def test_what_couldnt_be_handed_over_is_handed_over_again(polling, monkeypatch):
+    poller, steward, folder = polling
+    monkeypatch.setattr(later, "FIRST_S", 0.01)
+    await poller.look()
+    (folder / "1" / "model.onnx").write_text("other")
+    await poller.look()
+    change = steward.change
+
+    async def away(made):
+        raise Unavailable("the change can't be kept: the bucket is away")
+
+    steward.change = away
+    await poller.look()
+    steward.change = change
+    await poller.look()
+    assert changes(steward) == []  # not at once
+    await until(lambda: poller._due)
+    await poller.look()
+    await poller.look()
+    assert changes(steward) == ["poller load m"]
+
+
+async def test_what_was_refused_isnt_handed_over_again(polling, monkeypatch):
+    """Whoever was to load it tries again by itself what may go well."""
+    poller, steward, folder = polling
+    monkeypatch.setattr(later, "FIRST_S", 0.01)
+    await poller.look()
+    (folder / "1" / "model.onnx").write_text("other")
+    asked = []
+
+    async def refused(made):
+        asked.append(made.model)
+        raise InvalidArgument("failed to load 'm': no model")
+
+    steward.change = refused
+    for _ in range(4):
+        await poller.look()
+        await asyncio.sleep(0.01)
+    assert asked == ["m"]

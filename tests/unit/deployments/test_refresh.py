@@ -5,10 +5,12 @@ import gc
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayActorError
 from ray.serve.exceptions import RayServeException
 
 from serve_app.core.paths import Paths
 from serve_app.deployments import remote
+from serve_app.releases.telling import Told
 from tests.unit.deployments.conducted import app
 from tests.unit.planes import description
 
@@ -16,7 +18,7 @@ from tests.unit.planes import description
 class Handle:
     """Of a deployment whose replicas say why they can't load; it knows them once it was answered."""
 
-    def __init__(self, said: list[str] | Exception, told: list) -> None:
+    def __init__(self, said: list | Exception, told: list) -> None:
         self.said, self.told, self.known = said, told, False
         self.describe = SimpleNamespace(remote=self._describe)
 
@@ -24,12 +26,13 @@ class Handle:
         await asyncio.sleep(0)
         self.known = True
 
-    def broadcast(self, method: str, deployed: float):
+    def broadcast(self, method: str, moment: float, late: bool):
         assert self.known
-        self.told.append((method, deployed))
+        self.told.append((method, moment, late))
         return SimpleNamespace(results_async=self._results)
 
-    async def _results(self, timeout_s: float) -> list[str]:
+    async def _results(self, timeout_s: float, return_exceptions: bool) -> list:
+        assert return_exceptions
         if isinstance(self.said, Exception):
             raise self.said
         return self.said
@@ -38,8 +41,8 @@ class Handle:
 @pytest.fixture
 def told(monkeypatch):
     """By deployment, what replicas say; and what they were told."""
-    saying: dict[str, list[str] | Exception] = {}
-    told: list[tuple[str, float]] = []
+    saying: dict[str, list | Exception] = {}
+    told: list[tuple[str, float, bool]] = []
     monkeypatch.setattr(
         remote.serve, "get_deployment_handle", lambda name, of: Handle(saying[name], told)
     )
@@ -48,18 +51,42 @@ def told(monkeypatch):
 
 async def test_every_replica_is_told_and_the_first_reason_is_kept(told):
     saying, heard = told
-    saying |= {"ModelReplica": ["", "no such file"], "Tokenizer": [""]}
-    assert await remote.refresh(app(ingress="Tokenizer", stamp=7.0)) == "no such file"
-    assert heard == [("refresh", 7.0)] * 2
-    saying["ModelReplica"] = [""]
-    assert await remote.refresh(app(stamp=8.0)) == ""
+    saying |= {
+        "ModelReplica": [("a", "", 0.0), ("b", "no such file", 0.0)],
+        "Tokenizer": [("t", "its own", 0.0)],
+    }
+    found = await remote.refresh(app(ingress="Tokenizer"), 7.0)
+    assert found == Told(frozenset("abt"), "no such file")
+    assert heard == [("refresh", 7.0, False)] * 2
+    saying["ModelReplica"] = [("a", "", 0.0)]
+    assert await remote.refresh(app(), 8.0, True) == Told(frozenset("a"))
+    assert heard[-1] == ("refresh", 8.0, True)
+
+
+async def test_when_some_try_again_they_are_asked_when_the_first_has(told):
+    saying, _ = told
+    saying["ModelReplica"] = [("a", "no route", 40.0), ("b", "no route", 10.0), ("c", "", 0.0)]
+    assert await remote.refresh(app(), 1.0) == Told(frozenset("abc"), "no route", 10.0)
 
 
 async def test_one_that_can_be_told_nothing_holds_up_nobody(told, caplog):
     saying, _ = told
-    saying |= {"ModelReplica": RayServeException("gone"), "Tokenizer": ["not its files"]}
-    assert await remote.refresh(app(ingress="Tokenizer")) == "not its files"
+    saying |= {"ModelReplica": RayServeException("gone"), "Tokenizer": [("t", "not its files", 0.0)]}
+    found = await remote.refresh(app(ingress="Tokenizer"), 1.0)
+    assert found == Told(frozenset("t"), "not its files")
     assert "can't look at its files: gone" in caplog.text
+
+
+async def test_those_that_answer_count_though_others_dont(told):
+    saying, _ = told
+    saying["ModelReplica"] = [RuntimeError("a fault of its own"), ("b", "", 0.0)]
+    found = await remote.refresh(app(), 1.0)
+    assert found == Told(frozenset("b"), "a ModelReplica can't look at its files: a fault of its own")
+    saying["ModelReplica"] = [RayActorError(), ("b", "", 0.0)]  # it died: another comes in its place
+    assert await remote.refresh(app(), 1.0) == Told(frozenset("b"))
+    saying["ModelReplica"] = TimeoutError("too late")
+    found = await remote.refresh(app(), 1.0)
+    assert found == Told(frozenset(), "a ModelReplica can't look at its files: too late")
 
 
 async def test_an_application_of_which_versions_serve_is_called_as_before(monkeypatch):
@@ -101,5 +128,5 @@ async def test_an_application_of_which_versions_serve_is_called_as_before(monkey
 
 
 async def test_a_model_at_zero_isnt_woken(told):
-    assert await remote.refresh(app(running=0)) == ""
+    assert await remote.refresh(app(running=0), 1.0) == Told()
     assert told[1] == []

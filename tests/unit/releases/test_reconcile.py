@@ -20,10 +20,9 @@ from serve_app.releases.reconcile import (
     Resize,
     Rest,
     Unload,
-    down_since,
     reconcile,
-    refusals,
 )
+from serve_app.releases.since import down_since, refusals
 
 
 def inline(name: str, concurrency: int = 1) -> InlineModel:

@@ -1,0 +1,145 @@
+"""A replica's model: what failed for now is tried again by itself; a late look is no second one."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from serve_app.config import ModelConfig, parse
+from serve_app.core import later
+from serve_app.runtimes import host as hosts
+from serve_app.runtimes.current import CurrentHost
+from tests.unit.repository.stores import Memory
+from tests.unit.waiting import until
+
+X = {"x": np.ones((1, 2), dtype=np.float32)}
+EVER = 2e9  # later than any listing
+
+
+class Store(Memory):
+    """Throws `trouble` while there is some."""
+
+    trouble: Exception | None = None
+    looks = 0
+
+    def top(self):
+        self.looks += 1
+        if self.trouble:
+            raise self.trouble
+        return super().top()
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0)
+    made = Store({"1/by": b"10"})
+    monkeypatch.setattr("serve_app.repository.fetching.store", made)
+    return made
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(later, "FIRST_S", 0.01)
+
+
+def current(**more) -> CurrentHost:
+    about = {"name": "m", "modelFormat": "python", "storageUri": "s3://bucket/m", **more,
+             "class": "tests.unit.runtimes.test_versions_apart:Times"}  # fmt: skip
+    return CurrentHost(parse(ModelConfig, about), False, lambda name, loaded: None)
+
+
+async def answer(one: CurrentHost, version: str) -> float:
+    return float((await one.predict(version, X, {}))["y"][0, 0])
+
+
+@pytest.mark.parametrize("swap", ["beside", "replace"])
+async def test_a_store_that_answers_again(store, at_once, swap):
+    one = current(swap=swap)
+    await one.load()
+    store.files["2/by"] = b"20"
+    store.trouble = ConnectionError("no route to host")
+    assert "its store can't be asked" in await one.refresh(1.0)
+    assert 0 < one.again < 2
+    assert await answer(one, "1") == 10
+    looks = store.looks
+    await until(lambda: store.looks > looks + 8)  # in vain, more than once
+    assert "its store can't be asked" in one.refused
+    store.trouble = None
+    await until(lambda: "2" in one.host.versions)
+    assert (one.refused, one.failed, one.loaded) == ("", {}, 1.0)
+    await until(lambda: one.again == 0)
+    assert await answer(one, "2") == 20
+
+
+async def test_what_lasts_isnt_tried_again(store, at_once):
+    one = current()
+    await one.load()
+    store.trouble = PermissionError("Access Denied")
+    assert "no permission" in await one.refresh(1.0)
+    assert one.again == 0
+
+
+async def test_a_deploy_begins_at_once(store):
+    one = current()
+    await one.load()
+    store.trouble = ConnectionError("no route to host")
+    await one.refresh(1.0)
+    assert one.again > 1
+    store.trouble, store.files["2/by"] = None, b"20"
+    assert "its store can't be asked" in await one.refresh(1.0)  # another Router asks
+    assert await one.refresh(2.0) == ""
+    assert (one.again, sorted(one.host.versions)) == (0, ["1", "2"])
+
+
+async def test_a_version_that_had_no_room_when_the_process_began(store, at_once, monkeypatch):
+    store.files["2/by"] = b"20"
+    load, full = hosts.load_version, [True]
+
+    def loads(config, version, *rest):
+        if version == "2" and full[0]:
+            raise hosts.ConfigError("model 'm' version 2: MemoryError") from MemoryError()
+        return load(config, version, *rest)
+
+    monkeypatch.setattr(hosts, "load_version", loads)
+    one = current()
+    await one.load()
+    assert (sorted(one.host.versions), one.again > 0) == (["1"], True)
+    full[0] = False
+    await until(lambda: "2" in one.host.versions)
+    await until(lambda: one.again == 0)
+
+
+async def test_one_that_has_just_come_looks_only_where_what_it_read_is_older(store):
+    first = current()
+    await first.load()
+    store.files["2/by"] = b"20"
+    one = current()
+    await one.load()  # by the listing of a moment ago
+    looks = store.looks
+    assert await one.refresh(1.0, late=True) == ""  # a deploy long before that
+    assert (store.looks, sorted(one.host.versions)) == (looks, ["1"])
+    assert await one.refresh(EVER, late=True) == ""
+    assert sorted(one.host.versions) == ["1", "2"]
+    assert await one.refresh(1.0) == ""
+    assert store.looks > looks
+
+
+async def test_a_late_look_waits_for_nothing_that_is_tried_again(store, at_once):
+    one = current()
+    await one.load()
+    store.trouble = ConnectionError("no route to host")
+    await one.refresh(1.0)
+    came, go_on = threading.Event(), threading.Event()
+
+    def spoil(path, start, data):
+        came.set()
+        assert go_on.wait(20)
+        yield data
+
+    store.spoil, store.files["2/by"], store.trouble = spoil, b"20", None
+    await until(came.is_set)  # it is being tried
+    assert "its store can't be asked" in await one.refresh(EVER, late=True)
+    assert one.again > 0
+    go_on.set()
+    await until(lambda: "2" in one.host.versions)
