@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from serve_app.core.version import Version
 from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.in_thread import apart
 
 log = logging.getLogger("tandem")
 
@@ -33,7 +35,7 @@ class Background:
                 await version.drained()
             if host is not None:
                 # In a thread: it waits for predictions that run.
-                await asyncio.to_thread(host.close, keep)
+                await apart(partial(host.close, keep), f"close-{host.name}")
 
         self.spawn(retire())
 

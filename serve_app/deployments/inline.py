@@ -19,7 +19,7 @@ from serve_app.protocol.metadata import ModelDescription
 from serve_app.releases.reconcile import Actual, Desired
 from serve_app.repository.reasons import GivenUp
 from serve_app.runtimes.host import ModelHost
-from serve_app.runtimes.in_thread import in_thread, where
+from serve_app.runtimes.in_thread import apart, in_thread, where
 from serve_app.runtimes.one_version import Loaded, origin
 
 log = logging.getLogger("tandem")
@@ -168,7 +168,7 @@ class InlineModels:
         replaced = model.serve(INLINE, way.about, way.rest.targets(), config.concurrency)
         for version in replaced:
             await version.drained()
-        await asyncio.to_thread(before.close, way.rest)
+        await apart(partial(before.close, way.rest), f"close-{name}")
         return way.rest
 
     async def _restore(self, name: str, host: ModelHost | None) -> None:
@@ -178,7 +178,7 @@ class InlineModels:
             return
         restored, old = way.rest, None
         try:
-            restored, old = await asyncio.to_thread(way.restored, host), way.rest
+            restored, old = await apart(partial(way.restored, host), f"load-{name}"), way.rest
         except Exception as error:
             log.error("model '%s' can't be what it was, either: %s", name, error)
         if self.hosts.get(name) is not way.rest:
@@ -297,4 +297,4 @@ def _to_run(host: ModelHost) -> list[Loaded]:
 async def _given_up(loading: asyncio.Future[list[Loaded]], host: ModelHost) -> None:
     with contextlib.suppress(Exception):
         await loading
-    await asyncio.to_thread(host.close)
+    await apart(host.close, f"close-{host.name}")

@@ -1,6 +1,5 @@
 """When an inline model is loaded anew: its files changed, or what failed may go well by now."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Container, Mapping
 
@@ -10,6 +9,7 @@ from serve_app.releases.reconcile import Actual
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import APART_S
 from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.in_thread import apart
 
 log = logging.getLogger("tandem")
 
@@ -62,7 +62,7 @@ class Looks:
 
     async def _look(self, name: str, host: ModelHost) -> None:
         try:
-            changed = await asyncio.to_thread(host.changed)
+            changed = await apart(host.changed, f"look-{name}")
         except Exception as error:
             log.warning("model '%s': what it is loaded from can't be looked at: %s", name, error)
             changed = True  # loading will say what is wrong

@@ -7,6 +7,7 @@ from serve_app.config import InlineModel
 from serve_app.core.cold import UNKNOWN
 from serve_app.protocol.metadata import ModelDescription
 from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.in_thread import apart
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ async def make_way(host: ModelHost, before: ModelHost) -> Way | None:
 
     ConfigError where it can't be loaded in any case, nothing having been dropped.
     """
-    gone, coming = await asyncio.to_thread(host.plan)
+    gone, coming = await apart(host.plan, f"look-{host.name}")
     host.close(keep=before)
     if not gone:
         return None

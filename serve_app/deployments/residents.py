@@ -10,6 +10,7 @@ from serve_app.deployments.background import Background
 from serve_app.deployments.inline import InlineModels
 from serve_app.errors import Unavailable
 from serve_app.releases.reconcile import Actual
+from serve_app.runtimes.in_thread import apart
 
 PARALLEL = 4  # models that are loaded at a time
 AGAIN_S = 10.0  # so long a model that couldn't be loaded isn't tried again
@@ -120,7 +121,7 @@ class Residents:
             self._counts.evictions += 1
             for version in self._directory.models[name].serve(INLINE, about, {}):
                 await version.drained()
-            await asyncio.to_thread(host.close)
+            await apart(host.close, f"close-{name}")
         finally:
             self._leaving.discard(name)
 

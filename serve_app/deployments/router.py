@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ray.exceptions import RayError
@@ -102,6 +103,7 @@ class Router(GrpcIngress):
         self._configured = False
         self._relied_on = True
         self._looked = asyncio.Event()
+        self._looking = ThreadPoolExecutor(1, "serve-status")  # nothing else holds it up
         self._discovery = asyncio.create_task(self._discover())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK_S):
@@ -219,7 +221,7 @@ class Router(GrpcIngress):
         own, conductor = application(), self._conductor
         while True:
             try:
-                looking = self.loop.run_in_executor(None, _looked_at)
+                looking = self.loop.run_in_executor(self._looking, _looked_at)
             except RuntimeError:
                 return  # this process ends, and its threads take no more work
             try:

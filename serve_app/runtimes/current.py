@@ -14,6 +14,7 @@ from serve_app.repository.progress import Tell, nobody
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import APART_S
 from serve_app.runtimes.host import ModelHost
+from serve_app.runtimes.in_thread import apart
 from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.version_host import VersionHost
 
@@ -99,7 +100,7 @@ class CurrentHost:
             self._again.forget(_ALL)
         again = False
         try:
-            if await asyncio.to_thread(self.host.changed):
+            if await apart(self.host.changed, "look"):
                 again = await self._replace(moment)
             else:
                 self.refused, self.failed = "", {}
@@ -207,6 +208,6 @@ class CurrentHost:
             self._spawn(version.close)
 
     def _spawn(self, work: Callable[[], None]) -> None:
-        task = asyncio.create_task(asyncio.to_thread(work))
+        task = asyncio.create_task(apart(work, "close"))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -46,6 +46,11 @@ def in_thread(work: Callable[[], T], name: str) -> tuple[asyncio.Future[T], thre
     return asyncio.wrap_future(done), kept
 
 
+async def apart(work: Callable[[], T], name: str) -> T:
+    """What it returns. For what may take long: the loop's own threads are few, and for what doesn't."""
+    return await in_thread(work, name)[0]
+
+
 class _Kept(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -38,6 +38,7 @@ class Files:
         self.user = ""
         self.moved: dict[str, str] = {}
         self.encoding = ""
+        self.away = False  # every answer is 503
         self.go_on = threading.Event()  # the second half of an answer waits for it
         self.go_on.set()
 
@@ -51,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         files, path = self.files, self.path
         files.asked.append((path, self.headers.get("Range", "")))
+        if files.away:
+            return self._empty(503)
         if files.user:
             said = base64.b64encode(files.user.encode()).decode()
             if self.headers.get("Authorization") != f"Basic {said}":
