@@ -124,7 +124,11 @@ class Encoders:
         """Made here, from the files of the recipe; None where they can't be had any more."""
         from serve_app.runtimes.tokenizers import read_recipe
 
-        made, encoder = read_recipe(self._config, self._folder(version, recipe))
+        folder = self._folder(version, recipe)
+        try:
+            made, encoder = read_recipe(self._config, folder)
+        except ConfigError as error:
+            raise ConfigError(self._held[-1].told(str(error))) from error
         return encoder if self._local or made.files == recipe.files else None
 
     def _folder(self, version: str, recipe: Recipe) -> Path:

@@ -75,7 +75,12 @@ class EngineReplica(Server):
         name, llm = self._config.name or "", self._config.llm
         own = await asyncio.to_thread(settings, self._config, name, str(folder), True)
         adapters = partial(Adapters, (llm and llm.adapter_path) or "")
-        await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=adapters)
+        try:
+            await super().__init__(own, engine_cls=engine_class(self._config), model_downloader=adapters)
+        except Exception as error:
+            if (said := self._held.told(str(error))) == str(error):
+                raise
+            raise ConfigError(f"{type(error).__name__}: {said}") from error
         self.app = await self.build_app()
         self._front = VllmApp(self.app)
         self._front.blame_constraints()

@@ -78,7 +78,7 @@ def fetched(
     found: Store, manifest: Manifest, cache: NodeCache, tell: Tell, stop: threading.Event
 ) -> Entry:
     """Its entry, in use."""
-    name = redacted("/".join(filter(None, (manifest.where, manifest.folder))))
+    name = redacted(manifest.name)
     progress = Progress(name, manifest.size, tell)
 
     def make(work: Work) -> Mapping[str, str]:

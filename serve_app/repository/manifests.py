@@ -50,6 +50,11 @@ class Manifest:
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:40]
 
     @property
+    def name(self) -> str:
+        """Its address, for people."""
+        return f"{self.where}/{self.folder}" if self.folder else self.where
+
+    @property
     def size(self) -> int:
         """Bytes, as far as they are known."""
         return sum(max(one.size, 0) for one in self.files)

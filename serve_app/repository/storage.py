@@ -38,7 +38,7 @@ class Held:
 
     `checksums`: of those that were fetched (`manifests.digest`); `missing`: why versions that are asked
     for can't be had; `older`: versions that may take the place of some that can't be loaded. `said`: as
-    it was at that time (`time.time()`).
+    it was at that time (`time.time()`). `names`: how places in the node's cache are called.
     """
 
     def __init__(
@@ -50,8 +50,9 @@ class Held:
         missing: Mapping[str, str] | None = None,
         older: Iterable[str] = (),
         said: float = 0.0,
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        self.said = said or time.time()
+        self.said, self._names = said or time.time(), names or {}
         self.folders, self.state, self.checksums = folders, state, checksums or {}
         self.missing, self.older = missing or {}, tuple(older)
         self._entries, self._users, self._lock = entries, 1, threading.Lock()
@@ -59,6 +60,12 @@ class Held:
     def files(self, version: str) -> object:
         """Of a version, another one when its content is."""
         return self.state.get(version, self.state.get(""))
+
+    def told(self, text: str) -> str:
+        """What is said of files in the node's cache, by where they were fetched from."""
+        for place, name in self._names.items():
+            text = text.replace(place, name)
+        return text
 
     def share(self) -> None:
         """One more who has to release them."""
@@ -117,7 +124,10 @@ def state(uri: str, policy: Versions) -> State:
 def pinned(key: str) -> Held | None:
     """What a node's cache has of what was fetched under that key (`entries.pin`), whatever is newer."""
     entry = NodeCache().there(key)
-    return Held({"": entry.folder}, {"": key}, entries=(entry,)) if entry else None
+    if entry is None:
+        return None
+    names = {str(entry.folder): entry.about.source}
+    return Held({"": entry.folder}, {"": key}, entries=(entry,), names=names)
 
 
 def local_folder(uri: str) -> Path:
@@ -208,16 +218,36 @@ def _held(
     older: Iterable[str] = (),
     said: float = 0.0,
 ) -> Held:
+    whole, names = entries.get(""), _names(manifests, entries)
+    held = Held({}, _keys(manifests), {}, tuple(entries.values()), missing, older, said, names)
     try:
-        folders = {version: inside(entries[version], one) for version, one in manifests.items()}
-        if "" in folders:
-            folders, older, missing = candidates(folders[""], policy)
+        held.folders = {version: inside(entries[version], one) for version, one in manifests.items()}
+        if "" in held.folders:
+            held.folders, later, missing = candidates(held.folders[""], policy)
+            held.older = tuple(later)
+            held.missing = {version: held.told(why) for version, why in missing.items()}
+    except ConfigError as error:
+        held.release()
+        raise type(error)(held.told(str(error))) from None
     except BaseException:
-        _released(entries)
+        held.release()
         raise
-    whole = entries.get("")
-    sums = {version: (whole or entries[version]).about.checksum for version in folders}
-    return Held(folders, _keys(manifests), sums, tuple(entries.values()), missing, older, said)
+    held.checksums = {version: (whole or entries[version]).about.checksum for version in held.folders}
+    return held
+
+
+def _names(manifests: Mapping[str, Manifest], entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Of the places of entries, and as links on their way would have them."""
+    found = dict[str, str]()
+    for version, one in manifests.items():
+        name, paths = redacted(one.name), one.files
+        for place in dict.fromkeys(
+            map(str, (entries[version].folder, entries[version].folder.resolve()))
+        ):
+            if len(paths) == 1 and not one.archive and name.endswith(f"/{paths[0].path}"):
+                found[f"{place}/{paths[0].path}"] = name  # the address is the file's own
+            found[place] = name
+    return found
 
 
 def _released(entries: Mapping[str, Entry]) -> None:

@@ -138,7 +138,7 @@ class ModelHost:
                 raise type(error)(f"model '{self.name}' version {version}: {error}") from None
         with measured() as took:
             host, loaded = load_version(
-                config, version, folder, self._pool, self._gpu, files.files(version)
+                config, version, folder, self._pool, self._gpu, files.files(version), files.told
             )
         if checksum := files.checksums.get(version):
             host.signature.properties["checksum"] = f"sha256:{checksum}"

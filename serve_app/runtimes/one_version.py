@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,11 @@ def load_version(
     pool: Threads,
     gpu: bool,
     files: object,
+    told: Callable[[str], str] = str,
 ) -> tuple[VersionHost, Loaded]:
-    """Load and warm it up, from `files`; ConfigError names model and version. Blocks."""
+    """Load and warm it up, from `files`; ConfigError names model and version, and their places as `told`
+    has them. Blocks.
+    """
     name, began, started = config.name or "", time.time(), time.monotonic()
     host: VersionHost | None = None
     done = contextlib.ExitStack()
@@ -74,7 +77,7 @@ def load_version(
         if host is not None:
             host.close()
         said = str(error) if isinstance(error, TandemError) else described(error)
-        raise ConfigError(f"model '{name}' version {version}: {said}") from error
+        raise ConfigError(f"model '{name}' version {version}: {told(said)}") from error
     finally:
         done.close()
 

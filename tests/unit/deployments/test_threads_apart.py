@@ -1,4 +1,4 @@
-"""What takes long, a close or a look at a store, has threads of its own: the loop has six on two cores."""
+"""What takes long, a close or a look at a store, has threads of its own: the loop has but a few."""
 
 import asyncio
 import threading
