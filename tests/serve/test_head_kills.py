@@ -23,6 +23,8 @@ KEY = {"admin-key": TOKEN}
 LOAD_S = 1.0
 # While it is written, while it is loaded, when it was acknowledged.
 STEPS = (0.05, 0.5, 3.0)
+# Of an unload, which takes no second: while it is written, about when it is acknowledged, and after.
+UNLOAD_STEPS = (0.01, 0.1, 2.0)
 
 
 def service(admin: dict[str, Any], redis: str = "") -> dict[str, Any]:
@@ -154,6 +156,42 @@ def test_with_redis_what_serves_goes_on_and_the_state_is_right(redis: str) -> No
         assert "404" in says(local.target.http)
 
 
+def test_with_redis_an_unload_is_done_or_isnt(redis: str) -> None:
+    """Never half of it: acknowledged, the model stays away; else it serves, or is away, for good."""
+    with Local(service({}, redis), redis=redis, env={"TANDEM_ADMIN_TOKEN": TOKEN}) as local:
+        local.until(serves, "a worker that serves")
+        before = "0"
+        for step in UNLOAD_STEPS:
+            asking = Asking(local.target.http)
+            asking.start()
+            outcome = killed_while(local, "unload", step)
+            now = says(local.target.http)
+            asking.over.set()
+            asking.join()
+            gone = "404" in now and "it was unloaded" in now
+            assert gone or (outcome != [200] and now == before), (step, outcome, now)
+            assert {said for _, said in asking.seen} <= {before}
+            # Requests learn that it was unloaded, and nothing else.
+            assert [said for _, said in asking.failed if "it was unloaded" not in said] == [], step
+            before = f"after-{step}"
+            assert change(local.target.http, "load", before) == 200
+            assert says(local.target.http) == before
+
+
+def killed_while(local: Local, verb: str, step: float) -> list[int]:
+    """The head is, so long after a change was asked for; what that was answered. All is well then."""
+    outcome = list[int]()
+    asked = threading.Thread(target=lambda: outcome.append(change(local.target.http, verb)))
+    asked.start()
+    time.sleep(step)
+    old = head(local.state())
+    kill(old)
+    local.until(lambda state: head(state)["name"] != old["name"], "another head")
+    asked.join(150)
+    local.until(serves, "everything healthy again")
+    return outcome
+
+
 def test_without_redis_a_state_in_a_folder_comes_back_after_a_gap(tmp_path: Path) -> None:
     """The cluster goes with its head, and another one is built: until then nobody answers."""
     admin = {"stateUri": str(tmp_path / "state")}
@@ -173,3 +211,16 @@ def test_without_redis_a_state_in_a_folder_comes_back_after_a_gap(tmp_path: Path
         assert says(local.target.http) in ({"two"} if outcome == [200] else {"one", "two"})
         assert change(local.target.http, "load", "three") == 200
         assert says(local.target.http) == "three"
+
+
+def test_without_redis_what_was_unloaded_stays_away(tmp_path: Path) -> None:
+    """In the cluster that is built after it, too."""
+    admin = {"stateUri": str(tmp_path / "state")}
+    with Local(service(admin), env={"TANDEM_ADMIN_TOKEN": TOKEN}) as local:
+        local.until(serves, "a worker that serves")
+        outcome = killed_while(local, "unload", UNLOAD_STEPS[0])
+        now = says(local.target.http)
+        assert "it was unloaded" in now or (outcome != [200] and now == "0"), (outcome, now)
+        if "it was unloaded" in now:
+            assert change(local.target.http, "load") == 200
+        assert says(local.target.http) == "0"
