@@ -63,7 +63,7 @@ def test_metrics_per_model_and_version(server):
 def test_which_way_requests_take_is_counted_by_transport(server, channel):
     """Fast wherever there is a fast path: a detail of Ray's that is missing shows here.
 
-    Requests are sent until they are seen: Ray hands on what was added since its last report, and a report
+    Requests are sent until they are seen: Ray hands on what came since its last report, and a report
     that takes longer than half of its interval is lost. That none of ours is, is a unit test's to show.
     """
     before = paths(server)
