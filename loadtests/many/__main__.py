@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from loadtests.arrivals import constant
 from loadtests.bench.servers import CONFIG
 from loadtests.client.job import Job, Outcome
 from loadtests.client.run import run
-from loadtests.many.model import published
+from loadtests.many.model import loads, published
 from loadtests.servers import Server
 
 _DRAWN = 20_000  # requests, after which they begin anew
@@ -81,6 +82,22 @@ class Memory(threading.Thread):
         first, second = after[: len(after) // 2], after[len(after) // 2 :]
         return float(np.median(after)) / 2**20, float(np.median(second) / np.median(first)) - 1
 
+    def tenths(self) -> list[int]:
+        """MiB in the middle of each tenth of the time, from the first look on."""
+        parts = np.array_split([used for _, used in self.seen], min(10, len(self.seen)) or 1)
+        return [round(float(np.median(part)) / 2**20) for part in parts if len(part)]
+
+
+ASKED = {"failed": 0, "memory rose by": 0.05, "p99 of hits, ratio": 1.1, "loads per cold model": 1}
+
+
+def judged(found: Mapping[str, Any]) -> Iterator[str]:
+    """A table of what is asked of many models, at most, and what was seen."""
+    yield "\n| what | at most | seen | |\n|---|---|---|---|"
+    for name, most in ASKED.items():
+        seen = found[name]
+        yield f"| {name} | {most:g} | {seen:.4g} | {'as asked' if seen <= most else 'not as asked'} |"
+
 
 def asked(server: Server, folder: Path, models: list[str], rate: float, seconds: float) -> Any:
     """Outcome, when it began, and the models in the order of the requests."""
@@ -97,8 +114,8 @@ def asked(server: Server, folder: Path, models: list[str], rate: float, seconds:
 
 
 class Found:
-    """What came of one run after the other: hits apart from those that met a cold model, and how often
-    each model was loaded."""
+    """What came of one run after the other: hits apart from those that met a cold model, and by model
+    when it was loaded, by its answers."""
 
     def __init__(self) -> None:
         self.hits, self.cold, self.late = list[float](), list[float](), list[float]()
@@ -122,12 +139,15 @@ class Found:
         self._errors.update(outcome.errors)
         return _percentile(self.hits[before:], 99)
 
+    def cold_since(self, moment: float) -> set[tuple[str, float]]:
+        """Each time that a model was loaded since then because it was asked for."""
+        return {(name, at) for name, seen in self._loads.items() for at in seen if at >= moment}
+
     def figures(self) -> dict[str, Any]:
         """Of all of them. Times in milliseconds."""
         return {
             "requests": self._requests, "failed": self._failed, "errors": dict(self._errors),
-            "hits": len(self.hits), "cold": len(self.cold), "loads": sum(map(len, self._loads.values())),
-            "asked for": len(self._loads),
+            "hits": len(self.hits), "cold": len(self.cold), "asked for": len(self._loads),
             "p50 of hits": _percentile(self.hits, 50), "p99 of hits": _percentile(self.hits, 99),
             "p99 of cold ones": _percentile(self.cold, 99),
             "client late (p99)": _percentile(self.late, 99),
@@ -147,6 +167,7 @@ def compared(
     one = [models[0]]
     rounds = max(1, round(given.minutes * 60 / _ROUND_S))
     seconds = given.minutes * 60 / rounds
+    before, since = loads(folder), time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
         for number in range(rounds):
             outcome, (begin,) = asked(server, folder, one, given.rate, min(seconds, _ROUND_S / 2))
@@ -158,9 +179,12 @@ def compared(
             ratios.append(p99 / beside)
             said = f"{number + 1} of {rounds}: p99 of hits {p99:.2f} ms, of one alone {beside:.2f} ms"
             print(said, file=sys.stderr, flush=True)
-    single = alone.figures()
+    single, came = alone.figures(), loads(folder) - before
+    cold = many.cold_since(since) | alone.cold_since(since)
     return {
-        **many.figures(), "p50 of one alone": single["p50 of hits"],
+        **many.figures(), "cold models": len(cold), "loads": came,
+        "loads per cold model": came / len(cold) if cold else math.nan,
+        "p50 of one alone": single["p50 of hits"],
         "p99 of one alone": single["p99 of hits"], "rounds": len(ratios),
         "p99 of hits, ratio": float(np.median(ratios)) if ratios else math.nan,
         "lowest ratio": min(ratios, default=math.nan), "highest ratio": max(ratios, default=math.nan),
@@ -168,7 +192,7 @@ def compared(
 
 
 def main() -> None:
-    """Measure, and print what came out."""
+    """Measure, print what came out, and beside it what is asked."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m loadtests.many", None, __doc__, formatter_class=form)
     parser.add_argument("--models", type=int, default=1000)
@@ -195,8 +219,10 @@ def main() -> None:
             said = [row for row in _index(server) if row["state"] == "READY"]
     used, rise = memory.flat()
     found |= {"loaded at the end": len(said), "MiB": used, "memory rose by": rise}
+    found["MiB by tenths"] = memory.tenths()
     for name, value in found.items():
         print(f"{name:20} {value:.4g}" if isinstance(value, float) else f"{name:20} {value}")
+    print("\n".join(judged(found)))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
 

@@ -8,6 +8,7 @@ import numpy as np
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
 
 WEIGHTS = "weights.npy"
+_LOADS = "loads"  # a folder beside the models: a file for each, with a byte for each load
 
 
 def published(folder: Path, count: int, mebibytes: float) -> list[str]:
@@ -15,11 +16,17 @@ def published(folder: Path, count: int, mebibytes: float) -> list[str]:
     names = [f"model-{number}" for number in range(count)]
     side = int((mebibytes * 2**20 / 4) ** 0.5)
     chance = np.random.default_rng(7)
+    (folder / _LOADS).mkdir(parents=True)
     for name in names:
         version = folder / name / "1"
         version.mkdir(parents=True)
         np.save(version / WEIGHTS, chance.random((side, side), dtype=np.float32))
     return names
+
+
+def loads(folder: Path) -> int:
+    """How often any of them was loaded, by their own count."""
+    return sum(one.stat().st_size for one in (folder / _LOADS).iterdir())
 
 
 class Stamped:
@@ -30,6 +37,8 @@ class Stamped:
 
     def load(self, folder: Path) -> None:
         """The whole file into memory."""
+        with (folder.parent.parent / _LOADS / folder.parent.name).open("ab") as counted:
+            counted.write(b".")
         self._weights = np.load(folder / WEIGHTS)
         self._loaded = time.monotonic()
 

@@ -8,9 +8,9 @@ import pytest
 
 from loadtests.client.job import Outcome
 from loadtests.live import LIVE
-from loadtests.many.__main__ import Found, drawn
+from loadtests.many.__main__ import Found, drawn, judged
 from loadtests.many.__main__ import config_of as many_config
-from loadtests.many.model import Stamped, published
+from loadtests.many.model import Stamped, loads, published
 from loadtests.swap.__main__ import rows
 from loadtests.swap.load import Seen, _seen
 from loadtests.swap.model import Weights, publish
@@ -39,10 +39,36 @@ def test_the_row_has_both_runs_and_what_went_wrong():
     quiet = seen([1] * 100, list(range(100)))
     swapping = seen([1] * 99 + [0], list(range(100)), [(1.0, 1.5, 1)], [0.02] * 99 + [np.inf])
     swapping.errors, swapping.late = {"status 503": 1}, 9.0
-    row, late, wrong = rows("tandem", quiet, swapping)
-    assert row == "| tandem | 100 | 1 | 1 | 0 | 10.0 ms | 20.0 ms | 2.00 | 20 ms | 0.50 s |"
+    row, missed, late, wrong = rows("tandem", quiet, swapping)
+    assert row == "| tandem | 100 | 1 | 1 | 0 | 10.0 ms | 20.0 ms | +10.0 ms | 20 ms | 0.50 s |"
+    assert missed == "  tandem: not as asked: 1 failed"
     assert "late by 9.0 ms" in late
     assert "1 x status 503" in wrong
+
+
+def test_what_is_asked_of_swaps():
+    quiet = seen([1] * 100, list(range(100)))
+    well = seen([1, 2, 2], [0.0, 2.0, 2.1], [(1.0, 1.5, 2)])
+    assert list(rows("tandem", quiet, well))[1:] == []
+    late = seen([1, 1, 2], [0.0, 2.0, 2.1], [(1.0, 1.5, 2)], [0.05] * 3)
+    _, missed = rows("tandem", quiet, late)
+    assert missed == (
+        "  tandem: not as asked: 1 old answers, p95 40.0 ms above the quiet run's, at most 10 were asked"
+    )
+
+
+def test_what_is_asked_of_many_models():
+    found = {"failed": 0, "memory rose by": 0.01, "p99 of hits, ratio": 1.3, "loads per cold model": 1.0}
+    head, *lines = judged(found)
+    assert head.startswith("\n| what | at most | seen |")
+    assert lines == [
+        "| failed | 0 | 0 | as asked |",
+        "| memory rose by | 0.05 | 0.01 | as asked |",
+        "| p99 of hits, ratio | 1.1 | 1.3 | not as asked |",
+        "| loads per cold model | 1 | 1 | as asked |",
+    ]
+    (*_, unknown) = judged({**found, "loads per cold model": float("nan")})
+    assert "not as asked" in unknown
 
 
 def outcome(due: list[float], kept: dict[int, bytes], sent: list[float] | None = None) -> Outcome:
@@ -104,17 +130,22 @@ def test_hits_are_told_from_those_that_met_a_cold_model():
     assert p99 == pytest.approx(10)
     first = found.figures()
     assert (first["hits"], first["cold"]) == (2, 2)
-    assert (first["loads"], first["asked for"], first["requests"], first["failed"]) == (3, 2, 4, 0)
+    assert (first["asked for"], first["requests"], first["failed"]) == (2, 4, 0)
+    assert found.cold_since(100.0) == {("a", 100.05), ("a", 100.35)}
     # In the next run the model of before is a hit, and no other load.
     assert found.add(outcome([0.0], {0: answer(100.35)}), 200.0, ["a"]) == pytest.approx(10)
     both = found.figures()
-    assert (both["hits"], both["loads"], both["requests"]) == (3, 3, 5)
+    assert (both["hits"], both["requests"]) == (3, 5)
+    assert len(found.cold_since(0.0)) == 3
 
 
 def test_many_models_are_asked_for_by_zipfs_law(tmp_path: Path):
     names = published(tmp_path, 4, 0.01)
     model = Stamped()
     model.load(tmp_path / names[0] / "1")
+    Stamped().load(tmp_path / names[1] / "1")
+    Stamped().load(tmp_path / names[0] / "1")
+    assert loads(tmp_path) == 3
     assert model.predict({"x": np.zeros((2, 4))}, {})["loaded"].shape == (2,)
     asked = drawn(names, 1.0)
     shares = [asked.count(name) / len(asked) for name in names]
