@@ -112,8 +112,13 @@ class Applications:
         actual, name = self._actual, app.name
         late = not deployed(app, actual.told)
         self._not_to_ask(name)
-        told = await self.refresh(app, max(app.stamp, self.ordered) if late else app.stamp, late)
-        actual.telling.discard(name)
+        try:
+            told = await self.refresh(app, max(app.stamp, self.ordered) if late else app.stamp, late)
+        except Exception as error:  # they are told again
+            log.exception("replicas of %s can't be told to look at their files", name)
+            told = Told(reason=f"{type(error).__name__}: {error}")
+        finally:
+            actual.telling.discard(name)
         if name not in actual.expected:
             return  # forgotten meanwhile
         actual.told[name], self._reasons[name] = (app.stamp, told.replicas), told.reason
@@ -176,7 +181,8 @@ class Applications:
         finally:
             actual.describing.discard(app.name)
             self._changed()
-        actual.described[app.name] = app if app.settled else None
+        looked = app.settled and not deployed(app, actual.told)  # else it is asked again
+        actual.described[app.name] = app if looked else None
         self.loaded[app.name] = about.loaded
         reason = "" if about.failed else self._reasons.get(app.name, "")
         self._refusing.lacking[app.name] = about.failed

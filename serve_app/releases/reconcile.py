@@ -261,7 +261,7 @@ def _application(app: RemoteApp, actual: Actual) -> Iterator[Step]:
         yield Tell(app)
     if app == known or app.name in actual.describing:
         return
-    if app.settled and app.running and deployed(app, actual.told):
+    if app.name in actual.ready and deployed(app, actual.told):
         return  # it is asked when they have looked
     if not app.settled and (app.name in actual.ready or not app.running):
         # What serves goes on, and what doesn't answer yet needn't be asked.

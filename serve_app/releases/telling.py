@@ -25,8 +25,9 @@ NEVER = 0.0
 
 
 def deployed(app: RemoteApp, told: Tellings) -> bool:
-    """Whether it was deployed since it was told."""
-    return told.get(app.name, (NEVER,))[0] not in (NEVER, app.stamp)
+    """Whether those that run weren't told yet since it was deployed."""
+    there = app.settled and app.running > 0
+    return there and told.get(app.name, (NEVER,))[0] not in (NEVER, app.stamp)
 
 
 def untold(app: RemoteApp, told: Tellings, paused: Container[str]) -> bool:

@@ -9,10 +9,12 @@ import pytest
 
 from serve_app.errors import Unavailable
 from serve_app.releases.applications import RemoteApp
+from serve_app.releases.telling import Told
 from tests.unit.deployments.conducted import Setup, app, double, failing, slow, unwanted
 from tests.unit.held import soon
 from tests.unit.models import Slow
 from tests.unit.planes import Backend, description, targets
+from tests.unit.waiting import until
 
 NAMES = ("a", "b", "c")
 STATUSES = ["RUNNING"] * 4 + ["DEPLOYING", "DEPLOY_FAILED", "UNHEALTHY"]
@@ -28,7 +30,7 @@ class Events:
         self.held: list[asyncio.Future] = []
         self.calm, self.deploys = False, 0
         self.loadable: set[str] = set()  # inline models of which one could have been loaded
-        it.conductor.applications.ask = self.asked
+        it.conductor.applications.ask, it.conductor.applications.refresh = self.asked, self.told
         for name in NAMES:
             Slow.gates[name] = threading.Event()
 
@@ -39,6 +41,14 @@ class Events:
         if not self.calm and self.chance.random() < 0.15:
             raise Unavailable("not yet")
         return description(one.model, versions=("1",)), targets(Backend(), ("1",))
+
+    async def told(self, one: RemoteApp, moment: float, late: bool) -> Told:
+        if not self.calm and self.chance.random() < 0.5:
+            self.held.append(future := asyncio.get_running_loop().create_future())
+            await future
+        chosen = one.replicas if self.calm or self.chance.random() < 0.7 else frozenset[str]()
+        again = 0.001 if not self.calm and self.chance.random() < 0.3 else 0.0
+        return Told(chosen, "not yet" if again else "", again)
 
     def configured(self) -> None:
         by = self.chance.randint(2, 5)
@@ -57,7 +67,12 @@ class Events:
         model = self.chance.choice([name, *NAMES])
         self.deploys += self.chance.random() < 0.7
         self.apps[name] = app(
-            name, status=status, running=running, model=model, stamp=float(self.deploys)
+            name,
+            status=status,
+            running=running,
+            model=model,
+            stamp=float(self.deploys),
+            replicas=frozenset(f"{name}{number}" for number in range(running)),
         )
         self.look()
 
@@ -85,7 +100,9 @@ class Events:
         for name in NAMES:
             Slow.gates[name].set()
         self.apps = {
-            name: dataclasses.replace(one, status="RUNNING", running=1, stamp=one.stamp + 100)
+            name: dataclasses.replace(
+                one, status="RUNNING", running=1, replicas=frozenset(name), stamp=one.stamp + 100
+            )
             for name, one in self.apps.items()
         }
         for _ in range(3):
@@ -93,6 +110,7 @@ class Events:
             self.look()
             await soon(self.it.conductor.described())
             await soon(self.it.conductor.adopted())
+            await until(lambda: not self.it.conductor._actual.telling)
         await unwanted(self.it)
 
 
@@ -123,3 +141,9 @@ async def test_in_the_end_there_is_what_is_wanted(it, seed):
         if name in loaded:
             assert await it.answer(name) == events.inline[name]["options"]["by"]
     assert it.conductor.inline.hosts.keys() == loaded | old
+    actual = it.conductor._actual
+    told = {name: (one.stamp, one.replicas) for name, one in events.apps.items()}
+    hidden = {name for name, one in events.apps.items() if one.model in loaded | old}
+    assert {name: actual.told[name] for name in told.keys() - hidden} == {
+        name: told[name] for name in told.keys() - hidden
+    }

@@ -28,8 +28,8 @@ def app(stamp: float = 2.0, replicas: frozenset[str] = AB, status: str = "RUNNIN
         (app(), {"m": (2.0, A)}, ("n",), (False, True)),
         (app(3.0), {"m": (2.0, AB)}, (), (True, True)),  # a deploy
         (app(3.0), {"m": (2.0, AB)}, ("m",), (True, True)),
-        (app(3.0, NOBODY), {"m": (2.0, AB)}, (), (True, False)),
-        (app(3.0, status="DEPLOYING"), {"m": (2.0, AB)}, (), (True, False)),  # when it is settled
+        (app(3.0, NOBODY), {"m": (2.0, AB)}, (), (False, False)),
+        (app(3.0, status="DEPLOYING"), {"m": (2.0, AB)}, (), (False, False)),  # when it is settled
     ],
 )
 def test_who_is_told(one, told, paused, found):
