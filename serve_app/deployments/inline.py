@@ -94,7 +94,7 @@ class InlineModels:
             await self._restore(name, host)
             self._refused(name, error, host)
             if self._desired().inline.get(name) == config:
-                self.looks.tried(name, host, error)
+                self.looks.tried(name, host, None if name in self.ways else error)
         finally:
             if self._in_turn is config:
                 self._in_turn, actual.loading = None, ""

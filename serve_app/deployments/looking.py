@@ -77,7 +77,10 @@ class Looks:
             model.refused.again(INLINE, 0)
 
     def tried(self, name: str, host: ModelHost | None, error: Exception | None = None) -> None:
-        """A model was loaded, or some of it, or nothing: what failed for now is tried again."""
+        """A model was loaded, or some of it, or nothing for `error`: what failed for now is tried again.
+
+        What was dropped for a try and is there again (`swap: replace`) isn't dropped again and again.
+        """
         self.trying.discard(name)
         if error is not None:
             self._missed.discard(name)  # it is loaded anew in any case

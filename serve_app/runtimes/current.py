@@ -128,7 +128,7 @@ class CurrentHost:
                 log.error("what changed on disk isn't served: %s", error)
                 self._spawn(partial(fresh.close, keep=self.host))
                 await self._restore(way or [], fresh)
-                return fresh.passing or passing(error)
+                return not way and (fresh.passing or passing(error))
             self.refused, self.failed, self.loaded, fresh.before = "", {}, moment, None
             self._leave(fresh)
             return fresh.passing

@@ -57,7 +57,7 @@ class ModelHost:
         self.name = config.name or ""
         self.wanted: tuple[str, ...] = ()  # the versions that `load` found, whether they load or not
         self.failed: dict[str, str] = {}  # those that can't be loaded, and why
-        self.passing = False  # whether some of them may be loaded later, as they are
+        self.passing = False  # whether some may be loaded later, and nothing is dropped for a try
         self.said = 0.0  # when its files were seen to be what they are here, as `time.time()`
         self.before = before
         self._gpu, self._hanging = gpu, (may_lose, on_trouble)
@@ -102,7 +102,7 @@ class ModelHost:
             except ConfigError as error:
                 errors.append(error)
                 self.failed[version] = str(error)
-                self.passing |= passing(error)
+                self.passing |= self.config.swap == "beside" and passing(error)
                 if version in old:  # as it was
                     self._held[version] = old[version]
         self._held = {version: self._held[version] for version in sorted(self._held, key=int)}

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from serve_app.config import ModelConfig, parse
+from serve_app.core import later
 from serve_app.errors import Unavailable, VersionGone
 from serve_app.runtimes.current import CurrentHost
 from tests.unit.deployments.conducted import ROW, Setup, unwanted
@@ -176,3 +177,31 @@ async def test_in_a_replica_it_comes_back(folder):
     assert await soon(made.refresh(2.0)) == ""
     assert (await made.predict("2", X, {}))["y"][0, 0] == 20
     assert Alone.there == 1
+
+
+async def test_nothing_is_dropped_again_and_again_for_what_fails_for_now(it: Setup, folder, monkeypatch):
+    monkeypatch.setattr(later, "FIRST_S", 0.01)
+    loaded: list[str] = []
+
+    def load(self, where):
+        loaded.append(where.name)
+        if where.name == "2":
+            raise ConnectionRefusedError(111, "Connection refused")
+        self.by = int((where / "by").read_text())
+
+    monkeypatch.setattr(Alone, "load", load)
+    await it.serve(model(folder))
+    write(folder, "2", "20")
+    await deploy(it)
+    await done(it)
+    await asyncio.sleep(0.1)
+    assert loaded == ["1", "2", "1"]  # it came back, and stays
+    assert await it.answer() == 10
+    current = CurrentHost(parse(ModelConfig, model(folder)), False, lambda name, made: None)
+    (folder / "2" / "by").unlink()
+    (folder / "2").rmdir()
+    await current.load()
+    write(folder, "2", "20")
+    await soon(current.refresh(1.0))
+    assert "Connection refused" in current.host.failed["2"]
+    assert (current.again, list(current.host.versions)) == (0, ["1"])
