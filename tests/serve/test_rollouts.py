@@ -1,7 +1,6 @@
 """How a new version comes to a live service while users ask: published, shadowed, given one percent, and
 rolled back because it is bad; and a good one promoted."""
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 from loadtests.rolling.asking import USER, Asking
 from loadtests.rolling.model import publish
 from tests.serve.configs import router, write
-from tests.serve.live import ENV, deploy, title, until
-from tests.server import Server
+from tests.serve.live import ENV, deploy, until
+from tests.server import MODES, Server, Setup
 
-TOKEN = "a-token-of-the-tests"
-KEY = {"authorization": f"Bearer {TOKEN}"}
+KEY = {"authorization": f"Bearer {ENV['TANDEM_ADMIN_TOKEN']}"}
 API = "/v2/repository/models/rolled"
 METRICS = [{"kind": "errorRate", "margin": 0.3}]
 ROLLOUT = {
@@ -37,16 +35,23 @@ def config(folder: Path, **routing: Any) -> Path:
     return write(folder / "config.yaml", routed)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("rollouts")
-    publish(made / "rolled", 1)
-    return made
+def first(folder: Path) -> Path:
+    """With a first version."""
+    publish(folder / "rolled", 1)
+    return config(folder)
+
+
+LIVE = Setup(MODES[0], "rollouts", first)
 
 
 @pytest.fixture(scope="module")
-def live(start_module_server, folder) -> Server:
-    return start_module_server(config(folder), env={**ENV, "TANDEM_ADMIN_TOKEN": TOKEN})
+def folder(live: Server) -> Path:
+    return live.config.parent
+
+
+@pytest.fixture(scope="module")
+def live(server: Server) -> Server:
+    return server
 
 
 def ask(live: Server, what: str, said: object = None) -> Any:
@@ -76,6 +81,7 @@ def ended(live: Server) -> dict[str, Any]:
     return until(over, "the rollout", 120)
 
 
+@pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
 def test_a_bad_version_is_found_by_its_shadow_and_rolled_back_and_a_good_one_promoted(live, folder):
     with Asking(live.url, "rolled", RATE, users=400) as users:
         publish(folder / "rolled", 2, errors=0.9, wrong=0.5)
@@ -110,24 +116,3 @@ def test_a_bad_version_is_found_by_its_shadow_and_rolled_back_and_a_good_one_pro
         lines = http.get("/v2/repository/audit", headers=KEY).json()["audit"]
     verbs = [line["verb"] for line in lines if line["verb"].startswith("rollout")]
     assert verbs.count("rollout rollback") == verbs.count("rollout promote") == 1
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["Steward", "Router"])
-def test_a_killed_process_changes_nothing_of_it(live, folder, name):
-    """At any moment: what was decided holds, what wasn't goes on, and no user goes back."""
-    serves = ask(live, "traffic")["versions"][-1]["version"]
-    for number, errors in ((10, 0.0), (11, 0.9)):
-        version = str(number + (name == "Router") * 10)
-        publish(folder / "rolled", int(version), errors=errors)
-        load(live)
-        with Asking(live.url, "rolled", RATE, users=400) as users:
-            begun(live, version)
-            until(lambda: ask(live, "rollout")["phase"] == "running", "its first step")
-            (process, *_) = (one for one in live.family() if title(one).endswith(f":{name}"))
-            process.send_signal(signal.SIGKILL)
-            found = ended(live)
-        assert found["phase"] == ("rolledBack" if errors else "promoted")
-        assert users.went_back({version} if errors else set()) == 0
-        serves = serves if errors else version
-        assert max(found["weights"].items(), key=lambda one: one[1])[0] == serves
