@@ -19,6 +19,7 @@ from loadtests.bench.points import Point
 from loadtests.bench.servers import with_models
 from loadtests.requests import Request, echo
 from loadtests.servers import Server
+from serve_app.protocol.tensors import Arrays, Parameters
 
 # More than a Router remembers, and in turn: each of them comes as if for the first time.
 USERS = 6000
@@ -37,6 +38,17 @@ KINDS = {
     },
 }
 CONNECTIONS = 16
+
+
+class Echo:
+    """Gives back what it gets; of any version."""
+
+    def load(self, folder: Path) -> None:
+        """There is nothing in it."""
+
+    async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
+        """A coroutine, because a thread would cost more than the work."""
+        return inputs
 
 
 def main() -> None:
@@ -112,8 +124,8 @@ def config(folder: Path) -> dict[str, Any]:
         (folder / version).mkdir()
     made = with_models(["identity"])
     user = made["applications"][0]["deployments"][0]["user_config"]
-    identity = user["models"][0]
-    user["models"] = [{**identity, "name": name, "storageUri": str(folder)} for name in ROUTING]
+    model = {"modelFormat": "python", "class": "loadtests.sharing:Echo", "storageUri": str(folder)}
+    user["models"] = [{"name": name, **model} for name in ROUTING]
     user["routing"] = {name: {"traffic": traffic} for name, traffic in ROUTING.items() if traffic}
     return made
 
