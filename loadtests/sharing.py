@@ -7,6 +7,7 @@ moves less.
 """
 
 import argparse
+import signal
 import statistics
 import tempfile
 import time
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=2, help="of one measurement")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the server goes on
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="tandem-sharing-") as folder,
