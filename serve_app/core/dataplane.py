@@ -124,18 +124,19 @@ class DataPlane:
         """What became of the last configuration, on this Router."""
         return changes(self.router, self.directory, self.progress(), self.live())
 
-    async def awake(self, name: str, version: str = "") -> Version:
-        """The version that would answer, loaded first where nobody knows what it takes otherwise.
+    async def awake(self, name: str, version: str = "", call: Call | None = None) -> Version:
+        """The version that would answer (that call), loaded first where nobody knows what it takes
+        otherwise.
 
         What its `pick` raises; Unavailable when it can't be loaded, or not in time.
         """
         model = self.directory.model(name)
-        picked = model.pick(version)
+        picked = model.pick(version, call)
         try:
             with self._deadlines.within(self.timeout):
                 while isinstance(picked, Cold) and not picked.known:
                     await self._pipeline.renew(picked)
-                    picked = model.pick(version)
+                    picked = model.pick(version, call)
         except TimeoutError:
             raise _late(picked, self.timeout) from None
         return picked

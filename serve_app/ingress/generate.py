@@ -72,7 +72,7 @@ class GenerateApp:
         bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
         chosen = model.pick(version, bare)
         if chosen.cold:
-            chosen = await self.plane.awake(name, version)
+            chosen = await self.plane.awake(name, version, bare)
         if coding or len(body) >= LARGE:
             self.plane.check_room(Call(InferRequest(name, version, "", [])))
         request, streams = await self._by(chosen, body, coding, version)

@@ -233,7 +233,7 @@ class RestApp:
         bare = call_of(scope, InferRequest(name, version, "", [])) if model.split else None
         picked = model.pick(version, bare)
         if picked.cold:
-            picked = await self.plane.awake(name, version)
+            picked = await self.plane.awake(name, version, bare)
         accept = dict(scope["headers"]).get(b"accept", b"")
         call = call_of(scope, _decoded_raw(body, accept, name, version, picked))
         if not version and model.split:

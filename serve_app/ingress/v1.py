@@ -60,7 +60,7 @@ class V1App:
             picked = model.pick("", bare)
             graph = is_graph(picked) and verb == "predict"
             if picked.cold:
-                picked = await self.plane.awake(name)
+                picked = await self.plane.awake(name, call=bare)
             if coding or len(body) >= LARGE:
                 self.plane.check_room(call_of(scope, InferRequest(name, "", "", [])))
 

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from serve_app.config import Limits, Traffic
+from serve_app.core.cold import ANY, UNKNOWN
 from serve_app.ingress.grpc import Servicer
 from serve_app.protocol import inference_pb2 as pb
-from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.metadata import ModelDescription, VersionDescription
 from serve_app.protocol.tensors import TensorSpec
 from tests.unit.engines import ABOUT, ENGINE, Talker, backend
 from tests.unit.ingress.rest_bodies import BODY, INFER
@@ -180,3 +181,33 @@ async def test_requests_without_a_key_are_answered_by_the_version_that_decoded_t
     seen = Counter(call.version.number for call in calls if call.version)
     assert seen == pytest.approx({"1": 180, "2": 20}, abs=3)
     assert {call.request.version for call in calls} == {""}
+
+
+@pytest.mark.parametrize("verb", ["v1", "generate", "raw"])
+async def test_a_tester_who_wakes_a_model_gets_the_tester_s_version(http, the_plane, verb):
+    """What it takes is known when it is loaded, and not by whom else it is asked."""
+    model = the_plane.directory.expect("asleep", "")
+    model.serve("", ModelDescription("asleep", "python", {ANY: UNKNOWN}), {})
+    split(model, weights={"1": 100, "2": 0}, match=[TESTER])
+    about = description("asleep")
+    for number, datatype in (("1", "INT64"), ("2", "FP64")):
+        spec = TensorSpec("x", datatype, (-1,))
+        about.versions[number] = VersionDescription([spec], [spec])
+
+    async def renew(gone) -> bool:
+        model.serve("", about, targets(Echo()))
+        return True
+
+    the_plane.look_for_successors(renew)
+    tester = {"x-tester": "1"}
+    if verb == "v1":
+        asked = {"json": {"instances": [1.5]}}
+        answer = await http.post("/v1/models/asleep:predict", **asked, headers=tester)
+    elif verb == "generate":
+        answer = await http.post("/v2/models/asleep/generate", json={"x": 1.5}, headers=tester)
+    else:
+        body = struct.pack("<d", 1.5)
+        answer = await http.post("/v2/models/asleep/infer", content=body, headers={**RAW, **tester})
+    assert answer.status_code == 200, answer.text
+    assert "1.5" in answer.text
+    assert heard(the_plane).requests[-1] == ("asleep", "2", "")
