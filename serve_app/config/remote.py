@@ -202,6 +202,8 @@ class RemoteModel(ModelConfig):
         if explainer.method == "lime":
             if kind != "python" or self.class_path:
                 yield ("explainer", "method"), "lime asks the model itself: no modelFormat, no class"
+            if explainer.kind in ("text", "image") and self.storage_uri:
+                yield ("storageUri",), f"lime of kind {explainer.kind} reads no files: no storageUri"
             if explainer.kind == "tabular" and not self.storage_uri:
                 yield (
                     ("storageUri",),

@@ -63,6 +63,7 @@ def test_what_fits(args):
         (lime(kind="txt"), "explainer.kind: .*did you mean text"),
         (lime(kind=None), "method lime needs kind: tabular, text or image"),
         (lime(kind="tabular"), "storageUri: lime of kind tabular needs storageUri"),
+        ({**LIME, "storageUri": "/m"}, "storageUri: lime of kind text reads no files"),
         (lime(discretize=True), "discretize belongs to kind tabular, not text"),
         (lime(kind="tabular", hideColor=1), "hideColor belongs to kind image, not tabular"),
         (lime(steps=5), "steps belongs to method integratedGradients, not lime"),

@@ -1,7 +1,7 @@
 """A Python model's class, as its text says, against what is asked of it."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from serve_app.config import did_you_mean, meant
@@ -12,8 +12,11 @@ _WHY = "the model can't be loaded"
 _TOLD = ("folder", "version", "name")  # by the runtime, where they are asked for
 
 
-def check(path: str, options: Mapping[str, Any], place: Place, where: Where) -> Iterator[Problem]:
-    """Whether it is there, has `predict`, and takes the options. `place` is the model's."""
+def check(
+    path: str, options: Mapping[str, Any], place: Place, where: Where, explains: bool = False
+) -> Iterator[Problem]:
+    """Whether it is there, has `predict` (or `explain`), and takes the options. `place`: the model's."""
+    verb, told = ("explain", (*_TOLD, "model")) if explains else ("predict", _TOLD)
     missing = list(import_path(path, (*place, "class"), where))
     yield from missing
     node = None if missing else class_of(path, where)
@@ -25,17 +28,16 @@ def check(path: str, options: Mapping[str, Any], place: Place, where: Where) -> 
     assigned = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)} | {
         one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)
     }
-    if not {"predict", "__getattr__"} & (methods.keys() | assigned):
-        better = meant("predict", methods)
+    if not {verb, "__getattr__"} & (methods.keys() | assigned):
+        better = meant(verb, methods)
         hint = f"; it has {better}" if better else ""
-        yield Problem((*place, "class"), f"{path} has no predict(inputs, parameters){hint}", _WHY)
-    elif (predict := methods.get("predict")) and not _takes(predict, 2):
-        what = (
-            f"{path}: predict is called with (inputs, parameters), and takes {ast.unparse(predict.args)}"
-        )
-        yield Problem((*place, "class"), what, _WHY, "def predict(self, inputs, parameters)")
+        yield Problem((*place, "class"), f"{path} has no {verb}(inputs, parameters){hint}", _WHY)
+    elif (method := methods.get(verb)) and not _takes(method, 2):
+        takes = ast.unparse(method.args)
+        what = f"{path}: {verb} is called with (inputs, parameters), and takes {takes}"
+        yield Problem((*place, "class"), what, _WHY, f"def {verb}(self, inputs, parameters)")
     if "__new__" not in methods:
-        yield from _options(path, methods.get("__init__"), options, place)
+        yield from _options(path, methods.get("__init__"), options, place, told)
 
 
 def _bare(node: ast.ClassDef) -> bool:
@@ -55,6 +57,7 @@ def _options(
     init: ast.FunctionDef | ast.AsyncFunctionDef | None,
     options: Mapping[str, Any],
     place: Place,
+    told: Collection[str],
 ) -> Iterator[Problem]:
     """Held against the constructor, whose keyword arguments they are."""
     if init is not None and init.decorator_list:
@@ -74,7 +77,7 @@ def _options(
         for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
         if default is None
     ]
-    missing = [one for one in needed if one not in options and one not in _TOLD]
+    missing = [one for one in needed if one not in options and one not in told]
     unknown = [str(key) for key in options if key not in named]
     if absent := [one for one in missing if meant(one, unknown) == ""]:
         what = f"{path} needs {', '.join(absent)}, keyword arguments of its __init__"

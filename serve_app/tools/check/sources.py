@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serve_app.config import ModelConfig, RemoteModel
 from serve_app.errors import ConfigError
+from serve_app.explainers import columns
 from serve_app.redact import redacted
 from serve_app.repository.addresses import Address, address
 from serve_app.repository.storage import local_folder, local_path
@@ -42,7 +43,8 @@ def check(config: ModelConfig, place: Place) -> Iterator[Problem]:
 def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Problem]:
     """What this machine lacks of it."""
     if config.class_path and ":" in config.class_path:
-        yield from own_class.check(config.class_path, config.options, place, where)
+        explains = isinstance(config, RemoteModel) and config.explains is not None
+        yield from own_class.check(config.class_path, config.options, place, where, explains)
     yield from _extra(config, place)
     try:
         folder = _folder(config)
@@ -113,6 +115,12 @@ def _folder(config: ModelConfig) -> Path | None:
 
 
 def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:
+    if config.loads_nothing:  # LIME's background
+        try:
+            columns.read(folder)
+        except ConfigError as error:
+            yield Problem((*place, "storageUri"), str(error), _WHY)
+        return
     try:
         path = model_file(config.model_format, folder) if config.model_format in FILES else None
     except ConfigError as error:

@@ -64,7 +64,10 @@ def _component(part: Field, model: Model, group: Pods) -> None:
     pods.read(part, own_pods)
     part.at("timeout").note("the predictor's holds for explanations, too")
     part.at("batcher").note("explanations are made one request at a time")
-    part.at("logger").note("the predictor's logger has explanations, too")
+    part.at("logger").warn(
+        "no logger of explanations is made", "they are requests to the explainer",
+        f"an entry of the Router's `payloads` with models: [{model.name}]",
+    )  # fmt: skip
     if own_pods.spec != group.spec or own_pods.container != group.container:
         part.note("its pods are those of the predictor", "one RayService's group of workers")
     for other in part.inner():

@@ -1,5 +1,7 @@
 """Explainers in a Serve config: each mistake at its line."""
 
+from pathlib import Path
+
 import pytest
 
 from serve_app.tools.check import verdict
@@ -41,6 +43,59 @@ def test_a_good_one(check):
 def test_mistakes(check, old, new, mark, message):
     text = WITH.replace(EXPLAINER, EXPLAINER.replace(old, new))
     assert any(message in one for one in check(text)), check(text)
+
+
+OWN = """\
+class Why:
+    def __init__(self, model, scale): ...
+
+    def explain(self, inputs, parameters): ...
+"""
+
+
+def own(mine: Path, text: str, options: str = "{scale: 1}") -> str:
+    (mine / "mine" / "why.py").write_text(text)
+    begin, _, _ = EXPLAINER.partition("      explainer:")
+    return (
+        GOOD.rstrip("\n")
+        + "\n"
+        + begin
+        + f"""\
+      modelFormat: python
+      class: mine.why:Why
+      options: {options}
+"""
+    )
+
+
+def looked_at(tmp_path: Path, text: str) -> list[str]:
+    """What is said of the explainer, where its files are on this machine."""
+    path = tmp_path / "serve.yaml"
+    path.write_text(text)
+    first = line_of(text, "name: why-two")
+    return [one.what for one in verdict.check(path, None) if one.line >= first]
+
+
+def test_a_class_of_one_s_own(tmp_path, mine):
+    def found(*how: str) -> str:
+        return "; ".join(looked_at(tmp_path, own(mine, *how)))
+
+    assert found(OWN) == ""
+    assert "Why needs scale, keyword arguments of its __init__" in found(OWN, "{}")
+    assert "no explain(inputs, parameters); it has explian" in found(OWN.replace("explain", "explian"))
+    text = "explain is called with (inputs, parameters), and takes self, inputs"
+    assert text in found(OWN.replace("inputs, parameters", "inputs"))
+
+
+def test_a_background_that_cant_be_read(tmp_path):
+    text = WITH.replace("kind: text", "kind: tabular").replace(
+        "      explains: two", f"      storageUri: {tmp_path}\n      explains: two"
+    )
+    (tmp_path / "background.csv").write_text("a,b\n1,2\n3\n")
+    (found,) = looked_at(tmp_path, text)
+    assert "background.csv: line 3 has 1 values for 2 columns" in found
+    (tmp_path / "background.csv").write_text("a,b\n1,2\n3,4\n")
+    assert looked_at(tmp_path, text) == []
 
 
 def test_two_of_one_model(tmp_path):
