@@ -51,7 +51,7 @@ def reached() -> Models:
 class Asked:
     """One request for an explanation: which version, which output, in batches of which size, until when.
 
-    `sleep` and `clock` are time's.
+    `gone` says whether nobody waits for it any more; `sleep` and `clock` are time's.
     """
 
     models: Models
@@ -59,12 +59,15 @@ class Asked:
     batch: int
     until: float
     wanted: str = ""
+    gone: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     output: str = field(default="", init=False)  # what is explained, once that is known
 
     def left(self) -> float:
         """Seconds; DeadlineExceeded when there are none."""
+        if self.gone():
+            raise DeadlineExceeded("nobody waits for the explanation any more")
         left = self.until - self.clock()
         if left <= 0:
             raise DeadlineExceeded("the explanation took longer than its request may")

@@ -19,6 +19,7 @@ from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.base import Runtime, create
 from serve_app.runtimes.labels import put_labels
+from serve_app.runtimes.threads import nobody_waits
 
 _SECONDS = 60.0  # where nobody says how long an explanation may take
 _MOST = 100_000  # samples
@@ -63,6 +64,7 @@ class ExplainerRuntime:
             self._how.batch_size,
             time.monotonic() + (float(seconds) if isinstance(seconds, int | float) else _SECONDS),
             _text(parameters, "output") or self._how.output,
+            nobody_waits,
         )
         return self._explains.explain(inputs, asked, options)
 

@@ -24,6 +24,7 @@ log = logging.getLogger("tandem")
 T = TypeVar("T")
 
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
+_HERE = threading.local()  # in one of these threads, its `worker`
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
 
 
@@ -55,6 +56,13 @@ class _Worker:
         self.thread: threading.Thread | None = None
         self.call: _Call | None = None
         self.lost = False
+
+
+def nobody_waits() -> bool:
+    """In a prediction that asks, now and then: whether it may as well end."""
+    worker: _Worker | None = getattr(_HERE, "worker", None)
+    call = worker.call if worker else None
+    return call is not None and call.future.cancelled()
 
 
 class Threads:
@@ -186,6 +194,7 @@ class Threads:
         worker.thread.start()
 
     def _work(self, me: _Worker) -> None:
+        _HERE.worker = me
         while (call := self._queue.get()) is not None:
             call.began = time.monotonic()  # first: who leaves looks at it when the future is cancelled
             me.call = call  # and who waits until nothing runs any more looks there

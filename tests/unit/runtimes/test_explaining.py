@@ -1,5 +1,6 @@
 """Explainers with the models' real frameworks: what a replica of one loads and answers."""
 
+import asyncio
 import threading
 
 import lightgbm as lgb
@@ -209,6 +210,33 @@ async def test_no_rows(load, tmp_path):
     for rows in ({}, {"x": np.zeros((0, 4))}, {"x": np.array(1.0)}):
         with pytest.raises(InvalidArgument, match="rows to explain"):
             await why(rows)
+
+
+async def test_an_explanation_that_nobody_waits_for_ends(load, tmp_path):
+    """Not after its time: with the batch that is under way."""
+    np.save(tmp_path / "background.npy", X)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def held(inputs):
+        if len(model.batches) == 3:
+            asked.set()
+            assert go_on.wait(30)
+        return inputs["x"][:, 2]
+
+    model = Model(held)
+    reach(model)
+    why = load(
+        storageUri=str(tmp_path),
+        explainer={"method": "lime", "kind": "tabular", "samples": 5000, "batchSize": 10},
+    )
+    task = asyncio.create_task(why(ROWS, "x"))
+    assert await asyncio.to_thread(asked.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await asyncio.to_thread(why.host.close)  # it waits until nothing runs
+    assert len(model.batches) == 3
 
 
 class Own:
