@@ -19,6 +19,7 @@ from serve_app.config.transformer import Transformer
 from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, TandemError, plain, raised
 from serve_app.protocol.datatypes import BYTES, as_v2_array
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
+from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.model import PREDICT, Model, PredictorConfig
@@ -48,12 +49,20 @@ class KServeTransformer:
     def __init__(self, config: Transformer) -> None:
         self._config = config
         self._object: Any = None
+        self.passing = False
         self._types: Any = None
         self._stamps: Mapping[str, Stamp] = {}
         self._thread = ThreadPoolExecutor(1, f"transformer-{config.name}")
 
     def load(self) -> None:
         """Import and construct it, and call its own `load`."""
+        try:
+            self._load()
+        except Exception as error:
+            self.passing = passing(error)
+            raise
+
+    def _load(self) -> None:
         path, stood_in = self._config.class_path, stand_in()
         try:
             with _IMPORTING:

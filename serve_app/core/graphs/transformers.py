@@ -25,6 +25,7 @@ from serve_app.core.graphs.version import (
     given,
 )
 from serve_app.core.lanes import Who
+from serve_app.core.later import Again
 from serve_app.core.observer import Observers
 from serve_app.errors import TandemError, Unavailable
 from serve_app.protocol.metadata import Statistics, VersionDescription
@@ -59,7 +60,9 @@ class Asks:
 
 
 class Around(Protocol):
-    """What runs the class."""
+    """What runs the class. `passing`: whether a load that failed may go well later, as it is."""
+
+    passing: bool
 
     def load(self) -> None:
         """Import and construct it, in a thread; ConfigError where that can't be done."""
@@ -154,10 +157,13 @@ class Transformers:
     ) -> None:
         self._plane, self._make, self._spawn = plane, make, spawn
         self._served: dict[str, TransformerVersion] = {}
+        self._wanted: dict[str, Transformer] = {}
+        self._again = Again(lambda name: self._begin(self._wanted[name]))
 
     def configure(self, transformers: Iterable[Transformer]) -> None:
         """Serve these, and no others. One that is what it was stays."""
-        wanted = {one.name: one for one in transformers}
+        wanted = self._wanted = {one.name: one for one in transformers}
+        self._again.forget_all()
         for name in self._served.keys() - wanted.keys():
             self._plane.directory.remove(name, SOURCE)
             self._served.pop(name).around.close()
@@ -167,9 +173,11 @@ class Transformers:
 
     def read_again(self) -> None:
         """Those whose files changed, and those that couldn't be loaded."""
-        for version in list(self._served.values()):
-            if version.around.changed() or version.reason_of_its_own:
-                self._begin(version.config)
+        self._again.forget_all()
+        for name, version in list(self._served.items()):
+            wanted = self._wanted[name]
+            if version.around.changed() or version.reason_of_its_own or version.config != wanted:
+                self._begin(wanted)
 
     def _begin(self, config: Transformer) -> None:
         plane, name = self._plane, config.name
@@ -198,8 +206,11 @@ class Transformers:
     async def _take(self, version: TransformerVersion, model: GraphModel) -> None:
         """In the place of the one before, if it can be had."""
         good, name = await version.load(), version.config.name
-        if not good:
+        if good:
+            self._again.forget(name)
+        else:
             log.error("transformer '%s': %s", name, version.reason_of_its_own)
+            self._try_again(version)
         before = self._served.get(name)
         if before is None or before is version:
             return
@@ -209,3 +220,10 @@ class Transformers:
             before.around.close()
         else:
             version.around.close()
+
+    def _try_again(self, version: TransformerVersion) -> None:
+        """One that failed for now."""
+        name = version.config.name
+        if version.around.passing and self._wanted.get(name) == version.config:
+            seconds = self._again.later(name)
+            version.reason = f"{version.reason_of_its_own}; tried again in {seconds:.0f} s"

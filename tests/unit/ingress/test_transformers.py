@@ -7,6 +7,7 @@ import pytest
 
 from serve_app.config import Limits, RouterUserConfig, parse
 from serve_app.config.transformer import Transformer
+from serve_app.core import later
 from serve_app.core.graphs.serve import Graphs
 from serve_app.core.graphs.transformers import Transformers
 from serve_app.errors import ConfigError, InvalidArgument
@@ -16,6 +17,7 @@ from serve_app.runtimes.transformer import KServeTransformer
 from tests.unit.ingress.grpc_bodies import Context
 from tests.unit.ingress.transformer_module import MODULE
 from tests.unit.planes import Raises, served
+from tests.unit.waiting import until
 
 TEXT = base64.b64encode(bytes([1, 2])).decode()
 V1 = {"instances": [{"image": {"b64": TEXT}}]}
@@ -203,6 +205,30 @@ async def test_another_class_takes_its_place_when_it_can_be_had(http, module, tr
     await spawn.done()
     answers = (await v1(http, "plain", ROW)).json()["predictions"]
     assert answers[0]["z"] == [6, 12]
+
+
+async def test_one_that_needs_what_isnt_there_for_now(http, transformers, tmp_path, monkeypatch):
+    monkeypatch.setattr(later, "FIRST_S", 0.02)
+    made, spawn = transformers
+    (tmp_path / "late_service.py").write_text(
+        "from pathlib import Path\n"
+        "class Late:\n"
+        "    def load(self):\n"
+        f"        if not Path({str(tmp_path / 'up')!r}).exists():\n"
+        "            raise ConnectionRefusedError(111, 'Connection refused')\n"
+        "    def preprocess(self, payload, headers=None):\n"
+        "        return payload\n"
+    )
+    made.configure([entry("late_service", "late", "Late"), entry("nothing", "never", "Never")])
+    await spawn.done()
+    reasons = {name: version.reason for name, version in made._served.items()}
+    assert "Connection refused; tried again in 0 s" in reasons["late"]
+    assert "tried again" not in reasons["never"]
+    await until(lambda: made._again._failures["late"] > 1)  # in vain
+    (tmp_path / "up").touch()
+    await until(lambda: not made._served["late"].reason_of_its_own)
+    assert (await v1(http, "late", ROW)).status_code == 200
+    assert not made._again._failures
 
 
 @pytest.mark.parametrize(
