@@ -52,7 +52,6 @@ class Applications:
         self._settle, self._find, self._changed, self._turn = settle, find, changed, turn
         self.ordered = 0.0  # when replicas were last told to look but by a deploy, as `time.time()`
         self._again = Again(self._not_paused)
-        self._reasons: dict[str, str] = {}  # of those that were told
         self._to_ask: dict[str, asyncio.TimerHandle] = {}
         self.loaded: dict[str, float] = {}  # as they say of their files
 
@@ -94,7 +93,7 @@ class Applications:
                         version.abandon()
                 self._background.retire(removed)
         actual.expected.discard(name)
-        of = actual.described, actual.served, actual.trouble, actual.told, self._reasons, self.loaded
+        of = actual.described, actual.served, actual.trouble, actual.told, self.loaded
         for known in of:
             known.pop(name, None)
         self._not_to_ask(name)
@@ -121,7 +120,7 @@ class Applications:
             actual.telling.discard(name)
         if name not in actual.expected:
             return  # forgotten meanwhile
-        actual.told[name], self._reasons[name] = (app.stamp, told.replicas), told.reason
+        actual.told[name] = app.stamp, told.replicas
         if app.replicas <= told.replicas:
             self._again.forget(name)
             actual.paused.discard(name)
@@ -131,7 +130,7 @@ class Applications:
         if told.again:
             self._ask_later(name, told.again)
         actual.describing.add(name)
-        await self._describe(app)
+        await self._describe(app, told.reason)
 
     def _not_paused(self, name: str) -> None:
         self._actual.paused.discard(name)
@@ -153,8 +152,10 @@ class Applications:
         if (timer := self._to_ask.pop(name, None)) is not None:
             timer.cancel()
 
-    async def _describe(self, app: RemoteApp) -> None:
-        """One that is changing is asked too, where nothing of it is known here: its replicas that run
+    async def _describe(self, app: RemoteApp, reason: str = "") -> None:
+        """`reason`: why one of its replicas isn't as it is wanted.
+
+        One that is changing is asked too, where nothing of it is known here: its replicas that run
         serve. It will be asked again when it is settled, and one that fails to answer at the next look.
         """
         actual = self._actual
@@ -184,9 +185,8 @@ class Applications:
         looked = app.settled and not deployed(app, actual.told)  # else it is asked again
         actual.described[app.name] = app if looked else None
         self.loaded[app.name] = about.loaded
-        reason = "" if about.failed else self._reasons.get(app.name, "")
         self._refusing.lacking[app.name] = about.failed
-        self._refusing.told[app.name] = about.refused or reason
+        self._refusing.told[app.name] = about.refused or ("" if about.failed else reason)
         if self.refresh:
             actual.told.setdefault(app.name, (NEVER, frozenset()))
             if about.again and app.name not in self._to_ask:

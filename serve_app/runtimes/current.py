@@ -50,7 +50,8 @@ class CurrentHost:
         self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
         self._turns = asyncio.Lock()
-        self._again, self._trying = Again(self._due), False
+        self._again = Again(self._due)
+        self._try: asyncio.Task[None] | None = None  # under way
         self._lingering: dict[str, VersionHost] = {}  # that Routers may ask for yet
         self._gap: asyncio.Event | None = None  # while what was dropped isn't there anew
 
@@ -79,20 +80,17 @@ class CurrentHost:
     @property
     def again(self) -> float:
         """In how many seconds what failed for now is tried again, or will have been; 0 for nothing."""
-        return _SOON_S if self._trying else self._again.left(_ALL)
+        return _SOON_S if self._try else self._again.left(_ALL)
 
     def _due(self, name: str) -> None:
-        self._trying = True
-        task = asyncio.create_task(self._try_again())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._try = asyncio.create_task(self._try_again())
 
     async def _try_again(self) -> None:
         try:
             async with self._turns:
                 await self._look(self._deployed, anew=False)
         finally:
-            self._trying = False
+            self._try = None
 
     async def _look(self, moment: float, anew: bool = True) -> None:
         """Load what changed, by the deploy of that moment; `anew`: not because it failed before."""

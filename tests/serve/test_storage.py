@@ -147,3 +147,33 @@ def test_one_that_is_on_its_way_says_how_far_it_is(running: Running, bucket: S3B
         for model in ("slow-inline", "slow"):
             until(lambda: index(client)[model] == "", f"{model} there", 60)  # noqa: B023
             assert infer(client, model)["model_version"] == "1"
+
+
+def test_a_store_that_was_away_for_a_moment(running: Running) -> None:
+    """Nobody deploys again: what couldn't be fetched comes by itself, inline and in replicas."""
+    names = ("late-inline", "late")
+    with serving() as web, running.server.http() as client:
+        web.by_path["/late/model.onnx"] = (DIGITS / "1" / "model.onnx").read_bytes()
+        uri = f"{web.url}/late/model.onnx"
+        applications = router(onnx(uri, name="late-inline")), application("late", uri)
+        running.deploy(*applications)
+        until(lambda: index(client) == dict.fromkeys(names, ""), "they are there", 60)
+        old = [checksum(client, name) for name in names]
+        web.by_path["/late/model.onnx"] += b"\x32\x05other"  # another `doc_string`
+        web.away = True
+        running.deploy(*applications)
+        for name in names:
+            until(lambda: "503" in index(client)[name], f"{name} refused", 60)  # noqa: B023
+            reason = index(client)[name]
+            assert reason.startswith(
+                f"a change was refused: storageUri '{uri}': its store can't be asked"
+            )
+            infer(client, name)  # goes on
+        web.away = False
+        until(lambda: index(client) == dict.fromkeys(names, ""), "they are well", 60)
+        new = [checksum(client, name) for name in names]
+        assert new[0] == new[1] != old[0] == old[1]
+
+
+def checksum(client: Any, model: str) -> str:
+    return str(client.get(f"/v2/models/{model}").json()["properties"]["checksum"])

@@ -156,6 +156,16 @@ async def test_what_they_try_again_is_asked_for(it, replicas):
     assert len(replicas.told) == count
 
 
+async def test_a_reason_ends_with_a_load_over_the_network_that_went_well(it, replicas):
+    await replicas.follow("a")
+    replicas.reason = "model 'm' version 2: no model"
+    await replicas.follow("a", stamp=2.0)
+    assert it.plane.directory.refusals() == {"m": "model 'm' version 2: no model"}
+    it.asked.versions["m"] = ("1", "2")  # the Steward told them
+    await soon(it.conductor.ask_again("m"))
+    assert it.plane.directory.refusals() == {"m": ""}
+
+
 async def test_what_the_one_that_is_asked_tries_again_by_itself(it, replicas):
     """Of a load over the network, of which the Steward told it."""
     await replicas.follow("a")

@@ -143,3 +143,14 @@ async def test_a_late_look_waits_for_nothing_that_is_tried_again(store, at_once)
     assert one.again > 0
     go_on.set()
     await until(lambda: "2" in one.host.versions)
+
+
+async def test_a_try_doesnt_wait_for_itself(store, at_once):
+    """What is dropped before is waited for, for as long as a prediction may take."""
+    one = current(swap="replace", versions="latest", hangAfter=60)
+    await one.load()
+    store.trouble, store.files["2/by"] = ConnectionError("no route to host"), b"20"
+    assert "its store can't be asked" in await one.refresh(1.0)
+    store.trouble = None
+    await until(lambda: list(one.host.versions) == ["2"])
+    assert await answer(one, "2") == 20
