@@ -14,7 +14,7 @@ from serve_app.config import (
     RouterUserConfig,
     did_you_mean,
     servable,
-)
+)  # fmt: skip
 from serve_app.releases.applications import REPLICA, TOKENIZER
 from serve_app.tools.check import modules, ray_values, sources
 from serve_app.tools.check.modules import Where
@@ -61,6 +61,17 @@ class Applications:
             place: Place = ("applications", index)
             if isinstance(app, dict):
                 self._application(app, place, nearest(app.get("import_path")), index not in unsure)
+
+    def versions(self, name: str) -> dict[str, tuple[str, ...]] | None:
+        """Of a model, with the outputs that the configuration names; None where one isn't known."""
+        found: dict[str, tuple[str, ...]] = {}
+        for one in (one for one in self.models if one.name == name):
+            unknown = one.changed & {"versions", "storageUri"}
+            numbers = None if unknown else sources.versions_of(one.config, self.here)
+            if numbers is None:
+                return None
+            found |= dict.fromkeys(numbers, tuple(tensor.name for tensor in one.config.outputs))
+        return found if self.whole else None
 
     def _application(self, app: dict[str, Any], place: Place, ours: str, sure: bool) -> None:
         if ours == ROUTER_PATH:
@@ -153,14 +164,8 @@ class Applications:
 
 def _deployment(app: dict[str, Any], place: Place, name: str) -> tuple[dict[str, Any], Place]:
     """One of an application's, and where; one that is misspelt counts when it is the only one."""
-    found = [
-        (one, (*place, "deployments", index))
-        for index, one in enumerate(items(app, "deployments"))
-        if isinstance(one, dict)
-    ]
-    for one, where in found:
-        if one.get("name") == name or (
-            len(found) == 1 and one.get("name") not in (TOKENIZER, "Steward")
-        ):
-            return one, where
+    for index, one in enumerate(found := items(app, "deployments")):
+        alone = len(found) == 1 and get(one, "name") not in (TOKENIZER, "Steward")
+        if isinstance(one, dict) and (one.get("name") == name or alone):
+            return one, (*place, "deployments", index)
     return {}, place

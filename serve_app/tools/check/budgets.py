@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from serve_app.tools.kube.documents import Document, get
-from serve_app.tools.kube.findings import Problem
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.rules import Resource, Rule, Table
+from serve_app.tools.kube.documents import Document
+from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 
@@ -19,29 +21,31 @@ def ray_pods(documents: Sequence[Document]) -> Iterator[tuple[dict[str, Any], Gr
                 yield own, group
 
 
-def budget(one: Document, pods: list[tuple[dict[str, Any], Group]]) -> Iterator[Problem]:
+def table(pods: list[tuple[dict[str, Any], Group]]) -> Table:
     """Of pods whose controller has no scale subresource, only a whole minAvailable is understood."""
-    labels = get(one.data, "spec", "selector", "matchLabels")
-    if not isinstance(labels, dict) or not labels:
-        return
-    selected = [group for own, group in pods if labels.items() <= own.items()]
-    if not selected:
-        return
-    for name in ("maxUnavailable", "minAvailable"):
-        value = get(one.data, "spec", name)
-        if value is not None and (name == "maxUnavailable" or not isinstance(value, int)):
-            yield Problem(
-                ("spec", name),
-                f"{name}: {value} needs a scale subresource, which a RayCluster has not",
-                "Kubernetes then allows no eviction at all, and draining a machine never ends",
-                "minAvailable, a whole number",
-            )
-    least, keep = sum(group.least for group in selected), get(one.data, "spec", "minAvailable")
-    if isinstance(keep, int) and keep >= least:
-        yield Problem(
-            ("spec", "minAvailable"),
-            f"{keep} of the {least:g} pods that there are at least must stay",
-            "draining a machine waits for ever while there are no more",
-            f"at most {max(least - 1, 0):g}",
-            "warning",
-        )
+
+    def selected(budget: Looks) -> list[Group]:
+        labels = budget.mapping("selector", "matchLabels")
+        return [group for own, group in pods if labels and labels.items() <= own.items()]
+
+    def scaled(key: str, fits: tuple[type, ...]) -> Rule:
+        return Rule(key, lambda b, _: not isinstance(b.get(key), (type(None), *fits)) and selected(b),
+                    f"{key}: {{{key}}} needs a scale subresource, which a RayCluster has not",
+                    "minAvailable, a whole number",
+                    "Kubernetes then allows no eviction at all, and draining a machine never ends"
+                    )  # fmt: skip
+
+    def too_many(budget: Looks, _: Resource) -> str:
+        some, keep = selected(budget), budget.get("minAvailable")
+        least = sum(group.least for group in some)
+        too = some and isinstance(keep, int) and keep >= least
+        return f"{keep} of the {least:g} pods that there are at least must stay" if too else ""
+
+    return (
+        (the.below(the.kind("PodDisruptionBudget"), "spec"), "", (
+            scaled("maxUnavailable", ()),
+            scaled("minAvailable", (int,)),
+            Rule("minAvailable", too_many, "{}", "fewer than these",
+                 "draining a machine waits for ever while there are no more", "warning"),
+        )),
+    )  # fmt: skip

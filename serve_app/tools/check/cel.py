@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
+from google.protobuf import duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from serve_app.tools.check.cel_objects import NONE_OF_ITS_KIND
@@ -124,19 +124,14 @@ def _escaped(name: str) -> str:
 def _typed(form: str, text: str) -> Any:
     """A time, a duration or bytes of a text, which stays what it is where it is none. As protobuf's own
     messages: inside of other values CEL takes no `datetime`."""
-    how = {
-        "duration": "duration(self)",
-        "byte": "base64.decode(self)",
-        "date": "timestamp(self + 'T00:00:00Z')",
-    }
+    date = "timestamp(self + 'T00:00:00Z')"
+    how = {"duration": "duration(self)", "byte": "base64.decode(self)", "date": date}
     try:
         found = evaluated(how.get(form, "timestamp(self)"), text)
     except NotEvaluated:
         return text
     if isinstance(found, datetime.timedelta):
-        made = Duration()
-        made.FromTimedelta(found)
-        return made
+        return duration.from_timedelta(found)
     if isinstance(found, datetime.datetime):
         at = Timestamp()
         at.FromDatetime(found)

@@ -1,14 +1,19 @@
 """Kubernetes' functions for rules in CEL (https://kubernetes.io/docs/reference/using-api/cel), told to
 Google's CEL. Not to be told from Python: comprehensions of two variables, `sortBy`, `first`, `last`."""
 
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
+from urllib.parse import parse_qs, quote
 
 from serve_app.tools.check import cel_objects as of
-from serve_app.tools.check.cel_objects import among, compared, same
+from serve_app.tools.check.cel_objects import among, compared, on, same
+
+_LINK_LOCAL = {4: ip_network("224.0.0.0/24"), 6: ip_network("ff02::/16")}
 
 
 def index(many: list[Any], one: Any, last: bool = False) -> int:
@@ -36,53 +41,47 @@ def find(text: str, pattern: str, most: int = -1) -> list[str]:
 TABLE: dict[str, Callable[..., Any]] = {
     "quantity(s)": of.quantity,
     "isQuantity(s)": of.accepts(of.quantity),
-    "m.isInteger()": of.accepts(of.whole),
-    "m.asInteger()": of.whole,
-    "m.asApproximateFloat()": lambda one: float(of.amount(one)),
-    "m.sign()": lambda one: compared(of.amount(one), 0),
-    "m.add(m)": of.added(1),
-    "m.add(i)": of.added(1),
-    "m.sub(m)": of.added(-1),
-    "m.sub(i)": of.added(-1),
-    "m.compareTo(m)": lambda one, other: compared(of.value(one), of.value(other)),
-    "m.isGreaterThan(m)": lambda one, other: of.value(one) > of.value(other),
-    "m.isLessThan(m)": lambda one, other: of.value(one) < of.value(other),
+    "m.isInteger()": of.accepts(on(of.whole)),
+    "m.asInteger()": on(of.whole),
+    "m.asApproximateFloat()": on(float),
+    "m.sign()": on(lambda one: compared(one, 0)),
+    **{f"m.add({one})": on(lambda a, b: of.quantity(a + b)) for one in "mi"},
+    **{f"m.sub({one})": on(lambda a, b: of.quantity(a - b)) for one in "mi"},
+    "m.compareTo(m)": on(compared),
+    "m.isGreaterThan(m)": on(operator.gt),
+    "m.isLessThan(m)": on(operator.lt),
     "ip(s)": of.ip,
     "isIP(s)": of.accepts(of.ip),
     "ip.isCanonical(s)": lambda text: of.ip(text)["ip"] == text,
-    "m.family()": of.of_ip(lambda one: one.version),
-    "m.isUnspecified()": of.of_ip(lambda one: one.is_unspecified),
-    "m.isLoopback()": of.of_ip(lambda one: one.is_loopback),
-    "m.isLinkLocalMulticast()": of.of_ip(of.link_local_group),
-    "m.isLinkLocalUnicast()": of.of_ip(lambda one: one.is_link_local),
-    "m.isGlobalUnicast()": of.of_ip(of.is_global),
+    "m.family()": on(lambda one: one.version),
+    "m.isUnspecified()": on(lambda one: one.is_unspecified),
+    "m.isLoopback()": on(lambda one: one.is_loopback),
+    "m.isLinkLocalMulticast()": on(lambda one: one in _LINK_LOCAL[one.version]),
+    "m.isLinkLocalUnicast()": on(lambda one: one.is_link_local),
+    "m.isGlobalUnicast()": on(of.is_global),
     "cidr(s)": of.cidr,
     "isCIDR(s)": of.accepts(of.cidr),
-    "m.ip()": lambda one: {"ip": str(of.network(one["cidr"]).ip)},
-    "m.masked()": lambda one: {"cidr": str(of.network(one["cidr"]).network)},
-    "m.prefixLength()": lambda one: of.network(one["cidr"]).network.prefixlen,
-    "m.containsIP(m)": of.contains_ip,
-    "m.containsIP(s)": of.contains_ip,
-    "m.containsCIDR(m)": of.contains_cidr,
-    "m.containsCIDR(s)": of.contains_cidr,
+    "m.ip()": on(lambda one: of.ip(one.ip)),
+    "m.masked()": on(lambda one: of.cidr(one.network)),
+    "m.prefixLength()": on(lambda one: one.network.prefixlen),
+    **{f"m.containsIP({one})": on(lambda net, ip: of.address(str(ip)) in net.network) for one in "ms"},
+    **{f"m.containsCIDR({one})": on(of.contains) for one in "ms"},
     "url(s)": of.url,
     "isURL(s)": of.accepts(of.url),
-    "m.getScheme()": of.of_url(lambda one: one.scheme),
-    "m.getHost()": of.of_url(of.host),
-    "m.getHostname()": of.of_url(lambda one: re.sub(r":\d*$", "", of.host(one)).strip("[]")),
-    "m.getPort()": of.of_url(lambda one: str(one.port or "")),
-    "m.getEscapedPath()": of.of_url(of.escaped_path),
-    "m.getQuery()": of.of_url(of.query),
-    "semver(s)": of.semver,
-    "semver(s,b)": of.semver,
-    "isSemver(s)": of.accepts(of.semver),
-    "isSemver(s,b)": of.accepts(of.semver),
-    "m.major()": lambda one: of.value(one)[0],
-    "m.minor()": lambda one: of.value(one)[1],
-    "m.patch()": lambda one: of.value(one)[2],
+    "m.getScheme()": on(lambda one: one.scheme),
+    "m.getHost()": on(of.host),
+    "m.getHostname()": on(lambda one: re.sub(r":\d*$", "", of.host(one)).strip("[]")),
+    "m.getPort()": on(lambda one: str(one.port or "")),
+    "m.getEscapedPath()": on(lambda one: quote(one.path, safe="/%:@!$&'()*+,;=~-._")),
+    "m.getQuery()": on(lambda one: parse_qs(one.query, keep_blank_values=True)),
+    **{f"semver({some})": of.semver for some in ("s", "s,b")},
+    **{f"isSemver({some})": of.accepts(of.semver) for some in ("s", "s,b")},
+    "m.major()": on(lambda one: one[0]),
+    "m.minor()": on(lambda one: one[1]),
+    "m.patch()": on(lambda one: one[2]),
     "string(m)": lambda one: str(next(iter(one.values()))),
     # An optional, or a list in its place: no mistakes are an empty list.
-    "m.validate(s)": of.valid,
+    "m.validate(s)": on(of.valid),
     "l.hasValue()": bool,
     "l.value()": lambda many: many,
     "l.orValue(l)": lambda many, other: many or other,

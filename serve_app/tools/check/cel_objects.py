@@ -51,27 +51,8 @@ def accepts(make: Callable[..., Any]) -> Callable[..., bool]:
     return fits
 
 
-def quantity(text: str) -> Object:
-    return {"quantity": str(exact(text))}
-
-
-def amount(one: Any) -> Fraction:
-    return Fraction(one["quantity"] if isinstance(one, dict) else one)
-
-
-def added(sign: int) -> Callable[[Object, Any], Object]:
-    return lambda one, other: {"quantity": str(amount(one) + sign * amount(other))}
-
-
-def whole(one: Object) -> int:
-    value = amount(one)
-    if value.denominator != 1 or not -(2**63) <= value < 2**63:
-        raise ValueError("a quantity that is no integer")
-    return int(value)
-
-
-def compared(one: Any, other: Any) -> int:
-    return int(one > other) - int(one < other)
+def quantity(text: Any) -> Object:
+    return {"quantity": str(exact(text) if isinstance(text, str) else text)}
 
 
 def address(text: str) -> Any:
@@ -84,21 +65,8 @@ def address(text: str) -> Any:
     return found
 
 
-def ip(text: str) -> Object:
-    return {"ip": str(address(text))}
-
-
-def of_ip(ask: Callable[[Any], Any]) -> Callable[[Object], Any]:
-    return lambda one: ask(ipaddress.ip_address(one["ip"]))
-
-
-def link_local_group(one: Any) -> bool:
-    return one in ipaddress.ip_network("224.0.0.0/24" if one.version == 4 else "ff02::/16")
-
-
-def is_global(one: Any) -> bool:
-    odd = (one.is_unspecified, one.is_loopback, one.is_multicast, one.is_link_local)
-    return not any(odd) and str(one) != "255.255.255.255"
+def ip(text: Any) -> Object:
+    return {"ip": str(address(str(text)))}
 
 
 def network(text: str) -> Any:
@@ -111,19 +79,8 @@ def network(text: str) -> Any:
     return found
 
 
-def cidr(text: str) -> Object:
-    return {"cidr": str(network(text))}
-
-
-def contains_ip(one: Object, other: Any) -> bool:
-    inner = address(other["ip"] if isinstance(other, dict) else other)
-    return inner in ipaddress.ip_interface(one["cidr"]).network
-
-
-def contains_cidr(one: Object, other: Any) -> bool:
-    outer = ipaddress.ip_interface(one["cidr"]).network
-    inner = network(other["cidr"] if isinstance(other, dict) else other).network
-    return outer.version == inner.version and bool(inner.subnet_of(outer))
+def cidr(text: Any) -> Object:
+    return {"cidr": str(network(str(text)))}
 
 
 def url(text: str) -> Object:
@@ -133,22 +90,6 @@ def url(text: str) -> Object:
     if odd or not (scheme or path.startswith("/")) or not _AUTHORITY.fullmatch(authority or ""):
         raise ValueError(f"'{text}' is no URL")
     return {"url": text}
-
-
-def of_url(ask: Callable[[Any], Any]) -> Callable[[Object], Any]:
-    return lambda one: ask(urllib.parse.urlsplit(one["url"]))
-
-
-def host(one: Any) -> str:
-    return str(one.netloc).rpartition("@")[2]
-
-
-def escaped_path(one: Any) -> str:
-    return urllib.parse.quote(one.path, safe="/%:@!$&'()*+,;=~-._")
-
-
-def query(one: Any) -> dict[str, list[str]]:
-    return urllib.parse.parse_qs(one.query, keep_blank_values=True)
 
 
 def semver(text: str, loose: bool = False) -> Object:
@@ -162,13 +103,52 @@ def semver(text: str, loose: bool = False) -> Object:
     return {"semver": text}
 
 
-def value(one: Object) -> Any:
+def version(text: str) -> Any:
     """What can be compared."""
-    if "semver" not in one:
-        return amount(one)
-    main, _, early = one["semver"].partition("+")[0].partition("-")
+    main, _, early = text.partition("+")[0].partition("-")
     parts = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in early.split(".")] if early else []
     return (*map(int, main.split(".")), not early, parts)
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "quantity": Fraction, "ip": ipaddress.ip_address, "cidr": ipaddress.ip_interface,
+    "url": urllib.parse.urlsplit, "semver": version, "format": str,
+}  # fmt: skip
+
+
+def on(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Asked with what the mappings stand for; other arguments are themselves."""
+
+    def read(one: Any) -> Any:
+        kind, text = next(iter(one.items())) if isinstance(one, dict) else ("", one)
+        return _READ[kind](text) if kind else text
+
+    return lambda *arguments: ask(*map(read, arguments))
+
+
+def whole(value: Fraction) -> int:
+    if value.denominator != 1 or not -(2**63) <= value < 2**63:
+        raise ValueError("a quantity that is no integer")
+    return int(value)
+
+
+def compared(one: Any, other: Any) -> int:
+    return int(one > other) - int(one < other)
+
+
+def is_global(one: Any) -> bool:
+    odd = (one.is_unspecified, one.is_loopback, one.is_multicast, one.is_link_local)
+    return not any(odd) and str(one) != "255.255.255.255"
+
+
+def contains(outer: Any, other: Any) -> bool:
+    """Whether a network has another in it."""
+    inner = network(str(other)).network
+    return outer.version == inner.version and bool(inner.subnet_of(outer.network))
+
+
+def host(one: Any) -> str:
+    return str(one.netloc).rpartition("@")[2]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -179,14 +159,13 @@ def among(one: Any, many: list[Any]) -> bool:
     return any(same(one, other) for other in many)
 
 
-def valid(form: Object, text: str) -> list[str]:
+def valid(name: str, text: str) -> list[str]:
     """What is wrong with a text, as CEL's optional has it: an empty list is none."""
-    name = form["format"]
     if name in NAMES:
         pattern, most = NAMES[name]
         fits = re.fullmatch(pattern, text) is not None and len(text) <= most
+    elif name == "uri":
+        fits = accepts(url)(text)
     else:
-        fits = (
-            accepts(url)(text) if name == "uri" else FORMATS[name.replace("datetime", "date-time")](text)
-        )
+        fits = FORMATS[name.replace("datetime", "date-time")](text)
     return [] if fits else [f"'{text}' is no {name}"]

@@ -1,7 +1,5 @@
 """The serveConfigV2 of a RayService: as a Serve config, and against the pods around it."""
 
-from collections.abc import Iterable
-
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.demand import finds_no_place
 from serve_app.tools.check.rules import Resource, Rule, Table, When
@@ -44,27 +42,11 @@ def _other_port(name: str, key: str) -> When:
     return broken
 
 
-def _unnamed(resource: Resource) -> Iterable[Looks]:
-    """The head, where gRPC listens on a port of it that has no name."""
-    head = resource.cluster.head
-    grpc = any(_functions(one) and _port(one, "grpc_options") not in head.ports.values()
-               for one in the.configs(resource))  # fmt: skip
-    return [head] if grpc and head.ports else []
-
-
-def _loopback(config: Looks, _: Resource) -> object:
-    host = config.get("http_options", "host")
-    return str(host).startswith(_LOOPBACK) and host
-
-
-def _without_head(resource: Resource) -> Iterable[Looks]:
-    """Where the head is left out and one pod answers for all, its end is an outage."""
-    return the.configs(resource) if resource.spec.get("excludeHeadPodFromServeSvc") else []
-
-
-def _nowhere(config: Looks, _: Resource) -> object:
-    where = config.get("proxy_location")
-    return where in ("HeadOnly", "Disabled") and where
+def _grpc_unnamed(resource: Resource) -> bool:
+    """Whether gRPC listens on a port of the head that has no name."""
+    ports = resource.cluster.head.ports
+    return bool(ports) and any(_functions(one) and _port(one, "grpc_options") not in ports.values()
+                               for one in the.configs(resource))  # fmt: skip
 
 
 def _together(deployment: Looks, resource: Resource) -> object:
@@ -77,12 +59,16 @@ def _together(deployment: Looks, resource: Resource) -> object:
 
 
 _PORTS = (("serve", "http_options"), ("serve-grpc", "grpc_options"))
+# Where the head is left out and one pod answers for all, its end is an outage.
+_without_head = the.where(the.configs, lambda r: r.spec.get("excludeHeadPodFromServeSvc"))
 TABLE: Table = (
     (the.configs, "the service sends requests to the latter", (
         *(Rule(f"{key} port", _other_port(name, key), fix="the same number in both")
           for name, key in _PORTS),
-        Rule("http_options host", _loopback, "{}: nothing outside of the pod can reach it",
-             "host: 0.0.0.0", "the serve service and the probes come from outside"),
+        Rule("http_options host",
+             lambda c, _: str(c.get("http_options", "host")).startswith(_LOOPBACK),
+             "{}: nothing outside of the pod can reach it", "host: 0.0.0.0",
+             "the serve service and the probes come from outside"),
         Rule("grpc_options",
              lambda c, r: "serve-grpc" in r.cluster.head.ports and not _functions(c),
              "port `serve-grpc`, and no grpc_servicer_functions",
@@ -90,14 +76,14 @@ TABLE: Table = (
              "Serve starts gRPC only for functions"),
         finds_no_place,
     )),
-    (_unnamed, "the serve service takes over named ports alone", (
+    (the.where(the.heads, _grpc_unnamed), "the serve service takes over named ports alone", (
         Rule("template spec containers 0 ports",
              lambda _, r: _port(the.configs(r)[0], "grpc_options"),
              "gRPC listens on {}, and no port names it", "- {name: serve-grpc, containerPort: …}",
              severity="warning"),
     )),
     (_without_head, "proxies are on the head alone, or nowhere", (
-        Rule("proxy_location", _nowhere,
+        Rule("proxy_location", lambda c, _: c.get("proxy_location") in ("HeadOnly", "Disabled"),
              "{}, and excludeHeadPodFromServeSvc: nothing answers behind the serve service",
              "proxy_location: EveryNode"),
     )),

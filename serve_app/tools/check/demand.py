@@ -1,6 +1,7 @@
 """What a Serve config asks a cluster for, held against what the cluster's pods offer."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from serve_app.tools.kube.part import Part
 from serve_app.tools.kube.ray_cluster import Group
 
 Sizes = dict[str, float]
-_RAYS_OWN = ("node:", "accelerator_type:")  # every node has its own, without a word in the manifest
+# Every node has its own without a word in the manifest; under the last two names Ray refuses them.
+_RAYS_OWN = re.compile(r"node:|accelerator_type:|[CG]PU$")
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,8 @@ def _demand(app: Part, name: str, one: Part, least: int, sizes: Sizes) -> Demand
     surge = one.number("max_surge_percent")
     more = math.ceil((NEW_FIRST if surge is None else surge) * count / 100)
     per_node = one.number("max_replicas_per_node")
-    return Demand(one.place, _label(app, name), count, each, more, per_node)
-
-
-def _label(app: Part, name: str) -> str:
-    return f"deployment {name} of application {app.get('name')}"
+    label = f"deployment {name} of application {app.get('name')}"
+    return Demand(one.place, label, count, each, more, per_node)
 
 
 def _own(app: Part) -> Iterator[tuple[str, tuple[int, Sizes]]]:
@@ -78,7 +77,7 @@ def _changed(one: Part, least: int, sizes: Sizes) -> tuple[int, Sizes]:
     changed = {
         key: float(value)
         for key, value in said.items()
-        if isinstance(value, int | float) and not key.startswith(_RAYS_OWN)
+        if isinstance(value, int | float) and not _RAYS_OWN.match(key)
     }
     count = one.number("num_replicas")
     count = one.number("autoscaling_config", "min_replicas") if count is None else count
@@ -91,24 +90,18 @@ def finds_no_place(config: Part, resource: Resource) -> Iterator[Problem]:
     groups = [group for group in resource.cluster.groups if group.most > 0]
     for demand in asked:
         if not any(_fits(demand.sizes, group) for group in groups):
-            yield Problem(
-                demand.place,
-                f"a replica of {demand.name} needs {_text(demand.sizes)}, which no pod offers: "
-                + _offers(groups),
-                "it stays pending for ever",
-                "a group with such pods, or a smaller replica",
-            )
+            size, offers = _text(demand.sizes), _offers(groups)
+            what = f"a replica of {demand.name} needs {size}, which no pod offers: {offers}"
+            fix = "a group with such pods, or a smaller replica"
+            yield Problem(demand.place, what, "it stays pending for ever", fix)
         yield from _spread(demand, [group for group in groups if _fits(demand.sizes, group)])
     for key in sorted({key for demand in asked for key in demand.sizes}):
         total = sum(demand.least * demand.sizes.get(key, 0) for demand in asked)
         most = sum(group.most * group.offers.get(key, 0) for group in groups if group.offers.get(key))
         if 0 < most < total:
-            yield Problem(
-                (*config.place, "applications"),
-                f"all replicas together need {total:g} {key}, all pods together have at most {most:g}",
-                "some stay pending for ever",
-                "a larger maxReplicas of a group, or fewer replicas",
-            )
+            what = f"all replicas together need {total:g} {key}, all pods together have at most {most:g}"
+            fix = "a larger maxReplicas of a group, or fewer replicas"
+            yield Problem((*config.place, "applications"), what, "some stay pending for ever", fix)
         for demand in asked if total <= most else ():
             needed = total + demand.more * demand.sizes.get(key, 0)
             if needed > most > 0:

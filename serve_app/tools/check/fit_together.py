@@ -4,26 +4,29 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serve_app.config import did_you_mean
-from serve_app.tools.check.budgets import budget, ray_pods
+from serve_app.tools.check import rules as the
+from serve_app.tools.check.budgets import ray_pods
+from serve_app.tools.check.budgets import table as budgets
+from serve_app.tools.check.rules import Resource, Rule, Table
 from serve_app.tools.kube.documents import Document, get
-from serve_app.tools.kube.findings import Place, Problem
-from serve_app.tools.kube.part import Part
+from serve_app.tools.kube.part import Looks, Part
 
-# Kind: where its selector of pods is.
-_SELECTORS: dict[str, Place] = {
-    "PodDisruptionBudget": ("spec", "selector"),
-    "NetworkPolicy": ("spec", "podSelector"),
-    "PodMonitor": ("spec", "selector"),
-}
 # What KubeRay puts on its pods by itself.
 _OPERATORS = ("ray.io/", "app.kubernetes.io/")
-_SCALABLE = "no scale subresource: KEDA and HPA can't scale it"
+_SELECTORS = (
+    the.below(the.kind("PodDisruptionBudget", "PodMonitor"), "spec selector matchLabels"),
+    the.below(the.kind("NetworkPolicy"), "spec podSelector matchLabels"),
+)
+_ROUTED = the.below(the.kind("HTTPRoute", "GRPCRoute"), "spec rules * backendRefs *")
+_SCALED = the.below(the.kind("ScaledObject", "HorizontalPodAutoscaler"), "spec scaleTargetRef")
+Services = dict[str, set[Any] | None]  # ports by name; None where an operator decides them
 
 
 def check(documents: Sequence[Document]) -> None:
     """Note what is wrong in the documents' reports."""
-    pods, ray = list(_pods(documents)), list(ray_pods(documents))
+    pods = [labels for one in documents for labels in _pods(one)]
     services = {name: ports for one in documents for name, ports in _services(one)}
+    table = (*_table(pods, services), *budgets(list(ray_pods(documents))))
     seen: dict[tuple[str, ...], Document] = {}
     for one in documents:
         key = (one.group, one.kind, str(get(one.data, "metadata", "namespace") or ""), one.name)
@@ -32,50 +35,19 @@ def check(documents: Sequence[Document]) -> None:
             same = before.report.file == one.report.file  # files of a folder may be alternatives
             one.report.add(("metadata", "name"), text, severity="error" if same else "warning")
         seen[key] = one
-        if place := _SELECTORS.get(one.kind):
-            one.report.extend(_selects(one, place, pods))
-        if one.kind == "PodDisruptionBudget":
-            one.report.extend(budget(one, ray))
-        if one.kind in ("HTTPRoute", "GRPCRoute") and services:
-            one.report.extend(_routes(one, services))
-        if one.kind in ("ScaledObject", "HorizontalPodAutoscaler"):
-            one.report.extend(_scales(one))
+        one.report.extend(the.check(table, Resource.of(one)))
 
 
-def _pods(documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
-    """The labels of every kind of pod that the documents make."""
-    yield from (labels for labels, _ in ray_pods(documents))
-    for one in documents:
-        labels = get(one.data, "spec", "template", "metadata", "labels")
-        if isinstance(labels, dict):
-            yield labels
-
-
-def _selects(one: Document, place: Place, pods: list[dict[str, Any]]) -> Iterator[Problem]:
-    labels = get(one.data, *place, "matchLabels")
-    if not isinstance(labels, dict) or not labels or not pods:
-        return
-    own = {key: value for key, value in labels.items() if not str(key).startswith(_OPERATORS)}
-    if "ray.io/cluster" in labels:
-        yield Problem(
-            (*place, "matchLabels", "ray.io/cluster"),
-            "the name of a RayService's cluster changes with every upgrade",
-            "it selects nothing from the first one on",
-            "a label of your own in the pod templates",
-            "warning",
-        )
-    if own and not any(own.items() <= pod.items() for pod in pods):
-        text = ", ".join(f"{key}={value}" for key, value in own.items())
-        yield Problem(
-            (*place, "matchLabels"),
-            f"no pod here has {text}",
-            "it has no effect on these",
-            severity="warning",
-        )
+def _pods(one: Document) -> Iterator[dict[str, Any]]:
+    """The labels of every kind of pod that a document makes."""
+    yield from (labels for labels, _ in ray_pods([one]))
+    labels = get(one.data, "spec", "template", "metadata", "labels")
+    if isinstance(labels, dict):
+        yield labels
 
 
 def _services(one: Document) -> Iterator[tuple[str, set[Any] | None]]:
-    """Services by name with their ports; None where an operator decides them."""
+    """Those that a document is, or that an operator makes of it."""
     spec = Part((), one.data).at("spec")
     if one.kind in ("RayService", "RayCluster"):
         named = spec.text("serveService", "metadata", "name")
@@ -88,35 +60,42 @@ def _services(one: Document) -> Iterator[tuple[str, set[Any] | None]]:
             yield one.name + part, None
 
 
-def _routes(one: Document, services: dict[str, set[Any] | None]) -> Iterator[Problem]:
-    for rule in Part((), one.data).parts("spec", "rules"):
-        for backend in rule.parts("backendRefs"):
-            name, port = backend.text("name"), backend.number("port")
-            if backend.get("kind") not in (None, "Service") or backend.get("namespace"):
-                continue
-            if name not in services:
-                yield Problem(
-                    (*backend.place, "name"),
-                    f"no service '{name}' here{did_you_mean(name, services)}",
-                    "requests get a 500 where there is none of that name",
-                    severity="warning",
-                )
-            elif (ports := services[name]) is not None and port not in ports:
-                yield Problem(
-                    (*backend.place, "port"),
-                    f"service '{name}' has no port {port}",
-                    "requests get a 500",
-                )
+def _table(pods: list[dict[str, Any]], services: Services) -> Table:
+    def selected(labels: Looks, _: Resource) -> str:
+        own = {key: value for key, value in labels.data.items() if not str(key).startswith(_OPERATORS)}
+        lost = bool(own and pods) and not any(own.items() <= pod.items() for pod in pods)
+        return ", ".join(f"{key}={value}" for key, value in own.items()) if lost else ""
 
+    def called(backend: Looks) -> str:
+        """The service, where it should be one of these."""
+        ours = backend.get("kind") in (None, "Service") and not backend.get("namespace")
+        return backend.text("name") if ours and services else ""
 
-def _scales(one: Document) -> Iterator[Problem]:
-    target = get(one.data, "spec", "scaleTargetRef")
-    if str(get(target, "apiVersion") or "").startswith("ray.io/") or get(target, "kind") in (
-        "RayCluster", "RayService",
-    ):  # fmt: skip
-        yield Problem(
-            ("spec", "scaleTargetRef"),
-            f"{get(target, 'kind')} has {_SCALABLE}",
-            "the object stays without effect",
-            "Serve's autoscaling_config, with enableInTreeAutoscaling for the nodes",
-        )
+    def no_port(backend: Looks, _: Resource) -> bool:
+        ports = services.get(called(backend))
+        return ports is not None and backend.number("port") not in ports
+
+    def of_ray(target: Looks, _: Resource) -> bool:
+        of = target.get("apiVersion"), target.get("kind")
+        return str(of[0] or "").startswith("ray.io/") or of[1] in ("RayCluster", "RayService")
+
+    selectors = (
+        Rule("ray.io/cluster", lambda labels, _: pods and "ray.io/cluster" in labels.data,
+             "the name of a RayService's cluster changes with every upgrade",
+             "a label of your own in the pod templates", "it selects nothing from the first one on",
+             "warning"),
+        Rule("", selected, "no pod here has {}", "", "it has no effect on these", "warning"),
+    )  # fmt: skip
+    return (
+        *((parts, "", selectors) for parts in _SELECTORS),
+        (_ROUTED, "requests get a 500", (
+            Rule("name", lambda b, _: (name := called(b)) and name not in services
+                 and f"'{name}' here{did_you_mean(name, services)}", "no service {}",
+                 why="requests get a 500 where there is none of that name", severity="warning"),
+            Rule("port", no_port, "service '{name}' has no port {}"),
+        )),
+        (_SCALED, "the object stays without effect", (
+            Rule("", of_ray, "{kind} has no scale subresource: KEDA and HPA can't scale it",
+                 "Serve's autoscaling_config, with enableInTreeAutoscaling for the nodes"),
+        )),
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from serve_app.config import did_you_mean
 from serve_app.tools.check.metadata import METADATA
 from serve_app.tools.check.once import REFUSED as _REFUSED
 from serve_app.tools.check.structure import EMBEDDED
-from serve_app.tools.kube.findings import Place, Problem
+from serve_app.tools.kube.findings import Problem
 
 _WORDS = (
     "$ref", "type", "enum", "required", "pattern", "format", "minimum", "maximum", "minLength",
@@ -144,54 +144,47 @@ Validator = extend(
 def violations(validator: Any, data: Any) -> Iterator[Problem]:
     """Every mistake in `data`, at its place."""
     for error in validator.iter_errors(data):
-        yield from _problems(error)
+        for at, what, fix in _sentences(error):
+            yield Problem(tuple(at.absolute_path), what, _REFUSED, fix)
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
-    place: Place = tuple(error.absolute_path)
-    value, wanted = error.instance, error.validator_value
+def _sentences(error: ValidationError) -> Iterator[tuple[ValidationError, str, str]]:
+    """Which part it is about, what is wrong with it, and the way out."""
+    value, wanted, fix = error.instance, error.validator_value, ""
+    shown = _shown(value)
     if error.validator == "required":
         for key in wanted:
             if key not in value:
-                yield Problem(place, f"'{key}' is required, but not there", _REFUSED)
-    elif error.validator == "type":
-        some = [one for one in wanted if one != "null"] if isinstance(wanted, list) else [wanted]
-        fix = (
-            "put it in quotes, as it is written"
-            if "string" in some and isinstance(value, int | float)
-            else ""
-        )
-        yield Problem(place, f"expected {' or '.join(some)}, got {_shown(value)}", _REFUSED, fix)
-    elif error.validator == "enum":
-        allowed = [str(one) for one in wanted]
-        hint = did_you_mean(str(value), allowed)
-        hint = "" if hint.startswith("; known") else hint
-        yield Problem(place, f"{_shown(value)} is none of {', '.join(allowed)}{hint}", _REFUSED)
-    elif error.validator in ("anyOf", "oneOf"):
+                yield error, f"'{key}' is required, but not there", ""
+        return
+    if error.validator in ("anyOf", "oneOf"):
         forms: dict[Any, list[ValidationError]] = {}
         for inner in error.context:
             forms.setdefault(inner.schema_path[0], []).append(inner)
-        meant = [some for some in forms.values() if not _another_type(some, error)]
+        here = error.absolute_path  # a form for values of another type isn't meant
+        others = [any(one.validator == "type" and one.absolute_path == here for one in some)
+                  for some in forms.values()]  # fmt: skip
+        meant = [some for some, other in zip(forms.values(), others, strict=True) if not other]
         if len(meant) == 1:
             for inner in meant[0]:
-                yield from _problems(inner)
-        elif not forms:
-            yield Problem(
-                place, f"{_shown(value)} fits several forms, of which one is allowed", _REFUSED
-            )
-        else:
-            what = f"{_shown(value)} fits none of the forms that the schema allows"
-            yield Problem(place, what, _REFUSED)
+                yield from _sentences(inner)
+            return
+        several = f"{shown} fits several forms, of which one is allowed"
+        what = f"{shown} fits none of the forms that the schema allows" if forms else several
+    elif error.validator == "type":
+        some = [one for one in wanted if one != "null"] if isinstance(wanted, list) else [wanted]
+        what = f"expected {' or '.join(some)}, got {shown}"
+        number = "string" in some and isinstance(value, int | float)
+        fix = "put it in quotes, as it is written" if number else ""
+    elif error.validator == "enum":
+        allowed = [str(one) for one in wanted]
+        hint = did_you_mean(str(value), allowed).partition("; known")[0]
+        what = f"{shown} is none of {', '.join(allowed)}{hint}"
     elif error.validator == "not":
-        yield Problem(place, f"{_shown(value)} has a form that the schema forbids", _REFUSED)
+        what = f"{shown} has a form that the schema forbids"
     else:
-        message = error.message if len(error.message) < 300 else f"not as '{error.validator}' asks"
-        yield Problem(place, message, _REFUSED)
-
-
-def _another_type(form: list[ValidationError], error: ValidationError) -> bool:
-    """Whether a form is for values of another type than the one that is there."""
-    return any(one.validator == "type" and one.absolute_path == error.absolute_path for one in form)
+        what = error.message if len(error.message) < 300 else f"not as '{error.validator}' asks"
+    yield error, what, fix
 
 
 def _shown(value: Any) -> str:

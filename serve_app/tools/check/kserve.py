@@ -22,8 +22,6 @@ def check(document: Document) -> Iterator[Problem]:
 
 _graph = the.below(the.of("InferenceGraph"), "nodes")
 _nodes = the.below(_graph, "{}")
-
-
 _canaries = the.below(the.of("InferenceService"), "canary *")
 _FIXED = ("maxReplicas", "scaleTarget", "scaleMetric", "autoScaling")  # a canary isn't scaled
 
@@ -43,22 +41,20 @@ def _same_name(canary: Looks, resource: Resource) -> str:
 
 
 def _too_many(canary: Looks, resource: Resource) -> str:
-    stable, number = (
-        resource.spec.number("predictor", "minReplicas"),
-        canary.number("predictor", "minReplicas"),
-    )
-    most = 1 if stable is None else stable
-    return (
-        f"{number} is more than the predictor's {most}" if number is not None and number > most else ""
-    )
+    most, number = (one.number("predictor", "minReplicas") for one in (resource.spec, canary))
+    most = 1 if most is None else most
+    return f"{number} is more than the predictor's {most}" if (number or 0) > most else ""
 
 
 def _priorities(runtime: Looks, _: Resource) -> str:
     """A format that a runtime takes by itself, with two priorities."""
     found = {(one.text("name"), priority) for one in runtime.parts("supportedModelFormats")
              if one.get("autoSelect") and (priority := one.number("priority")) is not None}  # fmt: skip
-    names = sorted(name for name, _ in found)
-    return next((name for name in names if names.count(name) > 1), "")
+    return _twice(sorted(name for name, _ in found))
+
+
+def _twice(names: list[str]) -> str:
+    return next((name for name in names if name and names.count(name) > 1), "")
 
 
 def _lost(step: Looks, resource: Resource) -> str:
@@ -66,20 +62,10 @@ def _lost(step: Looks, resource: Resource) -> str:
     return f"no node '{target}'{did_you_mean(target, nodes)}" if target and target not in nodes else ""
 
 
-def _targets(step: Looks, _: Resource) -> str:
-    found = [name for name in _TARGETS if step.get(name)]
-    return "" if len(found) == 1 else " and ".join(found) or "none of them"
-
-
-def _weights(node: Looks, _: Resource) -> str:
+def _weights(node: Looks, _: Resource) -> object:
     weights = [step.get("weight") for step in node.parts("steps")]
     splits = node.get("routerType") == "Splitter"
-    return str(weights) if splits and sum(one for one in weights if isinstance(one, int)) != 100 else ""
-
-
-def _step_twice(node: Looks, _: Resource) -> str:
-    names = [step.text("stepName") for step in node.parts("steps")]
-    return next((name for name in names if name and names.count(name) > 1), "")
+    return splits and sum(one for one in weights if isinstance(one, int)) != 100 and weights
 
 
 TABLE: Table = (
@@ -106,11 +92,13 @@ TABLE: Table = (
     )),
     (_nodes, the.refused("validateInferenceGraphSplitterWeight, …StepNameUniqueness"), (
         Rule("steps", _weights, "the weights {} are not 100 together"),
-        Rule("steps", _step_twice, "two steps have the name '{}'"),
+        Rule("steps", lambda n, _: _twice([step.text("stepName") for step in n.parts("steps")]),
+             "two steps have the name '{}'"),
     )),
     (the.below(_nodes, "steps *"), the.refused("validateInferenceGraphSingleStepTargets"), (
         Rule("nodeName", _lost, why="a request ends there"),
-        Rule("", _targets, f"a step has one of {', '.join(_TARGETS)}, here is {{}}"),
+        the.one_alone("", f"a step has one of {', '.join(_TARGETS)}, here is {{}}", *_TARGETS,
+                      none=False),
     )),
     (the.kind("TrainedModel"), the.refused("validateTrainedModelName"), (
         the.like("metadata name", "[a-zA-Z0-9_-]+", "'{}': letters, digits, '-' and '_'"),

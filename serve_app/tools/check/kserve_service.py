@@ -44,7 +44,7 @@ def _noted(note: str, *words: str) -> When:
     return broken
 
 
-def _implementations(component: Looks, _: Resource) -> list[str]:
+def _implementations(component: Looks) -> list[str]:
     """What there is to run; of a predictor's containers that of the name alone, beside others."""
     predictor = component.place[-1] == "predictor"
     found = [name for name in ("model", *FRAMEWORKS) if predictor and component.get(name) is not None]
@@ -55,27 +55,13 @@ def _implementations(component: Looks, _: Resource) -> list[str]:
     return found + ["containers"] * bool(component.items("containers"))
 
 
-def _several(component: Looks, resource: Resource) -> str:
-    found = _implementations(component, resource)
-    return " and ".join(found) if len(found) > 1 else ""
-
-
 def _nothing_to_run(component: Looks, resource: Resource) -> str:
-    usual = {"predictor": "`model`", "explainer": "`art`"}.get(str(component.place[-1]))
-    lacking = not _implementations(component, resource) and not (
-        component.place[-1] == "predictor" and component.get("workerSpec") is not None
-    )
-    return (f"neither {usual} nor `containers`" if usual else "no `containers`") if lacking else ""
-
-
-def _elsewhere(model: Looks, _: Resource) -> str:
-    """In a storage that KServe has no initializer of its own for."""
-    scheme, there, _rest = model.text("storageUri").partition("://")
-    return model.text("storageUri") if there and scheme not in _STORED else ""
-
-
-def _format(model: Looks, _: Resource) -> bool:
-    return model.place[-1] == "model" and not model.get("modelFormat", "name")
+    """Not so of what runs on several nodes."""
+    name = component.place[-1]
+    if _implementations(component) or (name == "predictor" and component.get("workerSpec") is not None):
+        return ""
+    usual = {"predictor": "`model`", "explainer": "`art`"}.get(str(name))
+    return f"neither {usual} nor `containers`" if usual else "no `containers`"
 
 
 def _has(name: str, *others: str) -> When:
@@ -83,34 +69,11 @@ def _has(name: str, *others: str) -> When:
     return lambda variable, _: variable.get("name") in (name, *others) and variable.get("name")
 
 
-def _transformers_storage(container: Looks, _: Resource) -> bool:
-    names = [one.get("name") for one in container.parts("env")]
-    return container.get("name") == "transformer-container" and "STORAGE_URI" in names
-
-
-def _protocol(variable: Looks, _: Resource) -> str:
-    value = variable.text("value")
-    wrong = variable.get("name") == "PROTOCOL" and value not in ("v1", "v2")
-    return f"'{value}' is none of v1, v2" if wrong and variable.get("valueFrom") is None else ""
-
-
 def _custom_variables(resource: Resource) -> Iterable[Looks]:
     """Those of a predictor's own container."""
-    own = (one for one in predictors(resource) if "containers" in _implementations(one, resource)
-           or _implementations(one, resource) == ["kserve-container"])  # fmt: skip
+    own = [one for one in predictors(resource)
+           if "containers" in (run := _implementations(one)) or run == ["kserve-container"]]  # fmt: skip
     return [entry for one in own for entry in one.at("containers", 0).parts("env")]
-
-
-def _both_uris(component: Looks, _: Resource) -> bool:
-    single = any(component.get(name, "storageUri") for name in ("model", *FRAMEWORKS))
-    return single and component.get("storageUris") is not None
-
-
-def _no_mount(uri: Looks, _: Resource) -> str:
-    path = uri.get("mountPath")
-    if not isinstance(path, str) or (path.startswith("/") and path != "/" and ".." not in path):
-        return ""
-    return f"'{path}': an absolute path below / without '..' is asked for"
 
 
 def _strewn(component: Looks, _: Resource) -> str:
@@ -137,11 +100,6 @@ def _no_shared_storage(model: Looks, _: Resource) -> str:
     return "" if kept else (f"'{uri}'" if uri else "no storageUri")
 
 
-def _too_many_ports(pod: Looks, _: Resource) -> str:
-    count = max((len(one.items("ports")) for one in pod.parts("containers")), default=0)
-    return str(count) if count > 1 else ""
-
-
 _WHOLE = (
     *(Rule(f"metadata annotations {MODE}", _noted(MODE, old),
            f"{old} is called {new} now", f"{MODE}: {new}", "", "warning")
@@ -162,17 +120,20 @@ _WHOLE = (
 )  # fmt: skip
 _COMPONENT = (
     *(the.at_least(key, 0) for key in ("minReplicas", "maxReplicas", "containerConcurrency")),
-    Rule("minReplicas", lambda c, _: 0 < (c.number("maxReplicas") or 0) < (c.number("minReplicas") or 0)
-         and f"{c.get('minReplicas')} is more than maxReplicas {c.get('maxReplicas')}", "{}"),
+    Rule("minReplicas", lambda c, _: 0 < (c.number("maxReplicas") or 0) < (c.number("minReplicas") or 0),
+         "{minReplicas} is more than maxReplicas {maxReplicas}"),
     Rule("", _nothing_to_run, "{}", why="there is nothing to run"),
-    Rule("", _several, "{} beside each other: exactly one is run", "one of them",
+    Rule("", lambda c, _: len(run := _implementations(c)) > 1 and " and ".join(run),
+         "{} beside each other: exactly one is run", "one of them",
          "KServe refuses it, or runs one of them alone"),
     Rule("logger mode", lambda c, _: c.mapping("logger") and c.get("logger", "mode") not in
          ("all", "request", "response"), "one of all, request, response"),
     Rule("logger storage", lambda c, _: c.mapping("logger", "storage") and any(
          c.get("logger", "storage", key) is None for key in ("path", "parameters", "key")),
          "key, path and parameters are all needed"),
-    Rule("storageUris", _both_uris, "storageUri and storageUris exclude each other"),
+    Rule("storageUris", lambda c, _: c.get("storageUris") is not None
+         and any(c.get(name, "storageUri") for name in ("model", *FRAMEWORKS)),
+         "storageUri and storageUris exclude each other"),
     Rule("storageUris", _strewn, "{}: the mountPaths have no folder in common below /"),
 )  # fmt: skip
 _PREDICTOR = (
@@ -190,12 +151,13 @@ _PREDICTOR = (
          "it is ignored, and everything goes to the new version at once"),
 )  # fmt: skip
 _MODEL = (
-    Rule("", _format, "no modelFormat with a name", "modelFormat: {name: …}",
-         "KServe finds a runtime by it"),
+    Rule("", lambda m, _: m.place[-1] == "model" and not m.get("modelFormat", "name"),
+         "no modelFormat with a name", "modelFormat: {name: …}", "KServe finds a runtime by it"),
     the.one_of("protocolVersion", *_PROTOCOLS, why="KServe finds no runtime that speaks it"),
     Rule("name", lambda m, _: m.text("name"), "a standard predictor has no `name`",
          "leave it out: KServe gives it one"),
-    Rule("storageUri", _elsewhere, "{}: no storage that KServe knows by itself", "",
+    Rule("storageUri", lambda m, _: "://" in (uri := m.text("storageUri"))
+         and uri.partition("://")[0] not in _STORED, "{}: no storage that KServe knows by itself", "",
          "refused, unless a ClusterStorageContainer of yours takes it", "warning"),
     Rule("confidential", lambda m, _: m.get("confidential", "enabled") is True
          and not m.text("storageUri"), "what is encrypted needs a storageUri"),
@@ -217,12 +179,19 @@ TABLE: Table = (
     (the.kind(ISVC), the.refused("validateInferenceServiceName"), (NAME,)),
     (components, the.refused("Validate, validateExactlyOneImplementation"), _COMPONENT),
     (the.below(components, "storageUris *"), the.refused("validateStorageURISpec"),
-     (Rule("mountPath", _no_mount, "{}"),)),
+     (the.value("mountPath", str, lambda path: path.startswith("/") and path != "/" and ".." not in path,
+                "'{}': an absolute path below / without '..' is asked for"),)),
     (predictors, "", _PREDICTOR),
     (models, the.refused("validatePredictor, validateConfidential"), _MODEL),
-    (_custom_variables, the.refused("validateCustomProtocol"), (Rule("value", _protocol, "{}"),)),
+    (_custom_variables, the.refused("validateCustomProtocol"), (
+        Rule("value", lambda v, _: v.get("name") == "PROTOCOL" and v.get("valueFrom") is None
+             and v.text("value") not in ("v1", "v2") and (v.text("value") or "nothing"),
+             "'{}' is none of v1, v2"),
+    )),
     (containers, the.refused("validateCollocationStorageURI"),
-     (Rule("env", _transformers_storage, "STORAGE_URI is for the predictor's container alone"),)),
+     (Rule("env", lambda c, _: c.get("name") == "transformer-container"
+           and "STORAGE_URI" in [one.get("name") for one in c.parts("env")],
+           "STORAGE_URI is for the predictor's container alone"),)),
     (the.below(containers, "env *"), the.refused("validateBlockedEnvVars"),
      (Rule("name", _has("PYTHONPATH"), "{} may not be set", "a path in the image itself"),)),
     (workers, the.refused("validateMultiNodeVariables"), _SEVERAL_NODES),
@@ -230,6 +199,9 @@ TABLE: Table = (
     (the.below(spread_models, "env *"), the.refused("validateMultiNodeVariables"),
      (Rule("name", _has("PIPELINE_PARALLEL_SIZE", "TENSOR_PARALLEL_SIZE"), "{} may not be set",
            "pipelineParallelSize and tensorParallelSize of workerSpec"),)),
-    (lambda r: predictors(r) if mode_of(r) == "Knative" else (), "",
-     (Rule("containers", _too_many_ports, "{} ports", why="Knative allows one"),)),
+    (the.where(predictors, lambda r: mode_of(r) == "Knative"), "", (
+        Rule("containers", lambda p, _: (count := max(
+            (len(one.items("ports")) for one in p.parts("containers")), default=0)) > 1 and count,
+             "{} ports", why="Knative allows one"),
+    )),
 )  # fmt: skip

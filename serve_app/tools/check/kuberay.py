@@ -2,8 +2,6 @@
 ValidateRayServiceSpec and the Validate…Metadata of each kind)."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check import schedules
@@ -22,44 +20,33 @@ _WITHOUT_EFFECT = {
 }
 
 
-def _too_long(one: Looks, ray: Resource) -> Any:
-    longest = _LONGEST.get(ray.kind, 63)
-    name = ray.document.name
-    return len(name) > longest and f"{len(name)} characters, at most {longest} are allowed"
+def _too_long(one: Looks, ray: Resource) -> str:
+    length, longest = len(ray.document.name), _LONGEST.get(ray.kind, 63)
+    return f"{length} characters, at most {longest} are allowed" if length > longest else ""
 
 
-def _no_label(one: Looks, ray: Resource) -> Any:
-    name = ray.document.name
-    return not re.fullmatch(r"([a-z]([-a-z0-9]*[a-z0-9])?)?", name) and name
-
-
-def _no_timeout(one: Looks, ray: Resource) -> Any:
+def _no_timeout(one: Looks, ray: Resource) -> bool:
     text = ray.note(_TIMEOUT) if ray.kind == "RayService" else ""
-    return text and not schedules.positive(text) and not re.fullmatch(r"\+?0*[1-9]\d*", text) and text
-
-
-def _incremental(ray: Resource) -> Iterable[Looks]:
-    found = ray.spec.at("upgradeStrategy")
-    return [found] if ray.kind == "RayService" and found.get("type") == INCREMENTAL else []
+    return bool(text) and not (schedules.positive(text) or re.fullmatch(r"\+?0*[1-9]\d*", text))
 
 
 def _required(key: str) -> Rule:
-    def broken(upgrade: Looks, ray: Resource) -> bool:
-        return bool(upgrade.mapping(_OPTIONS)) and upgrade.get(_OPTIONS, key) in (None, "")
-
-    return Rule(_OPTIONS, broken, f"'{key}' is required for an incremental upgrade")
+    return Rule(_OPTIONS, lambda u, _: u.mapping(_OPTIONS) and u.get(_OPTIONS, key) in (None, ""),
+                f"'{key}' is required for an incremental upgrade")  # fmt: skip
 
 
 def _too_far(upgrade: Looks, ray: Resource) -> str:
-    options = {"maxSurgePercent": 100, **upgrade.mapping(_OPTIONS)}
-    step, surge = (Part((), options).number(key) for key in ("stepSizePercent", "maxSurgePercent"))
-    over = step is not None and surge is not None and step > surge
-    return f"{step} is more than maxSurgePercent {surge}" if over else ""
+    options = Part((), {"maxSurgePercent": 100, **upgrade.mapping(_OPTIONS)})
+    step, surge = options.number("stepSizePercent") or 0, options.number("maxSurgePercent")
+    return f"{step} is more than maxSurgePercent {surge}" if surge is not None and step > surge else ""
 
 
+_incremental = the.where(the.below(the.of("RayService"), "upgradeStrategy"),
+                         lambda r: r.spec.get("upgradeStrategy", "type") == INCREMENTAL)  # fmt: skip
 _METADATA = (
-    Rule("metadata name", _too_long, "{}"),
-    Rule("metadata name", _no_label, "'{}' is no DNS-1035 label: a-z, 0-9 and '-', a letter first"),
+    Rule("metadata name", _too_long),
+    the.like("metadata name", "[a-z]([-a-z0-9]*[a-z0-9])?",
+             "'{}' is no DNS-1035 label: a-z, 0-9 and '-', a letter first"),
     Rule(f"metadata annotations {_TIMEOUT}", _no_timeout,
          "'{}' is neither a duration (30m) nor seconds"),
     Rule("apiVersion", lambda d, _: d.get("apiVersion") == "ray.io/v1alpha1",
@@ -83,7 +70,7 @@ _UPGRADE = (
     *map(_required, ("gatewayClassName", "stepSizePercent", "intervalSeconds")),
     *(the.between(f"{_OPTIONS} {key}", 0, 100, "{} is not between 0 and 100")
       for key in ("stepSizePercent", "maxSurgePercent")),
-    Rule(f"{_OPTIONS} stepSizePercent", _too_far, "{}"),
+    Rule(f"{_OPTIONS} stepSizePercent", _too_far),
     the.at_least(f"{_OPTIONS} intervalSeconds", 1),
     Rule("type", lambda _, r: "serve-grpc" in r.cluster.head.ports,
          "the operator's gateway routes HTTP alone: gRPC on `serve-grpc` is not moved step by step",

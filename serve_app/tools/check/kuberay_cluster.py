@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from serve_app.config import did_you_mean
 from serve_app.internals import ray_start
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Resource, Rule, Table, When
 from serve_app.tools.kube.findings import Problem
-from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.ray_cluster import FAULT_TOLERANCE, Group
 
 _V2 = "RAY_enable_autoscaler_v2"
@@ -41,7 +40,7 @@ def _options(group: Group, _: Resource) -> Iterator[Problem]:
             yield Problem(place, what, _NO_START, severity="warning")
 
 
-def _fault_tolerant(part: Looks, ray: Resource) -> bool:
+def _tolerant(ray: Resource) -> bool:
     return ray.cluster.fault_tolerance is not None
 
 
@@ -55,22 +54,17 @@ def _v2(ray: Resource) -> bool:
 
 
 def _restarts(version: str) -> When:
-    def broken(group: Looks, ray: Resource) -> str:
+    """Otherwise than never, with this autoscaler."""
+
+    def broken(group: Looks, ray: Resource) -> bool:
         policy = group.text("template", "spec", "restartPolicy")
-        wrong = ray.cluster.autoscaled and _version(ray) == version and policy != "Never"
-        return policy if wrong else ""
+        return ray.cluster.autoscaled and _version(ray) == version and policy not in ("", "Never")
 
     return broken
 
 
-def _labels(ray: Resource) -> Iterator[Looks]:
-    for group in ray.cluster.groups:
-        for key, value in group.mapping("labels").items():
-            yield Part((*group.place, "labels", key), (str(key), str(value)))
-
-
 def _bad_label(label: Looks, ray: Resource) -> str:
-    key, value = label.data
+    key, value = str(label.place[-1]), str(label.data)
     if not re.fullmatch(_PREFIX + _LABEL, key) or len(key.rpartition("/")[0]) > 253:
         return f"the name '{key}'"
     return "" if not value or re.fullmatch(_LABEL, value) else f"the value '{value}'"
@@ -81,8 +75,7 @@ def _number(key: str) -> Rule:
         value = group.params.get(key, "")
         return "" if "$" in value or re.fullmatch(r"(-?\d+)?", value) else value
 
-    at = f"rayStartParams {key}"
-    return Rule(at, broken, f"{key} is '{{}}', not a whole number", why=_NO_START)
+    return Rule(f"rayStartParams {key}", broken, f"{key} is '{{}}', not a whole number", why=_NO_START)
 
 
 def _no_resources(group: Group, ray: Resource) -> str:
@@ -97,15 +90,10 @@ def _no_resources(group: Group, ray: Resource) -> str:
     return "" if numbers else text
 
 
-def _twice(group: Group, ray: Resource) -> Any:
-    return group.name in [one.name for one in ray.cluster.workers if one.place < group.place]
-
-
 def _outside(group: Group, ray: Resource) -> str:
     count, least, most = group.number("replicas"), group.least, group.most
-    if count is None or least > most or least <= count <= most:
-        return ""
-    return f"{count} is not between minReplicas {least} and maxReplicas {most:g}"
+    wrong = count is not None and least <= most and not least <= count <= most
+    return f"{count} is not between minReplicas {least} and maxReplicas {most:g}" if wrong else ""
 
 
 _GROUP = (
@@ -130,10 +118,10 @@ _CLUSTER = (
 _HEAD = (
     the.unwanted("env RAY_REDIS_ADDRESS", f"RAY_REDIS_ADDRESS without {FAULT_TOLERANCE}",
              f"{FAULT_TOLERANCE}.redisAddress",
-             lambda h, r: not _fault_tolerant(h, r) and r.note("ray.io/ft-enabled").lower() != "true"),
+             lambda _, r: not _tolerant(r) and r.note("ray.io/ft-enabled").lower() != "true"),
     the.unwanted("rayStartParams redis-password", f"beside {FAULT_TOLERANCE} it must not be set",
-             f"{FAULT_TOLERANCE}.redisPassword", _fault_tolerant),
-    *(the.unwanted(f"env {name}", f"{name} beside {FAULT_TOLERANCE}", when=_fault_tolerant)
+             f"{FAULT_TOLERANCE}.redisPassword", lambda _, r: _tolerant(r)),
+    *(the.unwanted(f"env {name}", f"{name} beside {FAULT_TOLERANCE}", when=lambda _, r: _tolerant(r))
       for name in ("REDIS_PASSWORD", "RAY_REDIS_ADDRESS")),
     *(the.unwanted(at, "the operator takes no user of Redis from here", _USER)
       for at in ("rayStartParams redis-username", "env REDIS_USERNAME")),
@@ -149,9 +137,11 @@ _WORKER = (
     the.at_least("maxReplicas", 0),
     Rule("minReplicas",
          lambda w, _: w.least > w.most and f"{w.least} is more than maxReplicas {w.most}", "{}"),
-    Rule("replicas", _outside, "{}", "", "the operator takes the nearest of the two", "warning"),
+    Rule("replicas", _outside, why="the operator takes the nearest of the two", severity="warning"),
     the.at_least("numOfHosts", 1),
-    Rule("groupName", _twice, "another group of that name came before",
+    Rule("groupName",
+         lambda w, r: w.name in [one.name for one in r.cluster.workers if one.place < w.place],
+         "another group of that name came before",
          why="the operator counts the pods of both for each"),
     Rule("groupName", lambda w, _: not re.fullmatch(_OF_PODS, w.name) and w.name,
          "'{}': letters, digits, '-' and '.', at most 63",
@@ -173,7 +163,7 @@ _WORKER = (
 _SPEC = "ValidateRayClusterSpec"
 TABLE: Table = (
     (the.groups, the.refused(f"{_SPEC}, validateRayGroupResources"), (*_GROUP, _options)),
-    (_labels, the.refused("validateRayGroupLabels"), (
+    (the.below(the.groups, "labels []"), the.refused("validateRayGroupLabels"), (
         Rule("", _bad_label, "{} is no label's in Kubernetes"),
     )),
     (the.clusters, the.refused(f"{_SPEC}, ValidateRayClusterUpgradeOptions"), _CLUSTER),

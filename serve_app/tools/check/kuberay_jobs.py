@@ -1,7 +1,7 @@
 """What the operator refuses in a RayJob and in a RayCronJob's template (KubeRay 1.7: ValidateRayJobSpec,
 ValidateRayCronJobSpec)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -46,14 +46,7 @@ def _mode(job: Looks) -> str:
 _KINDS = ("RayJob", "RayCronJob")
 _strategy = the.below(the.of(*_KINDS), "deletionStrategy")
 _rules = the.below(_strategy, "deletionRules *")
-
-
-def _crons(ray: Resource) -> Iterable[Looks]:
-    return [ray.whole.at("spec")] if ray.kind == "RayCronJob" else []
-
-
-def _old_form(strategy: Looks) -> bool:
-    return strategy.get("onSuccess") is not None or strategy.get("onFailure") is not None
+_crons = the.below(the.kind("RayCronJob"), "spec")
 
 
 def _when(rule: Looks) -> tuple[str, str]:
@@ -68,30 +61,26 @@ def _policy(rule: Looks, ray: Resource) -> Any:
     return policy == "DeleteWorkers" and ray.cluster.autoscaled and f"{policy} with autoscaling"
 
 
-def _doubled(rule: Looks, ray: Resource) -> Any:
-    before = [one for one in _rules(ray) if one.place < rule.place]
-    return any((_when(one), one.get("policy")) == (_when(rule), rule.get("policy")) for one in before)
+def _doubled(rule: Looks, ray: Resource) -> bool:
+    before = [(_when(one), one.get("policy")) for one in _rules(ray) if one.place < rule.place]
+    return (_when(rule), rule.get("policy")) in before
 
 
-def _too_early(rule: Looks, ray: Resource) -> Any:
+def _too_early(rule: Looks, ray: Resource) -> str:
     """Another rule's policy that would come first and includes this one's."""
-    if rule.get("policy") not in _ORDER:
-        return False
-    inner = _ORDER[: _ORDER.index(rule.text("policy"))]
-    seconds = rule.number("condition", "ttlSeconds") or 0
+    policy, seconds = rule.text("policy"), rule.number("condition", "ttlSeconds") or 0
+    inner = _ORDER[: _ORDER.index(policy)] if policy in _ORDER else ()
     for one in _rules(ray):
         other = one.number("condition", "ttlSeconds") or 0
         if one.get("policy") in inner and _when(one) == _when(rule) and other > seconds:
-            return f"{rule.get('policy')} after {seconds} s, before {one.get('policy')} after {other} s"
-    return False
+            return f"{policy} after {seconds} s, before {one.get('policy')} after {other} s"
+    return ""
 
 
-def _no_entrypoint(job: Looks, ray: Resource) -> Any:
-    container = job.items("submitterPodTemplate", "spec", "containers")
-    own = bool(container and isinstance(container[0], dict) and container[0].get("command"))
-    return not job.text("entrypoint").strip() and (
-        _mode(job) == "SidecarMode" or (_mode(job) == "K8sJobMode" and not own)
-    )
+def _no_entrypoint(job: Looks, ray: Resource) -> bool:
+    own = job.at("submitterPodTemplate", "spec", "containers", 0).get("command")
+    submits = _mode(job) == "SidecarMode" or (_mode(job) == "K8sJobMode" and not own)
+    return submits and not job.text("entrypoint").strip()
 
 
 def _ends(part: Looks, ray: Resource) -> bool:
@@ -100,14 +89,6 @@ def _ends(part: Looks, ray: Resource) -> bool:
 
 def _sidecar(job: Looks, ray: Resource) -> bool:
     return _mode(job) == "SidecarMode"
-
-
-def _again(job: Looks, ray: Resource) -> str:
-    """What keeps a job from being tried again."""
-    if (job.number("backoffLimit") or 0) <= 0:
-        return ""
-    interactive = "InteractiveMode" if _mode(job) == "InteractiveMode" else ""
-    return "clusterSelector" if _takes_cluster(job) else interactive
 
 
 _ENDS = "shutdownAfterJobFinishes: true"
@@ -123,7 +104,10 @@ _JOB = (
     the.at_least("activeDeadlineSeconds", 1),
     the.at_least("preRunningDeadlineSeconds", 1),
     the.at_least("backoffLimit", 0),
-    Rule("backoffLimit", _again, "a job with {} is not tried again", "backoffLimit: 0"),
+    Rule("backoffLimit", lambda j, _: (j.number("backoffLimit") or 0) > 0
+         and ((_takes_cluster(j) and "clusterSelector")
+              or (_mode(j) == "InteractiveMode" and _mode(j))),
+         "a job with {} is not tried again", "backoffLimit: 0"),
     Rule("", lambda j, r: not r.cluster.data and not _takes_cluster(j),
          "neither rayClusterSpec nor clusterSelector"),
     Rule("clusterSelector",
@@ -145,7 +129,8 @@ _STRATEGY = (
     the.unwanted("deletionRules", "shutdownAfterJobFinishes says it already",
              "leave shutdownAfterJobFinishes out", _ends),
     the.unwanted("deletionRules", "beside onSuccess and onFailure, which are the old form",
-             "deletionRules alone", lambda s, _: _old_form(s)),
+             "deletionRules alone",
+             lambda s, _: (s.get("onSuccess"), s.get("onFailure")) != (None, None)),
     Rule("", lambda s, _: not s.items("deletionRules")
          and (s.get("onSuccess") is None or s.get("onFailure") is None),
          "neither deletionRules nor both of onSuccess and onFailure"),

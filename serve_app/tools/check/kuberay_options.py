@@ -1,9 +1,7 @@
 """What the operator refuses in a cluster's options (KubeRay 1.7: ValidateRayClusterSpec): where the
 head keeps its state, who may call, the network, the history server. Some need a feature gate."""
 
-import re
 from collections.abc import Iterable
-from typing import Any
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Parts, Resource, Rule, Table, When
@@ -33,11 +31,11 @@ def gate(at: str, when: When, name: str) -> Rule:
     )
 
 
-def _rocksdb(part: Looks, ray: Resource) -> bool:
+def _rocksdb(ray: Resource) -> bool:
     return ray.cluster.text(FAULT_TOLERANCE, "backend") == "rocksdb"
 
 
-def _tls(part: Looks, ray: Resource) -> bool:
+def _tls(ray: Resource) -> bool:
     return ray.cluster.get("tlsOptions", "enabled") is True
 
 
@@ -51,20 +49,15 @@ def _open_to_all(part: Looks, ray: Resource) -> bool:
     return not (ray.cluster.token or by_hand or ray.older(2, 52))
 
 
-def _entries(key: str, when: When, *who: str) -> Parts:
+def _entries(key: str, *who: str) -> Parts:
     """Entries of a list of Ray's container in the head or in all groups, or of the autoscaler's."""
 
     def parts(ray: Resource) -> Iterable[Looks]:
         boxes: list[Looks] = [one.first for one in ray.cluster.groups if one.head or "workers" in who]
         boxes += [ray.cluster.at("autoscalerOptions")] if "autoscaler" in who else []
-        return [one for box in boxes for one in box.parts(key) if when(one, ray)]
+        return [one for box in boxes for one in box.parts(key)]
 
     return parts
-
-
-def _containers(ray: Resource) -> Iterable[Looks]:
-    found = the.below(the.groups, "template spec containers *")(ray)
-    return found if ray.cluster.get("historyServerOptions") is not None else ()
 
 
 def _policies(ray: Resource) -> Iterable[Looks]:
@@ -72,30 +65,10 @@ def _policies(ray: Resource) -> Iterable[Looks]:
     return [policy.at("head"), policy.at("worker"), *policy.parts("workerGroups")]
 
 
-def _volumes(ray: Resource) -> Iterable[Looks]:
-    found = the.below(the.heads, "template spec volumes *")(ray)
-    return found if _rocksdb(ray.cluster, ray) else ()
-
-
-def _named(ray: Resource) -> Iterable[Looks]:
-    return ray.cluster.workers if ray.cluster.get("networkPolicy") is not None else []
-
-
-def _beside(note: str, what: str) -> Rule:
-    return Rule(f"metadata annotations {note}",
-                lambda _, ray: ray.note(note) if ray.cluster.fault_tolerance is not None else "",
-                f"beside {FAULT_TOLERANCE} it {what}", "leave it out")  # fmt: skip
-
-
 def _open(key: str, mode: str, what: str) -> Rule:
     """Rules for a direction that nothing restricts."""
-    when: When = lambda _, ray: ray.cluster.text("networkPolicy", "mode") == mode  # noqa: E731
-    return the.unwanted(key, f"mode {mode} lets {what} anyway", when=when)
-
-
-def _no_group(policy: Looks, ray: Resource) -> Any:
-    name = policy.get("groupName")
-    return name is not None and name not in [one.name for one in ray.cluster.workers] and name
+    return the.unwanted(key, f"mode {mode} lets {what} anyway",
+                        when=lambda _, r: r.cluster.text("networkPolicy", "mode") == mode)  # fmt: skip
 
 
 def _missing(options: Looks, ray: Resource) -> str:
@@ -120,7 +93,7 @@ _CLUSTER = (
     gate("networkPolicy", the.is_set("networkPolicy"), "RayClusterNetworkPolicy"),
     gate("tlsOptions", the.is_set("tlsOptions"), "RayClusterMTLS"),
     gate("historyServerOptions", the.is_set("historyServerOptions"), "RayClusterHistoryServer"),
-    gate(f"{FAULT_TOLERANCE} backend", _rocksdb, "GCSFaultToleranceEmbeddedStorage"),
+    gate(f"{FAULT_TOLERANCE} backend", lambda _, r: _rocksdb(r), "GCSFaultToleranceEmbeddedStorage"),
     Rule("authOptions mode", _open_to_all, "no token is asked for", "authOptions: {mode: token}",
          "whoever reaches the dashboard (8265), the GCS or the client port can run code as this cluster",
          "warning"),
@@ -139,28 +112,38 @@ _CLUSTER = (
          and c.get("historyServerOptions", "collectorOptions") is None, "no collectorOptions"),
 )  # fmt: skip
 _STORAGE = (
-    the.unwanted("storage", "only backend rocksdb has a storage", when=lambda s, r: not _rocksdb(s, r)),
-    *(the.unwanted(key, f"backend rocksdb has no {key}", when=_rocksdb) for key in _OF_REDIS),
-    *(the.unwanted(f"storage {key}", f"{key} beside the claimName of a volume that is there",
-               when=lambda s, r: _rocksdb(s, r) and s.text("storage", "claimName"))
-      for key in ("size", "storageClassName", "accessModes")),
+    the.unwanted("storage", "only backend rocksdb has a storage", when=lambda _, r: not _rocksdb(r)),
     Rule("redisPassword value", lambda s, _: bool(s.text("redisPassword", "value")),
          "a password in plain text", "redisPassword: {valueFrom: {secretKeyRef: {name: …, key: …}}}",
          "whoever reads the manifest has it", "warning"),
 )  # fmt: skip
-_NOTES = (
-    _beside("ray.io/ft-enabled", "says the same in the old way"),
-    _beside("ray.io/external-storage-namespace", "belongs into externalStorageNamespace"),
-)
+_EMBEDDED = (
+    *(the.unwanted(key, f"backend rocksdb has no {key}") for key in _OF_REDIS),
+    *(the.unwanted(f"storage {key}", f"{key} beside the claimName of a volume that is there",
+                   when=lambda s, _: s.text("storage", "claimName"))
+      for key in ("size", "storageClassName", "accessModes")),
+)  # fmt: skip
+_NOTES = tuple(
+    the.unwanted(f"metadata annotations {note}", f"beside {FAULT_TOLERANCE} it {what}",
+                 when=lambda _, r: r.cluster.fault_tolerance is not None and r.kind != "RayCronJob")
+    for note, what in (
+        ("ray.io/ft-enabled", "says the same in the old way"),
+        ("ray.io/external-storage-namespace", "belongs into externalStorageNamespace"),
+    )
+)  # fmt: skip
 _STORE = the.reserved(": the operator's volume", name=("gcs-storage",), mountPath=("/data/gcs",))
 _CERTIFICATES = the.reserved(": the operator's volume", name=("ray-tls",), mountPath=("/etc/ray/tls",))
 _POLICY = (
     _open("ingressRules", "DenyAllEgress", "all in"),
     _open("egressRules", "DenyAllIngress", "all out"),
-    Rule("groupName", _no_group, "no group '{}' in workerGroupSpecs"),
+    Rule(
+        "groupName",
+        lambda p, r: p.get("groupName") not in [None, *(one.name for one in r.cluster.workers)],
+        "no group '{}' in workerGroupSpecs",
+    ),
 )
-_NAME = Rule("groupName", lambda w, _: not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", w.name)
-             and w.name, "'{}': beside networkPolicy a name has a-z, 0-9 and '-' alone")  # fmt: skip
+_NAME = the.like("groupName", "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+                 "'{}': beside networkPolicy a name has a-z, 0-9 and '-' alone")  # fmt: skip
 _HISTORY = (
     Rule("image", lambda o, _: not o.text("image"), "the collector needs an image"),
     Rule("env", _missing, "{} is needed there, with a value"),
@@ -176,18 +159,22 @@ TABLE: Table = (
     (the.whole, _SPEC, _NOTES),
     (the.clusters, _SPEC, _CLUSTER),
     (the.below(the.clusters, FAULT_TOLERANCE), _BACKEND, _STORAGE),
-    (_entries("env", _rocksdb), _BACKEND, (the.reserved(" beside backend rocksdb", name=_STORE_ENV),)),
-    (_entries("volumeMounts", _rocksdb), _BACKEND, (_STORE,)),
-    (_volumes, _BACKEND, (_STORE,)),
+    (the.where(the.below(the.clusters, FAULT_TOLERANCE), _rocksdb), _BACKEND, _EMBEDDED),
+    (the.where(_entries("env"), _rocksdb), _BACKEND,
+     (the.reserved(" beside backend rocksdb", name=_STORE_ENV),)),
+    (the.where(_entries("volumeMounts"), _rocksdb), _BACKEND, (_STORE,)),
+    (the.where(the.below(the.heads, "template spec volumes *"), _rocksdb), _BACKEND, (_STORE,)),
     (the.below(the.clusters, "autoscalerOptions env *"), _SPEC,
      (the.reserved(" is the operator's variable", name=("KUBERAY_GEN_AUTOSCALER_START_CMD",)),)),
-    (_entries("env", _tls, "workers", "autoscaler"), _OF_TLS,
+    (the.where(_entries("env", "workers", "autoscaler"), _tls), _OF_TLS,
      (the.reserved(" beside tlsOptions", name=_TLS_ENV),)),
-    (_entries("volumeMounts", _tls, "workers", "autoscaler"), _OF_TLS, (_CERTIFICATES,)),
+    (the.where(_entries("volumeMounts", "workers", "autoscaler"), _tls), _OF_TLS, (_CERTIFICATES,)),
     (_policies, _NETWORK, _POLICY),
-    (_named, _NETWORK, (_NAME,)),
+    (the.where(the.workers, lambda r: r.cluster.get("networkPolicy") is not None), _NETWORK, (_NAME,)),
     (_COLLECT, _OF_HISTORY, _HISTORY),
     (the.below(_COLLECT, "env *"), _OF_HISTORY,
      (the.reserved(" is the operator's variable", name=_COLLECTORS_ENV),)),
-    (_containers, _OF_HISTORY, (the.reserved(" is the operator's container", name=(_COLLECTOR,)),)),
+    (the.where(the.below(the.groups, "template spec containers *"),
+               lambda r: r.cluster.get("historyServerOptions") is not None), _OF_HISTORY,
+     (the.reserved(" is the operator's container", name=(_COLLECTOR,)),)),
 )  # fmt: skip

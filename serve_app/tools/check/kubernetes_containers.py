@@ -1,10 +1,8 @@
 """What the API server refuses in a container of a pod, beyond its schema (Kubernetes 1.33)."""
 
-from collections.abc import Iterable
-
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Parts, Resource, Rule, Table
-from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.quantity import exact
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -21,33 +19,12 @@ _TIMES = (
 )  # fmt: skip
 
 
-def _no_image(box: Looks, _: Resource) -> bool:
-    return not box.text("image") and isinstance(box.get("image"), str | None)
-
-
 def _no_text(variable: Looks, _: Resource) -> str:
     value = variable.get("value")
     if not isinstance(value, bool | int | float):
         return ""
     written = str(value).lower() if isinstance(value, bool) else value
     return f'a variable is text, not the {_KINDS[type(value)]} {written}: "{written}"'
-
-
-def _sources(variable: Looks, _: Resource) -> str:
-    found = [key for key in _SOURCES if variable.get("valueFrom", key) is not None]
-    return " and ".join(found) if len(found) > 1 else ""
-
-
-def _sizes(boxes: Parts) -> Parts:
-    """Each of what a container asks for or is limited to, with its quantity."""
-
-    def parts(resource: Resource) -> Iterable[Part]:
-        for box in boxes(resource):
-            for kind in ("limits", "requests"):
-                sizes = box.at("resources", kind)
-                yield from (sizes.at(key) for key in sizes.mapping())
-
-    return parts
 
 
 def _wrong_size(size: Looks, resource: Resource) -> str:
@@ -72,22 +49,6 @@ def _wrong_size(size: Looks, resource: Resource) -> str:
     return f"{size.data}: of {key} the limit must be the same" if without else ""
 
 
-def _handlers(complete: bool) -> Rule:
-    """A container that somebody completes may have none yet."""
-
-    def broken(probe: Looks, _: Resource) -> str:
-        found = [one for one in _HANDLERS if probe.get(one) is not None]
-        wrong = probe.mapping() and (len(found) > 1 or (complete and not found))
-        return (" and ".join(found) or "none of them") if wrong else ""
-
-    return Rule("", broken, f"a probe has one of {', '.join(_HANDLERS)}, here is {{}}")
-
-
-def _again(probe: Looks, _: Resource) -> str:
-    once = probe.place[-1] != "readinessProbe" and (probe.number("successThreshold") or 1) != 1
-    return str(probe.place[-1]) if once else ""
-
-
 def _unnamed(handler: str) -> Rule:
     """A port by a name that the container doesn't give to any."""
 
@@ -100,20 +61,20 @@ def _unnamed(handler: str) -> Rule:
 
 def table(boxes: Parts, why: str, complete: bool = True) -> Table:
     """Of these containers. Unless `complete` somebody else puts in what they lack."""
-    missing = (Rule("", _no_image, "no image"),) if complete else ()
+    missing = Rule("", lambda b, _: b.get("image") in (None, ""), "no image")
     probes = the.below(boxes, "livenessProbe", "readinessProbe", "startupProbe")
     return (
         (boxes, why, (
             the.like("name", LABEL, NO_LABEL),
-            *missing,
-            Rule("image", lambda b, _: b.text("image") != b.text("image").strip() and b.text("image"),
-                 "'{}' begins or ends with a space"),
+            *((missing,) if complete else ()),
+            the.value("image", str, lambda image: image == image.strip(),
+                      "'{}' begins or ends with a space"),
             the.one_of("imagePullPolicy", "Always", "IfNotPresent", "Never"),
             the.one_of("terminationMessagePolicy", "File", "FallbackToLogsOnError"),
             SECCOMP,
         )),
         (the.below(boxes, "volumeMounts *"), why, (
-            Rule("mountPath", lambda m, _: m.get("mountPath") == "", "an empty path"),
+            the.value("mountPath", str, bool, "an empty path"),
         )),
         (the.below(boxes, "ports *"), why, (
             the.first_of("name"),
@@ -124,18 +85,22 @@ def table(boxes: Parts, why: str, complete: bool = True) -> Table:
             the.one_of("protocol", *the.PROTOCOLS),
         )),
         (the.below(boxes, "env *"), why, (
-            Rule("name", lambda v, _: "=" in v.text("name") and v.text("name"), "'{}' has a '='"),
+            the.value("name", str, lambda name: "=" not in name, "'{}' has a '='"),
             Rule("value", _no_text),
             Rule("valueFrom", lambda v, _: v.text("value") and v.mapping("valueFrom"),
                  "beside `value`: it is one or the other"),
-            Rule("valueFrom", _sources, "one source, not {}"),
+            the.one_alone("valueFrom", "one source, not {}", *_SOURCES),
             the.like("valueFrom fieldRef fieldPath", _FIELD, "'{}' is no field of a pod here"),
         )),
-        (_sizes(boxes), why, (Rule("", _wrong_size),)),
+        (the.below(boxes, "resources limits []", "resources requests []"), why, (
+            Rule("", _wrong_size),
+        )),
         (probes, why, (
-            _handlers(complete),
+            the.one_alone("", f"a probe has one of {', '.join(_HANDLERS)}, here is {{}}", *_HANDLERS,
+                          none=not complete),
             *(the.at_least(key, 0) for key in _TIMES),
-            Rule("successThreshold", _again, "a {} takes 1 alone"),
+            Rule("successThreshold", lambda p, _: (p.number("successThreshold") or 1) != 1
+                 and p.place[-1] != "readinessProbe" and p.place[-1], "a {} takes 1 alone"),
             *(the.port(f"{handler} port") for handler in ("httpGet", "tcpSocket")),
             *map(_unnamed, ("httpGet", "tcpSocket")),
         )),

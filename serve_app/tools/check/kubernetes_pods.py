@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.json_schema import Validator, violations
+from serve_app.tools.check.kserve_parts import FRAMEWORKS, RUNTIMES, components
 from serve_app.tools.check.kubernetes_containers import LABEL, NO_LABEL, SECCOMP
 from serve_app.tools.check.kubernetes_containers import table as of_containers
 from serve_app.tools.check.metadata import LABELS
@@ -21,15 +22,9 @@ _OWN: dict[str, Place] = {
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
 }
 _SELECTING = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-_KSERVES: dict[str, tuple[Place, ...]] = {
-    "InferenceService": tuple(("spec", part) for part in ("predictor", "transformer", "explainer")),
-    "ServingRuntime": (("spec",),),
-    "ClusterServingRuntime": (("spec",),),
-}
-_NO_CONTAINER = ("workerSpec", "nodeSelector", "affinity", "securityContext", "labels", "annotations",
-                 "dnsConfig", "overhead", "logger", "batcher", "autoScaling")  # fmt: skip
 _BY_THE_OPERATOR = ("shared-mem", "ray-logs", "ray-tls", "ray-token", "gcs-storage")
 _METADATA = Validator({"properties": {"labels": LABELS}})
+_BOXES = ("initContainers *", "containers *")
 _KEYS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -37,18 +32,6 @@ def _kinds(resource: Resource) -> Iterable[Part]:
     """The templates of Kubernetes' own kinds."""
     own = resource.document.group in ("", "apps", "batch") and resource.kind in _OWN
     return [resource.whole.at(*_OWN[resource.kind])] if own else []
-
-
-def _kserves(resource: Resource) -> Iterable[Part]:
-    """Components. What is missing in them KServe fills in, from a runtime."""
-    return [resource.whole.at(*place) for place in _KSERVES.get(resource.kind, ())]
-
-
-def _kserves_models(resource: Resource) -> Iterable[Part]:
-    """`model`, or a framework's name: a container of which KServe fills in the rest."""
-    parts = ((one, name, inner) for one in _kserves(resource) for name, inner in one.mapping().items())
-    return [one.at(name) for one, name, inner in parts
-            if isinstance(inner, dict) and name not in _NO_CONTAINER]  # fmt: skip
 
 
 def _within(kind: str, pods: Parts) -> Parts:
@@ -64,34 +47,24 @@ def _within(kind: str, pods: Parts) -> Parts:
     return lambda resource: [found for pod in pods(resource) for found in walk(pod.at("affinity", kind))]
 
 
-def _lost_mounts(pods: Parts) -> Parts:
-    """Mounts of volumes that their pod hasn't."""
-
-    def parts(resource: Resource) -> Iterable[Looks]:
-        claims = resource.whole.parts("spec", "volumeClaimTemplates")
-        there = {one.text("metadata", "name") for one in claims}
-        there |= set(_BY_THE_OPERATOR) if resource.cluster.data else set()
-        for pod in pods(resource):
-            known = there | {one.text("name") for one in pod.parts("volumes")}
-            mounts = the.below(lambda _, pod=pod: [pod], "initContainers * volumeMounts *",  # type: ignore[misc]
-                           "containers * volumeMounts *")(resource)  # fmt: skip
-            yield from (one for one in mounts if one.text("name") and one.text("name") not in known)
-
-    return parts
-
-
-def _several_types(volume: Looks, _: Resource) -> str:
-    kinds = [str(key) for key, value in volume.mapping().items() if key != "name" and value is not None]
-    return " and ".join(kinds) if len(kinds) > 1 else ""
+def _lost(mount: Looks, resource: Resource) -> bool:
+    """Of a volume that its pod hasn't."""
+    volumes = resource.whole.at(*mount.place[:-4]).parts("volumes")
+    claims = resource.whole.parts("spec", "volumeClaimTemplates")
+    there = [
+        "",
+        *(one.text("metadata", "name") for one in claims),
+        *(one.text("name") for one in volumes),
+    ]
+    return mount.text("name") not in [*there, *(_BY_THE_OPERATOR if resource.cluster.data else ())]
 
 
 def _namesake(container: Looks, resource: Resource) -> str:
     """A container of the pod's start with this one's name; of one list `first_of` says it."""
     *pod, which, _ = container.place
-    before = Part((), resource.document.data).at(*pod).items("initContainers")
+    before = resource.whole.at(*pod).parts("initContainers") if which == "containers" else ()
     name = container.text("name")
-    same = which == "containers" and name and any(Part((), one).get("name") == name for one in before)
-    return name if same else ""
+    return name if name in [one.get("name") for one in before] else ""
 
 
 def _restarts(template: Looks, resource: Resource) -> str:
@@ -120,7 +93,7 @@ def _labels(group: Looks, _: Resource) -> Iterable[Problem]:
 
 def _pods(pods: Parts, why: str) -> Table:
     """Of these pods' specs."""
-    volumes, boxes = the.below(pods, "volumes *"), the.below(pods, "initContainers *", "containers *")
+    volumes, boxes = the.below(pods, "volumes *"), the.below(pods, *_BOXES)
     return (
         (pods, why, (
             the.one_of("restartPolicy", "Always", "OnFailure", "Never"),
@@ -132,7 +105,9 @@ def _pods(pods: Parts, why: str) -> Table:
         (volumes, why, (
             the.first_of("name"),
             the.like("name", LABEL, NO_LABEL),
-            Rule("", _several_types, "a volume is of one type, here are {}"),
+            Rule("", lambda v, _: len(types := [key for key, value in v.mapping().items()
+                 if key != "name" and value is not None]) > 1 and " and ".join(map(str, types)),
+                 "a volume is of one type, here are {}"),
         )),
         (the.below(pods, "topologySpreadConstraints *"), why, (
             the.one_of("whenUnsatisfiable", "DoNotSchedule", "ScheduleAnyway"),
@@ -154,20 +129,19 @@ def _pods(pods: Parts, why: str) -> Table:
     )  # fmt: skip
 
 
-def _mounts(pods: Parts, why: str) -> Table:
-    lost = Rule("name", lambda mount, _: mount.text("name"), "the pod has no volume '{}'")
-    return ((_lost_mounts(pods), why, (lost,)),)
-
-
+_MOUNTS = (Rule("name", _lost, "the pod has no volume '{}'"),)
+# KServe fills in what is missing in components, from a runtime; so, too, in a model's container.
+_kserves = (components, the.of(*RUNTIMES))
+_models = the.below(components, "model", *FRAMEWORKS, "art")
 _own, _rays = the.below(_kinds, "spec"), the.below(the.groups, "template spec")
 TABLE: Table = (
-    *_pods(_own, the.API_SERVER), *_mounts(_own, the.API_SERVER),
-    *of_containers(the.below(_own, "initContainers *", "containers *"), the.API_SERVER),
-    *_pods(_rays, OPERATORS), *_mounts(_rays, OPERATORS),
-    *of_containers(the.below(_rays, "initContainers *", "containers *"), OPERATORS),
-    *_pods(_kserves, OPERATORS),
-    *of_containers(the.below(_kserves, "initContainers *", "containers *"), OPERATORS, complete=False),
-    *of_containers(_kserves_models, OPERATORS, complete=False),
+    *_pods(_own, the.API_SERVER), *of_containers(the.below(_own, *_BOXES), the.API_SERVER),
+    (the.below(_own, *(f"{box} volumeMounts *" for box in _BOXES)), the.API_SERVER, _MOUNTS),
+    *_pods(_rays, OPERATORS), *of_containers(the.below(_rays, *_BOXES), OPERATORS),
+    (the.below(_rays, *(f"{box} volumeMounts *" for box in _BOXES)), OPERATORS, _MOUNTS),
+    *(row for parts in _kserves for row in _pods(parts, OPERATORS)),
+    *(row for parts in (*(the.below(some, *_BOXES) for some in _kserves), _models)
+      for row in of_containers(parts, OPERATORS, complete=False)),
     (_kinds, the.API_SERVER, (Rule("spec restartPolicy", _restarts),)),
     (_unselected, the.API_SERVER, (
         Rule("", lambda label, _: f"{label.place[-1]}: {label.data}", "its pods have not {}"),

@@ -2,13 +2,14 @@
 pkg/apis/*/validation), and in services that an operator makes. Pods have rules of their own."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from math import inf
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check import schedules
 from serve_app.tools.check.kubernetes_pods import OPERATORS
 from serve_app.tools.check.rules import Parts, Resource, Row, Rule, Table
-from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.part import Looks
 
 _UPDATE = ("RollingUpdate", "OnDelete")
 _MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
@@ -36,18 +37,11 @@ def _kind(*kinds: str) -> Parts:
 
 def _words(kinds: str, at: str, *known: str) -> Row:
     """A word at a path, or, where it ends in `[]` or has a `*`, at each of some."""
-    around, star, key = at.rpartition(" * ")
-    if at.endswith("[]"):
-        return the.below(_kind(*kinds.split()), at), the.API_SERVER, (the.one_of("", *known),)
-    parts = the.below(_kind(*kinds.split()), f"{around} *") if star else _kind(*kinds.split())
-    return parts, the.API_SERVER, (the.one_of(key, *known),)
-
-
-def _keys(resource: Resource) -> Iterable[Part]:
-    """Of a ConfigMap or a Secret."""
-    for one in _kind("ConfigMap", "Secret")(resource):
-        for part in ("data", "binaryData", "stringData"):
-            yield from (one.at(part, key) for key in one.mapping(part))
+    around, _, key = at.rpartition(" * ")
+    each = at if at.endswith("[]") else f"{around} *" if around else ""
+    parts = _kind(*kinds.split())
+    rule = the.one_of("" if each == at else key, *known)
+    return the.below(parts, each) if each else parts, the.API_SERVER, (rule,)
 
 
 def _no_port(service: Looks, _: Resource) -> bool:
@@ -62,27 +56,16 @@ def _same_port(port_: Looks, resource: Resource) -> str:
     def listens(one: Looks) -> tuple[int | None, str]:
         return one.number("port"), one.text("protocol") or "TCP"
 
-    before = (one for one in resource.spec.parts("ports") if one.place < port_.place)
-    own = listens(port_)
-    return f"{own[0]}/{own[1]}" if any(listens(one) == own for one in before) else ""
+    before = [listens(one) for one in resource.spec.parts("ports") if one.place < port_.place]
+    number, protocol = listens(port_)
+    return f"{number}/{protocol}" if (number, protocol) in before else ""
 
 
-def _made(resource: Resource) -> Iterator[Looks]:
+def _made(resource: Resource) -> Iterable[Looks]:
     """Services that KubeRay's operator makes."""
-    if resource.cluster.data:
-        yield from (
-            resource.spec.at("serveService", "spec"),
-            resource.cluster.head.at("headService", "spec"),
-        )
-
-
-def _most(scaler: Looks) -> int | None:
-    return scaler.number("spec", "maxReplicas")
-
-
-def _least(scaler: Looks) -> int:
-    number = scaler.number("spec", "minReplicas")
-    return 1 if number is None else number
+    head = resource.cluster.head
+    own = [resource.spec.at("serveService", "spec"), head.at("headService", "spec")]
+    return own if resource.cluster.data else []
 
 
 _SERVICE = (
@@ -102,11 +85,11 @@ _SERVICE_PORT = (
     Rule("port", _same_port, "another {} came before"),
 )  # fmt: skip
 _SCALER = (
-    Rule("spec minReplicas", lambda s, _: _least(s) < 0 and str(_least(s)), "{} is less than 0"),
-    Rule("spec maxReplicas", lambda s, _: (most := _most(s)) is not None and most < 1 and str(most),
-         "{} is less than 1"),
-    Rule("spec minReplicas", lambda s, _: (most := _most(s)) is not None and _least(s) > most >= 1
-         and f"{_least(s)} is more than maxReplicas {most}"),
+    the.value("minReplicas", int, lambda least: least >= 0, "{} is less than 0"),
+    the.value("maxReplicas", int, lambda most: most >= 1, "{} is less than 1"),
+    Rule("minReplicas",
+         lambda s, _: (s.number("minReplicas") or 1) > (s.number("maxReplicas") or inf) > 0,
+         "{minReplicas} is more than maxReplicas {maxReplicas}"),
 )  # fmt: skip
 TABLE: Table = (
     _words("Deployment", "spec strategy type", "Recreate", "RollingUpdate"),
@@ -130,7 +113,8 @@ TABLE: Table = (
            "ContainerResource", "External"),
     _words("PriorityClass", "preemptionPolicy", "Never", "PreemptLowerPriority"),
     (_kind(*_HELD), the.API_SERVER, tuple(the.at_least(f"spec {key}", 0) for key in _COUNTS)),
-    (_keys, the.API_SERVER, (
+    (the.below(_kind("ConfigMap", "Secret"), "data []", "binaryData []", "stringData []"),
+     the.API_SERVER, (
         Rule("", lambda part, _: not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", str(part.place[-1]))
              and part.place[-1], "'{}' is no key: letters, digits, '-', '_' and '.'"),
     )),
@@ -138,10 +122,9 @@ TABLE: Table = (
     (the.below(_kind("Service"), "spec"), the.API_SERVER, _SERVICES),
     (the.below(_kind("Service"), "spec ports *"), the.API_SERVER, _SERVICE_PORT),
     (_made, OPERATORS, _SERVICES),
-    (_kind("HorizontalPodAutoscaler"), the.API_SERVER, _SCALER),
+    (the.below(_kind("HorizontalPodAutoscaler"), "spec"), the.API_SERVER, _SCALER),
     (the.below(_kind("PodDisruptionBudget"), "spec"), the.API_SERVER, (
-        Rule("", lambda b, _: None not in (b.get("minAvailable"), b.get("maxUnavailable")),
-             "minAvailable and maxUnavailable exclude each other"),
+        the.one_alone("", "{} exclude each other", "minAvailable", "maxUnavailable"),
     )),
     (_kind("CronJob"), the.API_SERVER, (
         Rule("spec schedule", lambda c, _: schedules.broken(c.text("spec", "schedule") or "@daily"),

@@ -6,7 +6,6 @@ from serve_app.config import RemoteModel, Routing, did_you_mean
 from serve_app.config.base import Place
 from serve_app.tools.check import shadows
 from serve_app.tools.check.applications import Applications, Placed
-from serve_app.tools.check.sources import versions_of
 from serve_app.tools.kube.findings import Problem
 
 
@@ -38,27 +37,18 @@ def _routes(apps: Applications) -> Iterator[Problem]:
     user, where = apps.router
     known = sorted({one.name for one in apps.models})
     for name, route in user.routing.items():
-        of_it = [one for one in apps.models if one.name == name]
-        if not of_it and apps.whole:
+        if name not in known and apps.whole:
             what = f"no model '{name}'{did_you_mean(name, known)}"
             yield Problem((*where, "routing", name), what)
-        found = [
-            None if one.changed & {"versions", "storageUri"} else versions_of(one.config, apps.here)
-            for one in of_it
-        ]
-        versions = sorted({v for some in found if some for v in some}, key=_number)
         if route.rollout and not apps.admin:
-            yield Problem(
-                (*where, "routing", name, "rollout"),
-                "a rollout is kept by a Steward, which this application hasn't: `args: {admin: {}}`",
-                "the Router refuses this configuration",
-            )
-        if not of_it or None in found or not apps.whole:
-            continue
-        for place, version, follows in _named(route):
+            what = "a rollout is kept by a Steward, which this application hasn't: `args: {admin: {}}`"
+            place = (*where, "routing", name, "rollout")
+            yield Problem(place, what, "the Router refuses this configuration")
+        versions = sorted(apps.versions(name) or (), key=lambda v: int(v) if v.isdecimal() else 0)
+        for inner, version, follows in _named(route) if versions else ():
             if version not in versions:
                 yield Problem(
-                    (*where, "routing", name, *place),
+                    (*where, "routing", name, *inner),
                     f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
                     follows,
                 )
@@ -121,17 +111,10 @@ def _explainers(apps: Applications) -> Iterator[Problem]:
             what = f"no model '{explained}'{did_you_mean(explained, names)}"
             yield Problem(place, what, "its explanations would fail with 404")
         elif owner := owners.get(explained):
-            yield Problem(
-                place,
-                f"model '{explained}' has an explainer already, application '{owner}'",
-                f"this one is asked by its own name alone: /v2/models/{one.name}/infer",
-                severity="warning",
-            )
+            what = f"model '{explained}' has an explainer already, application '{owner}'"
+            why = f"this one is asked by its own name alone: /v2/models/{one.name}/infer"
+            yield Problem(place, what, why, severity="warning")
         owners.setdefault(explained, one.application)
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdecimal() else 0
 
 
 def _batches(apps: Applications) -> Iterator[Problem]:
@@ -153,23 +136,18 @@ def _versions(apps: Applications) -> Iterator[Problem]:
             by_model.setdefault(one.name, []).append(one)
     for model, some in by_model.items():
         owners: dict[str, str] = {}
+        several = ", ".join(one.application for one in some)
         for one in some if len(some) > 1 else ():
             config = one.config
             versions = config.versions if config.storage_uri or config.versions != "all" else ["1"]
             if not isinstance(versions, list):
-                yield Problem(
-                    one.place,
-                    f"model '{model}' has several applications: "
-                    + ", ".join(each.application for each in some),
-                    "which of them has a version would depend on which started last",
-                    'list the versions of each, as in versions: ["2"]',
-                )
+                what, fix = f"model '{model}' has several applications: {several}", 'versions: ["2"]'
+                why = "which of them has a version would depend on which started last"
+                yield Problem(one.place, what, why, f"list the versions of each, as in {fix}")
                 continue
             for version in versions:
                 if owner := owners.get(version):
-                    yield Problem(
-                        (*one.place, "versions"),
-                        f"version {version} of model '{model}' is also in application '{owner}'",
-                        "which of them answers would depend on which started last",
-                    )
+                    what = f"version {version} of model '{model}' is also in application '{owner}'"
+                    why = "which of them answers would depend on which started last"
+                    yield Problem((*one.place, "versions"), what, why)
                 owners.setdefault(version, one.application)

@@ -3,6 +3,7 @@
 import ast
 import importlib.machinery
 import os
+import symtable
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.config import meant
+from serve_app.tools.check.paths import parts
 from serve_app.tools.kube.findings import Place, Problem
 
 # A runtime environment with one of these brings modules that aren't here.
@@ -41,11 +43,9 @@ class Where:
 
 def import_path(path: Any, place: Place, where: Where) -> Iterator[Problem]:
     """Whether there is such a module, and such a name in it, as far as its text says."""
-    if not isinstance(path, str):
-        return
-    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-    if ":" in name or not all((*module.split("."), name)):
+    if (named := parts(path)) is None:
         return  # said by whoever looks at its form
+    module, name = named
     if "/" in module or module.endswith(".py"):
         better = f"{module.removesuffix('.py').strip('./').replace('/', '.')}:{name}"
         yield Problem(place, f"'{path}' has a file in place of a module; did you mean {better}?", _WHY)
@@ -60,7 +60,8 @@ def import_path(path: Any, place: Place, where: Where) -> Iterator[Problem]:
     if found is None:
         return  # compiled, or made by an importer of its own
     try:
-        names = _names(ast.parse(found.read_bytes()))
+        text = found.read_bytes()
+        names = _names(text, ast.parse(text))
     except (SyntaxError, ValueError) as error:
         at = getattr(error, "lineno", None) or 1
         yield Problem(place, f"'{path}': {found}:{at}: {getattr(error, 'msg', error)}", _WHY)
@@ -91,8 +92,8 @@ def class_of(path: str, where: Where) -> ast.ClassDef | None:
 def _origin(module: str, where: Where) -> Path | Problem | None:
     """The file of a module, None where it isn't text, or what is missing."""
     folders, known = list(where.folders), ""
-    parts = module.split(".")
-    for index, part in enumerate(parts):
+    steps = module.split(".")
+    for index, part in enumerate(steps):
         try:
             spec = importlib.machinery.PathFinder.find_spec(part, folders)
         except (ImportError, ValueError):
@@ -100,9 +101,9 @@ def _origin(module: str, where: Where) -> Path | Problem | None:
         if spec is None and (index == 0 and part in sys.builtin_module_names):
             return None
         if spec is None:
-            return _absent(part, known, folders, parts[index + 1 :])
+            return _absent(part, known, folders, steps[index + 1 :])
         known = f"{known}.{part}" if known else part
-        if index == len(parts) - 1:
+        if index == len(steps) - 1:
             text = spec.origin and spec.origin.endswith(_SUFFIXES)
             return Path(spec.origin) if text and spec.origin else None
         if spec.submodule_search_locations is None:
@@ -131,26 +132,14 @@ def _modules(folder: Path) -> Iterator[str]:
         return
 
 
-def _names(tree: ast.Module) -> set[str] | None:
+def _names(text: bytes, tree: ast.Module) -> set[str] | None:
     """What a module defines at its top; None where that shows only when it runs."""
-    found: set[str] = {"__name__", "__file__", "__doc__"}
-    waiting: list[ast.AST] = list(tree.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            if node.name == "__getattr__":
-                return None
-            found.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names = [(one.asname or one.name.partition(".")[0]) for one in node.names]
-            if "*" in names:
-                return None
-            found.update(names)
-        elif isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Store):
-                found.add(node.id)
-            elif node.id in ("globals", "exec", "setattr", "vars"):
-                return None
-        elif not isinstance(node, ast.Lambda):
-            waiting += ast.iter_child_nodes(node)
-    return found
+    table = symtable.symtable(text, "module", "exec")  # type: ignore[arg-type]
+    known = {one.get_name(): one for one in table.get_symbols()}
+    imports = (one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom))
+    if known.keys() & {"__getattr__", "globals", "exec", "setattr", "vars"} or any(
+        name.name == "*" for one in imports for name in one.names
+    ):
+        return None
+    there = {name for name, one in known.items() if one.is_assigned() or one.is_imported()}
+    return there | {"__name__", "__file__", "__doc__"}

@@ -24,3 +24,11 @@ def nearest(given: Any, known: tuple[str, ...] = (ROUTER_PATH, MODEL_PATH, *SERV
     plain = {one.replace(":", "."): one for one in known}
     close = difflib.get_close_matches(given.replace(":", "."), plain, n=1, cutoff=0.75)
     return plain[close[0]] if close else ""
+
+
+def parts(path: Any) -> tuple[str, str] | None:
+    """Module and name, of a path in either form; None where it is none."""
+    if not isinstance(path, str):
+        return None
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    return (module, name) if ":" not in name and all((*module.split("."), name)) else None

@@ -12,11 +12,8 @@ from serve_app.tools.kube.findings import Problem
 _NEEDS = {
     "kafka": ("confluent_kafka", "kafka"),
     "s3": ("s3fs", "s3"),
-    "gs": ("gcsfs", "gs"),
-    "gcs": ("gcsfs", "gs"),
-    "az": ("adlfs", "azure"),
-    "abfs": ("adlfs", "azure"),
-    "abfss": ("adlfs", "azure"),
+    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "gs")),
+    **dict.fromkeys(("az", "abfs", "abfss"), ("adlfs", "azure")),
 }
 _WHY = "the Router leaves the logger out, with a line in the log"
 
@@ -33,10 +30,9 @@ def check_payloads(apps: Applications) -> Iterator[Problem]:
             if model not in known:
                 what = f"no model '{model}'{did_you_mean(model, known)}"
                 yield Problem((*place, "models", at), what, "nothing of it is logged")
-        package, extra = _NEEDS.get(urlsplit(logger.url).scheme, ("", ""))
-        if apps.here and package and importlib.util.find_spec(package) is None:
-            fix = f"pip install 'tandem-serve[{extra}]'"
-            yield Problem((*place, "url"), f"{package} isn't installed here", _WHY, fix)
-        if apps.here and logger.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
-            fix = "pip install 'tandem-serve[batch]'"
-            yield Problem((*place, "format"), "pyarrow isn't installed here", _WHY, fix)
+        needs = {"url": _NEEDS.get(urlsplit(logger.url).scheme)}
+        needs |= {"format": ("pyarrow", "batch")} if logger.format == "parquet" else {}
+        for key, needed in needs.items() if apps.here else ():
+            if needed and importlib.util.find_spec(needed[0]) is None:
+                fix = f"pip install 'tandem-serve[{needed[1]}]'"
+                yield Problem((*place, key), f"{needed[0]} isn't installed here", _WHY, fix)

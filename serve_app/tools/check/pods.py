@@ -3,12 +3,14 @@
 import importlib.metadata
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from serve_app.tools.check import rules as the
 from serve_app.tools.check import variables
 from serve_app.tools.check.rules import Resource, Rule, Table, When
 from serve_app.tools.kube.documents import CONFIG
+from serve_app.tools.kube.findings import Place
 from serve_app.tools.kube.part import Looks, Part
 from serve_app.tools.kube.quantity import exact, quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
@@ -32,6 +34,10 @@ def _image(group: Looks) -> str:
     return group.text("template", "spec", "containers", 0, "image")
 
 
+def _plain(group: Looks) -> str:
+    return _image(group).removesuffix("-gpu")
+
+
 def _own_ray(group: Group, ray: Resource) -> str:
     """The Ray in an image's tag, where rayVersion is another."""
     tag = re.search(r"(?:^|/)ray(?:-ml|-llm)?:(\d+\.\d+\.\d+)", _image(group))
@@ -44,11 +50,6 @@ def _no_version(group: Group, ray: Resource) -> str:
     tag = image.rpartition("/")[2].partition(":")[2]
     named = "@" in image or "$" in image or tag not in ("", "latest")
     return "" if not image or named else image
-
-
-def _another(group: Group, ray: Resource) -> str:
-    image, first = _image(group).removesuffix("-gpu"), _image(ray.cluster.head).removesuffix("-gpu")
-    return "" if image in ("", first) or not first else f"'{image}', but the head has '{first}'"
 
 
 def _more(key: str, without: float) -> When:
@@ -84,15 +85,9 @@ def _serving(head: Group) -> dict[str, int]:
     return {name: port for name, port in found if name == "serve" or name.startswith("serve-")}
 
 
-def _not_exposed(head: Group, ray: Resource) -> bool:
-    asked = ray.kind == "RayService" and bool(head.ports)
-    return asked and not _serving(head) and not ray.spec.get("serveService")
-
-
-def _no_http(head: Group, ray: Resource) -> bool:
+def _http(ray: Resource) -> int:
     config = ray.document.config[1] if ray.document.config else None
-    port = Part((), config).number("http_options", "port") or 8000
-    return bool(_serving(head)) and ray.kind == "RayService" and port not in _serving(head).values()
+    return Part((), config).number("http_options", "port") or 8000
 
 
 def _listens(name: str, key: str, usual: int) -> When:
@@ -106,29 +101,26 @@ def _listens(name: str, key: str, usual: int) -> When:
     return broken
 
 
-def _differs(group: Group, ray: Resource) -> Iterator[tuple[str, str]]:
-    """Serve's variables that a worker has otherwise than the head."""
-    head = ray.cluster.head
-    for name in sorted(name for name in head.env | group.env if name.startswith("RAY_SERVE_")):
-        here, there = group.env.get(name), head.env.get(name)
-        elsewhere = any(one.env.get(name, "") is None for one in (group, head))  # valueFrom
-        if not elsewhere and here != there and not (here in _OFF and there in _OFF):
-            said = [f"'{value}'" if isinstance(value, str) else "not set" for value in (here, there)]
-            yield name, f"{name} is {said[0]} here and {said[1]} on the head"
-
-
-def _modes(ray: Resource) -> Iterable[Looks]:
-    """A worker's differences, each at its variable."""
-    return [
-        _Difference(group, name, text)
-        for group in ray.cluster.workers
-        for name, text in _differs(group, ray)
-    ]
-
-
+@dataclass(frozen=True)
 class _Difference(Looks):
-    def __init__(self, group: Group, name: str, text: str) -> None:
-        self.place, self.data, self.name = group.env_place(name), text, name
+    """A variable of Serve's that a worker has otherwise than the head."""
+
+    place: Place
+    data: str
+    name: str
+
+
+def _differences(ray: Resource) -> Iterator[_Difference]:
+    """Each at its variable."""
+    head = ray.cluster.head
+    for group in ray.cluster.workers:
+        for name in sorted(name for name in head.env | group.env if name.startswith("RAY_SERVE_")):
+            here, there = group.env.get(name), head.env.get(name)
+            elsewhere = any(one.env.get(name, "") is None for one in (group, head))  # valueFrom
+            if not elsewhere and here != there and not (here in _OFF and there in _OFF):
+                said = [f"'{it}'" if isinstance(it, str) else "not set" for it in (here, there)]
+                text = f"{name} is {said[0]} here and {said[1]} on the head"
+                yield _Difference(group.env_place(name), text, name)
 
 
 def _seconds(group: Looks, name: str, default: float) -> float:
@@ -141,9 +133,8 @@ def _seconds(group: Looks, name: str, default: float) -> float:
 def _grace(group: Group, ray: Resource) -> str:
     drain, grace = _seconds(group, _DRAIN, _DRAIN_S), group.number("template", "spec", _GRACE)
     said = "30 by default" if grace is None else str(grace)
-    return (
-        f"{said}, while Ray drains for {drain:g} s" if (30 if grace is None else grace) <= drain else ""
-    )
+    short = (30 if grace is None else grace) <= drain
+    return f"{said}, while Ray drains for {drain:g} s" if short else ""
 
 
 def _stop(group: Group, ray: Resource) -> str:
@@ -151,19 +142,6 @@ def _stop(group: Group, ray: Resource) -> str:
     stop = max(_STOP_S, _seconds(group, _INGRESS, _INGRESS_S) + 5)
     late = group.env.get(_PROXY) == "1" and drain <= stop
     return f"Ray drains for {drain:g} s, and a replica takes {stop:g} s to stop" if late else ""
-
-
-def _hook(group: Group, ray: Resource) -> bool:
-    return "ray stop" in " ".join(map(str, group.first.items("lifecycle", "preStop", "exec", "command")))
-
-
-def _root(group: Group, ray: Resource) -> bool:
-    pod, box = group.at("template", "spec"), group.first
-    return not (pod.get("securityContext", "runAsNonRoot") or box.get("securityContext", "runAsNonRoot"))
-
-
-def _services(ray: Resource) -> Iterable[Looks]:
-    return ray.cluster.groups if ray.kind == "RayService" else []
 
 
 def _cold(head: bool) -> When:
@@ -190,7 +168,9 @@ _GROUPS = (
             "the same version in both"),
     _advice(f"{_BOX} image", _no_version, "'{}' names no version",
             "nodes of one cluster may run different code, and no upgrade is seen", "a tag, or a digest"),
-    _advice(f"{_BOX} image", _another, "{}", "Ray and Python must be the same on every node", ""),
+    _advice(f"{_BOX} image", lambda g, r: (first := _plain(r.cluster.head))
+            and _plain(g) not in ("", first) and f"'{_plain(g)}', but the head has '{first}'", "{}",
+            "Ray and Python must be the same on every node", ""),
     Rule(f"env {_MODE}", lambda g, _: g.env.get(_MODE) == "1" and g.env.get(_PROXY) != "1",
          f"{_MODE} without {_PROXY}", f'- {{name: {_PROXY}, value: "1"}}',
          "proxies then run on the head alone, and workers never become ready"),
@@ -199,7 +179,8 @@ _GROUPS = (
               "on a full machine its agent isn't up within the 30 s that it has: the pod ends, again "
               "and again", f"requests: {{cpu: {least}}} or more")
       for head, least in LEAST_CPU.items()),
-    _advice("template spec", _root, "may run as root",
+    _advice("template spec", lambda g, _: not (g.first.get("securityContext", "runAsNonRoot")
+            or g.get("template", "spec", "securityContext", "runAsNonRoot")), "may run as root",
             "what breaks out of the container is root on the node",
             "securityContext: {runAsNonRoot: true, runAsUser: 1000}"),
     _advice(_BOX, lambda g, _: g.first.get("securityContext", "allowPrivilegeEscalation") is not False,
@@ -207,15 +188,19 @@ _GROUPS = (
             "securityContext: {allowPrivilegeEscalation: false}"),
 )  # fmt: skip
 _HEAD = (
-    _advice(f"{_BOX} ports", lambda h, _: h.ports and 6379 not in h.ports.values(), "no port 6379 (gcs)",
+    _advice(f"{_BOX} ports", lambda h, _: h.ports and (port := h.params.get("port", "6379")).isdecimal()
+            and int(port) not in h.ports.values() and port, "no port {} (gcs)",
             "a port of one's own drops the operator's defaults, and with them this one",
-            "- {name: gcs-server, containerPort: 6379}"),
+            "- {name: gcs-server, containerPort: …}"),
     Rule(f"{_BOX} ports", lambda h, r: h.ports and _asks_dashboard(r) and "dashboard" not in h.ports,
          "no port named `dashboard`", "- {name: dashboard, containerPort: 8265}",
          "a port of one's own drops the operator's defaults, and without this one nothing is deployed"),
-    Rule(f"{_BOX} ports", _not_exposed, "no port named `serve`", "- {name: serve, containerPort: 8000}",
+    Rule(f"{_BOX} ports", lambda h, r: r.kind == "RayService" and h.ports and not _serving(h)
+         and not r.spec.get("serveService"),
+         "no port named `serve`", "- {name: serve, containerPort: 8000}",
          "the serve service takes over `serve` and `serve-*` alone"),
-    _advice(f"{_BOX} ports", _no_http, "no port named `serve` for HTTP",
+    _advice(f"{_BOX} ports", lambda h, r: r.kind == "RayService" and _serving(h)
+            and _http(r) not in _serving(h).values(), "no port named `serve` for HTTP",
             "the serve service takes over `serve` and `serve-*` alone",
             "- {name: serve, containerPort: 8000}"),
     *(Rule(f"{_BOX} ports", _listens(name, key, usual), "{}", "the same number in both",
@@ -238,8 +223,10 @@ _DRAINING = (
     _advice(f"env {_DRAIN}", _stop, "{}",
             "so Serve stops replicas at once, before proxies have sent their clients elsewhere",
             f"a larger {_DRAIN}, or a smaller {_INGRESS}"),
-    _advice(f"{_BOX} lifecycle preStop", _hook, "`ray stop` before the end skips the drain",
-            "requests in flight are lost", "leave it out: Ray drains on SIGTERM"),
+    _advice(f"{_BOX} lifecycle preStop", lambda g, _: "ray stop" in " ".join(
+            map(str, g.first.items("lifecycle", "preStop", "exec", "command"))),
+            "`ray stop` before the end skips the drain", "requests in flight are lost",
+            "leave it out: Ray drains on SIGTERM"),
 )  # fmt: skip
 _SAME = "the same `env` on head and workers (a YAML anchor)"
 _AGREE = "Serve runs on all nodes, and its parts must agree"
@@ -253,7 +240,7 @@ TABLE: Table = (
     )),
     (the.groups, "", _GROUPS),
     (the.heads, "", _HEAD),
-    (_services, "", _DRAINING),
-    (_modes, "", _DIFFERENCES),
+    (the.where(the.groups, lambda r: r.kind == "RayService"), "", _DRAINING),
+    (_differences, "", _DIFFERENCES),
     *variables.TABLE,
 )  # fmt: skip

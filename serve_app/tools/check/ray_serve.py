@@ -15,11 +15,8 @@ from ray.serve.config import (
     AutoscalingPolicy,
     DeploymentActorConfig,
     RequestRouterConfig,
-)
-from ray.serve.schema import (
-    RayActorOptionsSchema,
-    ServeDeploySchema,
-)
+)  # fmt: skip
+from ray.serve.schema import RayActorOptionsSchema, ServeDeploySchema
 
 from serve_app.config import problems
 from serve_app.tools.check.ray_values import built, import_path, runtime_env
@@ -147,18 +144,15 @@ def _of_one_form(found: Iterable[tuple[Place, str]], value: Any) -> Iterator[tup
     forms: dict[Place, list[str]] = {}
     for place, text in found:
         around = get(value, *place[:-1])
-        inside = isinstance(around, dict | None) or (
-            isinstance(around, list) and isinstance(place[-1], int)
-        )
+        listed = isinstance(around, list) and isinstance(place[-1], int)
+        inside = listed or isinstance(around, dict | None)
         if inside or text == MISSING:
             yield place, text
         else:  # the last step is the form's name
             forms.setdefault(place[:-1], []).append(text)
     for place, texts in forms.items():
-        yield (
-            place,
-            next((one for one in texts if not one.startswith("Input should be a valid")), texts[0]),
-        )
+        some = (one for one in texts if not one.startswith("Input should be a valid"))
+        yield place, next(some, texts[0])
 
 
 def _validate(value: Any) -> None:
@@ -188,21 +182,16 @@ def _stumble(value: dict[str, Any], without: Place) -> str:
         around[without[-1]] = {}
     try:
         _validate(left)
-    except ValidationError:
-        return ""
     except Exception as error:
-        return repr(error)
+        return "" if isinstance(error, ValidationError) else repr(error)
     return ""
 
 
 def _without_imports(value: Any) -> Any:
     """A copy without the import paths that a schema would follow."""
     if isinstance(value, dict):
-        return {
-            key: _without_imports(inner)
-            for key, inner in value.items()
-            if key not in ("policy", "request_router_class")
-        }
+        left = {key: one for key, one in value.items() if key not in ("policy", "request_router_class")}
+        return {key: _without_imports(one) for key, one in left.items()}
     return [_without_imports(one) for one in value] if isinstance(value, list) else value
 
 
@@ -216,11 +205,9 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
         yield from runtime_env({**around, **env}, there)
     yield from _scaling(one, place)
     if router := one.get("request_router_config"):
-        here, make = (
-            (*place, "request_router_config"),
-            RequestRouterConfig.from_serialized_request_router_cls,
-        )
-        yield from built(here, _IN_DEPLOY, RequestRouterConfig, make, router, b"-")
+        here, kind = (*place, "request_router_config"), RequestRouterConfig
+        make = kind.from_serialized_request_router_cls
+        yield from built(here, _IN_DEPLOY, kind, make, router, b"-")
         yield from import_path(router.get("request_router_class"), (*here, "request_router_class"))
     try:
         read = RayActorOptionsSchema.model_validate(options).model_dump(exclude_unset=True)
@@ -240,21 +227,12 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
 
 
 def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
-    found = [
-        problem
-        for at, one in enumerate(given)
-        if isinstance(one, dict)
-        for problem in built(
-            (*place, "deployment_actors", at),
-            _IN_DEPLOY,
-            DeploymentActorConfig,
-            DeploymentActorConfig,
-            **one,
-        )
-    ]
-    yield from found or _options(
-        place, "deployment_actors", {"deployment_actors": given} if given else {}
-    )
+    found, kind = list[Problem](), DeploymentActorConfig
+    for at, one in enumerate(given):
+        if isinstance(one, dict):
+            found += built((*place, "deployment_actors", at), _IN_DEPLOY, kind, kind, **one)
+    together = {"deployment_actors": given} if given else {}
+    yield from found or _options(place, "deployment_actors", together)
 
 
 def _options(place: Place, key: str, given: dict[str, Any]) -> Iterator[Problem]:

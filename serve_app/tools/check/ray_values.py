@@ -15,7 +15,7 @@ from ray import __version__ as ray_version
 from ray.runtime_env import RuntimeEnv, RuntimeEnvConfig
 
 from serve_app.config import did_you_mean, meant, problems
-from serve_app.tools.check.paths import nearest
+from serve_app.tools.check.paths import nearest, parts
 from serve_app.tools.kube.findings import Place, Problem
 
 _FIELDS = {*RuntimeEnv.known_fields, "nsight", "rocprof_sys"}
@@ -93,10 +93,11 @@ def import_path(path: Any, place: Place) -> Iterator[Problem]:
     """Ray's and our own are looked up, others' are read as `module:name` or `module.name`."""
     if not isinstance(path, str):
         return
-    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-    if ":" in name or not all((*module.split("."), name)):
+    if (named := parts(path)) is None:
         yield Problem(place, f"'{path}' is no import path: module:name")
-    elif (top := module.partition(".")[0]) not in _READ_BY_US:
+        return
+    module, name = named
+    if (top := module.partition(".")[0]) not in _READ_BY_US:
         if ours := nearest(path):
             what = f"no module '{top}' of Tandem; did you mean {ours}?"
             yield Problem(place, what, severity="error" if top not in _installed() else "warning")

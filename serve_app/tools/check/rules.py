@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from serve_app.config import did_you_mean
@@ -14,6 +15,7 @@ from serve_app.tools.kube.ray_cluster import Group, RayCluster
 API_SERVER = "the API server refuses it"
 OPERATOR = "the operator refuses the resource"
 PROTOCOLS = ("TCP", "UDP", "SCTP")
+_SENTENCES = Formatter()
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Rule:
     """`at` says where, with a space between steps; `env X` is the variable X of a group.
 
     `when` is asked with a part and its resource, and says whether it is broken, or with what: that takes
-    the place of `{}`. Without a `why` of its own it has that of its row.
+    the place of `{}`, where it is just true what stands at `at`. `{key}` is what the part has there.
+    Without a `why` of its own a rule has that of its row.
     """
 
     at: str
@@ -70,9 +73,10 @@ class Rule:
     def check(self, part: Looks, resource: Resource, why: str) -> Iterator[Problem]:
         """The problem, if it is one."""
         if found := self.when(part, resource):
-            place, _ = _look(part, self.at)
-            reason = why if self.why is None else self.why
-            yield Problem(place, self.what.format(found), reason, self.fix, self.severity)
+            place, there = _look(part, self.at)
+            shown = there if found is True else found
+            what = _SENTENCES.vformat(self.what, (shown,), part.mapping())
+            yield Problem(place, what, why if self.why is None else self.why, self.fix, self.severity)
 
 
 Parts = Callable[[Resource], Iterable[Looks]]
@@ -146,13 +150,13 @@ def of(*kinds: str) -> Parts:
 
 def below(parts: Parts, *paths: str) -> Parts:
     """Mappings at these paths below them. `*` is each in a list, `{}` each in a mapping; `[]` whatever
-    is in a list."""
+    is in one of both."""
 
     def walk(part: Looks, steps: list[str]) -> Iterator[Looks]:
         if not steps:
             yield from [part] if isinstance(part.data, dict) else []
         elif steps[0] == "[]":
-            yield from (part.at(index) for index in range(len(part.items())))
+            yield from map(part.at, part.mapping() or range(len(part.items())))
         elif steps[0] in ("*", "{}"):
             for one in part.parts() if steps[0] == "*" else map(part.at, part.mapping()):
                 yield from walk(one, steps[1:])
@@ -160,6 +164,11 @@ def below(parts: Parts, *paths: str) -> Parts:
             yield from walk(part.at(_step(steps[0])), steps[1:])
 
     return lambda r: [found for one in parts(r) for path in paths for found in walk(one, path.split())]
+
+
+def where(parts: Parts, condition: Callable[[Resource], object]) -> Parts:
+    """Those parts, of resources for which it holds."""
+    return lambda resource: parts(resource) if condition(resource) else ()
 
 
 def configs(resource: Resource) -> list[Looks]:
@@ -173,16 +182,17 @@ def clusters(resource: Resource) -> list[Looks]:
     return [resource.cluster] if resource.cluster.data else []
 
 
-def heads(resource: Resource) -> list[Group]:
-    return resource.cluster.groups[:1]
-
-
 def groups(resource: Resource) -> list[Group]:
+    """The head first."""
     return resource.cluster.groups
 
 
+def heads(resource: Resource) -> list[Group]:
+    return groups(resource)[:1]
+
+
 def workers(resource: Resource) -> list[Group]:
-    return resource.cluster.groups[1:]
+    return groups(resource)[1:]
 
 
 # Kinds of rules.
@@ -209,24 +219,23 @@ def unwanted(
     return Rule(at, broken, what, fix, why)
 
 
+def value(at: str, kind: type, fits: Callable[[Any], object], what: str, why: str | None = None) -> Rule:
+    """A value of a type, where there is one, that is as it must be. True and false are no numbers."""
+
+    def broken(part: Looks, _: Resource) -> bool:
+        there = _look(part, at)[1]
+        return isinstance(there, kind) and not isinstance(there, bool) and not fits(there)
+
+    return Rule(at, broken, what, why=why)
+
+
 def at_least(at: str, least: int) -> Rule:
-    """A number with a lower bound."""
-
-    def broken(part: Looks, _: Resource) -> str:
-        number = part.number(*at.split())
-        return "" if number is None or number >= least else str(number)
-
-    return Rule(at, broken, "{} is negative" if least == 0 else f"{{}} is not above {least - 1}")
+    what = "{} is negative" if least == 0 else f"{{}} is not above {least - 1}"
+    return value(at, int, lambda number: number >= least, what)
 
 
 def between(at: str, least: int, most: int, what: str, why: str | None = None) -> Rule:
-    """A number with two bounds."""
-
-    def broken(part: Looks, _: Resource) -> str:
-        number = part.number(*at.split())
-        return "" if number is None or least <= number <= most else str(number)
-
-    return Rule(at, broken, what, why=why)
+    return value(at, int, lambda number: least <= number <= most, what, why)
 
 
 def port(at: str, least: int = 1) -> Rule:
@@ -234,23 +243,21 @@ def port(at: str, least: int = 1) -> Rule:
 
 
 def one_of(at: str, *known: str, why: str | None = None) -> Rule:
-    """A word out of a few."""
-
-    def broken(part: Looks, _: Resource) -> str:
-        word = part.text(*at.split())
-        return "" if word in ("", *known) else f"'{word}' is none of {', '.join(known)}"
-
-    return Rule(at, broken, why=why)
+    return value(at, str, ("", *known).__contains__, f"'{{}}' is none of {', '.join(known)}", why)
 
 
 def like(at: str, pattern: str, what: str, why: str | None = None) -> Rule:
-    """A text of a form, where there is one."""
+    return value(at, str, re.compile(f"({pattern})?").fullmatch, what, why)
+
+
+def one_alone(at: str, what: str, *keys: str, none: bool = True) -> Rule:
+    """Of these keys one excludes the others; without `none` one must be there."""
 
     def broken(part: Looks, _: Resource) -> str:
-        text = part.text(*at.split())
-        return "" if re.fullmatch(f"({pattern})?", text) else text
+        found = [key for key in keys if part.get(*at.split(), key) not in (None, "")]
+        return " and ".join(found) or "none of them" if len(found) > 1 or not (found or none) else ""
 
-    return Rule(at, broken, what, why=why)
+    return Rule(at, broken, what)
 
 
 def first_of(key: str) -> Rule:

@@ -7,7 +7,7 @@ from typing import Any
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import did_you_mean, keys_at, meant
-from serve_app.tools.kube.documents import apart, get
+from serve_app.tools.kube.documents import apart, get, items
 from serve_app.tools.kube.findings import Place, Problem, Report
 
 # Mappings whose keys are the user's own or another schema's.
@@ -52,33 +52,22 @@ def _unknown_keys(
         hint = f"; it is {new} now" if new in known else did_you_mean(str(key), known)
         yield Problem((*place, key), f"unknown key{hint}", "Serve drops it without a word")
         better = new if new in known else meant(str(key), known)
-        if better and better not in value and better not in _at(renamed, place):
+        if (
+            better
+            and better not in value
+            and better not in (right for at, right in renamed.items() if at[:-1] == place)
+        ):
             renamed[*place, key] = better
             yield from _unknown_keys(inner, (*place, key), (*right, better), renamed)
-
-
-def _at(renamed: dict[Place, str], around: Place) -> Iterable[str]:
-    return [better for place, better in renamed.items() if place[:-1] == around]
-
-
-def _has(around: Any, place: Place) -> bool:
-    """Whether it has what stands at the end of `place`, a null included."""
-    if isinstance(around, list):
-        return isinstance(place[-1], int) and place[-1] < len(around)
-    return isinstance(around, dict) and place[-1] in around
 
 
 def sound(data: dict[str, Any], wrong: Iterable[Problem]) -> dict[str, Any]:
     """A copy without the values that the schema refuses; an entry of a list leaves an empty one."""
     left = copy.deepcopy(data)
-    for one in wrong:
-        place = one.place
-        around = get(left, *place[:-1]) if place else None
-        if not _has(around, place):
-            continue  # it isn't there: that's what is wrong
-        value = get(left, *place)
+    for *above, key in (one.place for one in wrong if one.place):
+        around = get(left, *above)
         if isinstance(around, dict):
-            del around[place[-1]]
-        elif isinstance(around, list) and not isinstance(value, dict):
-            around[int(place[-1])] = {}
+            around.pop(key, None)  # a missing one is what is wrong
+        elif not isinstance(get(around, key), dict) and key in range(len(items(around))):
+            around[int(key)] = {}
     return left

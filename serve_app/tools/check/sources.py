@@ -1,8 +1,9 @@
 """Where a model comes from: its storageUri, what lies there, its class."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from serve_app.config import ModelConfig, RemoteModel
 from serve_app.errors import ConfigError
@@ -26,18 +27,20 @@ _WHY = "the model can't be loaded"
 def check(config: ModelConfig, place: Place) -> Iterator[Problem]:
     """What is wrong wherever it runs."""
     if config.storage_uri:
-        try:
-            local_path(config.storage_uri)
-        except ConfigError as error:
-            yield Problem((*place, "storageUri"), str(error).partition(": ")[2] or str(error), _WHY)
+        yield from _said((*place, "storageUri"), _WHY, local_path, config.storage_uri)
     if config.trusted and config.model_format in ("sklearn", "mlflow"):
         yield _trusted(place)
     if isinstance(config, RemoteModel) and config.llm and config.llm.adapter_path:
-        try:
-            local_path(config.llm.adapter_path)
-        except ConfigError as error:
-            said = str(error).partition(": ")[2] or str(error)
-            yield Problem((*place, "llm", "adapterPath"), said, "no adapter can be loaded")
+        at = (*place, "llm", "adapterPath")
+        yield from _said(at, "no adapter can be loaded", local_path, config.llm.adapter_path)
+
+
+def _said(place: Place, why: str, ask: Callable[..., object], *arguments: Any) -> Iterator[Problem]:
+    """What is wrong with a key, without its name, which is said first."""
+    try:
+        ask(*arguments)
+    except ConfigError as error:
+        yield Problem(place, str(error).partition(": ")[2] or str(error), why)
 
 
 def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Problem]:
@@ -74,12 +77,10 @@ def check_here(config: ModelConfig, place: Place, where: Where) -> Iterator[Prob
 def _labels(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]:
     """Files with the names of classes."""
     for index, output in enumerate(config.outputs):
-        try:
-            if output.label_filename is not None:
-                read_labels(folder, output.label_filename)
-        except ConfigError as error:
-            said = str(error).removeprefix(f"labelFilename '{output.label_filename}': ")
-            yield Problem((*place, "outputs", index, "labelFilename"), said, _WHY)
+        if (name := output.label_filename) is not None:
+            yield from _said(
+                (*place, "outputs", index, "labelFilename"), _WHY, read_labels, folder, name
+            )
 
 
 def _extra(config: ModelConfig, place: Place) -> Iterator[Problem]:

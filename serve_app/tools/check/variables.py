@@ -22,27 +22,21 @@ def _misspelt(variable: Looks, ray: Resource) -> str:
     like = difflib.SequenceMatcher(None, name[: len(_SERVES)], _SERVES).ratio() > 0.8
     if not like or name in serve_variables():
         return ""
-    return f"{name}: Serve reads no such variable{_hint(name)}"
-
-
-def _hint(name: str) -> str:
     close = meant(name, serve_variables())
-    return f"; did you mean {close}?" if close else ""
+    return f"{name}: Serve reads no such variable{f'; did you mean {close}?' if close else ''}"
 
 
-def _secret(variable: Looks, ray: Resource) -> str:
+def _secret(variable: Looks, ray: Resource) -> bool:
     """A variable with a value that looks like a secret: a whole word of its name says so."""
     name, value = variable.text("name"), variable.text("value")
     said = _SECRET & set(name.upper().split("_")) or _KEY.search(name.upper())
-    return (
-        name if said and not name.endswith(("_PATH", "_FILE")) and not _HARMLESS.fullmatch(value) else ""
-    )
+    return bool(said) and not (name.endswith(("_PATH", "_FILE")) or _HARMLESS.fullmatch(value))
 
 
 TABLE: Table = (
     (the.below(the.groups, "template spec containers 0 env *"), "", (
         Rule("name", _misspelt, "{}", "the name as Ray Serve has it", "it has no effect", "warning"),
-        Rule("", _secret, "{} in plain text", "valueFrom: {secretKeyRef: {name: …, key: …}}",
+        Rule("", _secret, "{name} in plain text", "valueFrom: {secretKeyRef: {name: …, key: …}}",
              "whoever reads the manifest has it", "warning"),
     )),
 )  # fmt: skip

@@ -33,8 +33,10 @@ _SERVE = (
     "applications", "http_options", "grpc_options", "proxy_location", "logging_config", "tracing_config",
     "controller_options", "target_capacity", "import_path",
 )  # fmt: skip
-
-
+_NOTHING_KNOWN = (
+    "neither a Kubernetes resource (`apiVersion` and `kind`, both text) nor a Serve config "
+    "(`applications`)"
+)
 _OWN_TABLES = (kubernetes_rules.TABLE, kserve.TABLE)
 # What an operator, or the API server, says of what they make of a resource that was taken before.
 _OPERATORS_TABLES = (
@@ -53,9 +55,8 @@ def check(path: Path, crds: Crds | None, unseen: Unseen | None = None) -> Iterat
     own = Unseen() if unseen is None else unseen
     found = list(documents(path, skipped))
     if not found and not skipped:
-        yield Finding(
-            str(path), 1, "", "(top)", "nothing to check", "kubectl says the same", "", "error"
-        )
+        nothing = "nothing to check", "kubectl says the same"
+        yield Finding(str(path), 1, "", "(top)", *nothing, "", "error")
     for one in found:
         _ask(one.report, _one, one, crds, path.is_dir(), own)
     _one_config_each(found)
@@ -81,7 +82,8 @@ def _one(one: Document, crds: Crds | None, in_folder: bool, unseen: Unseen) -> I
     report = one.report
     if not one.kind:
         if not _wants_to_serve(one.data):
-            yield _nothing_known("note" if in_folder else "error")
+            severity: Severity = "note" if in_folder else "error"
+            yield Problem((), _NOTHING_KNOWN, "nobody can say what it is", severity=severity)
         else:
             _ask(report, check_serve_config, one.data, report, True)
         return
@@ -113,12 +115,9 @@ def _one_config_each(found: list[Document]) -> None:
     for one in found:
         if not one.kind and _wants_to_serve(one.data):
             if one.report.file in files:
-                one.report.add(
-                    (),
-                    "a second Serve config in one file",
-                    "whoever serves it expects one",
-                    "a file for each, or all applications in one config",
-                )
+                fix = "a file for each, or all applications in one config"
+                why = "whoever serves it expects one"
+                one.report.add((), "a second Serve config in one file", why, fix)
             files.add(one.report.file)
 
 
@@ -127,16 +126,6 @@ def _wants_to_serve(data: dict[str, Any]) -> bool:
     halves = {"apiVersion", "kind"} & data.keys() and "applications" not in data
     close = (difflib.get_close_matches(str(key), _SERVE, n=1, cutoff=0.8) for key in data)
     return not halves and (not data or any(close))
-
-
-def _nothing_known(severity: Severity) -> Problem:
-    return Problem(
-        (),
-        "neither a Kubernetes resource (`apiVersion` and `kind`, both text) nor a Serve config "
-        "(`applications`)",
-        "nobody can say what it is",
-        severity=severity,
-    )
 
 
 def _ask(report: Report, ask: Callable[..., Iterable[Problem] | None], *arguments: Any) -> None:

@@ -122,7 +122,8 @@ def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
     document = Document(value, report)
     if document.kind:
         report.subject = f"{document.kind}/{document.name}"
-        document.config = _config(file, node, value)
+        place = ("spec", CONFIG)
+        document.config = config_in(file, node_at(node, place), get(value, *place))
     yield document
 
 
@@ -143,11 +144,6 @@ def note_lines(node: yaml.Node, place: Place, report: Report, before: int = 0) -
         for index, value in enumerate(node.value):
             report.lines[(*place, index)] = value.start_mark.line + 1 + before
             note_lines(value, (*place, index), report, before)
-
-
-def _config(file: str, node: yaml.Node, value: dict[str, Any]) -> tuple[Place, Any, Report] | None:
-    place = ("spec", CONFIG)
-    return config_in(file, node_at(node, place), get(value, *place))
 
 
 def config_in(

@@ -8,6 +8,15 @@ from typing import Any
 from serve_app.errors import ConfigError
 
 _TIMEOUT_S = 30
+# By what kubectl says.
+_HINTS = {
+    ("doesn't have a resource type",):
+        "KubeRay isn't installed: helm install kuberay-operator kuberay/kuberay-operator",
+    ("NotFound",): "is it in another namespace? kubectl get rayservices -A",
+    ("Forbidden",): "the role tandem-deployer of configs/k8s/base may look into {}",
+    ("refused", "no configuration", "Unable to connect"):
+        "kubectl has no cluster to ask: KUBECONFIG, `kubectl config get-contexts`",
+}  # fmt: skip
 
 
 class NotThere(ConfigError):
@@ -83,14 +92,7 @@ def _json(text: str) -> Any:
 
 
 def _explained(error: str, namespace: str) -> str:
-    if "doesn't have a resource type" in error:
-        return (
-            f"{error}\nKubeRay isn't installed: helm install kuberay-operator kuberay/kuberay-operator"
-        )
-    if "NotFound" in error:
-        return f"{error}\nis it in another namespace? kubectl get rayservices -A"
-    if "Forbidden" in error:
-        return f"{error}\nthe role tandem-deployer of configs/k8s/base may look into {namespace}"
-    if "refused" in error or "no configuration" in error or "Unable to connect" in error:
-        return f"{error}\nkubectl has no cluster to ask: KUBECONFIG, `kubectl config get-contexts`"
+    for signs, hint in _HINTS.items():
+        if any(sign in error for sign in signs):
+            return f"{error}\n{hint.format(namespace)}"
     return error

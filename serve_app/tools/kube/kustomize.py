@@ -22,16 +22,11 @@ from serve_app.tools.kube.patches import NotOurs, Patch, standing
 from serve_app.tools.kube.yaml_text import Kustomize, nodes, values
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_KNOWN = (
-    "apiVersion",
-    "kind",
-    "resources",
-    "components",
-    "namespace",
-    "images",
-    "patches",
+_KNOWN = {
+    "apiVersion", "kind", "resources", "components", "namespace", "images", "patches",
     "configMapGenerator",
-)
+}  # fmt: skip
+_OF_COMPONENTS = ("apiVersion", "kind", "resources", "patches")
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 # How kubectl wraps an error.
 _LOGGED = re.compile(r"""^E\d{4} .*?\] ("command failed" err=)?[<"]?|[>"]\s*$""")
@@ -55,46 +50,29 @@ def build(folder: Path) -> list[Document]:
         raise ConfigError(f"{folder}: not valid YAML: {error}") from None
 
 
-def _build(folder: Path, nearly: bool = False) -> list[Document]:
-    """With `nearly` what isn't known here is left out."""
+def _build(folder: Path, nearly: bool = False, around: list[Document] | None = None) -> list[Document]:
+    """A component's goes over those `around` it. With `nearly` what isn't known here is left out."""
     data = _kustomization(folder)
-    if unknown := [key for key in data if key not in _KNOWN and not nearly]:
-        raise NotOurs(", ".join(map(str, unknown)))
+    known = _KNOWN if around is None else _OF_COMPONENTS
+    if unknown := [key for key in data if key not in known and not nearly]:
+        raise NotOurs(", ".join(map(str, unknown)) + (" of a component" if around is not None else ""))
     if not isinstance(data.get("namespace"), str | None):
         raise TypeError(f"namespace is {data['namespace']!r}, not text")
-    documents = [
-        one for entry in data.get("resources") or [] for one in _resource(folder, entry, nearly)
-    ]
+    documents = [] if around is None else around
+    for entry in data.get("resources") or []:
+        documents += _resource(folder, entry, nearly)
     documents += generated(folder, _file(folder), data.get("configMapGenerator") or [])
     for entry in data.get("components") or []:
-        _component(folder / entry, documents, nearly)
-    _patched(folder, documents, nearly)
+        _build(folder / entry, nearly, documents)
+    for patch in _patches(folder):
+        with contextlib.suppress(NotOurs) if nearly else contextlib.nullcontext():
+            patch.apply(documents, folder)
     if namespace := data.get("namespace"):
         put_in(namespace, documents)
     for one in documents:
         for image in data.get("images") or []:
             _images(one.data, image)
     return documents
-
-
-def _component(folder: Path, documents: list[Document], nearly: bool) -> None:
-    """Its resources beside those that are there, and its patches over all of them."""
-    data = _kustomization(folder)
-    unknown = [key for key in data if key not in ("apiVersion", "kind", "resources", "patches")]
-    if unknown and not nearly:
-        raise NotOurs(f"{', '.join(map(str, unknown))} of a component")
-    for entry in data.get("resources") or []:
-        documents += _resource(folder, entry, nearly)
-    _patched(folder, documents, nearly)
-
-
-def _patched(folder: Path, documents: list[Document], nearly: bool) -> None:
-    for patch in _patches(folder):
-        try:
-            patch.apply(documents, folder)
-        except NotOurs:
-            if not nearly:
-                raise
 
 
 def _file(folder: Path) -> Path:

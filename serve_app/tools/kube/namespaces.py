@@ -9,9 +9,9 @@ from serve_app.tools.kube.documents import Document, get, items
 _CLUSTER_WIDE = {
     "APIService", "CSIDriver", "CSINode", "CertificateSigningRequest", "ClusterRole",
     "ClusterRoleBinding", "ComponentStatus", "CustomResourceDefinition", "IngressClass",
-    "MutatingWebhookConfiguration",
-    "Namespace", "Node", "PersistentVolume", "PodSecurityPolicy", "PriorityClass", "RuntimeClass",
-    "StorageClass", "ValidatingWebhookConfiguration", "VolumeAttachment",
+    "MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume", "PodSecurityPolicy",
+    "PriorityClass", "RuntimeClass", "StorageClass", "ValidatingWebhookConfiguration",
+    "VolumeAttachment",
 }  # fmt: skip
 
 

@@ -36,33 +36,19 @@ class Group(Looks):
     data: dict[str, Any]
 
     @property
-    def pod(self) -> Place:
-        """Where its pod's spec is."""
-        return (*self.place, "template", "spec")
-
-    @property
-    def box(self) -> Place:
-        """Where Ray's container is."""
-        return (*self.pod, "containers", 0)
-
-    def container(self, *path: str | int) -> Any:
-        """A value of Ray's container."""
-        return get(self.data, "template", "spec", "containers", 0, *path)
-
-    @property
     def first(self) -> Part:
         """Ray's container."""
         return self.at("template", "spec", "containers", 0)
 
     @property
-    def variables(self) -> list[dict[str, Any]]:
-        """The entries of its container's `env`."""
-        return [one.data for one in self.first.parts("env")]
+    def box(self) -> Place:
+        """Where it is."""
+        return self.first.place
 
     @property
     def env(self) -> dict[str, Any]:
         """Its variables, with their values; None where they come from elsewhere."""
-        return {str(one.get("name")): one.get("value") for one in self.variables}
+        return {str(one.get("name")): one.get("value") for one in self.first.parts("env")}
 
     def env_place(self, name: str) -> Place:
         """Where a variable is set, or the container."""
@@ -78,24 +64,19 @@ class Group(Looks):
     @property
     def count(self) -> int:
         """How many pods the operator makes where no autoscaler decides."""
-        wanted = self.get("replicas")
-        return 1 if self.head else max(self.least, wanted if isinstance(wanted, int) else self.least)
+        wanted = self.number("replicas")
+        return 1 if self.head else max(self.least, self.least if wanted is None else wanted)
 
     @property
     def most(self) -> float:
         """How many pods there may be."""
-        if self.head:
-            return 1
-        most = self.get("maxReplicas")
-        return most if isinstance(most, int) else math.inf
+        most = 1 if self.head else self.number("maxReplicas")
+        return math.inf if most is None else most
 
     @property
     def least(self) -> int:
         """How many pods there are at any rate."""
-        if self.head:
-            return 1
-        least = self.get("minReplicas")
-        return least if isinstance(least, int) else 0
+        return 1 if self.head else self.number("minReplicas") or 0
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -152,12 +133,7 @@ class RayCluster(Looks):
         kind = str(resource.get("kind"))
         place = _AT.get(kind, ())
         data = get(resource, *place)
-        if (
-            place
-            and data is None
-            and kind in _OF_ANOTHER
-            and isinstance(get(resource, *place[:-1]), dict)
-        ):
+        if data is None and kind in _OF_ANOTHER and isinstance(get(resource, *place[:-1]), dict):
             data = {}
         return cls(place, data) if place and isinstance(data, dict) else None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serve_app.tools.kube.documents import get
+from serve_app.tools.kube.part import Looks
 from serve_app.tools.kube.ray_cluster import RayCluster
 
 INCREMENTAL = "NewClusterWithIncrementalUpgrade"
@@ -12,32 +12,33 @@ STRATEGIES = ("NewCluster", INCREMENTAL, "None")
 
 
 @dataclass(frozen=True)
-class ServedCluster:
+class ServedCluster(Looks):
     """What the status says of the active or of the pending cluster. Empty where there is none."""
 
     data: Mapping[str, Any]
+    place = ()
 
     @property
     def name(self) -> str:
         """The RayCluster's, '' while there is none."""
-        return str(self.data.get("rayClusterName") or "")
+        return self.text("rayClusterName")
 
     @property
     def applications(self) -> Mapping[str, Any]:
         """Serve's, by name, each with `status`, `message` and `serveDeploymentStatuses`."""
-        found: Mapping[str, Any] = self.data.get("applicationStatuses") or {}
-        return found
+        return self.mapping("applicationStatuses")
 
 
 @dataclass(frozen=True)
-class RayService:
+class RayService(Looks):
     """One resource of the kind. Every field of it may be missing, as in a file that nobody checked."""
 
     data: Mapping[str, Any]
+    place = ()
 
     def spec(self, *path: str | int) -> Any:
         """A value of its spec, None where there is none."""
-        return get(self.data, "spec", *path)
+        return self.get("spec", *path)
 
     @property
     def cluster(self) -> RayCluster | None:
@@ -62,20 +63,19 @@ class RayService:
     @property
     def status(self) -> Mapping[str, Any]:
         """The operator's; empty where no operator looks after it."""
-        found: Mapping[str, Any] = self.data.get("status") or {}
-        return found
+        return self.mapping("status")
 
     @property
     def conditions(self) -> list[Any]:
         """Of the status: mappings with `type`, `status`, `reason` and `message`."""
-        return self.status.get("conditions") or []
+        return self.items("status", "conditions")
 
     @property
     def active(self) -> ServedCluster:
         """The cluster that requests go to."""
-        return ServedCluster(self.status.get("activeServiceStatus") or {})
+        return ServedCluster(self.mapping("status", "activeServiceStatus"))
 
     @property
     def pending(self) -> ServedCluster:
         """The one that gets ready to take over."""
-        return ServedCluster(self.status.get("pendingServiceStatus") or {})
+        return ServedCluster(self.mapping("status", "pendingServiceStatus"))

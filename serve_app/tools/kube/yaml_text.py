@@ -116,66 +116,56 @@ def key_of(node: yaml.Node) -> str:
 @functools.lru_cache(maxsize=4)  # of a text the values are asked for too
 def nodes(text: str) -> list[yaml.Node]:
     """The trees of a text's documents, with their lines. YAMLError; also for what has no end."""
-    depth = 0
     try:
         text.encode()
     except UnicodeEncodeError as error:  # JSON can say half a pair of surrogates, YAML can't
         raise yaml.YAMLError(f"no text: {error.reason}") from None
-    for event in yaml.parse(text, Loader=Ray):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
-            event, yaml.CollectionEndEvent
-        )
-        if depth > _DEPTH:
-            raise _refused(f"nested more than {_DEPTH} deep", event)
-    found = list(yaml.compose_all(text, Loader=Kubernetes))
-    for one in found:
-        if one is not None:
-            _measure(one)
-    return found
+    _measure(text)
+    return list(yaml.compose_all(text, Loader=Kubernetes))
 
 
 def _refused(what: str, at: Any) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=what, problem_mark=at.start_mark)
 
 
-def _measure(top: yaml.Node) -> None:
+def _measure(text: str) -> None:
     """How large and how deep it is with its aliases unfolded, without unfolding them.
 
     An alias, or a merge, counts as often as it is named: whoever reads the values copies them.
     """
-    sizes: dict[int, tuple[int, int]] = {}
-    open_: set[int] = set()
-    waiting: list[tuple[yaml.Node, bool]] = [(top, False)]
-    while waiting:
-        node, entered = waiting.pop()
-        if not isinstance(node, yaml.CollectionNode):
-            _measure_number(node)
-            sizes[id(node)] = (1, 0)
-        elif entered:
-            open_.discard(id(node))
-            inner = [sizes[id(part)] for part in _parts(node)]
-            size = 1 + sum(one[0] for one in inner)
-            depth = 1 + max((one[1] for one in inner), default=0)
-            sizes[id(node)] = size, depth
-            if size - len(sizes) > _UNFOLDED:
-                raise _refused(f"its aliases unfold to more than {_UNFOLDED:,} values", node)
+    anchored: dict[str, tuple[int, int]] = {}  # sizes and depths
+    open_: list[Any] = []  # collections, each with its size and depth so far
+    written = 0
+    for event in yaml.parse(text, Loader=Ray):
+        size, depth, start, name = 1, 0, event, getattr(event, "anchor", None)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append([1, 0, event])
+            if len(open_) > _DEPTH:
+                raise _refused(f"nested more than {_DEPTH} deep", event)
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if around := [one for _, _, one in open_ if one.anchor == name]:
+                raise _refused("an alias contains itself", around[-1])
+            size, depth = anchored.get(str(name), (1, 0))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size, depth, start = open_.pop()
+            name, depth, written = start.anchor, depth + 1, written + 1
+            if size - written > _UNFOLDED:
+                raise _refused(f"its aliases unfold to more than {_UNFOLDED:,} values", start)
             if depth > _DEPTH:
-                raise _refused(f"its aliases nest more than {_DEPTH} deep", node)
-        elif id(node) in open_:
-            raise _refused("an alias contains itself", node)
-        elif id(node) not in sizes:
-            open_.add(id(node))
-            waiting.append((node, True))
-            waiting += [(part, False) for part in _parts(node) if id(part) not in sizes]
-
-
-def _measure_number(node: yaml.Node) -> None:
-    if node.tag == "plain" and len(node.value) > _DIGITS and _NUMBER.fullmatch(node.value):
-        raise _refused(f"a number of {len(node.value):,} characters; quotes make text of it", node)
-
-
-def _parts(node: yaml.CollectionNode) -> list[yaml.Node]:
-    return [part for entry in node.value for part in (entry if isinstance(entry, tuple) else [entry])]
+                raise _refused(f"its aliases nest more than {_DEPTH} deep", start)
+        elif isinstance(event, yaml.ScalarEvent):
+            written += 1
+            if event.implicit[0] and len(event.value) > _DIGITS and _NUMBER.fullmatch(event.value):
+                what = f"a number of {len(event.value):,} characters; quotes make text of it"
+                raise _refused(what, event)
+        else:  # a document's end or beginning
+            anchored, written = {}, 0
+            continue
+        if name and not isinstance(event, yaml.AliasEvent):
+            anchored[name] = size, depth
+        if open_:
+            open_[-1][:2] = open_[-1][0] + size, max(open_[-1][1], depth)
 
 
 def values(text: str, reader: Any = Kubernetes) -> list[Any]:

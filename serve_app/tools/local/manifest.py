@@ -132,14 +132,15 @@ def _group(group: Group, notes: list[str]) -> NodeGroup:
         **template,
         "spec": {key: value for key, value in pod.items() if key not in _IN_PLACE_OF_PODS},
     }
-    image = _needed(group.container("image"), f"image of {group.name}")
+    image = _needed(group.first.get("image"), f"image of {group.name}")
     env = _environment(group, notes)
     return NodeGroup(group.name, group.count, params, env, image, json.dumps(shape, sort_keys=True))
 
 
 def _environment(group: Group, notes: list[str]) -> dict[str, str]:
     env: dict[str, str] = {}
-    for entry in group.variables:
+    for one in group.first.parts("env"):
+        entry = one.data
         name, source = entry["name"], entry.get("valueFrom") or {}
         if "value" in entry:
             # `$(NAME)` stands for a variable before it, or for itself.
@@ -153,6 +154,6 @@ def _environment(group: Group, notes: list[str]) -> dict[str, str]:
             env[name] = os.environ[name]
         else:
             notes.append(f"{name} comes from elsewhere: set it in this environment, or it is missing")
-    if group.container("envFrom"):
+    if group.first.get("envFrom"):
         notes.append(f"envFrom of {group.name} is left out: set its variables in this environment")
     return env
