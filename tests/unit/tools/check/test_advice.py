@@ -56,6 +56,9 @@ def cpus(role: str, **given: Any) -> dict[str, Any]:
          "but the head has"),
         ("RayCluster", {"headbox": {"ports": [{"name": "client", "containerPort": 10001}]}}, "ports:",
          "no port 6379"),
+        ("RayCluster", {"head": {"rayStartParams": {"port": "6380"}},
+                        "headbox": {"ports": [{"name": "client", "containerPort": 10001}]}}, "ports:",
+         "no port 6380"),
         ("RayCluster", {"workerbox": env(RAY_SERVE_LOG_ENCODING="JSON")}, "LOG_ENCODING",
          "not set on the head"),
         ("RayService", {"headbox": {"ports": [{"name": "dashboard", "containerPort": 8265},
@@ -107,6 +110,9 @@ def test_advice(tmp_path: Path, kind: str, put: dict[str, Any], at: str, says: s
         ("RayCluster", {"headbox": {"image": "$RAY_IMAGE"}}, "names no version"),
         ("RayCluster", {"worker": {"rayStartParams": {"memory": "9"}}}, "the container"),
         ("RayCluster", {"headbox": {"image": "myarray:1.2.3"}}, "but rayVersion is"),
+        # where the head listens elsewhere, as in Ray's page on its configuration ("non-default ports")
+        ("RayCluster", {"head": {"rayStartParams": {"port": "6380"}},
+                        "headbox": {"ports": [{"name": "gcs", "containerPort": 6380}]}}, "(gcs)"),
     ],
 )  # fmt: skip
 def test_where_there_is_none(tmp_path: Path, kind: str, put: dict[str, Any], says: str) -> None:
@@ -145,6 +151,14 @@ def test_room_is_asked_for_what_is_known_alone(tmp_path: Path) -> None:
     tpu = {"workerbox": {"resources": {"limits": {"cpu": 1, "google.com/tpu": 4}}}}
     assert missing(serving("{name: d, ray_actor_options: {resources: {TPU: 4}}}", **tpu)) == []
     assert missing(serving("{name: d, num_replicas: 9, ray_actor_options: {num_cpus: 1}}"))
+
+
+@pytest.mark.parametrize("name", ["CPU", "GPU"])
+def test_what_ray_refuses_waits_for_no_room(tmp_path: Path, name: str) -> None:
+    """Ray takes neither among `resources` (ray/_common/ray_option_utils.py): nothing stays pending."""
+    text = serving(f"{{name: d, ray_actor_options: {{resources: {{{name}: 1}}}}}}")
+    (one,) = (one.what for one in found(tmp_path, text) if one.severity == "error")
+    assert "'num_cpus' and 'num_gpus'" in one
 
 
 @pytest.mark.parametrize(
