@@ -11,6 +11,7 @@ from google.protobuf import duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from serve_app.tools.check.cel_objects import NONE_OF_ITS_KIND
+from serve_app.tools.check.structure import values
 from serve_app.tools.kube.findings import Place, Problem
 
 RULES = "x-kubernetes-validations"
@@ -30,22 +31,11 @@ def installed() -> bool:
     return importlib.util.find_spec("cel_expr_python") is not None
 
 
-def rules(
-    schema: Any, data: Any, whole: Callable[[Place], bool] = lambda _: True, place: Place = ()
-) -> Iterator[Problem]:
+def rules(schema: Any, data: Any, whole: Callable[[Place], bool] = lambda _: True) -> Iterator[Problem]:
     """Those that are broken. Asked alone where the schema itself finds the value `whole`."""
-    if not isinstance(schema, dict) or data is None:
-        return
-    for rule in schema.get(RULES) or ():
-        if whole(place):
-            yield from _asked(rule, schema, data, place)
-    if isinstance(data, dict):
-        known, more = schema.get("properties") or {}, schema.get("additionalProperties")
-        for key, value in data.items():
-            yield from rules(known.get(key, more), value, whole, (*place, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from rules(schema.get("items"), value, whole, (*place, index))
+    for around, value, place in values(schema, data):
+        for rule in around.get(RULES) or () if value is not None and whole(place) else ():
+            yield from _asked(rule, around, value, place)
 
 
 def _asked(rule: dict[str, Any], schema: Any, data: Any, place: Place) -> Iterator[Problem]:

@@ -119,13 +119,12 @@ def _spread(demand: Demand, groups: list[Group]) -> Iterator[Problem]:
     """Whether there may be so many nodes that each has no more replicas than it is allowed."""
     nodes = sum(group.most for group in groups)
     if demand.per_node and 0 < nodes * demand.per_node < demand.least:
-        yield Problem(
-            demand.place,
+        what = (
             f"{demand.least} replicas of {demand.name}, max_replicas_per_node {demand.per_node}, and at "
-            f"most {nodes:g} pods that one fits on: there is room for {nodes * demand.per_node:g}",
-            "the others stay pending for ever",
-            "more pods (maxReplicas of a group), fewer replicas, or more of them on a node",
+            f"most {nodes:g} pods that one fits on: there is room for {nodes * demand.per_node:g}"
         )
+        fix = "more pods (maxReplicas of a group), fewer replicas, or more of them on a node"
+        yield Problem(demand.place, what, "the others stay pending for ever", fix)
 
 
 def _fits(sizes: Sizes, group: Group) -> bool:

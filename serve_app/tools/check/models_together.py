@@ -47,11 +47,8 @@ def _routes(apps: Applications) -> Iterator[Problem]:
         versions = sorted(apps.versions(name) or (), key=lambda v: int(v) if v.isdecimal() else 0)
         for inner, version, follows in _named(route) if versions else ():
             if version not in versions:
-                yield Problem(
-                    (*where, "routing", name, *inner),
-                    f"model '{name}' has no version {version}{did_you_mean(version, versions)}",
-                    follows,
-                )
+                what = f"model '{name}' has no version {version}{did_you_mean(version, versions)}"
+                yield Problem((*where, "routing", name, *inner), what, follows)
 
 
 def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
@@ -88,11 +85,8 @@ def _graphs(apps: Applications) -> Iterator[Problem]:
         for at, step in graph.steps() if apps.whole else ():
             name = step.service_name
             if name and name not in models | graphs:
-                yield Problem(
-                    (*place, *at, "serviceName"),
-                    f"no model '{name}'{did_you_mean(name, models | graphs)}",
-                    "its step would fail with 404",
-                )
+                what = f"no model '{name}'{did_you_mean(name, models | graphs)}"
+                yield Problem((*place, *at, "serviceName"), what, "its step would fail with 404")
 
 
 def _explainers(apps: Applications) -> Iterator[Problem]:
@@ -121,11 +115,11 @@ def _batches(apps: Applications) -> Iterator[Problem]:
     for one in apps.models if apps.limit is not None else ():
         batching = one.config.batching
         if batching and batching.max_batch_size > (apps.limit or 0):
-            yield Problem(
-                (*one.place, "batching", "maxBatchSize"),
+            what = (
                 f"{batching.max_batch_size} is larger than the Router's max_ongoing_requests "
-                f"{apps.limit}: such a batch would never fill",
+                f"{apps.limit}: such a batch would never fill"
             )
+            yield Problem((*one.place, "batching", "maxBatchSize"), what)
 
 
 def _versions(apps: Applications) -> Iterator[Problem]:

@@ -10,12 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ray import serve
-from ray.serve.config import (
-    AutoscalingConfig,
-    AutoscalingPolicy,
-    DeploymentActorConfig,
-    RequestRouterConfig,
-)  # fmt: skip
+from ray.serve import config as of_serve
 from ray.serve.schema import RayActorOptionsSchema, ServeDeploySchema
 
 from serve_app.config import problems
@@ -49,14 +44,10 @@ def schema(data: dict[str, Any]) -> list[Problem]:
     for index, app in enumerate(apps):
         alone = {"applications": [app]}
         for one in list(_no_mappings(alone)) or _schema(_without_imports(alone)):
-            inside = one.place[2:] or _blamed(one.what)
+            about = (at for start, at in _SENTENCES.items() if one.what.startswith(start))
+            inside = one.place[2:] or next(about, ())  # a sentence about the whole config
             found.append(replace(one, place=("applications", index, *inside)))
     return found
-
-
-def _blamed(what: str) -> Place:
-    """The key of an application that a sentence about the whole config is about."""
-    return next((at for start, at in _SENTENCES.items() if what.startswith(start)), ())
 
 
 def deploys(data: dict[str, Any], broken: Collection[Place]) -> Iterator[Problem]:
@@ -205,7 +196,7 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
         yield from runtime_env({**around, **env}, there)
     yield from _scaling(one, place)
     if router := one.get("request_router_config"):
-        here, kind = (*place, "request_router_config"), RequestRouterConfig
+        here, kind = (*place, "request_router_config"), of_serve.RequestRouterConfig
         make = kind.from_serialized_request_router_cls
         yield from built(here, _IN_DEPLOY, kind, make, router, b"-")
         yield from import_path(router.get("request_router_class"), (*here, "request_router_class"))
@@ -227,7 +218,7 @@ def _deployment(one: dict[str, Any], place: Place, around: dict[str, Any]) -> It
 
 
 def _actors(given: list[Any], place: Place) -> Iterator[Problem]:
-    found, kind = list[Problem](), DeploymentActorConfig
+    found, kind = list[Problem](), of_serve.DeploymentActorConfig
     for at, one in enumerate(given):
         if isinstance(one, dict):
             found += built((*place, "deployment_actors", at), _IN_DEPLOY, kind, kind, **one)
@@ -250,9 +241,9 @@ def _scaling(one: dict[str, Any], place: Place) -> Iterator[Problem]:
     if not given:
         return
     here = (*place, "autoscaling_config")
-    auto = AutoscalingConfig.default().model_dump() if one.get("num_replicas") == "auto" else {}
+    auto = of_serve.AutoscalingConfig.default().model_dump() if one.get("num_replicas") == "auto" else {}
     config = {str(key): value for key, value in {**auto, **given}.items() if key != "policy"}
-    yield from built(here, _IN_DEPLOY, AutoscalingConfig, AutoscalingConfig, **config)
+    yield from built(here, _IN_DEPLOY, of_serve.AutoscalingConfig, of_serve.AutoscalingConfig, **config)
     if "policy" in given:
         yield from _policy(given["policy"] or {}, (*here, "policy"))
 
@@ -263,6 +254,6 @@ def _policy(given: Any, place: Place) -> Iterator[Problem]:
     if not isinstance(given, dict):
         yield Problem(place, f"expected a mapping with `policy_function`, got {given!r}", _IN_DEPLOY)
         return
-    make = AutoscalingPolicy.from_serialized_policy_def
-    yield from built(place, _IN_DEPLOY, AutoscalingPolicy, make, given, b"-")
+    make = of_serve.AutoscalingPolicy.from_serialized_policy_def
+    yield from built(place, _IN_DEPLOY, of_serve.AutoscalingPolicy, make, given, b"-")
     yield from import_path(given.get("policy_function"), (*place, "policy_function"))

@@ -80,18 +80,26 @@ def _unknown(place: Place, known: list[str]) -> Problem:
     return Problem(place, f"unknown field{hint}", _DROPPED, better)
 
 
-def twice(schema: Any, data: Any, place: Place = ()) -> Iterator[Problem]:
-    """Items of a set, or of a list with keys, that are there already."""
+def values(schema: Any, data: Any, place: Place = ()) -> Iterator[tuple[dict[str, Any], Any, Place]]:
+    """Every part of an object that a structural schema speaks of, with what it says of it."""
     if not isinstance(schema, dict):
         return
+    yield schema, data, place
     if isinstance(data, dict):
         known, more = schema.get("properties") or {}, schema.get("additionalProperties")
         for key, value in data.items():
-            yield from twice(known.get(key, more), value, (*place, key))
+            yield from values(known.get(key, more), value, (*place, key))
     elif isinstance(data, list):
-        keys = schema.get("x-kubernetes-list-map-keys") or []
-        kind, seen = schema.get("x-kubernetes-list-type"), set()
-        for index, one in enumerate(data):
+        for index, value in enumerate(data):
+            yield from values(schema.get("items"), value, (*place, index))
+
+
+def twice(schema: Any, data: Any) -> Iterator[Problem]:
+    """Items of a set, or of a list with keys, that are there already."""
+    for around, some, place in values(schema, data):
+        keys = around.get("x-kubernetes-list-map-keys") or []
+        kind, seen = around.get("x-kubernetes-list-type"), set()
+        for index, one in enumerate(some if isinstance(some, list) else ()):
             keyed = kind == "map" and isinstance(one, dict)  # what is no mapping the schema refuses
             named = {key: one[key] for key in keys if key in one} if keyed else {}
             same = json.dumps(named if keyed else one, sort_keys=True)
@@ -99,4 +107,3 @@ def twice(schema: Any, data: Any, place: Place = ()) -> Iterator[Problem]:
                 what = ", ".join(f"{key} {value}" for key, value in named.items()) if keyed else same
                 yield Problem((*place, index), f"{what}: given twice", "the API server refuses it")
             seen.add(same)
-            yield from twice(schema.get("items"), one, (*place, index))

@@ -102,8 +102,9 @@ def _of_kubernetes(value: Any) -> bool:
 
 
 def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
+    at_line = f"{file}:{node.start_mark.line + 1}"
     if not isinstance(value, dict):
-        raise ConfigError(f"{file}:{node.start_mark.line + 1}: expected a mapping, got {_name(value)}")
+        raise ConfigError(f"{at_line}: expected a mapping, got {_name(value)}")
     kind, some = str(value.get("kind")), value.get("items")
     if kind.endswith("List") and (isinstance(some, list) or (kind == "List" and some is None)):
         at = node_at(node, ("items",)) if some else None
@@ -114,9 +115,7 @@ def _documents(file: str, node: yaml.Node, value: Any) -> Iterator[Document]:
             yield from _documents(file, inner, {**own, **item} if typed else item)
         return
     if kind == "List":
-        raise ConfigError(
-            f"{file}:{node.start_mark.line + 1}: items: expected a list, got {_name(some)}"
-        )
+        raise ConfigError(f"{at_line}: items: expected a list, got {_name(some)}")
     report = Report(file)
     note_lines(node, (), report)
     document = Document(value, report)

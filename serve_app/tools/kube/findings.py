@@ -119,16 +119,9 @@ class Report:
         for one in sorted(self.found, key=self._order):
             if (one.place, one.what) not in seen:
                 seen.add((one.place, one.what))
-                yield Finding(
-                    self.file_of(one.place),
-                    self.line(one.place),
-                    self.subject,
-                    join("", one.place),
-                    one.what,
-                    one.why,
-                    one.fix,
-                    one.severity,
-                )
+                file, line, place = self.file_of(one.place), self.line(one.place), join("", one.place)
+                said = one.what, one.why, one.fix, one.severity
+                yield Finding(file, line, self.subject, place, *said)
 
     def _order(self, one: Problem) -> tuple[bool, str, int]:
         file = self.file_of(one.place)

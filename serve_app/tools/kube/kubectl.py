@@ -28,9 +28,8 @@ class Kubectl:
 
     def __init__(self, namespace: str) -> None:
         if shutil.which("kubectl") is None:
-            raise ConfigError(
-                "no kubectl here; for a Ray that is within reach: tandem doctor --address URL"
-            )
+            instead = "for a Ray that is within reach: tandem doctor --address URL"
+            raise ConfigError(f"no kubectl here; {instead}")
         self._namespace = namespace
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
