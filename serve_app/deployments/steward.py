@@ -26,6 +26,7 @@ log = logging.getLogger("tandem")
 
 PATIENCE_S = 5.0  # of a Router that asks for news
 _APART_S = 1e-6
+_TELLS, _PAUSE_S = 4, 0.5  # of replicas that can't be reached
 _EACH_S = 1.0  # from one look at the rollouts to the next
 Outcome = tuple[str, str]  # the kind of an error and what it says, both '' for none
 
@@ -155,14 +156,23 @@ async def reread(model: str, generation: int) -> str:
     """Let the replicas of a model look at their files; why one couldn't load them, or ''.
 
     They look once for each moment: the one of their last deploy, and a millionth of a second on for
-    each generation, which is before any deploy to come, whatever this machine's clock has.
+    each generation, which is before any deploy to come, whatever this machine's clock has. One that runs
+    and couldn't be reached is told again; one that starts, Routers tell when it is there.
     """
-    found = remote_apps(await asyncio.to_thread(serve_applications))
-    for app in found.values():
-        moment = app.stamp + generation * _APART_S
-        if app.model == model and app.ingress and (reason := (await refresh(app, moment)).reason):
-            return reason
-    return ""
+    for left in reversed(range(_TELLS)):
+        missing = set[str]()
+        for app in remote_apps(await asyncio.to_thread(serve_applications)).values():
+            if app.model != model or not app.ingress:
+                continue
+            told = await refresh(app, app.stamp + generation * _APART_S)
+            if told.reason and (told.replicas or not left):
+                return told.reason
+            missing |= app.replicas - told.replicas
+        if not missing:
+            return ""
+        if left:
+            await asyncio.sleep(_PAUSE_S)
+    return f"its replicas {', '.join(sorted(missing))} can't be told"
 
 
 async def _outcome(work: Any) -> Outcome:
