@@ -116,6 +116,13 @@ class DataPlane:
         except TandemError:
             return False  # `infer` says why
 
+    def passes(self, name: str, version: str = "") -> bool:
+        """Whether another server answers for this model, and reads requests by itself."""
+        try:
+            return self.directory.model(name).pick(version).signature.passes
+        except TandemError:
+            return False
+
     def repository_index(self, only_ready: bool = False) -> list[dict[str, str]]:
         """Every model version and its state."""
         return describe.index(self.directory, only_ready)

@@ -7,30 +7,26 @@ the content type says `pd`; they look at neither the tensor's name nor its type.
 from collections.abc import Iterable
 
 import numpy as np
+import orjson
 
 from serve_app.config import did_you_mean
 from serve_app.core.signature import check_text, repeated
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.metadata import VersionDescription
-from serve_app.protocol.reserved import OUTPUTS
+from serve_app.protocol.reserved import OUTPUTS, TENSORS, for_server
 from serve_app.protocol.tables import MATRIX, Column, Table
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, Tensor
 
 
 def asking_for(outputs: Iterable[str], parameters: Parameters) -> Parameters:
     """The parameters of a request for these outputs, of which the model computes no others."""
-    return parameters | {OUTPUTS: "\n".join(outputs)}
-
-
-def is_asking(name: str) -> bool:
-    """Whether that is the parameter which tells them."""
-    return name == OUTPUTS
+    return parameters | {OUTPUTS: orjson.dumps(list(outputs)).decode()}
 
 
 def asked(parameters: Parameters) -> list[str]:
     """The outputs that a request names; none where it names none."""
-    found = parameters.get(OUTPUTS, "")
-    return list(dict.fromkeys(found.split("\n"))) if isinstance(found, str) and found else []
+    found = parameters.get(OUTPUTS)
+    return list(dict.fromkeys(orjson.loads(found))) if found else []
 
 
 def validated(request: InferRequest, version: VersionDescription, batched: bool = False) -> Arrays:
@@ -54,6 +50,20 @@ def passed(request: InferRequest, version: VersionDescription, batched: bool = F
     if (twice := repeated(tensor.name for tensor in request.inputs)) is not None:
         raise InvalidArgument(f"tensor '{twice}' is given twice")
     return {tensor.name: tensor.data for tensor in request.inputs}
+
+
+def _own(parameters: Parameters) -> Parameters:
+    """Those that say nothing of how the tensor came."""
+    return {name: value for name, value in parameters.items() if name != "binary_data_size"}
+
+
+def passed_on(request: InferRequest, outputs: Iterable[str] | None) -> Parameters:
+    """What goes to another server beside its tensors: the request's parameters, and their own."""
+    found = for_server(request.parameters)
+    if outputs is not None:
+        found = asking_for(outputs, found)
+    own = {one.name: _own(one.parameters) for one in request.inputs if one.parameters}
+    return found | {TENSORS: own} if own else found
 
 
 def _columns(table: Table) -> str:

@@ -19,7 +19,7 @@ from serve_app.core.waiting import Waiting
 from serve_app.errors import InvalidArgument
 from serve_app.protocol.generation import asking_for
 from serve_app.protocol.metadata import ModelDescription, Statistics
-from serve_app.protocol.reserved import for_model, for_server
+from serve_app.protocol.reserved import for_model
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters
 
 
@@ -66,9 +66,10 @@ class Version:
         self.target, self.counters = target, counters
         rows, passes = self.signature.table is not None, self.signature.passes
         self._validated = tables.validated if rows else tables.passed if passes else validated
-        self._own = for_server if passes else for_model  # of the parameters
         # Where an answer is made of what was asked for alone: how the model is told.
-        self._asking = asking_for if about.engine else tables.asking_for if rows or passes else None
+        self._asking = asking_for if about.engine else tables.asking_for if rows else None
+        if passes:
+            self.asked = self._passed_on  # type: ignore[method-assign]
         self.state, self.reason = State.LOADING, "loading"
         self._observers = observers
         self._requests = 0  # that it still has to answer
@@ -153,10 +154,15 @@ class Version:
     def asked(self, request: InferRequest) -> tuple[Arrays, Parameters]:
         """The request's arrays in the declared order, and the parameters that are the model's."""
         inputs = self._validated(request, self.signature, self._batched)
-        given = self._own(request.parameters)
+        given = for_model(request.parameters)
         if self._asking is None or request.outputs is None:
             return inputs, given
         return inputs, self._asking((output.name for output in request.outputs), given)
+
+    def _passed_on(self, request: InferRequest) -> tuple[Arrays, Parameters]:
+        """The same, where another server holds them against what it takes."""
+        outputs = None if request.outputs is None else [output.name for output in request.outputs]
+        return self._validated(request, self.signature), tables.passed_on(request, outputs)
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """Validate and run one request, in company where there is some. `who` says who sent it."""

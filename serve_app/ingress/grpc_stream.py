@@ -76,14 +76,15 @@ class StreamInfer:
     async def _generated(self, call: Call, typed: bool) -> AsyncGenerator[bytes, None]:
         request = call.request
         empty = bool(request.parameters.get(_EMPTY_FINAL, False))
-        if whether_streamed(request) is False:
+        passed = self._plane.passes(request.model, request.version)
+        if not passed and whether_streamed(request) is False:
             response = await self._plane.infer(call)
             yield _encoded(response, typed, not empty)
         else:
             async with aclosing(self._plane.stream(call)) as pieces:
                 async for response in pieces:
                     yield _encoded(response, typed, response.final and not empty)
-        if empty:
+        if empty and not (response.final and not response.outputs):
             last_one = InferResponse(response.model, response.version, response.id, [])
             yield _encoded(last_one, typed, True)
 

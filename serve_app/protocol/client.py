@@ -59,8 +59,10 @@ def encode_http(asked: InferRequest, *, binary: bool = False) -> tuple[bytes, in
         }
         if binary:
             buffers.append(raw.encode(tensor.data))
-            entry["parameters"] = {"binary_data_size": len(buffers[-1])}
+            entry["parameters"] = (tensor.parameters or {}) | {"binary_data_size": len(buffers[-1])}
         else:
+            if tensor.parameters:
+                entry["parameters"] = tensor.parameters
             entry["data"] = orjson.Fragment(elements.to_json(tensor.data, tensor.name))
         message["inputs"].append(entry)
     text = orjson.dumps(message)
@@ -72,7 +74,8 @@ def encode_grpc(asked: InferRequest) -> bytes:
     message = ModelInferRequest(model_name=asked.model, model_version=asked.version, id=asked.id)
     _fill(message.parameters, asked.parameters)
     for tensor in asked.inputs:
-        message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape)
+        entry = message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.data.shape)
+        _fill(entry.parameters, tensor.parameters or {})
     for output in asked.outputs or ():
         message.outputs.add(name=output.name)
     buffers = [raw.encode(tensor.data) for tensor in asked.inputs]

@@ -127,12 +127,12 @@ def tensors_of(entries: Sequence[Any], raws: Sequence[Buffer], kind: str) -> lis
         bounds.check_name(entry.name, f"{kind}s[{index}].name")
         # One dimension more than may be, where there are too many: they may be millions.
         shape = shape_of(entry.shape[: bounds.MOST_DIMENSIONS + 1], entry.name)
-        parameters_of(entry.parameters, f"tensor '{entry.name}': parameters")
+        parameters = parameters_of(entry.parameters, f"tensor '{entry.name}': parameters")
         if raws:
             array = raw.decode(raws[index], entry.datatype, shape, entry.name)
         else:
             array = _typed(entry.contents, entry.datatype, shape, entry.name)
-        tensors.append(Tensor(entry.name, entry.datatype, array))
+        tensors.append(Tensor(entry.name, entry.datatype, array, parameters))
     return tensors
 
 

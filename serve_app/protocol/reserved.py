@@ -6,9 +6,12 @@ and MLServer's `content_type`, which its codecs write. What has no meaning here 
 
 from serve_app.protocol.tensors import Parameters
 
-OUTPUTS = "_outputs"  # Tandem's own: how a model is told which outputs are asked for
-_NAMES = frozenset({OUTPUTS, "priority", "timeout", "headers", "binary_data_output", "content_type"})
-_HERE = frozenset({OUTPUTS, "timeout", "binary_data_output"})
+# Tandem's own: how a model is told which outputs are asked for, and another server what tensors carry.
+OUTPUTS, TENSORS = "_outputs", "_tensors"
+_NAMES = frozenset(
+    {OUTPUTS, TENSORS, "priority", "timeout", "headers", "binary_data_output", "content_type"}
+)
+_HERE = frozenset({OUTPUTS, TENSORS, "timeout", "binary_data_output"})
 _PREFIXES = ("triton_", "sequence_")
 
 

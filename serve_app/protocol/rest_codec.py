@@ -109,7 +109,7 @@ def _tensors(message: dict[str, Any], binary: memoryview, key: str) -> tuple[lis
                 )
             data = raw.decode(binary[used : used + size], datatype, shape, name)
             used += size
-        tensors.append(Tensor(name, str(datatype), data))
+        tensors.append(Tensor(name, str(datatype), data, parameters))
     return tensors, used
 
 

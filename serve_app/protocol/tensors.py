@@ -11,11 +11,15 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(slots=True)
 class Tensor:
-    """A named array. Its shape is `data.shape`; `data` may be a read-only view of the request."""
+    """A named array. Its shape is `data.shape`; `data` may be a read-only view of the request.
+
+    `parameters`: those of its own, as they came, which another server of the protocol may read.
+    """
 
     name: str
     datatype: str
     data: np.ndarray
+    parameters: Parameters | None = None
 
 
 @dataclass(slots=True)

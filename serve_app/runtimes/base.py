@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,6 +42,18 @@ class Tokenizes(Protocol):
 
     def recipe(self) -> bytes:
         """A packed `Recipe`, or nothing."""
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """One whose model may answer a request piece by piece."""
+
+    streams: bool  # whether it does
+
+    def stream(
+        self, inputs: Arrays, parameters: Parameters
+    ) -> AsyncGenerator[tuple[Arrays, bool], None]:
+        """As `serve_app.core.target.Streams`."""
 
 
 @runtime_checkable

@@ -246,7 +246,7 @@ class ModelHost:
     def targets(self) -> dict[str, Target]:
         """Its versions as the data plane takes them."""
         return {
-            version: Target(predicts=host, uncancellable=host.uncancellable)
+            version: Target(predicts=host, streams=host.streams, uncancellable=host.uncancellable)
             for version, host in self.versions.items()
         }
 

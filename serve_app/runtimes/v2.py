@@ -8,7 +8,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from serve_app.config import ModelConfig, V2Options
@@ -17,6 +18,7 @@ from serve_app.core.deadlines import left
 from serve_app.errors import ModelFailed, Unavailable
 from serve_app.protocol import client
 from serve_app.protocol.metadata import VersionDescription
+from serve_app.protocol.reserved import OUTPUTS, TENSORS
 from serve_app.protocol.tensors import Arrays, InferRequest, Parameters, RequestedOutput, TensorSpec
 from serve_app.repository.reasons import Later
 from serve_app.runtimes.base import declared
@@ -26,6 +28,7 @@ from serve_app.runtimes.v2_peer import LOOK_S, Asked, Lost, Peer
 
 log = logging.getLogger("tandem")
 
+_OURS = (OUTPUTS, TENSORS)
 _BETWEEN_S = 0.05  # before a request goes to the other server once more
 
 
@@ -43,6 +46,7 @@ class V2Runtime:
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
         self.trouble = ""
+        self.streams = False  # whether its model answers in pieces
 
     def load(self) -> None:
         """Wait until the other server has the model ready, and ask what it takes."""
@@ -51,6 +55,7 @@ class V2Runtime:
             if time.monotonic() >= until or self._closed.wait(min(1.0, self._options.interval)):
                 raise Later(f"{self._options.address}: {reason}")
         said, theirs = declared(self._config), self._peer.about()
+        self.streams = self._peer.in_pieces()
         self._about.inputs = said.inputs or theirs.inputs
         self._about.outputs = said.outputs or [
             TensorSpec(one.name, one.datatype, one.shape, optional=True) for one in theirs.outputs
@@ -81,14 +86,9 @@ class V2Runtime:
 
     async def predict(self, inputs: Arrays, parameters: Parameters) -> Arrays:
         """One request; once more where its connection broke, or the server was busy or starting."""
-        names = tables.asked(parameters)
-        rest = {name: value for name, value in parameters.items() if not tables.is_asking(name)}
-        request = client.request(self._asked.model, inputs)
-        request.version, request.parameters = self._asked.version, rest
-        if names:
-            request.outputs = [RequestedOutput(name) for name in names]
+        request = self._request(inputs, parameters)
         # A sequence has a state there: what was lost may have been counted.
-        for _ in range(0 if rest.get("sequence_id") else self._options.retries):
+        for _ in range(0 if request.parameters.get("sequence_id") else self._options.retries):
             try:
                 return await self._once(request)
             except Lost:
@@ -97,6 +97,32 @@ class V2Runtime:
             return await self._once(request)
         except Lost as error:
             raise Unavailable(f"the server of model '{self._config.name}' {error}") from None
+
+    async def stream(
+        self, inputs: Arrays, parameters: Parameters
+    ) -> AsyncGenerator[tuple[Arrays, bool], None]:
+        """One request of a model that answers in pieces. It is sent once."""
+        request, any_piece = self._request(inputs, parameters), False
+        try:
+            async with aclosing(self._peer.stream(request)) as pieces:
+                async for answer, final in pieces:
+                    any_piece = any_piece or bool(answer.outputs)
+                    # The end may be said without outputs, to those who ask for it so.
+                    if answer.outputs or (final and not any_piece):
+                        yield answer.arrays, final
+        except Lost as error:
+            raise Unavailable(f"the server of model '{self._config.name}' {error}") from None
+
+    def _request(self, inputs: Arrays, parameters: Parameters) -> InferRequest:
+        names, own = tables.asked(parameters), parameters.get(TENSORS, {})
+        request = client.request(self._asked.model, inputs)
+        request.version = self._asked.version
+        request.parameters = {key: value for key, value in parameters.items() if key not in _OURS}
+        for tensor in request.inputs:
+            tensor.parameters = own.get(tensor.name)
+        if names:
+            request.outputs = [RequestedOutput(name) for name in names]
+        return request
 
     async def _once(self, request: InferRequest) -> Arrays:
         answer = await self._peer.infer(request, left())

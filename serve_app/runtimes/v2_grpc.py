@@ -1,18 +1,23 @@
 """Another V2 server over gRPC: one channel, kept; deadlines go along."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from serve_app.config import V2Options
-from serve_app.errors import TandemError
+from serve_app.errors import ModelFailed, TandemError
 from serve_app.protocol import client
 from serve_app.protocol.inference_pb2 import (
+    ModelConfigRequest,
+    ModelConfigResponse,
     ModelMetadataRequest,
     ModelMetadataResponse,
     ModelReadyRequest,
     ModelReadyResponse,
+    ModelStreamInferResponse,
 )
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import InferRequest, InferResponse
@@ -25,6 +30,7 @@ _KINDS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "late",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "busy",
 }
+_FINAL = "triton_final_response"
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -43,6 +49,7 @@ class GrpcPeer:
         self._metadata = [("authorization", f"Bearer {token(options)}")] if token(options) else []
         self._channel: grpc.aio.Channel | None = None
         self._infer: Any = None
+        self._stream: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _look(self, method: str, request: Any, kind: Any) -> Any:
@@ -88,14 +95,49 @@ class GrpcPeer:
                 client.encode_grpc(request), timeout=seconds, metadata=self._metadata
             )
         except grpc.aio.AioRpcError as error:
-            code, said = error.code(), error.details() or ""
-            if code is grpc.StatusCode.UNAVAILABLE:
-                raise Lost(f"is unavailable: {said[:200]}") from None
-            raise refusal(_KINDS.get(code, f"gRPC {code.name}"), said, self._asked.model) from None
+            raise self._failed(error) from None
         try:
             return client.decode_grpc(answer)
         except TandemError as error:
             raise no_v2(self._asked.model, error) from None
+
+    def in_pieces(self) -> bool:
+        """By ModelConfig, which Triton and Tandem have, and KServe and MLServer haven't."""
+        request = ModelConfigRequest(name=self._asked.model, version=self._asked.version)
+        try:
+            found = self._look("ModelConfig", request, ModelConfigResponse)
+        except grpc.RpcError:
+            return False
+        return bool(found.config.model_transaction_policy.decoupled)
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[tuple[InferResponse, bool], None]:
+        """One ModelStreamInfer, cancelled there when its reader goes away. It ends with the request, of
+        which a model needn't say which answer is the last."""
+        if self._infer is None:
+            self._connect()
+        call = self._stream(metadata=self._metadata)
+        try:
+            await call.write(client.encode_grpc(request))
+            await call.done_writing()
+            async for data in call:
+                yield self._piece(data)
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(error) from None
+        finally:
+            call.cancel()
+
+    def _piece(self, data: bytes) -> tuple[InferResponse, bool]:
+        try:
+            message = ModelStreamInferResponse.FromString(data)
+        except DecodeError as error:
+            raise no_v2(self._asked.model, ModelFailed(str(error))) from None
+        if message.error_message:
+            raise refusal("client", message.error_message, self._asked.model)
+        try:
+            answer = client.decode_grpc(message.infer_response.SerializeToString())
+        except TandemError as error:
+            raise no_v2(self._asked.model, error) from None
+        return answer, message.infer_response.parameters[_FINAL].bool_param
 
     def _connect(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -105,6 +147,13 @@ class GrpcPeer:
             else grpc.aio.insecure_channel(self._target, _OPTIONS)
         )
         self._infer = self._channel.unary_unary(client.GRPC_PATH)
+        self._stream = self._channel.stream_stream(_SERVICE + "ModelStreamInfer")
+
+    def _failed(self, error: grpc.aio.AioRpcError) -> Exception:
+        code, said = error.code(), error.details() or ""
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return Lost(f"is unavailable: {said[:200]}")
+        return refusal(_KINDS.get(code, f"gRPC {code.name}"), said, self._asked.model)
 
     def close(self) -> None:
         channel, self._channel, self._infer = self._channel, None, None

@@ -5,6 +5,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from collections.abc import AsyncGenerator
 from http.client import HTTPException
 from typing import Any
 
@@ -73,6 +74,14 @@ class HttpPeer:
         except _NO_ANSWER:
             return VersionDescription([], [])
         return VersionDescription(sides[0], sides[1])
+
+    def in_pieces(self) -> bool:
+        """Never: V2 over HTTP has one answer."""
+        return False
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[tuple[InferResponse, bool], None]:
+        """Of one piece."""
+        yield await self.infer(request, None), True
 
     async def infer(self, request: InferRequest, seconds: float | None) -> InferResponse:
         """One POST. Its connection is closed when nobody waits for the answer any more."""

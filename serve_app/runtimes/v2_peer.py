@@ -1,6 +1,7 @@
 """What is asked of another V2 server, whichever transport it speaks."""
 
 import os
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,8 +42,15 @@ class Peer(Protocol):
     def about(self) -> VersionDescription:
         """What it says its inputs and outputs are. Blocks."""
 
+    def in_pieces(self) -> bool:
+        """Whether the model answers a request by as many responses as it likes (Triton: decoupled), and
+        can be asked so here. Blocks."""
+
     async def infer(self, request: InferRequest, seconds: float | None) -> InferResponse:
         """Its answer. TandemError, or Lost where it may be asked again."""
+
+    def stream(self, request: InferRequest) -> AsyncGenerator[tuple[InferResponse, bool], None]:
+        """What such a model answers, and whether each is the last. As `infer`."""
 
     def close(self) -> None:
         """From any thread."""

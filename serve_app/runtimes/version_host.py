@@ -13,7 +13,7 @@ from serve_app.core.asking import ASKING, on_requests
 from serve_app.errors import ModelFailed, TandemError, plain, raised, words
 from serve_app.protocol.datatypes import as_v2_array, holds_bytes, v2_datatype
 from serve_app.protocol.tensors import Arrays, Parameters
-from serve_app.runtimes.base import Runtime, Tokenizes, Watched, is_async
+from serve_app.runtimes.base import InPieces, Runtime, Tokenizes, Watched, is_async
 from serve_app.runtimes.room import give_back
 from serve_app.runtimes.tasks import contain_tasks
 from serve_app.runtimes.threads import Threads
@@ -90,6 +90,12 @@ class VersionHost:
         except ModelFailed as error:
             self._log(error, None)
             raise
+
+    @property
+    def streams(self) -> InPieces | None:
+        """What answers piece by piece, if anything does."""
+        runtime = self._runtime
+        return runtime if isinstance(runtime, InPieces) and runtime.streams else None
 
     def _log(self, found: ModelFailed, cause: BaseException | None) -> None:
         """What the model's code did, and on whose request: here, where its traceback is."""

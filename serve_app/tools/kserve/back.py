@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.tools.kserve import back_pods, explainers, graphs, loggers, own, transformer
+from serve_app.tools.kserve import back_pods, elsewhere, explainers, graphs, loggers, own, transformer
 from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.merge import same
 from serve_app.tools.kube.documents import get
@@ -50,6 +50,9 @@ def convert(
             found.services.append(_service(name, app, followers, router, cluster, image, found))
     for app in (app for _, app in named(config)):
         for name, model in inline(app).items():
+            if model.get("modelFormat") in elsewhere.FORMATS:
+                found.said.append((name, "another server's model: there is nothing of it to deploy"))
+                continue
             found.services.append(_inline(name, dict(model), router, image, found))
     explainers.back(explaining, found.services, image, lambda *said: found.said.append(said))
     _around(found, router, image)

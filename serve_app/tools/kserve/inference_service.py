@@ -5,6 +5,7 @@ from typing import Any
 
 from serve_app.tools.kserve import (
     canary,
+    elsewhere,
     explainers,
     loggers,
     metadata,
@@ -33,6 +34,9 @@ def read(document: Document, beside: Sequence[Document]) -> Service:
     model = Model(document.name)
     service.models.append(model)
     own.placed(notes, model)
+    if elsewhere.read(root, model):
+        metadata.read(root.at("metadata"))
+        return service
     if root.at("spec", "default"):
         root.at("spec", "default").wrong(
             "v1alpha2's form", "v1beta1 knows `predictor`", "spec: {predictor: {model: {…}}}"

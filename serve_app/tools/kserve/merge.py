@@ -18,7 +18,7 @@ def differences(of: Any, wanted: Any, place: tuple[str, ...] = ()) -> Iterator[D
     if isinstance(of, dict) and isinstance(wanted, dict) and of and wanted:
         for key in dict.fromkeys([*of, *wanted]):
             yield from differences(of.get(key, _NOTHING), wanted.get(key, _NOTHING), (*place, str(key)))
-    elif of is _NOTHING and isinstance(wanted, dict) and wanted:
+    elif (of is _NOTHING or (of == {} and not place)) and isinstance(wanted, dict) and wanted:
         for key, value in wanted.items():
             yield from differences(_NOTHING, value, (*place, str(key)))
     elif isinstance(of, dict) and of and wanted is _NOTHING:

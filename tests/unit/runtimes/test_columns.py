@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from serve_app.core import tables
 from serve_app.errors import ConfigError, InvalidArgument
 from tests.unit.runtimes.tabular import Served, column, matrix, skops_model
 
@@ -129,3 +130,9 @@ async def test_missing_numbers_are_null_over_v1(tmp_path):
     asked = [[None if np.isnan(one) else one for one in row] for row in rows[[0, 60, 120]].tolist()]
     assert await served.v1({"instances": asked}) == model.predict(rows[[0, 60, 120]]).tolist()
     served.close()
+
+
+@pytest.mark.parametrize("names", [["a\nb"], ["a", "a\nb", "\n"], ['"', "é"], []])
+def test_outputs_are_asked_for_by_their_whole_names(names):
+    assert tables.asked(tables.asking_for(names, {"k": 1})) == names
+    assert tables.asked({"k": 1}) == []

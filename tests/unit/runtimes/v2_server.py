@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,8 +11,10 @@ from aiohttp import web
 
 from serve_app.protocol import grpc_codec, rest_codec
 from serve_app.protocol.inference_pb2 import (
+    ModelConfigResponse,
     ModelMetadataResponse,
     ModelReadyResponse,
+    ModelStreamInferResponse,
 )
 from serve_app.protocol.tensors import InferResponse
 
@@ -30,6 +33,7 @@ class Peer:
         self.release = threading.Event()
         self.release.set()
         self.cancelled = threading.Event()
+        self.pieces: list[Any] | None = None  # that a request of its stream is answered by
 
     def answer(self, request: Any) -> InferResponse:
         arrays = {
@@ -136,8 +140,25 @@ class GrpcPeerServer(Peer):
         def ready(data: bytes, context: grpc.ServicerContext) -> bytes:
             return ModelReadyResponse(ready=self.ready).SerializeToString()
 
-        methods = {"ModelInfer": infer, "ModelMetadata": metadata, "ModelReady": ready}
+        def config(data: bytes, context: grpc.ServicerContext) -> bytes:
+            if self.pieces is None:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such method")
+            made = ModelConfigResponse()
+            made.config.model_transaction_policy.decoupled = True
+            return made.SerializeToString()
+
+        def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            context.add_callback(self.cancelled.set)
+            for data in requests:
+                request, typed = grpc_codec.decode_request(data)
+                self.requests.append(request)
+                yield from self._streamed(request, typed)
+
+        methods = {
+            "ModelInfer": infer, "ModelMetadata": metadata, "ModelReady": ready, "ModelConfig": config,
+        }  # fmt: skip
         handlers = {name: grpc.unary_unary_rpc_method_handler(one) for name, one in methods.items()}
+        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(stream)
         self.server = grpc.server(ThreadPoolExecutor(4))
         handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)
         self.server.add_generic_rpc_handlers((handler,))
@@ -145,6 +166,25 @@ class GrpcPeerServer(Peer):
         self.server.start()
         self.address = f"grpc://127.0.0.1:{self.port}"
         return self
+
+    def _streamed(self, request: Any, typed: bool) -> Iterator[bytes]:
+        """An answer for each factor in `pieces`, the last marked so; a text is an error."""
+        for at, factor in enumerate(self.pieces or []):
+            if at:
+                self.release.wait(10)
+            made = ModelStreamInferResponse()
+            if isinstance(factor, str):
+                made.error_message = factor
+            else:
+                array = request.inputs[0].data * factor
+                answer = InferResponse(
+                    "there", "3", request.id, rest_codec.tensors_from({"y": array}, ["y"])
+                )
+                data = b"".join(map(bytes, grpc_codec.encode_response(answer, typed)))
+                made.infer_response.ParseFromString(data)
+                final = at == len(self.pieces or []) - 1
+                made.infer_response.parameters["triton_final_response"].bool_param = final
+            yield made.SerializeToString()
 
     def __exit__(self, *_: object) -> None:
         self.server.stop(None).wait(10)
