@@ -5,11 +5,10 @@ from typing import Any
 
 from serve_app.config import did_you_mean
 from serve_app.tools.check import rules as the
-from serve_app.tools.check.budgets import ray_pods
-from serve_app.tools.check.budgets import table as budgets
 from serve_app.tools.check.rules import Resource, Rule, Table
 from serve_app.tools.kube.documents import Document, get
 from serve_app.tools.kube.part import Looks, Part
+from serve_app.tools.kube.ray_cluster import Group, RayCluster
 
 # What KubeRay puts on its pods by itself.
 _OPERATORS = ("ray.io/", "app.kubernetes.io/")
@@ -24,9 +23,10 @@ Services = dict[str, set[Any] | None]  # ports by name; None where an operator d
 
 def check(documents: Sequence[Document]) -> None:
     """Note what is wrong in the documents' reports."""
-    pods = [labels for one in documents for labels in _pods(one)]
+    ray = [pod for one in documents for pod in _ray_pods(one)]
+    pods = [labels for one in documents for labels in _pods(one)] + [labels for labels, _ in ray]
     services = {name: ports for one in documents for name, ports in _services(one)}
-    table = (*_table(pods, services), *budgets(list(ray_pods(documents))))
+    table = (*_table(pods, services), *_budgets(ray))
     seen: dict[tuple[str, ...], Document] = {}
     for one in documents:
         key = (one.group, one.kind, str(get(one.data, "metadata", "namespace") or ""), one.name)
@@ -38,9 +38,17 @@ def check(documents: Sequence[Document]) -> None:
         one.report.extend(the.check(table, Resource.of(one)))
 
 
+def _ray_pods(one: Document) -> Iterator[tuple[dict[str, Any], Group]]:
+    """The labels of every kind of a Ray cluster's pods, and its group."""
+    cluster = RayCluster.of(one.data)
+    for group in cluster.groups if cluster else ():
+        labels = group.mapping("template", "metadata", "labels")
+        kind = "head" if group.head else "worker"
+        yield {"ray.io/is-ray-node": "yes", "ray.io/node-type": kind} | labels, group
+
+
 def _pods(one: Document) -> Iterator[dict[str, Any]]:
-    """The labels of every kind of pod that a document makes."""
-    yield from (labels for labels, _ in ray_pods([one]))
+    """The labels of the pods that a document's template makes."""
     labels = get(one.data, "spec", "template", "metadata", "labels")
     if isinstance(labels, dict):
         yield labels
@@ -97,5 +105,35 @@ def _table(pods: list[dict[str, Any]], services: Services) -> Table:
         (_SCALED, "the object stays without effect", (
             Rule("", of_ray, "{kind} has no scale subresource: KEDA and HPA can't scale it",
                  "Serve's autoscaling_config, with enableInTreeAutoscaling for the nodes"),
+        )),
+    )  # fmt: skip
+
+
+def _budgets(pods: list[tuple[dict[str, Any], Group]]) -> Table:
+    """Of pods whose controller has no scale subresource, only a whole minAvailable is understood."""
+
+    def selected(budget: Looks) -> list[Group]:
+        labels = budget.mapping("selector", "matchLabels")
+        return [group for own, group in pods if labels and labels.items() <= own.items()]
+
+    def scaled(key: str, fits: tuple[type, ...]) -> Rule:
+        return Rule(key, lambda b, _: not isinstance(b.get(key), (type(None), *fits)) and selected(b),
+                    f"{key}: {{{key}}} needs a scale subresource, which a RayCluster has not",
+                    "minAvailable, a whole number",
+                    "Kubernetes then allows no eviction at all, and draining a machine never ends"
+                    )  # fmt: skip
+
+    def too_many(budget: Looks, _: Resource) -> str:
+        some, keep = selected(budget), budget.get("minAvailable")
+        least = sum(group.least for group in some)
+        too = some and isinstance(keep, int) and keep >= least
+        return f"{keep} of the {least:g} pods that there are at least must stay" if too else ""
+
+    return (
+        (the.below(the.kind("PodDisruptionBudget"), "spec"), "", (
+            scaled("maxUnavailable", ()),
+            scaled("minAvailable", (int,)),
+            Rule("minAvailable", too_many, "{}", "fewer than these",
+                 "draining a machine waits for ever while there are no more", "warning"),
         )),
     )  # fmt: skip

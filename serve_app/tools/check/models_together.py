@@ -1,23 +1,24 @@
 """What must fit together across the models of one Serve config."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from serve_app.config import RemoteModel, Routing, did_you_mean
+from serve_app.config import RemoteModel, RouterUserConfig, Routing, did_you_mean
 from serve_app.config.base import Place
-from serve_app.tools.check import shadows
+from serve_app.routing.shadowed import trouble
 from serve_app.tools.check.applications import Applications, Placed
+from serve_app.tools.check.payloads import check_payloads
 from serve_app.tools.kube.findings import Problem
 
 
 def check_models(apps: Applications) -> Iterator[Problem]:
     """Inline and remote models against each other and the Router's limits and routes."""
     yield from _names(apps)
-    yield from _routes(apps)
-    yield from shadows.check(apps)
     yield from _batches(apps)
     yield from _versions(apps)
-    yield from _graphs(apps)
     yield from _explainers(apps)
+    if apps.router:
+        for check in (_routes, _shadows, _graphs, check_payloads):
+            yield from check(apps, *apps.router)
 
 
 def _names(apps: Applications) -> Iterator[Problem]:
@@ -30,11 +31,8 @@ def _names(apps: Applications) -> Iterator[Problem]:
             yield Problem(place, f"'{one.name}' is also an inline model of the Router")
 
 
-def _routes(apps: Applications) -> Iterator[Problem]:
+def _routes(apps: Applications, user: RouterUserConfig, where: Place) -> Iterator[Problem]:
     """`routing`: of models that there are, to versions that they have."""
-    if apps.router is None:
-        return
-    user, where = apps.router
     known = sorted({one.name for one in apps.models})
     for name, route in user.routing.items():
         if name not in known and apps.whole:
@@ -64,11 +62,24 @@ def _named(route: Routing) -> Iterator[tuple[Place, str, str]]:
             yield place, route.rollout.baseline, follows
 
 
-def _graphs(apps: Applications) -> Iterator[Problem]:
+def _shadows(apps: Applications, user: RouterUserConfig, where: Place) -> Iterator[Problem]:
+    """Versions that are there, and outputs that they have, where it is known here."""
+    for name, route in user.routing.items():
+        if route.shadow is not None and (versions := apps.versions(name)):
+            for place, what in trouble(name, route.shadow, versions, _alone(route, versions)):
+                yield Problem((*where, "routing", name, "shadow", *place), what, "nothing is copied")
+
+
+def _alone(route: Routing, versions: Iterable[str]) -> str | None:
+    """The one version that requests get which name none; None where they are shared."""
+    if route.traffic is not None:
+        weighted = [number for number, weight in route.traffic.weights.items() if weight > 0]
+        return weighted[0] if len(weighted) == 1 else None
+    return route.default_version or max(versions, key=int)
+
+
+def _graphs(apps: Applications, user: RouterUserConfig, where: Place) -> Iterator[Problem]:
     """`graphs` and `transformers`: no model has the name of one, and the models of theirs are there."""
-    if apps.router is None:
-        return
-    user, where = apps.router
     models = {one.name for one in apps.models}
     graphs = user.composed()
     for index, around in enumerate(user.transformers):

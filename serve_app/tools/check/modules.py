@@ -76,15 +76,12 @@ def import_path(path: Any, place: Place, where: Where) -> Iterator[Problem]:
 
 
 def class_of(path: str, where: Where) -> ast.ClassDef | None:
-    """The class as its module's text has it; None where that can't be said."""
+    """The class as its module's text has it, which can be read; None where that can't be said."""
     module, _, name = path.partition(":")
     found = _origin(module, where)
     if not isinstance(found, Path):
         return None
-    try:
-        tree = ast.parse(found.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return None
+    tree = ast.parse(found.read_bytes())
     classes = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name]
     return classes[-1] if classes else None
 

@@ -4,9 +4,9 @@ import importlib.util
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from serve_app.config import did_you_mean
+from serve_app.config import RouterUserConfig, did_you_mean
 from serve_app.tools.check.applications import Applications
-from serve_app.tools.kube.findings import Problem
+from serve_app.tools.kube.findings import Place, Problem
 
 # By a URL's scheme: the package, and the extra that installs it.
 _NEEDS = {
@@ -18,11 +18,8 @@ _NEEDS = {
 _WHY = "the Router leaves the logger out, with a line in the log"
 
 
-def check_payloads(apps: Applications) -> Iterator[Problem]:
+def check_payloads(apps: Applications, user: RouterUserConfig, where: Place) -> Iterator[Problem]:
     """Of the Router's user_config."""
-    if apps.router is None:
-        return
-    user, where = apps.router
     known = {one.name for one in apps.models} | user.composed()
     for index, logger in enumerate(user.payloads):
         place = (*where, "payloads", index)

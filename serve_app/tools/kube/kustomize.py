@@ -5,10 +5,12 @@ makes of it, if it is there.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ import yaml
 
 from serve_app.errors import ConfigError
 from serve_app.tools.kube.documents import Document, apart, node_at, read
-from serve_app.tools.kube.generators import generated
 from serve_app.tools.kube.namespaces import put_in
 from serve_app.tools.kube.patches import NotOurs, Patch, standing
 from serve_app.tools.kube.yaml_text import Kustomize, nodes, values
@@ -27,6 +28,7 @@ _KNOWN = {
     "configMapGenerator",
 }  # fmt: skip
 _OF_COMPONENTS = ("apiVersion", "kind", "resources", "patches")
+_GENERATED, _OPTIONS = {"name", "files", "options"}, {"labels", "annotations", "disableNameSuffixHash"}
 _PROGRAMS = (["kustomize", "build"], ["kubectl", "kustomize"])
 # How kubectl wraps an error.
 _LOGGED = re.compile(r"""^E\d{4} .*?\] ("command failed" err=)?[<"]?|[>"]\s*$""")
@@ -61,7 +63,7 @@ def _build(folder: Path, nearly: bool = False, around: list[Document] | None = N
     documents = [] if around is None else around
     for entry in data.get("resources") or []:
         documents += _resource(folder, entry, nearly)
-    documents += generated(folder, _file(folder), data.get("configMapGenerator") or [])
+    documents += _generated(folder, _file(folder), data.get("configMapGenerator") or [])
     for entry in data.get("components") or []:
         _build(folder / entry, nearly, documents)
     for patch in _patches(folder):
@@ -139,6 +141,29 @@ def _resource(folder: Path, entry: str, nearly: bool) -> list[Document]:
     for one in documents:
         one.data = apart(one.data)
     return documents
+
+
+def _generated(folder: Path, file: Path, generators: list[dict[str, Any]]) -> Iterator[Document]:
+    """ConfigMaps of files, without a hash in their name. The kustomization stands in `file`."""
+    for one in generators:
+        options = one.get("options") or {}
+        unknown = [*(one.keys() - _GENERATED), *(options.keys() - _OPTIONS)]
+        if unknown or not options.get("disableNameSuffixHash"):
+            said = ", ".join(sorted(map(str, unknown))) or "a hash in the name"
+            raise NotOurs(f"configMapGenerator: {said}")
+        meta = {
+            "name": one["name"],
+            **{key: options[key] for key in ("labels", "annotations") if key in options},
+        }
+        data = dict(_content(folder, entry) for entry in one.get("files") or [])
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+        yield from read(file, json.dumps(made))
+
+
+def _content(folder: Path, entry: str) -> tuple[str, str]:
+    key, separator, path = entry.partition("=")
+    path = path if separator else key
+    return (key if separator else Path(path).name), (folder / path).read_text(encoding="utf-8")
 
 
 def _images(data: Any, image: dict[str, str]) -> None:
