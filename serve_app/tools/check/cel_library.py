@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote
 
 from serve_app.tools.check import cel_objects as of
 from serve_app.tools.check.cel_objects import among, compared, on, same
+from serve_app.tools.check.json_schema import accepts
 
 _LINK_LOCAL = {4: ip_network("224.0.0.0/24"), 6: ip_network("ff02::/16")}
 
@@ -40,8 +41,8 @@ def find(text: str, pattern: str, most: int = -1) -> list[str]:
 # By their signatures: s a text, i an integer, b a bool, l a list, m an object of `cel_objects`, d any.
 TABLE: dict[str, Callable[..., Any]] = {
     "quantity(s)": of.quantity,
-    "isQuantity(s)": of.accepts(of.quantity),
-    "m.isInteger()": of.accepts(on(of.whole)),
+    "isQuantity(s)": accepts(of.quantity),
+    "m.isInteger()": accepts(on(of.whole)),
     "m.asInteger()": on(of.whole),
     "m.asApproximateFloat()": on(float),
     "m.sign()": on(lambda one: compared(one, 0)),
@@ -51,7 +52,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "m.isGreaterThan(m)": on(operator.gt),
     "m.isLessThan(m)": on(operator.lt),
     "ip(s)": of.ip,
-    "isIP(s)": of.accepts(of.ip),
+    "isIP(s)": accepts(of.ip),
     "ip.isCanonical(s)": lambda text: of.ip(text)["ip"] == text,
     "m.family()": on(lambda one: one.version),
     "m.isUnspecified()": on(lambda one: one.is_unspecified),
@@ -60,14 +61,14 @@ TABLE: dict[str, Callable[..., Any]] = {
     "m.isLinkLocalUnicast()": on(lambda one: one.is_link_local),
     "m.isGlobalUnicast()": on(of.is_global),
     "cidr(s)": of.cidr,
-    "isCIDR(s)": of.accepts(of.cidr),
+    "isCIDR(s)": accepts(of.cidr),
     "m.ip()": on(lambda one: of.ip(one.ip)),
     "m.masked()": on(lambda one: of.cidr(one.network)),
     "m.prefixLength()": on(lambda one: one.network.prefixlen),
     **{f"m.containsIP({one})": on(lambda net, ip: of.address(str(ip)) in net.network) for one in "ms"},
     **{f"m.containsCIDR({one})": on(of.contains) for one in "ms"},
     "url(s)": of.url,
-    "isURL(s)": of.accepts(of.url),
+    "isURL(s)": accepts(of.url),
     "m.getScheme()": on(lambda one: one.scheme),
     "m.getHost()": on(of.host),
     "m.getHostname()": on(lambda one: re.sub(r":\d*$", "", of.host(one)).strip("[]")),
@@ -75,7 +76,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "m.getEscapedPath()": on(lambda one: quote(one.path, safe="/%:@!$&'()*+,;=~-._")),
     "m.getQuery()": on(lambda one: parse_qs(one.query, keep_blank_values=True)),
     **{f"semver({some})": of.semver for some in ("s", "s,b")},
-    **{f"isSemver({some})": of.accepts(of.semver) for some in ("s", "s,b")},
+    **{f"isSemver({some})": accepts(of.semver) for some in ("s", "s,b")},
     "m.major()": on(lambda one: one[0]),
     "m.minor()": on(lambda one: one[1]),
     "m.patch()": on(lambda one: one[2]),

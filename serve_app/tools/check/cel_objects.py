@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from serve_app.tools.check.json_schema import FORMATS
+from serve_app.tools.check.json_schema import FORMATS, accepts
 from serve_app.tools.kube.quantity import exact
 
 # An argument that is none of what a rule takes it for: then the API server refuses the object.
@@ -38,31 +38,20 @@ NAMES: dict[str, tuple[str, int]] = {
 FORMATS_NAMED = (*NAMES, "uri", "uuid", "byte", "date", "datetime")
 
 
-def accepts(make: Callable[..., Any]) -> Callable[..., bool]:
-    """Whether it makes something of its arguments."""
-
-    def fits(*arguments: Any) -> bool:
-        try:
-            make(*arguments)
-        except ValueError:
-            return False
-        return True
-
-    return fits
-
-
 def quantity(text: Any) -> Object:
     return {"quantity": str(exact(text) if isinstance(text, str) else text)}
 
 
-def address(text: str) -> Any:
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is no IP address") from None
-    if "%" in text or getattr(found, "ipv4_mapped", None):
-        raise ValueError(f"'{text}' is no IP address")
+def _parsed(make: Callable[[str], Any], text: str, form: str, what: str) -> Any:
+    """No address of IPv4 in IPv6, as on the API server."""
+    found = make(text) if re.search(form, text) and accepts(make)(text) else None
+    if found is None or getattr(getattr(found, "ip", found), "ipv4_mapped", None):
+        raise ValueError(f"'{text}' is no {what}")
     return found
+
+
+def address(text: str) -> Any:
+    return _parsed(ipaddress.ip_address, text, "^[^%]*$", "IP address")
 
 
 def ip(text: Any) -> Object:
@@ -70,13 +59,7 @@ def ip(text: Any) -> Object:
 
 
 def network(text: str) -> Any:
-    try:
-        found = ipaddress.ip_interface(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is no CIDR") from None
-    if not re.search(r"/\d+$", text) or getattr(found.ip, "ipv4_mapped", None):
-        raise ValueError(f"'{text}' is no CIDR")
-    return found
+    return _parsed(ipaddress.ip_interface, text, r"/\d+$", "CIDR")
 
 
 def cidr(text: Any) -> Object:

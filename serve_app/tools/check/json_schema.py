@@ -87,19 +87,29 @@ def _range(bits: int) -> Callable[[Any], bool]:
     return lambda value: not isinstance(value, int | float) or -(1 << bits - 1) <= value < 1 << bits - 1
 
 
-def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
-    def fits(value: Any) -> bool:
+def accepts(make: Callable[..., Any]) -> Callable[..., bool]:
+    """Whether it makes something of its arguments."""
+
+    def fits(*arguments: Any) -> bool:
         try:
-            parse(value)
+            make(*arguments)
         except ValueError:
             return False
         return True
 
-    return lambda value: not isinstance(value, str) or fits(value)
+    return fits
+
+
+def _text(fits: Callable[[str], object]) -> Callable[[Any], bool]:
+    return lambda value: not isinstance(value, str) or bool(fits(value))
+
+
+def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
+    return _text(accepts(parse))
 
 
 def _like(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: not isinstance(value, str) or re.fullmatch(pattern, value, re.I) is not None
+    return _text(re.compile(pattern, re.I).fullmatch)
 
 
 # Of those that the API server looks at (apiextensions-apiserver, validation/formats.go) those that can

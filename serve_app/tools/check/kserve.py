@@ -43,7 +43,8 @@ def _same_name(canary: Looks, resource: Resource) -> str:
 def _too_many(canary: Looks, resource: Resource) -> str:
     most, number = (one.number("predictor", "minReplicas") for one in (resource.spec, canary))
     most = 1 if most is None else most
-    return f"{number} is more than the predictor's {most}" if (number or 0) > most else ""
+    too = number is not None and number > most
+    return f"{number} is more than the predictor's {most}" if too else ""
 
 
 def _priorities(runtime: Looks, _: Resource) -> str:

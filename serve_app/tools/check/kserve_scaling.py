@@ -7,7 +7,7 @@ from serve_app.tools.check import rules as the
 from serve_app.tools.check.kserve_parts import MODE, SCALER, components, mode_of
 from serve_app.tools.check.rules import Parts, Resource, Rule, Table
 from serve_app.tools.kube.part import Looks
-from serve_app.tools.kube.quantity import exact
+from serve_app.tools.kube.quantity import amount
 
 _KINDS = {"Resource": "resource", "External": "external", "PodMetric": "podmetric"}
 _TYPES = {"cpu": ("Utilization",), "memory": ("AverageValue", "Utilization")}
@@ -53,11 +53,9 @@ def _wrong_type(source: Looks, _: Resource) -> str:
 
 
 def _too_little(source: Looks, _: Resource) -> bool:
-    try:
-        return source.text("target", "type") == "AverageValue" and source.text("name") == "memory" and (
-            exact(source.get("target", "averageValue")) < exact("1Mi"))  # fmt: skip
-    except ValueError:
-        return False  # said by the schema
+    asked = source.text("target", "type") == "AverageValue" and source.text("name") == "memory"
+    least = amount(source.get("target", "averageValue"))
+    return asked and least is not None and least < 1024**2
 
 
 _STANDARD = f"{MODE}: Standard, among the annotations"

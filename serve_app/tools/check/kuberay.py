@@ -37,8 +37,9 @@ def _required(key: str) -> Rule:
 
 def _too_far(upgrade: Looks, ray: Resource) -> str:
     options = Part((), {"maxSurgePercent": 100, **upgrade.mapping(_OPTIONS)})
-    step, surge = options.number("stepSizePercent") or 0, options.number("maxSurgePercent")
-    return f"{step} is more than maxSurgePercent {surge}" if surge is not None and step > surge else ""
+    step, surge = options.number("stepSizePercent"), options.number("maxSurgePercent")
+    far = step is not None and surge is not None and step > surge
+    return f"{step} is more than maxSurgePercent {surge}" if far else ""
 
 
 _incremental = the.where(the.below(the.of("RayService"), "upgradeStrategy"),

@@ -3,7 +3,7 @@
 from serve_app.tools.check import rules as the
 from serve_app.tools.check.rules import Parts, Resource, Rule, Table
 from serve_app.tools.kube.part import Looks
-from serve_app.tools.kube.quantity import exact
+from serve_app.tools.kube.quantity import amount
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 NO_LABEL = "'{}' is no DNS label: a-z, 0-9 and '-'"
@@ -28,25 +28,20 @@ def _no_text(variable: Looks, _: Resource) -> str:
 
 
 def _wrong_size(size: Looks, resource: Resource) -> str:
-    try:
-        number = exact(size.data)
-    except ValueError:
-        return ""  # said by the schema
     *box, kind, key = size.place
-    extended = "/" in str(key) and "kubernetes.io/" not in str(key)
+    limit, extended = resource.whole.get(*box, "limits", key), "/" in str(key)
+    extended &= "kubernetes.io/" not in str(key)
+    number, most = amount(size.data), amount(limit)
+    if number is None:
+        return ""  # said by the schema
     if number < 0:
         return f"{size.data} is negative"
     if extended and number.denominator != 1:
         return f"{size.data}: {key} comes in whole numbers"
-    limit = resource.whole.get(*box, "limits", key)
-    try:
-        most = exact(limit) if limit is not None else None
-    except ValueError:
-        return ""
     if kind == "requests" and most is not None and number > most:
         return f"{size.data} is more than the limit, {limit}"
-    without = kind == "requests" and extended and number != most
-    return f"{size.data}: of {key} the limit must be the same" if without else ""
+    other = extended and kind == "requests" and number != most and (limit is None or most is not None)
+    return f"{size.data}: of {key} the limit must be the same" if other else ""
 
 
 def _unnamed(handler: str) -> Rule:

@@ -12,7 +12,7 @@ from serve_app.tools.check.rules import Resource, Rule, Table, When
 from serve_app.tools.kube.documents import CONFIG
 from serve_app.tools.kube.findings import Place
 from serve_app.tools.kube.part import Looks, Part
-from serve_app.tools.kube.quantity import exact, quantity
+from serve_app.tools.kube.quantity import amount, quantity
 from serve_app.tools.kube.ray_cluster import Group, RayCluster
 from serve_app.tools.kube.start_cost import LEAST_CPU
 
@@ -150,10 +150,8 @@ def _cold(head: bool) -> When:
     def broken(group: Group, ray: Resource) -> str:
         asked, limit = (group.first.get("resources", kind, "cpu") for kind in ("requests", "limits"))
         asks = limit if asked is None else asked  # as the API server fills it in
-        try:
-            short = asks is None or exact(asks) < exact(LEAST_CPU[head])
-        except ValueError:
-            return ""
+        number, least = amount(asks), amount(LEAST_CPU[head])
+        short = asks is None or (number is not None and least is not None and number < least)
         said = "no CPU is asked for" if asks is None else f"{asks} CPU is asked for"
         return said if short and group.head is head else ""
 

@@ -22,6 +22,14 @@ def exact(value: Any) -> Fraction:
     return Fraction(match[1].rstrip(".")) * power
 
 
+def amount(value: Any) -> Fraction | None:
+    """As `exact`, None where it is none."""
+    try:
+        return exact(value)
+    except ValueError:
+        return None
+
+
 def quantity(value: Any) -> float:
     """As `exact`, nearly."""
     try:

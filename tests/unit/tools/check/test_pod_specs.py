@@ -100,6 +100,7 @@ WRONG = [
     ("containers.0.resources.limits.a/b", "0.5", "resources.limits.a/b", "whole numbers"),
     ("containers.0.readinessProbe.exec", {"command": ["a"]}, "readinessProbe", "exec and httpGet"),
     ("containers.0.startupProbe", {"periodSeconds": 1}, "startupProbe", "none of them"),
+    ("containers.0.startupProbe", {}, "startupProbe", "none of them"),
     ("containers.0.livenessProbe.successThreshold", 2, "livenessProbe.successThreshold", "1 alone"),
     ("containers.0.livenessProbe.tcpSocket.port", 0, "livenessProbe.tcpSocket.port", "no port"),
     ("containers.0.livenessProbe.timeoutSeconds", -1, "livenessProbe.timeoutSeconds", "negative"),
