@@ -23,6 +23,12 @@ from serve_app.runtimes.threads import nobody_waits
 
 _SECONDS = 60.0  # where nobody says how long an explanation may take
 _MOST = 100_000  # samples
+# Of what explainers answer, what one never does.
+_LACKS = {
+    "lime": {"delta"},
+    "shap": {"conditions", "fidelity", "delta"},
+    "integratedGradients": {"features", "conditions", "fidelity"},
+}
 _PARAMETERS = {"class", "features", "output", "samples", "seed"}
 
 
@@ -71,9 +77,11 @@ class ExplainerRuntime:
     def metadata(self) -> VersionDescription:
         """What the model takes, where that is known here, and what is answered."""
         about = self._inner.metadata() if self._inner is not None else VersionDescription([], [])
-        outputs = [replace(one) for one in OUTPUTS]
+        lacks = _LACKS[self._how.method]
+        outputs = [replace(one) for one in OUTPUTS if one.name not in lacks]
         if len(about.inputs) > 1 and self._how.method == "integratedGradients":
-            outputs += [replace(OUTPUTS[0], name=f"attributions.{one.name}") for one in about.inputs]
+            names = [f"attributions.{one.name}" for one in about.inputs]
+            outputs[:1] = [replace(OUTPUTS[0], name=name) for name in names]
         properties = {"explains": self._config.explains or "", METHOD: self._how.method}
         return VersionDescription(about.inputs, outputs, properties, about.table)
 

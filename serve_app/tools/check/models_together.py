@@ -102,8 +102,7 @@ def _graphs(apps: Applications, user: RouterUserConfig, where: Place) -> Iterato
 
 def _explainers(apps: Applications) -> Iterator[Problem]:
     """What `explains` names is there, and no other explains it too."""
-    graphs = {graph.name for graph in apps.router[0].graphs} if apps.router else set()
-    names = {one.name for one in apps.models} | graphs
+    names = {one.name for one in apps.models} | (apps.router[0].composed() if apps.router else set())
     owners: dict[str, str] = {}
     for one in apps.models:
         explained = one.config.explains if isinstance(one.config, RemoteModel) else None

@@ -31,7 +31,9 @@ def read(root: Field, service: Service) -> None:
         return
     notes = root.at("metadata", "annotations")
     model = Model(f"{service.name}-explainer")
-    model.put("explains", service.answers_as, note)
+    # What clients ask: with a transformer, what is around the model.
+    front = service.transformer.get("name") if service.transformer else None
+    model.put("explains", front or service.answers_as, note)
     if part.of(dict) is not None:
         _component(part, model, service.pods)
     own.read(notes, model, EXPLAINER)
@@ -85,7 +87,8 @@ def back(
     say: Callable[[str, str], None],
 ) -> None:  # fmt: skip
     """Each into the service of the model that it explains."""
-    by_model = {_answers_as(one): one for one in services}
+    by_model = {one["metadata"]["name"]: one for one in services}
+    by_model |= {_answers_as(one): one for one in services}
     for name, app in apps.items():
         service = by_model.get(explains(app))
         if service is None or "explainer" in service["spec"]:

@@ -10,7 +10,7 @@ from serve_app.config import parse
 from serve_app.config.graph import Graph
 from serve_app.core.graphs.serve import Graphs
 from serve_app.errors import InvalidArgument, Unavailable
-from tests.unit.planes import Raises, served
+from tests.unit.planes import UNDECLARED, Echo, Raises, served
 
 ROW = {"instances": [[1, 2]]}
 CAUSE = "None of the routes matched with the switch condition"
@@ -87,6 +87,15 @@ async def test_v1_bodies_in_their_forms(http: httpx.AsyncClient, monkeypatch):
     assert "a graph takes V1 of at most 99" in found.json()["error"]
     monkeypatch.undo()
     assert (await http.post("/v1/models/switch:explain", json=ROW)).status_code == 501
+
+
+async def test_a_graph_may_have_an_explainer(http: httpx.AsyncClient, the_plane):
+    served(the_plane, "why", backend=Echo(), about=UNDECLARED, versions=("1",))
+    the_plane.directory.explainers["why"] = "why", "last"
+    answer = await http.post("/v1/models/last:explain", json=ROW)
+    assert (answer.status_code, answer.json()) == (200, {"explanations": [[1, 2]]})
+    answer = await http.post("/v2/models/last/explain", json=V2)
+    assert [(one["name"], one["data"]) for one in answer.json()["outputs"]] == [("x", [1, 2])]
 
 
 async def test_v2_and_what_is_said(http: httpx.AsyncClient):

@@ -81,6 +81,7 @@ async def test_shap_of_scikit_learn(load, tmp_path):
     assert found["output"].tolist() == [b"probability"] * 3
     assert why.signature.properties == {"explains": "iris", "method": "shap"}
     assert [spec.name for spec in why.signature.inputs] == ["input-0"]
+    assert {spec.name for spec in why.signature.outputs} == found.keys()
     assert (await why(ROWS, **{"class": "2"}))["class"].tolist() == [2, 2, 2]
 
 
@@ -163,6 +164,30 @@ async def test_integrated_gradients_of_an_exported_program(load, tmp_path):
     assert np.allclose(found["attributions"], weights * (rows - 1), atol=1e-5)
     assert found["label"].tolist() == [b"b", b"b"]
     assert found["output"].tolist() == [b"y", b"y"]
+    assert {spec.name for spec in why.signature.outputs} == found.keys()
+
+
+async def test_integrated_gradients_of_several_inputs(load, tmp_path):
+    class Sum(torch.nn.Module):
+        def forward(self, a, b):
+            return 2 * a + 3 * b
+
+    rows, size = (torch.zeros(2, 1), torch.ones(2, 1)), {0: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(Sum(), rows, dynamic_shapes=(size, size))
+    torch.export.save(program, tmp_path / "model.pt2")
+    tensor = {"datatype": "FP32", "shape": [-1, 1]}
+    why = load(
+        modelFormat="torch",
+        storageUri=str(tmp_path),
+        inputs=[{"name": "a", **tensor}, {"name": "b", **tensor}],
+        outputs=[{"name": "y", **tensor}],
+        explainer={"method": "integratedGradients"},
+    )
+    one = np.ones((2, 1), np.float32)
+    found = await why({"a": one, "b": one})
+    assert np.allclose(found["attributions.a"], 2)
+    assert np.allclose(found["attributions.b"], 3)
+    assert {spec.name for spec in why.signature.outputs} - found.keys() == {"class", "label"}
 
 
 async def test_lime_asks_the_model(load, tmp_path):

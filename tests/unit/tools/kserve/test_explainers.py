@@ -82,6 +82,15 @@ def test_there_and_back():
     assert notes == []
 
 
+def test_with_a_transformer_it_explains_what_clients_ask():
+    data = explained(explainer=PART, transformer={"containers": [BOX]})
+    data["metadata"]["annotations"]["tandem/transformer"] = "class: mine.own:Own"
+    assert application(data)["args"]["explains"] == "m"
+    (found,), notes = both_ways.inference_services(both_ways.ray_service([one(data)]), _config(data))
+    assert found == data
+    assert notes == []
+
+
 def _config(data):
     return yaml.safe_load(both_ways.ray_service([one(data)])["spec"]["serveConfigV2"])
 
