@@ -25,6 +25,7 @@ from serve_app.ingress.answers import require, send_json
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.graphs import GraphApp
 from serve_app.protocol import cloudevents, v1_codec
+from serve_app.protocol.explanations import document
 from serve_app.protocol.tensors import InferRequest
 
 
@@ -83,7 +84,7 @@ class V1App:
         call.version = chosen
         if verb == "explain":
             response = await self._explain_watched(call, receive)
-            answer = v1_codec.encode_response(response, by_row, "explanations")
+            answer = document(response) or v1_codec.encode_response(response, by_row, "explanations")
         else:
             response, literal = await self._infer_watched(call, receive), picked.signature.literal
             answer = v1_codec.encode_response(response, by_row, literal=literal)

@@ -18,6 +18,8 @@ from serve_app.explainers import asking
 from serve_app.protocol.explanations import METHOD, SECONDS, VERSION
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters
+from serve_app.runtimes.explaining_kserve import KServeExplainer, of_kserve
+from serve_app.runtimes.kserve_api.stand_in import stand_in
 from serve_app.runtimes.python import PythonRuntime
 
 _SECONDS = 60.0  # where nobody says how long an explanation may take
@@ -55,7 +57,18 @@ class ExplainerClassRuntime(PythonRuntime):
 
     def __init__(self, config: RemoteModel, folder: Path | None, version: str = "1") -> None:
         super().__init__(config, folder, version)
-        self._about["model"], self._explains = ModelAsked(), config.explains or ""
+        explains = self._explains = config.explains or ""
+        self._about["model"] = self._asked = ModelAsked()
+        # What KServe's server tells one.
+        self._about |= {"model_name": explains, "predictor_host": explains}
+        self._about |= {"protocol": "v1", "predictor_protocol": "v1", "predictor_use_ssl": False}
+
+    def load(self) -> None:
+        """Import, construct and load the user's class, which may be written for KServe."""
+        stand_in()
+        super().load()
+        if of_kserve(type(self._model)):
+            self._model = KServeExplainer(self._model, self._asked, self._explains)
 
     @property
     def predict(self) -> Callable[[Arrays, Parameters], Any]:

@@ -105,6 +105,20 @@ async def test_what_the_explainer_says(http, why, error, status):
         assert (answer.status_code, answer.json()) == (status, {"error": "it says so"})
 
 
+async def test_v1_gives_a_document_as_it_stands(http, why, monkeypatch):
+    text = np.array([b'{"explanations": {"any": [1, null]}, "more": 2}'], dtype=object)
+
+    async def predict(inputs: Arrays, parameters: Parameters) -> Arrays:
+        return {"explanation": text}
+
+    monkeypatch.setattr(why, "predict", predict)
+    answer = await http.post("/v1/models/m:explain", json=ROWS)
+    assert answer.content == text[0]
+    assert answer.headers["content-type"] == "application/json"
+    (output,) = (await http.post("/v2/models/m/explain", json=BODY)).json()["outputs"]
+    assert (output["name"], output["data"]) == ("explanation", [text[0].decode()])
+
+
 async def test_it_is_a_post(http, why):
     for path in ("/v2/models/m/explain", "/v1/models/m:explain"):
         answer = await http.get(path)
