@@ -3,6 +3,7 @@
 import pytest
 from onnx import helper
 
+from tests.unit.runtimes.explained import Loaded
 from tests.unit.runtimes.graphs import tensor, write
 
 
@@ -16,3 +17,17 @@ def echo(tmp_path):
         return write(tmp_path, nodes, [tensor(*one) for one in inputs], outputs)
 
     return made
+
+
+@pytest.fixture
+def load():
+    """Explainers, closed at the end."""
+    made = []
+
+    def loaded(**args):
+        made.append(Loaded(**args))
+        return made[-1]
+
+    yield loaded
+    for one in made:
+        one.host.close()

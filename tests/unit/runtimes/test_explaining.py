@@ -17,44 +17,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from serve_app.config import RemoteModel, named, parse
 from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.explainers.asking import reach
-from serve_app.runtimes.host import ModelHost
 from tests.unit.explainers.asked import Model
 
 FRAME = load_iris(as_frame=True)
 X, Y = FRAME.data.to_numpy(), FRAME.target.to_numpy()
 ROWS = X[[0, 60, 120]]
 NAMES = [name.encode() for name in FRAME.data.columns]
-
-
-class Loaded:
-    """An explainer as its replica loads it."""
-
-    def __init__(self, **args) -> None:
-        config = named(parse(RemoteModel, {"explains": "iris", **args}), "why")
-        self.host = ModelHost(config, False)
-        self.host.load()
-        self.signature = next(iter(self.host.versions.values())).signature
-
-    async def __call__(self, rows, name="input-0", **parameters):
-        (version,) = self.host.versions
-        given = rows if isinstance(rows, dict) else {name: rows}
-        return await self.host.predict(version, given, parameters)
-
-
-@pytest.fixture
-def load(request):
-    made = []
-
-    def loaded(**args):
-        made.append(Loaded(**args))
-        return made[-1]
-
-    yield loaded
-    for one in made:
-        one.host.close()
 
 
 def shap(folder, model_format, **more):
@@ -262,51 +232,3 @@ async def test_an_explanation_that_nobody_waits_for_ends(load, tmp_path):
     go_on.set()
     await asyncio.to_thread(why.host.close)  # it waits until nothing runs
     assert len(model.batches) == 3
-
-
-class Own:
-    """A user's: by how much the answer falls without each column."""
-
-    def __init__(self, model, scale=1.0):
-        self.model, self.scale = model, scale
-
-    def explain(self, inputs, parameters):
-        self.thread, self.parameters = threading.current_thread(), parameters
-        (whole,) = self.model.predict(inputs, output="scores").values()
-        parts = []
-        for column in range(inputs["x"].shape[1]):
-            without = inputs["x"].copy()
-            without[:, column] = 0
-            parts.append(whole - self.model.predict({"x": without})["scores"])
-        return {"attributions": np.stack(parts, axis=1) * self.scale}
-
-
-class OwnAsync(Own):
-    async def explain(self, inputs, parameters):
-        answer = await self.model.predict_async(inputs)
-        return {"answer": answer["scores"], "names": np.array(list(parameters), dtype=object)}
-
-
-@pytest.mark.parametrize("kind", ["Own", "OwnAsync"])
-async def test_a_class_of_one_s_own(load, kind):
-    model = Model(lambda inputs: inputs["x"] @ [1.0, 2.0])
-    reach(model)
-    why = load(modelFormat="python", **{"class": f"{__name__}:{kind}"}, options={"scale": 10})
-    rows = np.array([[3.0, 4.0], [5.0, 6.0]])
-    found = await why(rows, "x", _version="2", _seconds=9.0, mine=1)
-    assert model.versions == {"2"}
-    if kind == "Own":
-        assert found["attributions"].tolist() == [[30, 80], [50, 120]]
-    else:
-        assert found["answer"].tolist() == [11, 17]
-        assert found["names"].tolist() == [b"mine"]
-    assert why.signature.properties == {"explains": "iris", "method": "class"}
-
-
-def test_a_class_that_explains_nothing(load):
-    with pytest.raises(ConfigError, match=r"Model has no explain\(inputs, parameters\)"):
-        load(
-            modelFormat="python",
-            **{"class": "tests.unit.explainers.asked:Model"},
-            options={"function": None},
-        )
