@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from serve_app.config import InlineModel, RemoteModel, named, parse
+from serve_app.core.tables import asking_for
 from serve_app.core.target import Target
 from serve_app.explainers.asking import reach
 from serve_app.protocol import v1_codec
@@ -53,7 +54,7 @@ class _Here:
         return self._version.signature
 
     def predict(self, version: str, inputs: Arrays, output: str, seconds: float) -> Arrays:
-        parameters = {"_outputs": output} if output else {}
+        parameters = asking_for([output], {}) if output else {}
         return self._version._runtime.predict(inputs, parameters)  # type: ignore[return-value]
 
 
