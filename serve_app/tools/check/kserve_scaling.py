@@ -36,6 +36,10 @@ def _targets(resource: Resource) -> Iterable[Looks]:
     return [one for one in found if isinstance(one.data, dict)]
 
 
+def _utilized(resource: Resource) -> Iterable[Looks]:
+    return [one for one in _targets(resource) if one.text("target", "type") == "Utilization"]
+
+
 def _below(component: Looks, least: int) -> bool:
     target = component.number("scaleTarget")
     return target is not None and target < least
@@ -97,15 +101,15 @@ TABLE: Table = (
         Rule("", lambda m, _: (key := _KINDS.get(m.text("type"))) and not m.get(key) and key,
              "'{}' is needed for the type {type}"),
     )),
+    (_utilized, _KEDA, (
+        the.between("target averageUtilization", 1, 100, "{} is no utilization: 1 to 100"),
+    )),
     (_targets, _KEDA, (
         Rule("name", lambda s, _: _own(s) and s.get("name") not in _TYPES,
              "'{}' is none of cpu, memory"),
         Rule("target type", _wrong_type),
         Rule("target", lambda s, _: (key := _TARGET.get(s.text("target", "type"), ""))
              and s.get("target", key) is None and key, "'{}' is needed for its type"),
-        Rule("target averageUtilization", lambda s, _: s.text("target", "type") == "Utilization"
-             and not 1 <= (1 if (share := s.number("target", "averageUtilization")) is None else share)
-             <= 100, "{} is no utilization: 1 to 100"),
         Rule("target averageValue", _too_little, "{} is less than 1Mi"),
         Rule("metric", lambda s, _: not _own(s) and not s.text("metric", "query"), "a query is needed"),
         Rule("target", lambda s, _: not _own(s) and s.get("target", "value") is None,

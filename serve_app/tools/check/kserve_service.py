@@ -100,6 +100,11 @@ def _no_shared_storage(model: Looks, _: Resource) -> str:
     return "" if kept else (f"'{uri}'" if uri else "no storageUri")
 
 
+def _many_ports(pod: Looks, _: Resource) -> int:
+    count = max((len(one.items("ports")) for one in pod.parts("containers")), default=0)
+    return count if count > 1 else 0
+
+
 _WHOLE = (
     *(Rule(f"metadata annotations {MODE}", _noted(MODE, old),
            f"{old} is called {new} now", f"{MODE}: {new}", "", "warning")
@@ -200,8 +205,6 @@ TABLE: Table = (
      (Rule("name", _has("PIPELINE_PARALLEL_SIZE", "TENSOR_PARALLEL_SIZE"), "{} may not be set",
            "pipelineParallelSize and tensorParallelSize of workerSpec"),)),
     (the.where(predictors, lambda r: mode_of(r) == "Knative"), "", (
-        Rule("containers", lambda p, _: (count := max(
-            (len(one.items("ports")) for one in p.parts("containers")), default=0)) > 1 and count,
-             "{} ports", why="Knative allows one"),
+        Rule("containers", _many_ports, "{} ports", why="Knative allows one"),
     )),
 )  # fmt: skip

@@ -59,6 +59,11 @@ def _lost(mount: Looks, resource: Resource) -> bool:
     return mount.text("name") not in [*there, *(_BY_THE_OPERATOR if resource.cluster.data else ())]
 
 
+def _several_types(volume: Looks, _: Resource) -> str:
+    types = [str(key) for key, value in volume.mapping().items() if key != "name" and value is not None]
+    return " and ".join(types) if len(types) > 1 else ""
+
+
 def _namesake(container: Looks, resource: Resource) -> str:
     """A container of the pod's start with this one's name; of one list `first_of` says it."""
     *pod, which, _ = container.place
@@ -105,9 +110,7 @@ def _pods(pods: Parts, why: str) -> Table:
         (volumes, why, (
             the.first_of("name"),
             the.like("name", LABEL, NO_LABEL),
-            Rule("", lambda v, _: len(types := [key for key, value in v.mapping().items()
-                 if key != "name" and value is not None]) > 1 and " and ".join(map(str, types)),
-                 "a volume is of one type, here are {}"),
+            Rule("", _several_types, "a volume is of one type, here are {}"),
         )),
         (the.below(pods, "topologySpreadConstraints *"), why, (
             the.one_of("whenUnsatisfiable", "DoNotSchedule", "ScheduleAnyway"),

@@ -34,10 +34,6 @@ def _image(group: Looks) -> str:
     return group.text("template", "spec", "containers", 0, "image")
 
 
-def _plain(group: Looks) -> str:
-    return _image(group).removesuffix("-gpu")
-
-
 def _own_ray(group: Group, ray: Resource) -> str:
     """The Ray in an image's tag, where rayVersion is another."""
     tag = re.search(r"(?:^|/)ray(?:-ml|-llm)?:(\d+\.\d+\.\d+)", _image(group))
@@ -50,6 +46,11 @@ def _no_version(group: Group, ray: Resource) -> str:
     tag = image.rpartition("/")[2].partition(":")[2]
     named = "@" in image or "$" in image or tag not in ("", "latest")
     return "" if not image or named else image
+
+
+def _another(group: Group, ray: Resource) -> str:
+    image, first = (_image(one).removesuffix("-gpu") for one in (group, ray.cluster.head))
+    return f"'{image}', but the head has '{first}'" if image and first and image != first else ""
 
 
 def _more(key: str, without: float) -> When:
@@ -166,9 +167,7 @@ _GROUPS = (
             "the same version in both"),
     _advice(f"{_BOX} image", _no_version, "'{}' names no version",
             "nodes of one cluster may run different code, and no upgrade is seen", "a tag, or a digest"),
-    _advice(f"{_BOX} image", lambda g, r: (first := _plain(r.cluster.head))
-            and _plain(g) not in ("", first) and f"'{_plain(g)}', but the head has '{first}'", "{}",
-            "Ray and Python must be the same on every node", ""),
+    _advice(f"{_BOX} image", _another, "{}", "Ray and Python must be the same on every node", ""),
     Rule(f"env {_MODE}", lambda g, _: g.env.get(_MODE) == "1" and g.env.get(_PROXY) != "1",
          f"{_MODE} without {_PROXY}", f'- {{name: {_PROXY}, value: "1"}}',
          "proxies then run on the head alone, and workers never become ready"),
