@@ -44,6 +44,10 @@ awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name
 compile "$tool/explain.txt" pyproject.toml $serve --extra explain --constraint $locks/dev.txt
 awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name[1] in serve)' \
   $locks/serve.txt "$tool/explain.txt" >$locks/explain.txt
+# TensorFlow beside it, in the same way.
+compile "$tool/tensorflow.txt" pyproject.toml $serve --extra tensorflow --constraint $locks/dev.txt
+awk '/^[^ ]/ { split($0, name, /==/) } FNR == NR { serve[name[1]]; next } !(name[1] in serve)' \
+  $locks/serve.txt "$tool/tensorflow.txt" >$locks/tensorflow.txt
 # PyTorch with CUDA, what every other lock leaves out: for the GPU image, and where there is no CPU build.
 echo "torch>=2.13,<2.14" >"$tool/gpu.in"
 prefer $locks/gpu.txt

@@ -16,6 +16,7 @@ from serve_app.config.options import (
     LightgbmOptions,
     OnnxOptions,
     SklearnOptions,
+    TensorflowOptions,
     TorchOptions,
     TransformersOptions,
     V2Options,
@@ -44,7 +45,8 @@ __all__ = [
     "LightgbmOptions", "Limits", "LlmConfig", "Logging", "Match", "Metric", "ModelConfig", "ModelFormat",
     "OnnxOptions", "RemoteModel", "ReplicaUserConfig", "Resources", "Rollout", "RouterArgs",
     "RouterUserConfig", "Routing", "Shadow", "SklearnOptions", "Step", "Sticky", "TensorConfig",
-    "TokenizerConfig", "Tolerance", "TorchOptions", "Traffic", "TransformersOptions", "V2Options",
+    "TensorflowOptions", "TokenizerConfig", "Tolerance", "TorchOptions", "Traffic",
+    "TransformersOptions", "V2Options",
     "Versions", "Webhook", "XgboostOptions", "did_you_mean", "join", "keys_at", "meant", "named",
     "newest", "parse", "problems", "servable", "served",
 ]  # fmt: skip

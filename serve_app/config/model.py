@@ -16,12 +16,13 @@ Datatype = Literal[
     "FP16", "BF16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
 ModelFormat = Literal[
-    "torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm", "mlflow", "v2", "python", "vllm",
+    "torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm", "mlflow", "tensorflow", "v2",
+    "python", "vllm",
 ]  # fmt: skip
 # KServe's and Triton's names of some of them.
 _ALSO = {"pytorch": "torch", "huggingface": "transformers", "triton": "v2"}
 # Those whose files may be programs: who trusts whoever writes them says so.
-_TRUSTING = ("torch", "sklearn", "mlflow")
+_TRUSTING = ("torch", "sklearn", "mlflow", "tensorflow")
 
 # Names appear in URLs, metric labels and Serve application names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -140,7 +141,7 @@ class ModelConfig(Config):
     """Seconds after which a prediction that nobody waits for any more counts as hanging."""
     trusted: bool = False
     """Whether a file may be loaded that is a program and may do whatever its process may: TorchScript
-    for torch, a pickle (`.pkl`, `.joblib`) for sklearn and mlflow.
+    for torch, a pickle (`.pkl`, `.joblib`) for sklearn and mlflow, a SavedModel for tensorflow.
     """
     revision: str | None = None
     """Any text. It means nothing by itself: another one is a change, and loads the model anew."""

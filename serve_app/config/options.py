@@ -25,6 +25,15 @@ class TorchOptions(Config):
     """Threads of one execution, for the whole process; 0 leaves it to PyTorch."""
 
 
+class TensorflowOptions(Config):
+    """`signature`: of those that were saved."""
+
+    signature: str = "serving_default"
+    """Which of the model's signatures answers."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of one execution, for the whole process; 0 leaves it to TensorFlow."""
+
+
 class TransformersOptions(Config):
     """`maxLength` in tokens, 0 for the model's own limit; `normalize` makes embeddings unit length.
 
@@ -192,6 +201,7 @@ _SCHEMES = ("http", "https", "grpc", "grpcs")
 OPTIONS: dict[str, type[Config]] = {
     "torch": TorchOptions,
     "onnx": OnnxOptions,
+    "tensorflow": TensorflowOptions,
     "transformers": TransformersOptions,
     "sklearn": SklearnOptions,
     "xgboost": XgboostOptions,

@@ -77,6 +77,7 @@ RUNTIMES = {
     "lightgbm": ("serve_app.runtimes.lightgbm_booster", "LightgbmRuntime"),
     "v2": ("serve_app.runtimes.v2", "V2Runtime"),
     "mlflow": ("serve_app.runtimes.mlflow", "MlflowRuntime"),
+    "tensorflow": ("serve_app.runtimes.saved_model", "SavedModelRuntime"),
 }
 
 
@@ -95,6 +96,7 @@ FILES = {
     "xgboost": ("model.ubj", "model.json", "model.bst"),
     "lightgbm": ("model.txt", "model.bst"),
     "mlflow": ("MLmodel",),
+    "tensorflow": ("saved_model.pb",),
 }
 
 

@@ -63,6 +63,7 @@ TABLES = [
     ("`options` of sklearn", config.SklearnOptions, None),
     ("`options` of xgboost", config.XgboostOptions, None),
     ("`options` of lightgbm", config.LightgbmOptions, None),
+    ("`options` of tensorflow", config.TensorflowOptions, None),
     ("`options` of v2", config.V2Options, None),
     ("The Router's `user_config`", config.RouterUserConfig, None),
     ("The Router's `args`", config.RouterArgs, None),

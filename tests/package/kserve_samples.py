@@ -28,7 +28,6 @@ VARIABLE = "TANDEM_KSERVE"
 FOLDERS = ("docs/samples", "python")
 # Of a reason's sentence, what all of its kind have in common.
 REASONS = {
-    "has no runtime for tensorflow": "TensorFlow's SavedModel: no runtime",
     "needs inputs and outputs": "TorchServe's archives, TorchScript: nothing says what the tensors are",
     "a container of one's own": "a container of one's own: an image, and no model",
     "transformer": "a transformer's container",

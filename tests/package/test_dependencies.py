@@ -26,7 +26,15 @@ EXTRAS: dict[str, set[str]] = {
     "serve_app/llm": {"llm"},
     "serve_app/observability/payloads": {"batch", "kafka"},
     "serve_app/repository": {"s3", "gs", "azure", "hf"},
-    "serve_app/runtimes": {"torch", "onnx", "transformers", "sklearn", "xgboost", "lightgbm"},
+    "serve_app/runtimes": {
+        "torch",
+        "onnx",
+        "transformers",
+        "sklearn",
+        "xgboost",
+        "lightgbm",
+        "tensorflow",
+    },
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/check/payloads.py": {"batch"},  # asks whether pyarrow is there
@@ -68,6 +76,7 @@ BY_OTHERS = {
 # What comes with others, of the same makers, in step with it.
 WITH = {
     "fsspec": {"s3fs", "gcsfs", "adlfs"}, "azure": {"adlfs"}, "tqdm": {"huggingface-hub"},
+    "tensorflow": {"tensorflow-cpu"},  # its build without CUDA
 }  # fmt: skip
 COMMANDS = ("lint", "protos")  # extras of programs that nothing imports
 
