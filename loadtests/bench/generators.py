@@ -99,9 +99,10 @@ function request()
 end
 function done(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format('\\nRESULT {"requests": %d, "us": %d, "p50": %f, "p99": %f, "errors": %d}\\n',
+  io.write(string.format('\\nRESULT {"requests": %d, "us": %d, "p50": %f, "p99": %f, ' ..
+    '"errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    e.connect + e.read + e.write + e.status + e.timeout))
+    e.connect, e.read, e.write, e.status, e.timeout))
 end
 """
 
@@ -121,7 +122,10 @@ def _wrk(point: Point, port: int, seconds: float, _: float, folder: Path) -> Sam
     text, cpu = _run([*command, f"-d{max(1, round(seconds))}s", url])
     found = json.loads(text.partition("RESULT ")[2])
     rate = found["requests"] / found["us"] * 1e6
-    return Sample(rate, found["p50"] / 1e6, found["p99"] / 1e6, found["errors"], "wrk", cpu)
+    errors = {kind: count for kind, count in found["errors"].items() if count}
+    if errors:
+        print(f"    errors by kind: {errors}", flush=True)
+    return Sample(rate, found["p50"] / 1e6, found["p99"] / 1e6, sum(errors.values()), "wrk", cpu)
 
 
 def _h2load(point: Point, port: int, seconds: float, _: float, folder: Path) -> Sample:

@@ -96,7 +96,7 @@ def test_locks(path: Path) -> None:
 
 
 def test_there_are_locks() -> None:
-    own = {"batch", "dev", "explain", "gpu", "serve", "llm-cpu", "llm-gpu"}
+    own = {"batch", "dev", "explain", "gpu", "serve", "llm-cpu", "llm-gpu", "tensorflow"}
     assert {path.stem for path in LOCKS} == own | {
         "kserve",
         "kserve-bench",

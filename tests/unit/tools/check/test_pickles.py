@@ -50,7 +50,8 @@ def test_also_where_it_lies_elsewhere(tmp_path):
 def test_trust_belongs_to_what_may_be_a_program(tmp_path):
     said = found(tmp_path, modelFormat="xgboost", trusted=True)
     assert any(
-        "`trusted` belongs to modelFormat torch, sklearn, mlflow, not xgboost" in one[2] for one in said
+        "`trusted` belongs to modelFormat torch, sklearn, mlflow, tensorflow, not xgboost" in one[2]
+        for one in said
     )
 
 
