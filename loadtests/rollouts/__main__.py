@@ -21,12 +21,11 @@ from loadtests.rollouts.tuning import FAMILIES, chosen, ends, false_alarms
 Each = Callable[..., Iterable[Any]]  # map, or a pool's
 Part = tuple[Kind, Sequence[int], int]
 _PART = 25  # rollouts that a process is given at a time
-_RARE = 4  # of outages only so many are played
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.rollouts", description=__doc__)
-    parser.add_argument("--rollouts", type=int, default=1000, help="of each kind; of outages a quarter")
+    parser.add_argument("--rollouts", type=int, default=1000, help="of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--output", type=Path, default=Path("build/rollouts.json"))
@@ -73,7 +72,6 @@ def _traffic(kind: Kind, numbers: Sequence[int], seed: int) -> list[Traffic]:
 
 
 def _parts(kind: Kind, count: int, seed: int) -> list[Part]:
-    count = max(1, count // _RARE) if kind == "outage" else count
     return [(kind, range(at, min(at + _PART, count)), seed) for at in range(0, count, _PART)]
 
 
