@@ -23,7 +23,7 @@ from loadtests.servers import Server
 from serve_app.protocol.tensors import Arrays, Parameters
 
 # More than a Router remembers, and in turn: each of them comes as if for the first time.
-USERS = 6000
+USERS = 20_000
 ROUTING: dict[str, dict[str, Any]] = {
     "plain": {},
     "turns": {"weights": {"1": 90, "2": 10}},
@@ -32,7 +32,7 @@ ROUTING: dict[str, dict[str, Any]] = {
 # What is measured: the model, and by how many users.
 KINDS = {
     "one user": {"as it is": ("plain", 1), "by turns": ("turns", 1), "sticky": ("users", 1)},
-    "6,000 users": {
+    "20,000 users": {
         "as it is": ("plain", USERS),
         "by turns": ("turns", USERS),
         "sticky": ("users", USERS),

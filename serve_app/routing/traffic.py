@@ -22,7 +22,7 @@ from serve_app.config import Match, Sticky, Traffic
 _TURN = (math.sqrt(5) - 1) / 2
 _HASHES, _MOST = 2.0**64, 2**64 - 1
 # Of the users that came last, in so many characters: to draw takes longer than to look up.
-_REMEMBERED, _LONGEST = 4096, 128
+_REMEMBERED, _LONGEST = 16_384, 128
 _random = random.Random()  # noqa: S311 - where a Router begins is no secret
 
 

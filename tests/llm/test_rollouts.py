@@ -43,7 +43,7 @@ def engines(llm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     user["routing"] = {CHAT: {"traffic": {"weights": {"1": 100}, "sticky": {"parameter": "user"}}}}
     config["applications"] = [routed]
     for version in ("1", "2"):
-        args = {**tiny["args"], "model": CHAT, "versions": [version]}
+        args = {**tiny["args"], "model": CHAT, "versions": [version], "resources": {"num_cpus": 0.5}}
         config["applications"].append({**tiny, "name": f"{CHAT}-{version}", "args": args})
     path = folder / "llm.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -152,12 +152,12 @@ def test_users_that_are_remembered_have_what_is_drawn_and_others_weights_are_dra
 def test_what_is_remembered_is_short_and_few():
     """A key may come out of a body, and be as long as that."""
     made = split({"1": 50, "2": 50})
-    long = [f"{number:0200}" for number in range(5000)]
+    long = [f"{number:0200}" for number in range(20_000)]
     assert [made.of(key) for key in long] == of({"1": 50, "2": 50}, long)
     assert made._remembered.cache_info().currsize == 0
-    for number in range(5000):
+    for number in range(20_000):
         made.of(f"{number}")
-    assert made._remembered.cache_info().currsize == 4096
+    assert made._remembered.cache_info().currsize == 16_384
 
 
 def test_another_model_has_another_order_of_users():
