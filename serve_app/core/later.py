@@ -2,8 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import TypeVar
 
+T = TypeVar("T")
+AGAIN = "; tried again in "  # follows a reason
 FIRST_S, LONGEST_S = 5.0, 300.0
 _APART = 0.2  # of a pause, more or less: those that failed together don't come back together
 
@@ -12,6 +16,29 @@ def pause(failures: int, chance: float) -> float:
     """Seconds before the next try, after so many in a row that failed; `chance` is from 0 to 1."""
     most = min(FIRST_S * 2.0 ** min(failures - 1, 30), LONGEST_S)
     return most * (1 + _APART * (2 * chance - 1))
+
+
+def with_pause(reason: object, seconds: float) -> str:
+    """Why something failed, and when it is tried again."""
+    return f"{reason}{AGAIN}{seconds:.0f} s"
+
+
+async def until_done(
+    work: Callable[[], Awaitable[T]],
+    passing: Callable[[Exception], bool],
+    tell: Callable[[str], object],
+) -> T:
+    """What `work` gives, tried again for as long as it fails for now; `tell` hears that, in a thread."""
+    for failures in count(1):
+        try:
+            return await work()
+        except Exception as error:
+            if not passing(error):
+                raise
+            seconds = pause(failures, random.random())  # noqa: S311
+            await asyncio.to_thread(tell, with_pause(error, seconds))
+        await asyncio.sleep(seconds)
+    raise AssertionError
 
 
 class Again:

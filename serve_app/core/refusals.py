@@ -4,6 +4,7 @@ import time
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+from serve_app.core.later import with_pause
 from serve_app.redact import redacted
 
 
@@ -46,7 +47,7 @@ class Refusals:
     def with_due(self, source: str, reason: str) -> str:
         """Why a source isn't what it was to be, and when that is tried again."""
         left = self._due.get(source, 0.0) - time.monotonic()
-        return f"{reason}; tried again in {left:.0f} s" if reason and left > 0 else reason
+        return with_pause(reason, left) if reason and left > 0 else reason
 
     @property
     def reason(self) -> str:

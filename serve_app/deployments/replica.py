@@ -41,9 +41,8 @@ class ModelReplica:
                 reach(Explained(self._config.explains, application()))
             tell = Teller(application())
             self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell)
-            host = self._current.host
             try:
-                log_loaded(host.name, await self._current.load())
+                log_loaded(self._config.name or "", await self._current.load())
             finally:
                 await asyncio.to_thread(tell.done)
             freeze_gc()

@@ -20,6 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.config import Admin, InlineModel, Limits, RouterUserConfig, parse
 from serve_app.core.call import Call
 from serve_app.core.dataplane import EXTENSIONS, DataPlane
+from serve_app.core.later import AGAIN
 from serve_app.core.observer import Observer
 from serve_app.core.paths import Paths
 from serve_app.deployments.changing import Changing
@@ -249,8 +250,11 @@ def _looked_at() -> tuple[Mapping[str, Any], dict[str, RemoteApp]]:
     found = serve_applications()
     apps = remote_apps(found)
     for name, app in apps.items():
-        if app.status == "DEPLOYING" and not app.running and (said := left(progress(name))):
-            apps[name] = dataclasses.replace(app, message=said)
+        if app.status == "DEPLOYING" and (said := left(progress(name))):
+            if not app.running:
+                apps[name] = dataclasses.replace(app, message=said)
+            elif AGAIN in said:
+                apps[name] = dataclasses.replace(app, trying=said)
     return found, apps
 
 

@@ -16,7 +16,7 @@ from ray import serve
 from ray.serve.llm import LLMConfig
 
 from serve_app.config import RemoteModel, named, parse
-from serve_app.core.later import FIRST_S
+from serve_app.core.later import FIRST_S, until_done
 from serve_app.errors import ConfigError, NotFound, Unavailable
 from serve_app.hop.relay_app import RelayApp
 from serve_app.internals.llm_server import Server
@@ -66,7 +66,8 @@ class EngineReplica(Server):
         asker = self._config.model_dump_json()
         tell = Teller(application())
         try:
-            self._held = await asyncio.to_thread(hold, *self._wants, tell, asker=asker)
+            fetch = partial(asyncio.to_thread, hold, *self._wants, tell, asker=asker)
+            self._held = await until_done(fetch, passing, tell)
         finally:
             await asyncio.to_thread(tell.done)
         self._version, folder = newest(self._held)

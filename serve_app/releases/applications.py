@@ -21,7 +21,8 @@ _PYDANTIC = "For further information visit"
 class RemoteApp:
     """One application, and the model whose versions it has. `stamp` changes with a deploy.
 
-    `ingress` is the deployment to call; '' where there is none yet. `replicas` names those that run.
+    `ingress` is the deployment to call; '' where there is none yet. `replicas` names those that run;
+    `trying` is what one that can't start for now says beside them.
     `explains`: another model, of which this one says why it answers as it does.
     """
 
@@ -34,6 +35,7 @@ class RemoteApp:
     model: str
     versions: tuple[str, ...] = ()  # those that it lists
     replicas: frozenset[str] = field(default=frozenset(), compare=False)
+    trying: str = field(default="", compare=False)
     explains: str = ""
 
     @property

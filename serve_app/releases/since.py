@@ -22,4 +22,6 @@ def refusals(before: Mapping[str, str], applications: Mapping[str, RemoteApp]) -
 
 
 def _refusal(app: RemoteApp) -> str:
-    return app.says if app.status == "DEPLOY_FAILED" else ""
+    if app.status == "DEPLOY_FAILED":
+        return app.says
+    return f"its application is {app.status}: {app.trying}" if app.trying else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from serve_app.config import ModelConfig
-from serve_app.core.later import Again
+from serve_app.core.later import Again, until_done
 from serve_app.errors import VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
@@ -41,8 +41,8 @@ class CurrentHost:
         tell: Callable[[str, list[Loaded]], None],
         way: Tell = nobody,
     ) -> None:
-        self._config, self._gpu, self._tell = config, gpu, tell
-        self.host = ModelHost(config, gpu, tell=way, starting=True)
+        self._config, self._gpu, self._tell, self._way = config, gpu, tell, way
+        self.host = self._begun()
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -56,11 +56,26 @@ class CurrentHost:
         self._gap: asyncio.Event | None = None  # while what was dropped isn't there anew
 
     async def load(self) -> list[Loaded]:
-        """For the first time; what of it failed for now is tried again."""
-        loaded = await asyncio.to_thread(self.host.load)
+        """For the first time. What fails for now is tried again: here where it is all of it."""
+        loaded = await until_done(self._first, passing, self._waits)
         if self.host.passing:
             self._again.later(_ALL)
         return loaded
+
+    def _begun(self) -> ModelHost:
+        return ModelHost(self._config, self._gpu, tell=self._way, starting=True)
+
+    async def _first(self) -> list[Loaded]:
+        try:
+            return await asyncio.to_thread(self.host.load)
+        except Exception:
+            failed, self.host = self.host, self._begun()
+            await asyncio.to_thread(failed.close)
+            raise
+
+    def _waits(self, said: str) -> None:
+        log.warning("%s", said)
+        self._way(said)
 
     async def refresh(self, deployed: float, late: bool = False) -> str:
         """Load what changed, once for the deploy of that time; why that couldn't be, or ''.

@@ -156,7 +156,12 @@ def test_a_store_that_was_away_for_a_moment(running: Running) -> None:
         web.by_path["/late/model.onnx"] = (DIGITS / "1" / "model.onnx").read_bytes()
         uri = f"{web.url}/late/model.onnx"
         applications = router(onnx(uri, name="late-inline")), application("late", uri)
+        web.away = True
         running.deploy(*applications)
+        for name in names:
+            until(lambda: "; tried again in " in index(client).get(name, ""), f"{name} waits", 60)  # noqa: B023
+            assert "its store can't be asked: HTTPError: HTTP Error 503" in index(client)[name]
+        web.away = False
         until(lambda: index(client) == dict.fromkeys(names, ""), "they are there", 60)
         old = [checksum(client, name) for name in names]
         web.by_path["/late/model.onnx"] += b"\x32\x05other"  # another `doc_string`

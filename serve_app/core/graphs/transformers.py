@@ -25,7 +25,7 @@ from serve_app.core.graphs.version import (
     given,
 )
 from serve_app.core.lanes import Who
-from serve_app.core.later import Again
+from serve_app.core.later import Again, with_pause
 from serve_app.core.observer import Observers
 from serve_app.errors import TandemError, Unavailable
 from serve_app.protocol.metadata import Statistics, VersionDescription
@@ -226,4 +226,4 @@ class Transformers:
         name = version.config.name
         if version.around.passing and self._wanted.get(name) == version.config:
             seconds = self._again.later(name)
-            version.reason = f"{version.reason_of_its_own}; tried again in {seconds:.0f} s"
+            version.reason = with_pause(version.reason_of_its_own, seconds)

@@ -1,8 +1,9 @@
 """What a deployment still waits for. Pure."""
 
+from serve_app.core.later import AGAIN
 from serve_app.releases.applications import remote_apps
 from serve_app.tools.deploy.look import Look
-from serve_app.tools.serve_names import Json, named, router_of
+from serve_app.tools.serve_names import Json, model_of, named, router_of
 from serve_app.tools.serve_says import UNDER_WAY, why
 
 _STAMP = "last_deployed_time_s"
@@ -16,13 +17,20 @@ def pending(config: Json, now: Look) -> dict[str, str]:
         if app is None:
             found[name] = "Serve doesn't know it yet"
         elif app["status"] in UNDER_WAY:
-            found[name] = why(app) or f"it is {app['status']}"
+            said = _for_now(model_of(name, application), now) or why(app)
+            found[name] = said or f"it is {app['status']}"
         elif reason := _followed(name, application, now):
             found[name] = reason
     for name, app in now.applications.items():
         if app["status"] == "DELETING" and name not in found:
             found[name] = "it is being removed"
     return found
+
+
+def _for_now(model: str, now: Look) -> str:
+    """Why one can't start for now, which tries again, by the Routers' word."""
+    reasons = (row["reason"] for row in now.index if row["name"] == model)
+    return next((reason for reason in reasons if AGAIN in reason), "")
 
 
 def _followed(name: str, application: Json, now: Look) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from serve_app.deployments import router
+from serve_app.releases.since import refusals
 from tests.unit.deployments.conducted import app
 
 
@@ -24,3 +25,36 @@ def test_only_of_what_is_still_coming(monkeypatch, changes, shown):
     _, found = router._looked_at()
     assert found["m"].message == shown
     assert found["n"] == apps["n"]
+
+
+@pytest.mark.parametrize(
+    ("status", "running", "said", "shown"),
+    [
+        (
+            "DEPLOYING",
+            0,
+            "no route to host; tried again in 5 s",
+            ("no route to host; tried again in 5 s", ""),
+        ),
+        (
+            "DEPLOYING",
+            1,
+            "no route to host; tried again in 5 s",
+            ("", "no route to host; tried again in 5 s"),
+        ),
+        ("DEPLOYING", 1, "fetching 1.2 of 4.0 GB", ("", "")),
+        ("RUNNING", 1, "no route to host; tried again in 5 s", ("", "")),
+    ],
+)
+def test_what_cant_start_for_now_says_so_beside_those_that_serve(
+    monkeypatch, status, running, said, shown
+):
+    monkeypatch.setattr(router, "serve_applications", dict)
+    apps = {"m": app("m", status=status, running=running)}
+    monkeypatch.setattr(router, "remote_apps", lambda found: dict(apps))
+    monkeypatch.setattr(router, "left", lambda name: said)
+    _, found = router._looked_at()
+    assert (found["m"].message, found["m"].trying) == shown
+    refused = {"m": f"its application is DEPLOYING: {shown[1]}"} if shown[1] else {}
+    assert refusals({}, found) == refused
+    assert refusals(refused, {"m": app("m")}) == {}  # it runs

@@ -1,5 +1,6 @@
 """A replica's model: what failed for now is tried again by itself; a late look is no second one."""
 
+import asyncio
 import threading
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from serve_app.config import ModelConfig, parse
 from serve_app.core import later
+from serve_app.errors import ConfigError
 from serve_app.runtimes import host as hosts
 from serve_app.runtimes.current import CurrentHost
+from tests.unit.held import soon
 from tests.unit.repository.stores import Memory
 from tests.unit.waiting import until
 
@@ -154,3 +157,23 @@ async def test_a_try_doesnt_wait_for_itself(store, at_once):
     store.trouble = None
     await until(lambda: list(one.host.versions) == ["2"])
     assert await answer(one, "2") == 20
+
+
+async def test_a_replica_that_starts_goes_on_trying(store, at_once):
+    said: list[str] = []
+    about = {"name": "m", "modelFormat": "python", "storageUri": "s3://bucket/m",
+             "class": "tests.unit.runtimes.test_versions_apart:Times"}  # fmt: skip
+    one = CurrentHost(parse(ModelConfig, about), False, lambda name, loaded: None, said.append)
+    store.trouble = ConnectionError("no route to host")
+    loading = asyncio.create_task(one.load())
+    await until(lambda: sum("; tried again in 0 s" in text for text in said) > 1)
+    assert all("its store can't be asked: ConnectionError: no route to host" in text for text in said)
+    store.trouble = None
+    assert [loaded.version for loaded in await soon(loading)] == ["1"]
+    assert (await answer(one, "1"), one.again) == (10, 0)
+
+
+async def test_one_that_lacks_what_it_needs_for_good_ends(store, at_once):
+    store.trouble = PermissionError("Access Denied")
+    with pytest.raises(ConfigError, match="no permission"):
+        await current().load()
