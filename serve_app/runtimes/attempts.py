@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from serve_app.errors import ConfigError
 from serve_app.private import private
-from serve_app.repository.reasons import Later
 
 MOST = 3  # processes that may end while they load the same files
 FOR_S = 600.0  # so long that counts
@@ -28,7 +28,7 @@ def _folder() -> Path:
 
 @contextlib.contextmanager
 def attempt(what: object) -> Iterator[None]:
-    """Around a load of `what`; Later where that has ended too many processes."""
+    """Around a load of `what`; ConfigError where that has ended too many processes."""
     folder = _folder()
     try:
         ours = private(folder)
@@ -39,7 +39,8 @@ def attempt(what: object) -> Iterator[None]:
         return
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:32]
     if (ended := len(list(_ended(folder, key)))) >= MOST:
-        raise Later(
+        # Nothing that passes by itself: the next try could end this process, with all that it serves.
+        raise ConfigError(
             f"{ended} processes ended while they loaded it, the last of them less than "
             f"{FOR_S / 60:g} minutes ago; it is tried again then, or with other files"
         )
