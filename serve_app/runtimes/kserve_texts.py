@@ -4,14 +4,15 @@ Of classifications that is the number of the likeliest class; or, asked for prob
 each text (or token) an object of them by class, which V2 has as the text that Python writes for it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from serve_app.protocol.tensors import Arrays, TensorSpec
-from serve_app.runtimes.text_tasks import words
+from serve_app.runtimes.text_tasks import outputs, words
 
-OUTPUT = "output-0"
+OUTPUT, PROBABILITIES = "output-0", "probabilities"
 VALUES = ("kserve-probabilities", "kserve-logits")  # those of `answers` that are objects
 
 
@@ -25,6 +26,13 @@ def output(task: str, answers: str, config: Any) -> TensorSpec:
     if answers in VALUES:
         return TensorSpec(OUTPUT, "BYTES", (-1, -1) if of_tokens else (-1,))
     return TensorSpec(OUTPUT, "INT64", (-1, 1, -1) if of_tokens else (-1,))
+
+
+def more(task: str, answers: str, config: Any) -> list[TensorSpec]:
+    """What is answered beside it to those who name it: explainers want numbers."""
+    if task != "text-classification" or answers in VALUES:
+        return []
+    return [replace(spec, optional=True) for spec in outputs(task, config) if spec.name == PROBABILITIES]
 
 
 def answer(task: str, answers: str, out: np.ndarray, tokens: Arrays, tokenizer: Any) -> Arrays:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.config import ModelConfig, TransformersOptions
+from serve_app.core import tables
 from serve_app.errors import ConfigError
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tables import MATRIX, Table
@@ -149,7 +150,10 @@ class TransformersRuntime:
         tokens = inputs if words is None else self.encoder().encode(words)
         out = self._given(tokens)
         if self._kserve:
-            return kserve_texts.answer(self._task, self._options.answers, out, tokens, self._tokenizer)
+            found = kserve_texts.answer(self._task, self._options.answers, out, tokens, self._tokenizer)
+            if kserve_texts.PROBABILITIES in tables.asked(parameters):
+                found[kserve_texts.PROBABILITIES] = out
+            return found
         return answer(self._task, out, tokens, self._network.config, self._tokenizer)
 
     def _given(self, tokens: Arrays) -> np.ndarray:
@@ -235,6 +239,7 @@ class TransformersRuntime:
             return VersionDescription(inputs, outputs(self._task, config))
         answers = self._options.answers
         out = [kserve_texts.output(self._task, answers, config)]
+        out += kserve_texts.more(self._task, answers, config)
         literal = answers in kserve_texts.VALUES
         return VersionDescription(inputs, out, {}, Table(texts=True), literal=literal)
 

@@ -61,7 +61,8 @@ def answered(saved, task, texts=WORDS, answers="kserve", **options):
     outputs = runtime.predict(inputs, {})
     runtime.close()
     ((name, array),) = outputs.items()
-    (spec,) = about.outputs
+    spec = about.outputs[0]
+    assert all(one.optional for one in about.outputs[1:])
     assert (name, spec.name) == ("output-0", "output-0")
     assert spec.accepts(array.shape), (spec.shape, array.shape)
     return spec.datatype, array
@@ -84,6 +85,17 @@ def test_the_number_of_the_likeliest_class(saved):
     datatype, array = answered(saved, "text-classification")
     _, logits = saved["text-classification"][1](WORDS)
     assert (datatype, array.tolist()) == ("INT64", logits.argmax(-1).tolist())
+
+
+def test_probabilities_for_those_who_name_them(saved):
+    folder, gives = saved["text-classification"]
+    runtime = loaded(folder, task="text-classification", answers="kserve")
+    words = {"input-0": of_bytes([text.encode() for text in WORDS], (3,))}
+    found = runtime.predict(words, tables.asking_for(["probabilities"], {}))
+    np.testing.assert_allclose(found["probabilities"], softmax(gives(WORDS)[1]), rtol=1e-5)
+    assert [one.name for one in runtime.metadata().outputs] == ["output-0", "probabilities"]
+    assert runtime.metadata().outputs[1].labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    runtime.close()
 
 
 @pytest.mark.parametrize("task", ["text-classification", "token-classification"])
