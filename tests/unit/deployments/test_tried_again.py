@@ -268,3 +268,20 @@ async def test_files_that_cant_even_be_looked_at_are_loaded_to_say_why(it, store
         store.files["2/by"] = b"20"
         await deployed(it)
         await until(lambda: it.index()[-1] == ("a", "2", "READY"))
+
+
+async def test_a_router_that_begins_with_what_the_cache_has_asks_until_the_store_answers(
+    it, store, at_once
+):
+    other = Setup()
+    other.conductor.follow({}, deployed=1.0)
+    await other.serve(model())
+    store.files["2/by"], store.trouble = b"20", ConnectionError("no route to host")
+    it.conductor.follow({}, deployed=2e9)  # after the cache heard of it
+    await it.serve(model())
+    assert await it.answer() == 10
+    await until(lambda: "its store can't be asked" in it.plane.directory.refusals()["a"])
+    assert await it.answer() == 10
+    store.trouble = None
+    await until(lambda: it.index()[-1] == ("a", "2", "READY"))
+    assert await it.answer() == 20
