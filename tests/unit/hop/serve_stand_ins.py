@@ -1,6 +1,7 @@
 """What stands in for Serve's parts at both ends of the fast path to a replica."""
 
 import asyncio
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,8 +37,8 @@ class PowerOfTwoChoicesRequestRouter:
 
 
 def replica_id(name: str) -> ReplicaID:
-    """Serve's, of a model's replica."""
-    return ReplicaID(name, DeploymentID("ModelReplica", "m"))
+    """Serve's, of a model's replica. Sockets are named after it, and other tests run beside this one."""
+    return ReplicaID(name, DeploymentID("ModelReplica", f"m-{os.getpid()}"))
 
 
 def running(name: str, where: tuple[str, int] | None, most: int = 2) -> SimpleNamespace:
