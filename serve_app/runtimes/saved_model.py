@@ -15,9 +15,9 @@ from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.protocol.datatypes import BYTES, v2_datatype
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import Arrays, Parameters, TensorSpec
-from serve_app.repository.versions import only_file
-from serve_app.runtimes.base import FILES, declared, need
+from serve_app.runtimes.base import declared, need
 from serve_app.runtimes.loading import LOADING
+from serve_app.runtimes.model_files import model_file
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  # its own banner
 
@@ -38,7 +38,7 @@ class SavedModelRuntime:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         assert self._folder is not None  # the configuration requires storageUri
-        folder = only_file(_newest(self._folder), *FILES["tensorflow"]).parent
+        folder = model_file("tensorflow", self._folder).parent
         if not self._config.trusted:
             raise ConfigError(
                 f"{folder} is not loaded: a SavedModel is a program that can read and write any file of "
@@ -109,13 +109,6 @@ class SavedModelRuntime:
 
     def close(self) -> None:
         self._model = self._run = None
-
-
-def _newest(folder: Path) -> Path:
-    """TensorFlow Serving's folders may be called 0001, which are no versions here: the last of them."""
-    numbered = [one for one in folder.iterdir() if one.name.isdecimal() and one.is_dir()]
-    there = (folder / FILES["tensorflow"][0]).exists() or not numbered
-    return folder if there else max(numbered, key=lambda one: int(one.name))
 
 
 def _spec(name: str, one: Any, example: list[Any] | None = None) -> TensorSpec:

@@ -129,6 +129,10 @@ def _files(config: ModelConfig, folder: Path, place: Place) -> Iterator[Problem]
         return
     if path is not None and path.suffix in PICKLES and not config.trusted:
         yield _pickle(path, place)
+    if config.model_format == "tensorflow" and path is not None and not config.trusted:
+        what = f"{path.parent} is a SavedModel, a program that can read and write files"
+        fix = "trusted: true, where you trust whoever can write it; or tf2onnx, and modelFormat: onnx"
+        yield Problem((*place, "storageUri"), what, _WHY, fix)
     if config.model_format == "transformers":
         try:
             about = json.loads((folder / "config.json").read_bytes())

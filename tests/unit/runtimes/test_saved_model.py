@@ -1,7 +1,6 @@
 """SavedModels as TensorFlow writes them, held against TensorFlow's own answers."""
 
 import base64
-import shutil
 
 import numpy as np
 import pytest
@@ -123,13 +122,3 @@ def test_a_file_that_is_none(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"no model")
     with pytest.raises(ConfigError, match="TensorFlow can't load it"):
         created(tmp_path).load()
-
-
-def test_folders_as_tensorflow_serving_calls_them(saved, tmp_path):
-    for name in ("0001", "0002"):
-        shutil.copytree(saved / "1", tmp_path / name)
-    (tmp_path / "0001/saved_model.pb").write_bytes(b"no model")
-    runtime = created(tmp_path)
-    runtime.load()
-    assert [one.name for one in runtime.metadata().inputs] == ["x"]
-    runtime.close()

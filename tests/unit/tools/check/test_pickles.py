@@ -58,3 +58,13 @@ def test_trust_belongs_to_what_may_be_a_program(tmp_path):
 def test_kserve_s_names_are_known(pickled):
     assert any("did you mean sklearn?" in one[2] for one in found(pickled, modelFormat="sklaern"))
     assert not any("modelFormat" in one[1] for one in found(pickled, modelFormat="pytorch"))
+
+
+def test_a_saved_model_is_a_program_too(tmp_path):
+    (tmp_path / "m/1").mkdir(parents=True)
+    (tmp_path / "m/1/saved_model.pb").touch()
+    ((severity, place, what, fix),) = found(tmp_path, modelFormat="tensorflow")
+    assert (severity, place) == ("error", "storageUri")
+    assert "m/1 is a SavedModel, a program that can read and write files" in what
+    assert fix.startswith("trusted: true")
+    assert found(tmp_path, modelFormat="tensorflow", trusted=True) == []
