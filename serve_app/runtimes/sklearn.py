@@ -99,8 +99,8 @@ class SklearnRuntime(TabularRuntime):
         if not self._config.trusted:
             raise ConfigError(
                 f"{path} is a pickle: loading it runs whatever code is in it, so it is not loaded. "
-                f"`tandem convert {path}` makes a file without code of it; or set `trusted: true` for "
-                "this model, where you trust whoever can write that file"
+                f"`tandem convert {path.name}`, beside it, makes a file without code of it; or set "
+                "`trusted: true` for this model, where you trust whoever can write that file"
             )
         joblib = need("joblib", "sklearn")
         try:

@@ -35,6 +35,7 @@ EXTRAS: dict[str, set[str]] = {
         "lightgbm",
         "tensorflow",
     },
+    "serve_app/explainers": {"explain", "torch"},
     "serve_app/tools/batch": {"batch", "llm"},
     "serve_app/tools/check": {"check"},
     "serve_app/tools/check/payloads.py": {"batch"},  # asks whether pyarrow is there
@@ -103,7 +104,7 @@ def imported(path: Path) -> Iterator[str]:
             names = [str(node.module)]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if called in ("need", "import_module", "find_spec", "importorskip"):
+            if called in ("need", "library", "import_module", "find_spec", "importorskip"):
                 names = [str(node.args[0].value)]
         for package in {name.split(".")[0] for name in names}:
             if package not in OURS | sys.stdlib_module_names | siblings:
