@@ -1,6 +1,7 @@
 """A rollout from one engine to another: completions, whole and streamed, are shared and counted."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from tests.llm.conftest import NEEDS
-from tests.llm.serving import CONFIG
+from tests.llm.serving import CONFIG, WEIGHTS
 from tests.serve.live import until
 from tests.server import Server
 
@@ -43,7 +44,9 @@ def engines(llm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     user["routing"] = {CHAT: {"traffic": {"weights": {"1": 100}, "sticky": {"parameter": "user"}}}}
     config["applications"] = [routed]
     for version in ("1", "2"):
+        shutil.copytree(WEIGHTS, folder / "models" / version)
         args = {**tiny["args"], "model": CHAT, "versions": [version], "resources": {"num_cpus": 0.5}}
+        args["storageUri"] = str(folder / "models")
         config["applications"].append({**tiny, "name": f"{CHAT}-{version}", "args": args})
     path = folder / "llm.yaml"
     path.write_text(yaml.safe_dump(config))
