@@ -96,7 +96,8 @@ class Of(Request):
 
 def asked(model: str, users: int) -> tuple[Request, ...]:
     """The echo of so many users."""
-    return tuple(Of(model, echo(model).body, user=number) for number in range(users))
+    body = echo(model).body
+    return tuple(Of(model, body, user=number) for number in range(users))
 
 
 def measured(server: Server, point: Point, seconds: float) -> tuple[float, float]:
