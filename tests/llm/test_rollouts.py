@@ -87,16 +87,16 @@ def test_an_engine_takes_the_place_of_another(engines: Server) -> None:
             for _ in range(4):
                 complete(http, asked)
                 asked += 1
-            named = {"model": f"{CHAT}:1", "prompt": "a", "max_tokens": 2}
-            http.post("/v1/completions", json=named, timeout=60).raise_for_status()
+                named = {"model": f"{CHAT}:1", "prompt": "a", "max_tokens": 2}
+                http.post("/v1/completions", json=named, timeout=60).raise_for_status()
             assert asked < 400
         found = rolled(http)
         assert (found["phase"], found["weights"]) == ("promoted", {"2": 100, "1": 0})
-        # Those that named a version aren't counted, and all others were when it was decided, but for
-        # what its Router hadn't told yet.
-        counted = {version: one.get("requests", 0) for version, one in found["counts"].items()}
-        assert asked - 8 <= sum(counted.values()) <= asked
-        assert min(counted.values()) > 0
+        # Half of the others went to either version. Those that named one aren't counted, or it would
+        # have three times as many; nor what its Router hadn't told yet.
+        counted = {version: one["requests"] for version, one in found["counts"].items()}
+        assert 0 < counted["1"] < 2 * counted["2"]
+        assert sum(counted.values()) <= asked
         (errors, latency) = found["metrics"]
         assert errors["canary"]["errors"] == 0
         assert latency["canary"]["p50"] > 0
