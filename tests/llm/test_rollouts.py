@@ -83,7 +83,7 @@ def test_an_engine_takes_the_place_of_another(engines: Server) -> None:
         http.post(f"{API}/rollout", json=said, headers=KEY, timeout=60).raise_for_status()
         until(lambda: rolled(http)["phase"] == "running", "its step")
         asked = 0
-        while rolled(http)["phase"] == "running":
+        while rolled(http)["phase"] in ("running", "inconclusive"):
             for _ in range(4):
                 complete(http, asked)
                 asked += 1
