@@ -110,7 +110,7 @@ def test_unknown_keys_come_with_a_suggestion(kind, data, message):
         (InlineModel, {"name": "m", "modelFormat": "torch"}, "modelFormat torch needs storageUri"),
         (InlineModel, INLINE | {"modelFormat": "torch"}, "needs inputs and outputs"),
         (InlineModel, REMOTE, "name: required, but not there"),
-        (InlineModel, INLINE | {"modelFormat": "tensorflow"}, "modelFormat.*got 'tensorflow'"),
+        (InlineModel, INLINE | {"modelFormat": "paddle"}, "modelFormat.*got 'paddle'"),
         (InlineModel, INLINE | {"inputs": [TENSOR, TENSOR]}, "inputs holds a name twice: x, x"),
         (InlineModel, INLINE | {"outputs": [TENSOR, TENSOR]}, "outputs holds a name twice"),
         (InlineModel, INLINE | {"inputs": [TENSOR | {"shape": [-2]}]}, r"inputs\[0\].shape.*at least 0"),
