@@ -8,7 +8,7 @@ from typing import Any
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import did_you_mean, keys_at, meant
-from serve_app.tools.check import ray_serve, routes
+from serve_app.tools.check import anyscale, ray_serve, routes
 from serve_app.tools.check.applications import Applications
 from serve_app.tools.check.models_together import check_models
 from serve_app.tools.check.ray_serve import MISSING
@@ -34,6 +34,9 @@ def check_serve_config(data: dict[str, Any], report: Report, here: bool = False)
         report.add((), text, "it was not looked at", severity="note")
         return
     before = len(report.found)
+    if theirs := anyscale.service(data):
+        report.extend([theirs])
+        data, here = anyscale.of_serve(data), False  # what runs it brings the modules too
     data = _as_meant(data, report)
     wrong = ray_serve.schema(data)
     more = wrong
