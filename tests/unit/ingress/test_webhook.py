@@ -59,7 +59,7 @@ async def test_anybody_else_comes_with_the_token(http, changes):
     "headers",
     [
         signed(EVENT, secret="another-secret-of-length"), signed(EVENT + b" "),
-        signed(EVENT, moment=time.time() - 900), signed(EVENT, moment=time.time() + 900),
+        signed(EVENT, moment=time.time() - 90_000), signed(EVENT, moment=time.time() + 90_000),
         {**signed(EVENT), "X-MLflow-Delivery-Id": "d-2"}, {**signed(EVENT), "X-MLflow-Timestamp": "now"},
         signed(EVENT, moment="soon"), signed(EVENT, moment="9" * 5000),
         {**signed(EVENT), "X-MLflow-Signature": "v1,AA"}, {**signed(EVENT), "X-MLflow-Signature": "v1"},
