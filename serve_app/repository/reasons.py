@@ -3,7 +3,7 @@
 import errno
 from typing import Any
 
-from serve_app.errors import ConfigError
+from serve_app.errors import ConfigError, words
 
 
 class Absent(ConfigError):
@@ -87,7 +87,9 @@ _TRY_LATER = {408, 425, 429}  # of HTTP, beside all from 500 on
 def passing(error: BaseException | None) -> bool:
     """Whether a load that failed so may go well a little later, although nothing is changed: a store or
     a service couldn't be reached, or there was no room."""
-    while error is not None:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:  # `raise error from error` is its own cause
+        seen.add(id(error))
         if isinstance(error, Absent | GivenUp):
             return False
         if isinstance(error, Later) or _for_now(error):
@@ -108,13 +110,12 @@ def _for_now(error: BaseException) -> bool:
 
 def _status(error: BaseException) -> int:
     response: Any = getattr(error, "response", None)
+    about = response.get("ResponseMetadata") if isinstance(response, dict) else None
     for found in (
         getattr(error, "code", None),
         getattr(error, "status", None),
         getattr(response, "status_code", None),
-        response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if isinstance(response, dict)
-        else None,
+        about.get("HTTPStatusCode") if isinstance(about, dict) else None,
     ):
         if isinstance(found, int):
             return found
@@ -123,6 +124,6 @@ def _status(error: BaseException) -> int:
 
 def first_line(error: BaseException) -> str:
     """What an exception says, short."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    said = next((line.strip() for line in words(error).splitlines() if line.strip()), "")
     said = said if len(said) <= 300 else f"{said[:299]}…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

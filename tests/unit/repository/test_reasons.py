@@ -14,6 +14,7 @@ from serve_app.repository.reasons import (
     GivenUp,
     Later,
     Unreachable,
+    first_line,
     lasting,
     passing,
 )
@@ -79,3 +80,33 @@ def test_what_a_store_says_is_lasting_isnt_tried_again():
         why = lasting(error)
         assert why is not None
         assert not passing(why)
+
+
+def test_an_error_that_is_its_own_cause_ends():
+    def raised() -> Exception:
+        try:
+            try:
+                raise ValueError("broken")
+            except ValueError as error:
+                raise error from error
+        except ValueError as error:
+            return error
+
+    assert not passing(raised())
+    first, second = ValueError("one"), ValueError("two")
+    first.__cause__, second.__cause__ = second, first
+    assert not passing(first)
+
+
+class Odd(Exception):
+    """As users' classes raise them."""
+
+    response = {"ResponseMetadata": None}  # noqa: RUF012
+
+    def __str__(self) -> str:
+        return None  # type: ignore[return-value]
+
+
+def test_errors_that_cant_say_what_they_are():
+    assert not passing(Odd())
+    assert first_line(Odd()) == "Odd"
