@@ -10,6 +10,7 @@ from serve_app.errors import InvalidArgument, shown
 from serve_app.protocol.tensors import Arrays, TensorSpec
 
 LOG_ODDS = "log-odds"
+_DIGITS = 10  # of a class's number
 # Which of them are there depends on the method; `attributions` of a model with several inputs are
 # `attributions.NAME`.
 OUTPUTS = [
@@ -53,6 +54,9 @@ class Targets:
 
     def __post_init__(self) -> None:
         count = self.scores.shape[1]
+        if not count or not np.isfinite(self.scores).all():
+            what = "no finite number" if count else "no number"
+            raise InvalidArgument(f"output '{self.of}': the model answers {what} for one of these rows")
         if self.wanted is not None:
             self.columns = np.full(len(self.scores), self._column(count))
         else:
@@ -62,11 +66,19 @@ class Targets:
         labels = list(self.labels or ())
         wanted = self.wanted
         if isinstance(wanted, str) and wanted in labels:
-            return labels.index(wanted)
-        if isinstance(wanted, str) and wanted.isdecimal():
+            wanted = labels.index(wanted)
+        elif isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < _DIGITS:
             wanted = int(wanted)
+        if count == 1 and self.of == LOG_ODDS and wanted in (0, 1) and not isinstance(wanted, bool):
+            if wanted == 0:
+                raise InvalidArgument(
+                    "parameters.class: of two classes the trees compute one number, for the second; for "
+                    "the first it is the same with the other sign"
+                )
+            return 0
         if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < count:
             return wanted
+        wanted = self.wanted
         hint = did_you_mean(wanted, labels) if isinstance(wanted, str) else ""
         raise InvalidArgument(
             f"parameters.class: expected a number below {count}{' or a label' if labels else ''}, "

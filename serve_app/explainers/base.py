@@ -4,7 +4,7 @@ import importlib
 import warnings
 from typing import Any, Protocol
 
-from serve_app.errors import ConfigError
+from serve_app.errors import ConfigError, InvalidArgument
 from serve_app.explainers.asking import Asked
 from serve_app.protocol.tensors import Arrays
 
@@ -22,6 +22,18 @@ class Options:
 
     def __init__(self, seed: int, samples: int, features: int | None, wanted: object = None) -> None:
         self.seed, self.samples, self.features, self.wanted = seed, samples, features, wanted
+
+
+_MOST = 2**26  # parts of perturbed rows: eight bytes each in memory, several times
+
+
+def affordable(samples: int, parts: int) -> None:
+    """InvalidArgument where so many perturbed rows of so many parts don't fit into memory."""
+    if samples * parts > _MOST:
+        raise InvalidArgument(
+            f"parameters.samples: {samples} perturbed rows of this size ({parts}) are too much; at most "
+            f"{_MOST // parts} of such a row"
+        )
 
 
 def library(module: str) -> Any:

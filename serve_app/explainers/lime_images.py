@@ -12,12 +12,17 @@ import numpy as np
 from serve_app.errors import InvalidArgument
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, library
+from serve_app.explainers.base import Options, affordable, library
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import Arrays
 
 Ask = Callable[[np.ndarray], np.ndarray]
+
+# A picture is 24 bytes for each pixel here, several times; a small file may unpack to any number.
+_MOST_PIXELS = 2**24  # of a request
+_BATCH_BYTES = 2**28
+_FORMATS = ("PNG", "JPEG")  # PIL knows others, some of which start programs
 
 
 class LimeImages:
@@ -35,6 +40,7 @@ class LimeImages:
 
     def explain(self, inputs: Arrays, asked: Asked, options: Options) -> Arrays:
         """A weight for each pixel: that of its region."""
+        affordable(options.samples, self._regions)
         about = asked.describe()
         name, array = _one(inputs)
         pictures, back = opened(name, array)
@@ -63,7 +69,7 @@ class LimeImages:
             hide_color=picture.mean(axis=(0, 1)) if self._hide is None else self._hide,
             num_features=options.features or 100_000,
             num_samples=options.samples,
-            batch_size=self._batch,
+            batch_size=max(1, min(self._batch, _BATCH_BYTES // picture.nbytes)),
             segmentation_fn=self._cut,
             random_seed=options.seed,
         )
@@ -92,7 +98,19 @@ Back = Callable[[np.ndarray], np.ndarray]  # pictures as the model takes them
 def opened(name: str, array: np.ndarray) -> tuple[list[np.ndarray], Back]:
     """The pictures as [height, width, 3], and how such are written for the model."""
     if array.dtype == BYTES:
-        return [_read(name, item) for item in array.reshape(-1)], lambda some: _files(some, array)
+        left, pictures = _MOST_PIXELS, list[np.ndarray]()
+        for item in array.reshape(-1):
+            pictures.append(_read(name, item, left))
+            left -= pictures[-1].size // 3
+        return pictures, lambda some: _files(some, array)
+    if array.size == 0:
+        raise InvalidArgument(f"tensor '{name}': pictures without pixels, of shape {list(array.shape)}")
+    if array.size > _MOST_PIXELS * (
+        3 if array.ndim == 4 and 3 in (array.shape[1], array.shape[-1]) else 1
+    ):
+        raise _too_large(name)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidArgument(f"tensor '{name}': a number isn't finite")
     if array.ndim == 3:  # grey, without a dimension for that
         return [_colour(one[..., None]) for one in array], lambda some: some[..., 0].astype(array.dtype)
     if array.ndim == 4 and array.shape[1] in (1, 3):
@@ -114,11 +132,21 @@ def _colour(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture, 3 // picture.shape[-1], axis=-1).astype(np.float64)
 
 
-def _read(name: str, data: bytes) -> np.ndarray:
+def _too_large(name: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"tensor '{name}': more than {_MOST_PIXELS} pixels in one request: send fewer, or smaller ones"
+    )
+
+
+def _read(name: str, data: bytes, most: int) -> np.ndarray:
     image = library("PIL.Image")
     try:
-        with image.open(io.BytesIO(data)) as file:
+        with image.open(io.BytesIO(data), formats=_FORMATS) as file:
+            if file.width * file.height > most:  # before any of it is unpacked
+                raise _too_large(name)
             return np.asarray(file.convert("RGB"), np.float64)
+    except InvalidArgument:
+        raise
     except Exception as error:  # PIL's, of many kinds
         raise InvalidArgument(f"tensor '{name}': no picture that can be read: {error}") from None
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from serve_app.errors import InvalidArgument
 from serve_app.explainers import columns
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, library
+from serve_app.explainers.base import Options, affordable, library
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.tensors import Arrays
 
@@ -24,6 +25,12 @@ class LimeTables:
         about = asked.describe()
         table = columns.Columns(inputs, about, self._background)
         matrix = table.encode()
+        if not (there := np.isfinite(matrix)).all():
+            raise InvalidArgument(
+                f"column '{table.names[int(np.argwhere(~there)[0][1])]}': a number is missing, or isn't "
+                "finite; LIME has nothing to put in the place of such"
+            )
+        affordable(options.samples, table.width)
         scores = asked(inputs)
         targets = Targets(
             asked.output or "the first output", scores, labels_of(about, asked.output), options.wanted

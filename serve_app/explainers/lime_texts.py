@@ -7,7 +7,7 @@ import numpy as np
 from serve_app.errors import InvalidArgument
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, library
+from serve_app.explainers.base import Options, affordable, library
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import Arrays
@@ -29,6 +29,7 @@ class LimeTexts:
             rows = [item.decode() for item in array.reshape(len(array))]
         except UnicodeDecodeError as error:
             raise InvalidArgument(f"tensor '{name}': a text isn't valid UTF-8: {error}") from None
+        affordable(options.samples, max(map(len, rows)) // 4)  # a word has some letters
         scores = asked(inputs)
         labels = labels_of(about, asked.output)
         targets = Targets(asked.output or "the first output", scores, labels, options.wanted)

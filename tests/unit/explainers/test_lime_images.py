@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from serve_app.errors import InvalidArgument
+from serve_app.explainers import lime_images
 from serve_app.explainers.lime_images import LimeImages, opened
 from tests.unit.explainers.asked import Model, asked, options
 
@@ -87,4 +88,45 @@ def test_the_seed():
 )
 def test_what_is_no_picture(array, message):
     with pytest.raises(InvalidArgument, match=message):
+        opened("x", array)
+
+
+def files(*each: bytes) -> np.ndarray:
+    found = np.empty(len(each), dtype=object)
+    found[:] = each
+    return found
+
+
+def test_a_small_file_that_unpacks_to_too_much_isnt_unpacked():
+    out = io.BytesIO()
+    Image.new("1", (5000, 5000)).save(out, "PNG")
+    with pytest.raises(InvalidArgument, match="more than 16777216 pixels"):
+        opened("x", files(out.getvalue()))
+    out = io.BytesIO()
+    Image.new("1", (3000, 3000)).save(out, "PNG")
+    with pytest.raises(InvalidArgument, match="more than 16777216 pixels"):  # both together
+        opened("x", files(out.getvalue(), out.getvalue()))
+    with pytest.raises(InvalidArgument, match="more than 16777216 pixels"):
+        opened("x", np.zeros((1, 5000, 5000), np.uint8))
+
+
+def test_formats_that_start_programs_arent_read():
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "EPS")
+    with pytest.raises(InvalidArgument, match="cannot identify image"):
+        opened("x", files(out.getvalue()))
+
+
+def test_large_pictures_are_asked_about_one_by_one(monkeypatch):
+    monkeypatch.setattr(lime_images, "_BATCH_BYTES", 2 * GREY.size * 3 * 8 + 1)
+    model = Model(lambda inputs: decides(inputs["x"]))
+    LimeImages(32, 20, None).explain({"x": GREY[None]}, asked(model), options(samples=10))
+    assert model.batches == [1, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((1, 0, 5, 3)), np.zeros((1, 0, 0)), np.full((1, 8, 8), np.nan)]
+)
+def test_pictures_that_are_none(array):
+    with pytest.raises(InvalidArgument, match=r"without pixels|isn't finite"):
         opened("x", array)

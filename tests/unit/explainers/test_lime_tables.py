@@ -153,3 +153,22 @@ def test_a_background_of_another_model(folder, tmp_path):
 def test_what_is_no_table(folder):
     with pytest.raises(InvalidArgument, match=r"rows of columns, got shape \[1, 2, 2\]"):
         LimeTables(folder, True).explain({"x": np.zeros((1, 2, 2))}, asked(Model(planted)), options())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("discretize", [True, False])
+def test_numbers_that_are_missing_are_the_clients_to_fill_in(folder, value, discretize):
+    rows = np.array([[0.1, 0.2, value, -0.3]])
+    with pytest.raises(InvalidArgument, match="column 'debt': a number is missing"):
+        LimeTables(folder, discretize).explain(
+            {"input-0": rows}, asked(Model(planted, columns=NAMES)), options()
+        )
+
+
+def test_more_samples_of_a_wide_row_than_fit_into_memory(tmp_path):
+    np.save(tmp_path / "background.npy", np.random.RandomState(0).normal(size=(2, 1000)))
+    model = Model(lambda inputs: inputs["x"][:, :1])
+    with pytest.raises(InvalidArgument, match=r"100000 perturbed rows of this size \(1000\)"):
+        LimeTables(tmp_path, True).explain(
+            {"x": np.ones((1, 1000))}, asked(model), options(samples=100_000)
+        )

@@ -87,3 +87,8 @@ def test_what_isnt_unicode():
     array[0] = b"\xff"
     with pytest.raises(InvalidArgument, match=r"tensor 'a': .* UTF-8"):
         LimeTexts().explain({"a": array}, asked(Model(good)), options())
+
+
+def test_more_of_a_long_text_than_fits_into_memory():
+    with pytest.raises(InvalidArgument, match="300 perturbed rows of this size"):
+        explained("word " * 200_000)
