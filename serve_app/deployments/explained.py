@@ -6,6 +6,7 @@ batches hold for explanations too.
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 from ray import serve
@@ -14,7 +15,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.core.asking import ASKING
-from serve_app.errors import DeadlineExceeded, TandemError, Unavailable
+from serve_app.errors import DeadlineExceeded, ModelFailed, TandemError, Unavailable
 from serve_app.hop.failures import translated
 from serve_app.internals.serve_status import serve_applications
 from serve_app.protocol.metadata import VersionDescription
@@ -34,6 +35,7 @@ class Explained:
 
     def __init__(self, model: str, who: str) -> None:
         self._model, self._who, self._loop = model, f"explainer:{who}", asyncio.get_running_loop()
+        self._thread = threading.get_ident()  # the loop's
         self._handle: DeploymentHandle[Any] | None = None
 
     def describe(self, version: str, seconds: float) -> VersionDescription:
@@ -47,6 +49,11 @@ class Explained:
         return self._asked(seconds, "ask", *asked)  # type: ignore[no-any-return]
 
     def _asked(self, seconds: float, method: str, *args: Any) -> Any:
+        if threading.get_ident() == self._thread:  # it would wait for itself
+            raise ModelFailed(
+                "the explainer asks the model by a call that blocks, where it may not wait: in an async "
+                "explain, await model.predict_async(inputs)"
+            )
         call = self._call(seconds, method, *args)
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 

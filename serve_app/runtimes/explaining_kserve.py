@@ -17,6 +17,7 @@ from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.explanations import DOCUMENT
 from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import Arrays, InferResponse, Parameters
+from serve_app.runtimes.in_thread import Raised, caught
 from serve_app.runtimes.kserve_api.model import PREDICT, Model
 from serve_app.runtimes.kserve_api.stand_in import NAME
 
@@ -52,7 +53,9 @@ class KServeExplainer:
         try:
             if inspect.iscoroutinefunction(function):
                 return await function(payload, {})
-            found = await asyncio.to_thread(function, payload, {})
+            found = await asyncio.to_thread(caught, function, payload, {})
+            if isinstance(found, Raised):
+                raise found.error
             return await found if inspect.isawaitable(found) else found
         except Exception as error:
             if type(error).__name__ == "InvalidInput" and type(error).__module__.startswith(_OURS):

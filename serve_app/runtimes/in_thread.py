@@ -7,7 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -72,3 +72,20 @@ class _Kept(threading.Thread):
 
 
 _KEPT: list[_Kept] = []
+
+
+class Raised:
+    """What a user's code raised in a thread. Not as the future's exception: asyncio lets some of those
+    out of its loop, and of StopIteration it never hears.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def caught(function: Callable[..., Any], *arguments: Any) -> Any:
+    """In such a thread: what it returns, or Raised."""
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        return Raised(error)

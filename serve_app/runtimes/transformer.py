@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from serve_app.protocol.datatypes import BYTES, as_v2_array
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
+from serve_app.runtimes.in_thread import Raised, caught
 from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.model import PREDICT, Model, PredictorConfig
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
@@ -127,6 +128,9 @@ class KServeTransformer:
         found = await self._through(message, headers, asks)
         if not hasattr(found, "outputs"):
             return found
+        return self._read(self._written, found)
+
+    def _written(self, found: Any) -> Any:
         outputs = [
             {"name": one.name, "datatype": one.datatype, "shape": list(array.shape),
              "data": api.plain(array, True).ravel().tolist()}
@@ -146,7 +150,10 @@ class KServeTransformer:
             model_name=request.model, infer_inputs=inputs, request_id=request.id, from_grpc=grpc,
             parameters=dict(request.parameters), request_outputs=asked, model_version=request.version,
         )  # fmt: skip
-        found = await self._through(given, headers, asks)
+        return self._read(self._answered, await self._through(given, headers, asks))
+
+    def _answered(self, found: Any) -> Arrays:
+        types = self._types
         if isinstance(found, dict) and isinstance(found.get("outputs"), list):
             found = types.InferResponse.from_rest(found)
         if not hasattr(found, "outputs"):
@@ -179,6 +186,16 @@ class KServeTransformer:
                 raise InvalidArgument(str(error)) from None
             raise self._failed(error) from None
 
+    def _read(self, read: Callable[[Any], Any], found: Any) -> Any:
+        """What the class returned, which may be no answer."""
+        try:
+            return read(found)
+        except TandemError as error:
+            raise plain(error) from None
+        except Exception as error:
+            text = f"transformer '{self._config.name}' returned tensors that can't be read:"
+            raise raised(text, error) from None
+
     def _failed(self, error: BaseException) -> ModelFailed:
         found = raised(f"transformer '{self._config.name}' raised", error)
         log.error("%s\n%s", found.whole, "".join(traceback.format_exception(error))[-20_000:])
@@ -193,8 +210,8 @@ class KServeTransformer:
             contain_tasks()
             return await function(payload, *more)
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._thread, _caught, function, payload, *more)
-        if isinstance(found, _Raised):
+        found = await loop.run_in_executor(self._thread, caught, function, payload, *more)
+        if isinstance(found, Raised):
             raise found.error
         return await found if inspect.isawaitable(found) else found
 
@@ -219,21 +236,6 @@ class KServeTransformer:
             response_id=response.id, model_name=response.model, infer_outputs=found,
             model_version=response.version,
         )  # fmt: skip
-
-
-class _Raised:
-    """What a class raised in the thread. Not as the future's exception: asyncio lets some of those out
-    of its loop."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _caught(function: Callable[..., Any], *arguments: Any) -> Any | Awaitable[Any]:
-    try:
-        return function(*arguments)
-    except BaseException as error:
-        return _Raised(error)
 
 
 def _of_kserve(kind: type, name: str) -> bool:

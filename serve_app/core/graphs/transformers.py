@@ -27,7 +27,7 @@ from serve_app.core.graphs.version import (
 from serve_app.core.lanes import Who
 from serve_app.core.later import Again, with_pause
 from serve_app.core.observer import Observers
-from serve_app.errors import TandemError, Unavailable
+from serve_app.errors import TandemError, Unavailable, words
 from serve_app.protocol.metadata import Statistics, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.routing.graph import Answer
@@ -115,14 +115,21 @@ class TransformerVersion(GraphVersion):
     async def load(self) -> bool:
         """Whether it can be asked."""
         try:
-            await asyncio.to_thread(self.around.load)
-            self.reason = ""
-        except TandemError as error:
-            self.reason = error.message
-        except BaseException as error:  # SystemExit too: a user's module ends no server
-            self.reason = f"{self.config.class_path} can't be loaded: {type(error).__name__}: {error}"
-        self._loaded.set()
+            self.reason = await asyncio.to_thread(self._loads)
+        finally:
+            self._loaded.set()
         return not self.reason_of_its_own
+
+    def _loads(self) -> str:
+        """Load it; why that can't be done."""
+        try:
+            self.around.load()
+        except TandemError as error:
+            return error.message
+        except BaseException as error:  # SystemExit too: a user's module ends no server
+            said = ": ".join(filter(None, (type(error).__name__, words(error))))
+            return f"{self.config.class_path} can't be loaded: {said}"
+        return ""
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """The class, the model behind it, the class again."""
@@ -158,15 +165,20 @@ class Transformers:
         self._plane, self._make, self._spawn = plane, make, spawn
         self._served: dict[str, TransformerVersion] = {}
         self._wanted: dict[str, Transformer] = {}
+        self._begun: dict[str, TransformerVersion] = {}  # the last one of each
         self._again = Again(lambda name: self._begin(self._wanted[name]))
 
     def configure(self, transformers: Iterable[Transformer]) -> None:
         """Serve these, and no others. One that is what it was stays."""
-        wanted = self._wanted = {one.name: one for one in transformers}
-        self._again.forget_all()
+        known, wanted = self._wanted, {one.name: one for one in transformers}
+        self._wanted = wanted
+        for name, config in known.items():
+            if wanted.get(name) != config:
+                self._again.forget(name)
         for name in self._served.keys() - wanted.keys():
             self._plane.directory.remove(name, SOURCE)
             self._served.pop(name).around.close()
+            self._begun.pop(name)
         for name, config in wanted.items():
             if name not in self._served or self._served[name].config != config:
                 self._begin(config)
@@ -197,6 +209,7 @@ class Transformers:
         version = TransformerVersion(
             config, self._make(config), plane.directory, asker, counters, plane.observers
         )
+        self._begun[name] = version
         before = self._served.get(name)
         if before is None or before.reason_of_its_own:
             model.put(version)
@@ -206,12 +219,16 @@ class Transformers:
     async def _take(self, version: TransformerVersion, model: GraphModel) -> None:
         """In the place of the one before, if it can be had."""
         good, name = await version.load(), version.config.name
+        before = self._served.get(name)
+        latest = self._begun.get(name) is version and self._wanted.get(name) == version.config
+        if not latest and before is not version:  # loaded for longer than it was wanted
+            version.around.close()
+            return
         if good:
             self._again.forget(name)
         else:
             log.error("transformer '%s': %s", name, version.reason_of_its_own)
             self._try_again(version)
-        before = self._served.get(name)
         if before is None or before is version:
             return
         if good:

@@ -82,5 +82,9 @@ class Wrong(Model):
 
 class Odd(Model):
     def postprocess(self, result, headers=None, response_headers=None):
+        if headers["how"] == "shape":
+            return InferResponse("1", self.name, [InferOutput("a", [7], "FP32", [1.0])])
+        if headers["how"] == "half":
+            return {"outputs": [{"name": "a"}]}
         return 7 if headers["how"] == "number" else {"a": object()}
 '''

@@ -1,5 +1,6 @@
 """Classes that were written as KServe's explainers."""
 
+import asyncio
 import json
 import sys
 import types
@@ -101,6 +102,17 @@ async def test_whose_fault_it_is(load, model):
     broken = CLASS.replace('whole = answer["predictions"]', "raise KeyError('x')")
     with pytest.raises(ModelFailed, match="raised KeyError"):
         await load(broken).predict("1", {"x": np.array([[1.0, 0.0]])}, {})
+
+
+@pytest.mark.parametrize("kind", ["StopIteration", "SystemExit", "KeyboardInterrupt"])
+async def test_exceptions_that_no_future_takes(load, model, kind):
+    plain = CLASS.replace("async def explain", "def explain").replace(
+        "answer = await self.predict", f"raise {kind}()\n        answer = self.predict"
+    )
+    host = load(plain)
+    with pytest.raises(ModelFailed, match="raised"):
+        async with asyncio.timeout(30):
+            await host.predict("1", {"x": np.array([[1.0, 0.0]])}, {})
 
 
 def test_one_that_explains_nothing(load, model):
