@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from serve_app.runtimes.tasks import contain_tasks
 from serve_app.runtimes.user_code import changed, import_class, stamps
 
 log = logging.getLogger("tandem")
+
+T = TypeVar("T")
 
 _IMPORTING = threading.Lock()  # classes of one module are there at once, in threads
 
@@ -186,7 +188,7 @@ class KServeTransformer:
                 raise InvalidArgument(str(error)) from None
             raise self._failed(error) from None
 
-    def _read(self, read: Callable[[Any], Any], found: Any) -> Any:
+    def _read(self, read: Callable[[Any], T], found: Any) -> T:
         """What the class returned, which may be no answer."""
         try:
             return read(found)
