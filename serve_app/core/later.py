@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TypeVar
 
+from serve_app.redact import redacted
+
 T = TypeVar("T")
 AGAIN = "; tried again in "  # follows a reason
 FIRST_S, LONGEST_S = 5.0, 300.0
@@ -20,7 +22,7 @@ def pause(failures: int, chance: float) -> float:
 
 def with_pause(reason: object, seconds: float) -> str:
     """Why something failed, and when it is tried again."""
-    return f"{reason}{AGAIN}{seconds:.0f} s"
+    return f"{redacted(str(reason))}{AGAIN}{seconds:.0f} s"
 
 
 async def until_done(

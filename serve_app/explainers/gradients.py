@@ -44,11 +44,11 @@ class Gradients:
 
         def forward(*tensors: Any) -> Any:
             asked.left()
-            found = self._scores(self._module(*tensors), output)
+            found, rows = self._scores(self._module(*tensors), output), len(tensors[0])
             if self._torch.is_grad_enabled() and not found.requires_grad:
                 raise ConfigError(f"output '{output}' has no gradient: the program cuts it off")
             # An input that the output doesn't depend on has the gradient 0, not none.
-            return found + sum(0 * one.flatten(1).sum(1, keepdim=True) for one in tensors)
+            return found + sum(0 * one.reshape(rows, -1).sum(1, keepdim=True) for one in tensors)
 
         with self._torch.no_grad():
             ends = forward(*given)

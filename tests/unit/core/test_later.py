@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from serve_app.core import later
-from serve_app.core.later import Again, pause
+from serve_app.core.later import Again, pause, with_pause
 from tests.unit.held import soon
 
 
@@ -38,3 +38,9 @@ async def test_each_has_its_own_moment(monkeypatch):
     assert again.later("a") <= 0.0024
     assert await soon(due.get()) == "a"
     assert due.empty()
+
+
+def test_credentials_arent_said_with_it():
+    said = with_pause(ValueError("https://me:hush@bucket/x?sig=hush: no route"), 5)
+    assert "hush" not in said
+    assert said.endswith("; tried again in 5 s")

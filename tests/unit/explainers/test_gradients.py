@@ -110,3 +110,15 @@ def test_what_goes_wrong():
         explained(Cut())
     with pytest.raises(DeadlineExceeded):
         gradients(linear()).explain({"x": ROWS}, asked(Model(None), seconds=0), options())
+
+
+def test_inputs_of_one_number_for_each_row():
+    class Sum(torch.nn.Module):
+        def forward(self, a, b):
+            return 2 * a + b
+
+    rows = {"a": np.array([1, 2, 3], np.float32), "b": np.ones(3, np.float32)}
+    found = gradients(Sum(), inputs=("a", "b")).explain(rows, asked(Model(None)), options())
+    assert np.allclose(found["attributions.a"], [2, 4, 6], atol=1e-5)
+    assert np.allclose(found["attributions.b"], [1, 1, 1], atol=1e-5)
+    assert found["prediction"].tolist() == [3, 5, 7]
