@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from serve_app.config import meant
 from serve_app.tools.check import kubernetes_schemas
+from serve_app.tools.check.json_schema import Validator, violations
+from serve_app.tools.check.metadata import PLACED
 from serve_app.tools.kube.documents import Document
 from serve_app.tools.kube.findings import Problem
 
@@ -20,11 +22,13 @@ _GROUPS = {
     ),
 }  # fmt: skip
 _RAYS_VERSIONS = ("v1", "v1alpha1")
+_PLACED = Validator(PLACED)
 _NO_KIND = "the API server refuses what no CRD defines"
 
 
 def check(document: Document) -> Iterator[Problem]:
     """A kind of KubeRay's or KServe's in another group, or a word that is nearly one of theirs."""
+    yield from violations(_PLACED, document.data)
     kind, group = document.kind, document.group
     if wanted := _wanted_group(document):
         yield Problem(

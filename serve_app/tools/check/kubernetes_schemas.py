@@ -10,7 +10,7 @@ from typing import Any
 
 from serve_app.config import meant
 from serve_app.tools.check.json_schema import Validator, violations
-from serve_app.tools.check.metadata import LABELS, METADATA, nameless
+from serve_app.tools.check.metadata import LABELS, METADATA, PLACED, nameless
 from serve_app.tools.check.once import misspelt
 from serve_app.tools.check.structure import Structure
 from serve_app.tools.kube.documents import Document
@@ -30,6 +30,7 @@ _GROUPS = frozenset({
 # Where names are DNS names; those of roles and of some others are freer.
 _NAMED = ("", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "storage.k8s.io")
 _NOT_KEPT = ("Binding", "Eviction", "Status", "Options")
+_PLACED = Validator(PLACED)
 _NAMES = Validator(
     {"properties": {"metadata": {"properties": {"name": METADATA["properties"]["name"]}}}}
 )
@@ -63,6 +64,7 @@ def check(document: Document) -> Iterator[Problem]:
     settled = structure.settle(_definitions()[name], document.data)
     yield from structure.unknown
     yield from misspelt(structure.unknown, list(violations(_validator(name), settled)))
+    yield from violations(_PLACED, settled)
     if document.group in _NAMED and not document.kind.endswith(_NOT_KEPT):
         yield from nameless(settled)
         yield from violations(_NAMES, settled)

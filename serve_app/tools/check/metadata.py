@@ -42,6 +42,8 @@ METADATA: dict[str, Any] = {
         **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
     },
 }
+# What holds whatever the kind.
+PLACED = {"properties": {"metadata": {"properties": {"namespace": METADATA["properties"]["namespace"]}}}}
 
 
 def nameless(data: Any) -> Iterator[Problem]:

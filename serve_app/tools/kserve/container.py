@@ -97,5 +97,5 @@ def resources(one: Field, model: Model, pods: Pods, of_gpus: float | None = None
         )
 
 
-def _plain(number: float) -> float | int:
-    return int(number) if number == int(number) else number
+def _plain(number: float) -> float:
+    return int(number) if float(number).is_integer() else number

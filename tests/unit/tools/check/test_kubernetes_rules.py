@@ -107,3 +107,12 @@ def test_what_is_refused(tmp_path: Path, kind: str, change: Any, place: str, wor
 def test_others_kinds_of_the_same_name_are_theirs(tmp_path: Path) -> None:
     service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "a"}}
     assert found(tmp_path, service | {"spec": {"template": {}}}) == []
+
+
+@pytest.mark.parametrize("version", ["v1", "rbac.authorization.k8s.io/v1", "ray.io/v1", "a.b/v1"])
+def test_what_is_no_namespace(tmp_path: Path, version: str) -> None:
+    """Whatever the kind, its CRD here or not: a DNS label (apimachinery, ValidateNamespaceName)."""
+    kind = {"v1": "ConfigMap", "ray.io/v1": "RayCluster", "a.b/v1": "C"}.get(version, "Role")
+    for name, wrong in (("<yours>", True), ("A", True), ("a.b", True), ("a-1", False)):
+        data = {"apiVersion": version, "kind": kind, "metadata": {"name": "a", "namespace": name}}
+        assert wrong == any(at == "metadata.namespace" for at, _ in found(tmp_path, data)), name

@@ -148,3 +148,10 @@ def test_a_graph_that_goes_in_circles(tmp_path: Path) -> None:
         "spec": {"nodes": nodes},
     }  # fmt: skip
     assert "a circle: a -> b -> a" in refused(tmp_path, isvc(onnx()), graph)
+
+
+def test_more_than_numbers_can_say_ends_no_rule(tmp_path: Path) -> None:
+    """A quantity may have three digits behind its e (resource.Quantity's grammar)."""
+    sizes = {"cpu": "1e999", "memory": "1e999", "nvidia.com/gpu": "1e999"}
+    (tmp_path / "isvc.yaml").write_text(yaml.safe_dump(isvc(model("onnx", resources={"limits": sizes}))))
+    assert not [one for one in check(tmp_path / "isvc.yaml", None) if "ended in" in str(one)]
