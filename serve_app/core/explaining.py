@@ -43,6 +43,15 @@ def explaining(directory: Directory, call: Call, seconds: float) -> tuple[Versio
     return version, asked
 
 
+def one_of(directory: Directory, name: str, number: str) -> str:
+    """The version for each of the batches that are asked for one explanation: where requests that name
+    none are shared among versions, the one that has most of them, which is described, too."""
+    model = directory.model(name)
+    if number or model.split is None:
+        return number
+    return model.pick().number
+
+
 def _same(directory: Directory, explainer: str, version: Version) -> str:
     """The explainer's version of that number, where it has files of its own; '' where it has none."""
     model = directory.model(explainer)

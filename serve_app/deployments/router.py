@@ -20,6 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.config import Admin, InlineModel, Limits, RouterUserConfig, parse
 from serve_app.core.call import Call
 from serve_app.core.dataplane import EXTENSIONS, DataPlane
+from serve_app.core.explaining import one_of
 from serve_app.core.later import AGAIN
 from serve_app.core.observer import Observer
 from serve_app.core.paths import Paths
@@ -170,7 +171,8 @@ class Router(GrpcIngress):
         self, model: str, version: str, inputs: Arrays, output: str, seconds: float, id: str, who: str
     ) -> Arrays:
         """What a model answers, for an explainer: a request as any other, in the queue with them."""
-        request = InferRequest(model, version, id, tensors_from(inputs, list(inputs)))
+        number = one_of(self.plane.directory, model, version)
+        request = InferRequest(model, number, id, tensors_from(inputs, list(inputs)))
         request.outputs = [RequestedOutput(output)] if output else None
         request.parameters = {"timeout": max(1, int(seconds * 1e6))}
         return (await self.plane.infer(Call(request, principal=who, verb="explain"))).arrays

@@ -23,6 +23,7 @@ class LimeTables:
     def explain(self, inputs: Arrays, asked: Asked, options: Options) -> Arrays:
         """Row by row, each beginning with the same seed: whatever company it has."""
         about = asked.describe()
+        scores = asked(inputs)  # first: the model says best what is wrong with rows
         table = columns.Columns(inputs, about, self._background)
         matrix = table.encode()
         if not (there := np.isfinite(matrix)).all():
@@ -31,7 +32,6 @@ class LimeTables:
                 "finite; LIME has nothing to put in the place of such"
             )
         affordable(options.samples, table.width)
-        scores = asked(inputs)
         targets = Targets(
             asked.output or "the first output", scores, labels_of(about, asked.output), options.wanted
         )

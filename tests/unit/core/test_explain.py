@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from serve_app.config import Traffic
+from serve_app.core.explaining import one_of
 from serve_app.core.target import Target
 from serve_app.errors import (
     DeadlineExceeded,
@@ -159,3 +161,13 @@ def test_of_several_the_first_by_the_application_s_name():
     made.directory.explainers["aaa"] = "other", "m"
     assert made.directory.explainer("m") == "other"
     assert made.directory.explainer("why-m") == ""
+
+
+def test_batches_of_one_explanation_go_to_one_version_where_requests_are_shared():
+    """Of an explainer that is asked by its own name: nobody chose a version for it."""
+    made = plane()
+    served(made)
+    assert one_of(made.directory, "m", "") == ""
+    made.directory.models["m"].direct(None, Traffic.model_validate({"weights": {"1": 60, "2": 40}}))
+    assert {one_of(made.directory, "m", "") for _ in range(10)} == {"1"}
+    assert one_of(made.directory, "m", "2") == "2"

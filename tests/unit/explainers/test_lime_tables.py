@@ -139,9 +139,14 @@ def test_a_background_that_is_none(tmp_path, name, text, message):
         LimeTables(tmp_path, True)
 
 
+def any_row(inputs):
+    """What a model says that takes whatever comes."""
+    return np.ones(len(next(iter(inputs.values()))))
+
+
 def test_a_background_of_another_model(folder, tmp_path):
     with pytest.raises(ConfigError, match="has 4 columns, the model takes 3"):
-        LimeTables(folder, True).explain({"x": np.zeros((1, 3))}, asked(Model(planted)), options())
+        LimeTables(folder, True).explain({"x": np.zeros((1, 3))}, asked(Model(any_row)), options())
     (folder / "background.npy").unlink()
     (folder / "background.csv").write_text("age,income,dept,noise\n1,2,3,4\n5,6,7,8\n")
     with pytest.raises(ConfigError, match="no column 'debt' of the model; did you mean dept"):
@@ -152,7 +157,7 @@ def test_a_background_of_another_model(folder, tmp_path):
 
 def test_what_is_no_table(folder):
     with pytest.raises(InvalidArgument, match=r"rows of columns, got shape \[1, 2, 2\]"):
-        LimeTables(folder, True).explain({"x": np.zeros((1, 2, 2))}, asked(Model(planted)), options())
+        LimeTables(folder, True).explain({"x": np.zeros((1, 2, 2))}, asked(Model(any_row)), options())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -172,3 +177,11 @@ def test_more_samples_of_a_wide_row_than_fit_into_memory(tmp_path):
         LimeTables(tmp_path, True).explain(
             {"x": np.ones((1, 1000))}, asked(model), options(samples=100_000)
         )
+
+
+def test_rows_that_the_model_doesnt_take_are_the_clients_fault(folder):
+    def refuses(inputs):
+        raise InvalidArgument("expected shape [-1, 4]")
+
+    with pytest.raises(InvalidArgument, match="expected shape"):  # and not that of the background
+        LimeTables(folder, True).explain({"input-0": np.ones((1, 3))}, asked(Model(refuses)), options())
