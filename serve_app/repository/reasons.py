@@ -117,7 +117,7 @@ def _status(error: BaseException) -> int:
         getattr(response, "status_code", None),
         about.get("HTTPStatusCode") if isinstance(about, dict) else None,
     ):
-        if isinstance(found, int):
+        if isinstance(found, int) and 400 <= found < 600:  # else it is a code of something else
             return found
     return 0
 

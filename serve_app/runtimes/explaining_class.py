@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.config import RemoteModel
+from serve_app.errors import DeadlineExceeded
 from serve_app.explainers import asking
 from serve_app.protocol.explanations import METHOD, SECONDS, VERSION
 from serve_app.protocol.metadata import VersionDescription
@@ -21,6 +22,7 @@ from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.runtimes.explaining_kserve import KServeExplainer, of_kserve
 from serve_app.runtimes.kserve_api.stand_in import stand_in
 from serve_app.runtimes.python import PythonRuntime
+from serve_app.runtimes.threads import nobody_waits
 
 _SECONDS = 60.0  # where nobody says how long an explanation may take
 # Of the request that is explained: which version, until when.
@@ -33,6 +35,8 @@ class ModelAsked:
     def predict(self, inputs: Arrays, output: str = "") -> Arrays:
         """What it answers, all of it or one `output`. It blocks: for a plain `explain`."""
         version, until = _about()
+        if nobody_waits():
+            raise DeadlineExceeded("nobody waits for the explanation any more")
         left = max(until - time.monotonic(), 1e-3)
         return asking.reached().predict(version, inputs, output, left)
 

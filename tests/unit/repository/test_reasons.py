@@ -110,3 +110,13 @@ class Odd(Exception):
 def test_errors_that_cant_say_what_they_are():
     assert not passing(Odd())
     assert first_line(Odd()) == "Odd"
+
+
+@pytest.mark.parametrize(("code", "again"), [(503, True), (1045, False), (-5, False), (0, False)])
+def test_a_code_that_is_no_status_of_http(code, again):
+    class Numbered(Exception):
+        pass
+
+    error = Numbered("access denied")
+    error.code = code
+    assert passing(error) is again

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from serve_app.errors import ConfigError
+from serve_app.errors import ConfigError, DeadlineExceeded
 from serve_app.explainers.asking import reach
+from serve_app.runtimes import explaining_class
 from tests.unit.explainers.asked import Model
 
 
@@ -47,6 +48,16 @@ async def test_a_class_of_one_s_own(load, kind):
         assert found["answer"].tolist() == [11, 17]
         assert found["names"].tolist() == [b"mine"]
     assert why.signature.properties == {"explains": "iris", "method": "class"}
+
+
+async def test_the_model_isnt_asked_for_whom_nobody_waits(load, monkeypatch):
+    model = Model(lambda inputs: inputs["x"] @ [1.0, 2.0])
+    reach(model)
+    why = load(modelFormat="python", **{"class": f"{__name__}:Own"})
+    monkeypatch.setattr(explaining_class, "nobody_waits", lambda: bool(model.batches))  # left by then
+    with pytest.raises(DeadlineExceeded, match="nobody waits"):
+        await why(np.array([[3.0, 4.0]]), "x")
+    assert model.batches == [1]
 
 
 def test_a_class_that_explains_nothing(load):
