@@ -24,6 +24,7 @@ class Options:
         self.seed, self.samples, self.features, self.wanted = seed, samples, features, wanted
 
 
+_FEW = 100
 _MOST = 2**26  # parts of perturbed rows: eight bytes each in memory, several times
 
 
@@ -34,6 +35,13 @@ def affordable(samples: int, parts: int) -> None:
             f"parameters.samples: {samples} perturbed rows of this size ({parts}) are too much; at most "
             f"{_MOST // parts} of such a row"
         )
+
+
+def selection(parts: int) -> str:
+    """How LIME chooses what it names. Of few names it chooses one after the other, which takes a fit for
+    each part each time, and looks at no clock: for rows of few parts alone.
+    """
+    return "auto" if parts <= _FEW else "highest_weights"
 
 
 def library(module: str) -> Any:

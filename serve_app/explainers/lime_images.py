@@ -12,7 +12,7 @@ import numpy as np
 from serve_app.errors import InvalidArgument
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, affordable, library
+from serve_app.explainers.base import Options, affordable, library, selection
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import Arrays
@@ -60,7 +60,10 @@ class LimeImages:
         return answered(rows, targets)
 
     def _row(self, picture: np.ndarray, ask: Ask, options: Options) -> Row:
-        explainer = self._lime.LimeImageExplainer(random_state=np.random.RandomState(options.seed))
+        explainer = self._lime.LimeImageExplainer(
+            feature_selection=selection(self._regions),
+            random_state=np.random.RandomState(options.seed),
+        )
         found = explainer.explain_instance(
             picture,
             lambda some: ask(np.asarray(some)),

@@ -8,7 +8,7 @@ from serve_app.errors import InvalidArgument
 from serve_app.explainers import columns
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, affordable, library
+from serve_app.explainers.base import Options, affordable, library, selection
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.tensors import Arrays
 
@@ -50,6 +50,7 @@ class LimeTables:
             feature_names=list(table.names),
             categorical_features=sorted(table.values),
             categorical_names={at: list(values) for at, values in table.values.items()},
+            feature_selection=selection(table.width),
             discretize_continuous=self._discretize,
             random_state=np.random.RandomState(options.seed),
         )

@@ -1,5 +1,6 @@
 """LIME of texts: what happens to the answer where words are taken out."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from serve_app.errors import InvalidArgument
 from serve_app.explainers.answers import Row, Targets, answered
 from serve_app.explainers.asking import Asked
-from serve_app.explainers.base import Options, affordable, library
+from serve_app.explainers.base import Options, affordable, library, selection
 from serve_app.explainers.labels import labels_of
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import Arrays
@@ -50,7 +51,10 @@ class LimeTexts:
     ) -> Row:
         if not any(one.isalnum() for one in text):  # there is no word to take out
             return Row(np.zeros(0), float(ask([text])[0, column]), fidelity=1.0)
-        explainer = self._lime.LimeTextExplainer(random_state=np.random.RandomState(options.seed))
+        explainer = self._lime.LimeTextExplainer(
+            feature_selection=selection(len(re.split(r"\W+", text))),
+            random_state=np.random.RandomState(options.seed),
+        )
         found = explainer.explain_instance(
             text,
             lambda texts: ask(texts)[:, [column]],

@@ -92,3 +92,16 @@ def test_what_isnt_unicode():
 def test_more_of_a_long_text_than_fits_into_memory():
     with pytest.raises(InvalidArgument, match="300 perturbed rows of this size"):
         explained("word " * 200_000)
+
+
+def test_few_words_of_a_long_text_take_no_fit_for_each_word(monkeypatch):
+    def each(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("lime.lime_base.LimeBase.forward_selection", each)
+    text = " ".join(["good", *(f"w{at}" for at in range(150))])
+    found = explained(text, features=3)
+    assert found["features"].shape == (1, 3)
+    assert found["features"][0, 0] == b"good"
+    with pytest.raises(AssertionError):  # of a short one it chooses with more care
+        explained("a good film", features=1)
