@@ -51,10 +51,11 @@ def reached() -> Models:
 class Asked:
     """One request for an explanation: which version, which output, in batches of which size, until when.
 
-    `gone` says whether nobody waits for it any more; `sleep` and `clock` are time's.
+    `models` are None where the model is in this process, and nobody is asked. `gone` says whether
+    nobody waits for it any more; `sleep` and `clock` are time's.
     """
 
-    models: Models
+    models: Models | None
     version: str
     batch: int
     until: float
@@ -75,6 +76,7 @@ class Asked:
 
     def describe(self) -> VersionDescription:
         """The version that is explained; its output is chosen by that."""
+        assert self.models is not None
         about = self.models.describe(self.version, self.left())
         self.output = output_of(about, self.wanted)
         return about
@@ -89,6 +91,7 @@ class Asked:
         return np.concatenate(parts)
 
     def _batch(self, inputs: Arrays) -> np.ndarray:
+        assert self.models is not None
         pause = _FIRST_S
         while True:
             try:

@@ -65,7 +65,7 @@ class ExplainerRuntime:
         options = _options(self._how, parameters)
         seconds = parameters.get(SECONDS, _SECONDS)
         asked = asking.Asked(
-            asking.reached() if self._inner is None else _NOBODY,
+            asking.reached() if self._inner is None else None,
             str(parameters.get(VERSION, "")),
             self._how.batch_size,
             time.monotonic() + (float(seconds) if isinstance(seconds, int | float) else _SECONDS),
@@ -89,19 +89,6 @@ class ExplainerRuntime:
         self._explains = None
         if self._inner is not None:
             self._inner.close()
-
-
-class _Nobody:
-    """In the place of a model that is here itself."""
-
-    def describe(self, version: str, seconds: float) -> VersionDescription:
-        raise NotImplementedError
-
-    def predict(self, version: str, inputs: Arrays, output: str, seconds: float) -> Arrays:
-        raise NotImplementedError
-
-
-_NOBODY = _Nobody()
 
 
 def _made(how: Explainer, inner: Any, folder: Path | None) -> Explains:

@@ -7,17 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.package import kserve_samples as samples
 from tests.package.crd import ROOT, problems
+from tests.serve.kserve_kinds import ROWS, made_lightgbm, made_sklearn, made_xgboost
 
 DOCS = ROOT / "docs/kserve.md"
 # Their own: iris, four numbers and three classes.
-RNG = np.random.default_rng(7)
-ROWS = RNG.normal(size=(60, 4))
-LABELS = np.argmax(ROWS[:, :3], axis=1)
 
 
 @functools.cache
@@ -57,29 +54,8 @@ def test_the_table_in_the_documentation() -> None:
     assert f"{len(broken)} files more" in text
 
 
-def _sklearn(folder: Path) -> None:
-    import joblib
-    from sklearn.linear_model import LogisticRegression
-
-    joblib.dump(LogisticRegression().fit(ROWS, LABELS), folder / "model.joblib")
-
-
-def _xgboost(folder: Path) -> None:
-    import xgboost
-
-    xgboost.XGBClassifier(n_estimators=3).fit(ROWS, LABELS).save_model(folder / "model.json")
-
-
-def _lightgbm(folder: Path) -> None:
-    import lightgbm
-
-    data = lightgbm.Dataset(ROWS, LABELS)
-    booster = lightgbm.train({"objective": "multiclass", "num_class": 3, "verbose": -1}, data, 3)
-    booster.save_model(folder / "model.txt")
-
-
 MADE: dict[str, Callable[[Path], None]] = {
-    "sklearn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm,
+    "sklearn": made_sklearn, "xgboost": made_xgboost, "lightgbm": made_lightgbm,
 }  # fmt: skip
 
 

@@ -39,20 +39,20 @@ class Kind:
     transformer: tuple[str, ...] = ()  # the arguments of kserve_transformer.py
 
 
-def _sklearn(folder: Path) -> None:
+def made_sklearn(folder: Path) -> None:
     import joblib
     from sklearn.linear_model import LogisticRegression
 
     joblib.dump(LogisticRegression().fit(ROWS, LABELS), folder / "model.joblib")
 
 
-def _xgboost(folder: Path) -> None:
+def made_xgboost(folder: Path) -> None:
     import xgboost
 
     xgboost.XGBClassifier(n_estimators=4).fit(ROWS, LABELS).save_model(folder / "model.json")
 
 
-def _lightgbm(folder: Path) -> None:
+def made_lightgbm(folder: Path) -> None:
     import lightgbm
 
     data = lightgbm.Dataset(ROWS, LABELS)
@@ -133,11 +133,11 @@ def _hugging(kind: str, task: str, *args: str, **more: Any) -> Kind:
 ONNX, TORCH = ("onnx", "rows", "odds", "best"), ("torch", "rows", "odds", "best")
 KINDS = {
     "sklearn": Kind(
-        "sklearn", _sklearn, "sklearnserver", "kserve-sklearnserver",
+        "sklearn", made_sklearn, "sklearnserver", "kserve-sklearnserver",
         notes={"tandem/model": "trusted: true"},
     ),
-    "xgboost": Kind("xgboost", _xgboost, "xgbserver", "kserve-xgbserver"),
-    "lightgbm": Kind("lightgbm", _lightgbm, "lgbserver", "kserve-lgbserver"),
+    "xgboost": Kind("xgboost", made_xgboost, "xgbserver", "kserve-xgbserver"),
+    "lightgbm": Kind("lightgbm", made_lightgbm, "lgbserver", "kserve-lgbserver"),
     "onnx": Kind("onnx", partial(_network, form="onnx"), of_class=ONNX, input="rows"),
     "torch-export": Kind(
         "pytorch", partial(_network, form="pt2"), of_class=TORCH, input="rows",

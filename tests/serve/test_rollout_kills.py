@@ -7,9 +7,9 @@ import pytest
 
 from loadtests.rolling.asking import Asking
 from loadtests.rolling.model import publish
-from tests.serve.live import ENV, title, until
-from tests.serve.test_rollouts import RATE, ask, begun, ended, first, load
-from tests.server import Server
+from tests.serve.live import ENV, title
+from tests.serve.rolled import RATE, Rolled
+from tests.serve.test_rollouts import first
 
 
 @pytest.fixture(scope="module")
@@ -18,26 +18,26 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(start_module_server, folder) -> Server:
-    """One of its own: its processes are killed."""
-    return start_module_server(first(folder), env=ENV)
+def rolled(start_module_server, folder) -> Rolled:
+    """On a server of its own: its processes are killed."""
+    return Rolled(start_module_server(first(folder), env=ENV), "rolled")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["Steward", "Router"])
-def test_a_killed_process_changes_nothing_of_it(live, folder, name):
+def test_a_killed_process_changes_nothing_of_it(rolled, folder, name):
     """At any moment: what was decided holds, what wasn't goes on, and no user goes back."""
-    serves = ask(live, "traffic")["versions"][-1]["version"]
+    serves = rolled.ask("traffic")["versions"][-1]["version"]
     for number, errors in ((10, 0.0), (11, 0.9)):
         version = str(number + (name == "Router") * 10)
         publish(folder / "rolled", int(version), errors=errors)
-        load(live)
-        with Asking(live.url, "rolled", RATE, users=400) as users:
-            begun(live, version)
-            until(lambda: ask(live, "rollout")["phase"] == "running", "its first step")
-            (process, *_) = (one for one in live.family() if title(one).endswith(f":{name}"))
+        rolled.load()
+        with Asking(rolled.server.url, "rolled", RATE, users=400) as users:
+            rolled.begin(version)
+            rolled.running()
+            (process, *_) = (one for one in rolled.server.family() if title(one).endswith(f":{name}"))
             process.send_signal(signal.SIGKILL)
-            found = ended(live)
+            found = rolled.ended()
         assert found["phase"] == ("rolledBack" if errors else "promoted")
         assert users.went_back({version} if errors else set()) == 0
         serves = serves if errors else version

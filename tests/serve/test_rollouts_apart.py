@@ -4,23 +4,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from loadtests.rolling.asking import USER, Asking
 from loadtests.rolling.model import publish
 from tests.serve.configs import remote, router, write
 from tests.serve.live import ENV, title, until
+from tests.serve.rolled import RATE, Rolled
 from tests.server import MODES, Server, Setup
-
-KEY = {"authorization": f"Bearer {ENV['TANDEM_ADMIN_TOKEN']}"}
-API = "/v2/repository/models/apart"
-ROLLOUT = {
-    "steps": [{"weight": 1, "requests": 1}, {"weight": 50, "requests": 50}],
-    "metrics": [{"kind": "errorRate", "margin": 0.3}],
-    "inconclusive": {"hold": 120},
-}
-RATE = 120
 
 
 def config(folder: Path) -> Path:
@@ -35,43 +26,27 @@ def config(folder: Path) -> Path:
     return write(folder / "config.yaml", routed, model)
 
 
-def ask(live: Server, what: str, said: object = None) -> Any:
-    with live.http() as http:
-        method = "GET" if said is None else "POST"
-        answer = http.request(method, f"{API}/{what}", json=said, headers=KEY, timeout=90)
-    assert answer.status_code == 200, answer.text
-    return answer.json() if answer.content else None
-
-
-def rolled_out(live: Server, version: int, kill: bool = False, **behaviour: float) -> dict[str, Any]:
+def rolled_out(rolled: Rolled, version: int, kill: bool = False, **behaviour: float) -> dict[str, Any]:
     """That version, from beginning to end."""
-    publish(live.config.parent / "apart", version, **behaviour)
-    ask(live, "load", {"parameters": {}})
-    ask(live, "rollout", {"verb": "start", "rollout": {"version": str(version), **ROLLOUT}})
+    publish(rolled.server.config.parent / "apart", version, **behaviour)
+    rolled.load()
+    rolled.begin(str(version))
     if kill:
-        until(lambda: ask(live, "rollout")["phase"] == "running", "its first step")
-        one, _ = (one for one in live.family() if ":ServeReplica:apart:" in title(one))
+        rolled.running()
+        one, _ = (one for one in rolled.server.family() if ":ServeReplica:apart:" in title(one))
         one.send_signal(signal.SIGKILL)
-
-    def over() -> dict[str, Any] | None:
-        try:
-            found = ask(live, "rollout")
-        except (AssertionError, httpx.HTTPError):
-            return None
-        return found if found["phase"] in ("promoted", "rolledBack", "aborted") else None
-
-    found: dict[str, Any] = until(over, "the rollout", 120)
-    return found
+    return rolled.ended()
 
 
-def rolled_back_and_promoted(live: Server, kill: bool = False) -> None:
-    with Asking(live.url, "apart", RATE, users=400) as users:
+def rolled_back_and_promoted(server: Server, kill: bool = False) -> None:
+    rolled = Rolled(server, "apart")
+    with Asking(server.url, "apart", RATE, users=400) as users:
         until(lambda: users.answered["1"] > RATE, "version 1")
-        found = rolled_out(live, 2, errors=0.9)
+        found = rolled_out(rolled, 2, errors=0.9)
         assert (found["phase"], found["weights"]) == ("rolledBack", {"2": 0, "1": 100})
         assert "version 2 failed" in found["records"][-1]["why"]
         planted = len(users.failed)
-        found = rolled_out(live, 3, kill)
+        found = rolled_out(rolled, 3, kill)
         assert (found["phase"], found["weights"]) == ("promoted", {"3": 100, "1": 0})
         assert min(one["requests"] for one in found["counts"].values()) > 0
         seen = users.answered["3"]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from serve_app.core import later
 from serve_app.demo.build import build
+from tests.unit.repository.stores import Troubled
 
 # No deadline: the machine may be busy. No database: a failure prints the blob that repeats it.
 settings.register_profile(
@@ -35,3 +37,19 @@ def the_log_as_it_was() -> Iterator[None]:
     yield
     log.setLevel(before[0])
     log.propagate, log.disabled = before[1:]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Troubled:
+    """What every storageUri of another machine leads to: a model's first version, by 10."""
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0)
+    made = Troubled({"1/by": b"10"})
+    monkeypatch.setattr("serve_app.repository.fetching.store", made)
+    return made
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails for now is tried again in a moment."""
+    monkeypatch.setattr(later, "FIRST_S", 0.01)

@@ -1,5 +1,8 @@
 """A container's fields: what is Ray's, what is the pods', what is neither."""
 
+from collections.abc import Sequence
+
+from serve_app.tools.kserve import arguments
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model, Pods
 from serve_app.tools.kube.quantity import quantity
@@ -24,7 +27,23 @@ _NOTED = {
     "terminationMessagePolicy": "Ray's own container ends without a message",
     "workingDir": "the image's, where Tandem is installed",
 }
+MAIN = "kserve-container"
 _COMMAND = "a command is the server's that KServe starts; here Ray starts the model"
+
+
+def main_of(boxes: Sequence[Field]) -> Field:
+    """KServe's own among them, by its name, or the first."""
+    return next((one for one in boxes if one.get("name") == MAIN), boxes[0])
+
+
+def replaced(main: Field, model: Model, pods: Pods) -> None:
+    """A container whose image isn't run: what of it is about what runs in its place."""
+    main.at("name").carry()
+    read(main, model, pods)
+    for each in arguments.parse(main):
+        each.note("an argument of the container's own server", "its container isn't run here")
+    if uri := model.env.pop("STORAGE_URI", None):
+        model.put("storageUri", uri, main.at("env"))
 
 
 def read(one: Field, model: Model, pods: Pods, of_gpus: float | None = None) -> None:

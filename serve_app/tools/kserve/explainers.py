@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.tools.kserve import arguments, back_pods, container, own, pods, scaling
+from serve_app.tools.kserve import back_pods, container, own, pods, scaling
 from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model, Pods, Service
@@ -46,17 +46,11 @@ def _component(part: Field, model: Model, group: Pods) -> None:
     """What it says of its container, its pods and its replicas."""
     own_pods = Pods()
     boxes = list(part.each("containers"))
-    main = next((one for one in boxes if one.get("name") == "kserve-container"), None)
     for box in boxes:
-        if box.place != (main or boxes[0]).place:
+        if box.place == container.main_of(boxes).place:
+            container.replaced(box, model, own_pods)
+        else:
             box.warn("not run", "Tandem runs what the annotation says")
-            continue
-        box.at("name").carry()
-        container.read(box, model, own_pods)
-        for each in arguments.parse(box):
-            each.note("an argument of the container's own server", "its container isn't run here")
-        if uri := model.env.pop("STORAGE_URI", None):
-            model.put("storageUri", uri, box.at("env"))
     part.at("art").note("ART's own server isn't run", "Tandem runs what the annotation says")
     most = part.at("containerConcurrency")
     if (number := most.of(int)) is not None and number > 0:

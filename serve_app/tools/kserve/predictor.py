@@ -214,16 +214,11 @@ def custom(
     boxes = list(part.each("containers"))
     if not boxes:
         return False
-    main = next((one for one in boxes if one.get("name") == "kserve-container"), boxes[0])
+    main = container.main_of(boxes)
     for other in boxes:
         if other.place != main.place:
             _sidecar(other, pods)
-    main.at("name").carry()
-    container.read(main, model, pods)
-    for each in arguments.parse(main):
-        each.note("an argument of the container's own server", "its container isn't run here")
-    if uri := model.env.pop("STORAGE_URI", None):
-        model.put("storageUri", uri, main.at("env"))
+    container.replaced(main, model, pods)
     entry = own.entry(notes, annotation)
     if not entry.get("class") and not entry.get("modelFormat"):
         main.refuse(

@@ -1,50 +1,20 @@
 """Inline models that couldn't be loaded for now are loaded when they can be, without another deploy."""
 
 import asyncio
-import threading
 
 import pytest
 
-from serve_app.core import later
 from serve_app.errors import Unavailable
 from serve_app.repository import reasons
 from serve_app.runtimes import host as hosts
 from tests.unit.deployments.conducted import Setup, double, settled, slow, unwanted
 from tests.unit.held import soon
 from tests.unit.models import Slow
-from tests.unit.repository.stores import Memory
 from tests.unit.runtimes.test_versions_apart import write
 from tests.unit.waiting import until
 
 TIMES = {"modelFormat": "python", "class": "tests.unit.runtimes.test_versions_apart:Times"}
 URI = "s3://bucket/m"
-
-
-class Store(Memory):
-    """Throws `trouble` while there is some."""
-
-    trouble: Exception | None = None
-    looks = 0
-
-    def top(self):
-        self.looks += 1
-        if self.trouble:
-            raise self.trouble
-        return super().top()
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0)
-    made = Store({"1/by": b"10"})
-    monkeypatch.setattr("serve_app.repository.fetching.store", made)
-    return made
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    monkeypatch.setattr(later, "FIRST_S", 0.01)
 
 
 def model(**more) -> dict:
@@ -179,18 +149,11 @@ async def test_a_change_that_was_taken_back_isnt_tried_again(it, store, at_once)
 @pytest.mark.parametrize("first", [True, False], ids=["for the first time", "again"])
 async def test_a_deploy_while_a_model_is_being_loaded(it, store, first):
     """Its files were listed before they changed."""
-    came, go_on = threading.Event(), threading.Event()
-
-    def spoil(path, start, data):
-        came.set()
-        assert go_on.wait(20)
-        yield data
-
     it.conductor.follow({}, deployed=1.0)
     if not first:
         await it.serve(model())
         store.files["2/by"] = b"20"
-    store.spoil = spoil
+    came, go_on = store.held()
     if first:
         it.configure(model())
     else:
@@ -206,16 +169,9 @@ async def test_a_deploy_while_a_model_is_being_loaded(it, store, first):
 
 
 async def test_a_deploy_while_a_request_has_a_model_loaded(it, store):
-    came, go_on = threading.Event(), threading.Event()
-
-    def spoil(path, start, data):
-        came.set()
-        assert go_on.wait(20)
-        yield data
-
     it.conductor.follow({}, deployed=1.0)
     await it.serve(model(), limits={"maxLoadedModels": 1})
-    store.spoil = spoil
+    came, go_on = store.held()
     waiting = asyncio.create_task(it.answer())
     await until(came.is_set)
     store.files["2/by"] = b"20"

@@ -1,5 +1,6 @@
 """A store of the tests': in memory, and as bad as a test wants it."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 from serve_app.repository.addresses import Address
@@ -40,3 +41,28 @@ class Memory:
         path = f"{folder}/{file.path}" if folder else file.path
         self.asked.append((path, start))
         yield from self.spoil(path, start, self.files[path][start:])
+
+
+class Troubled(Memory):
+    """Throws `trouble` while there is some."""
+
+    trouble: Exception | None = None
+    looks = 0
+
+    def top(self) -> tuple[list[str], bool]:
+        self.looks += 1
+        if self.trouble:
+            raise self.trouble
+        return super().top()
+
+    def held(self) -> tuple[threading.Event, threading.Event]:
+        """From now on a file comes no further: set when one was asked for, and to be set to go on."""
+        came, go_on = threading.Event(), threading.Event()
+
+        def spoil(path: str, start: int, data: bytes) -> Iterator[bytes]:
+            came.set()
+            assert go_on.wait(20)
+            yield data
+
+        self.spoil = spoil
+        return came, go_on

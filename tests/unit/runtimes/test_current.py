@@ -7,43 +7,14 @@ import numpy as np
 import pytest
 
 from serve_app.config import ModelConfig, parse
-from serve_app.core import later
 from serve_app.errors import ConfigError
 from serve_app.runtimes import host as hosts
 from serve_app.runtimes.current import CurrentHost
 from tests.unit.held import soon
-from tests.unit.repository.stores import Memory
 from tests.unit.waiting import until
 
 X = {"x": np.ones((1, 2), dtype=np.float32)}
 EVER = 2e9  # later than any listing
-
-
-class Store(Memory):
-    """Throws `trouble` while there is some."""
-
-    trouble: Exception | None = None
-    looks = 0
-
-    def top(self):
-        self.looks += 1
-        if self.trouble:
-            raise self.trouble
-        return super().top()
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("serve_app.repository.fetching.PAUSE_S", 0)
-    made = Store({"1/by": b"10"})
-    monkeypatch.setattr("serve_app.repository.fetching.store", made)
-    return made
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    monkeypatch.setattr(later, "FIRST_S", 0.01)
 
 
 def current(**more) -> CurrentHost:

@@ -2,13 +2,14 @@
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Service(ThreadingHTTPServer):
+class Service(ThreadingHTTPServer, ABC):
     """Its `answers` are its test's: (method, path, body, the token) to a status and a value."""
 
     def __init__(self) -> None:
@@ -18,8 +19,8 @@ class Service(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def answers(self, method: str, path: str, body: Any, token: str) -> tuple[int, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def answers(self, method: str, path: str, body: Any, token: str) -> tuple[int, Any]: ...
 
 
 class Handler(BaseHTTPRequestHandler):
