@@ -120,6 +120,11 @@ class Model(Answers):
             if any(version.state is State.READY for version in versions)
         }
 
+    @property
+    def remote(self) -> bool:
+        """Whether an application has versions of it."""
+        return len(self._sources) > (INLINE in self._sources)
+
     def source_of(self, version: Version) -> str | None:
         """Where a version comes from; None once another has its place."""
         return next((source for source, held in self._sources.items() if version in held), None)
@@ -212,6 +217,10 @@ class Directory:
     def ready(self) -> bool:
         """Whether all of them can answer."""
         return all(model.ready for model in self.models.values())
+
+    def answering(self) -> set[str]:
+        """The applications of which a version is ready."""
+        return {source for one in self.models.values() if one.remote for source in one.answering()}
 
     def model(self, name: str) -> Model:
         """The model; NotFound when there is none of that name."""

@@ -139,9 +139,7 @@ class Conductor:
     def turn(self) -> None:
         """Take every step that can be taken now."""
         actual = self._actual
-        actual.ready = {
-            source for model in self._plane.directory.models.values() for source in model.answering()
-        }
+        actual.ready = self._plane.directory.answering()
         for step in reconcile(self._desired, actual):
             try:
                 self._take(step)

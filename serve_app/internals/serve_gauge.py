@@ -3,6 +3,15 @@
 import ray
 from ray.serve import metrics
 
+# Of a metric's series OpenTelemetry keeps apart so many in one report of a process; the rest become one
+# without labels. Some are left for those of other parts of the process.
+MOST = 1_800
+
+
+def report_s() -> float:
+    """From one report to the next, at the longest."""
+    return 1.2 * shown_for()
+
 
 def shown_for() -> float:
     """How many seconds a gauge stays on Ray's page for sure when nobody sets it.

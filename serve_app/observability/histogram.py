@@ -1,12 +1,14 @@
 """A histogram over Ray's gauges."""
 
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
-from serve_app.internals.serve_gauge import Gauge
+from serve_app.internals.serve_gauge import MOST, Gauge, report_s
+from serve_app.observability.shown import Shown
 
 TAGS = ("model_name", "model_version")
 
@@ -16,6 +18,7 @@ class Histogram:
 
     With a histogram of its own, Ray's agent on the node observes every value once more, ten seconds'
     worth at a time: a fifth of a core at 4,000 values per second, and a sum of the buckets' middles.
+    Of more models than a report has room for, those that were asked for last are shown.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class Histogram:
         self._sum = Gauge(f"{name}_sum", description, tags)
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._sums: Counter[tuple[str, str]] = Counter()
+        self._shown = Shown[tuple[str, str]](MOST // len(self._names), report_s())
 
     def observe(self, value: float, model: str, version: str) -> None:
         """One value, by what the two tags are."""
@@ -36,6 +40,7 @@ class Histogram:
         if counts is None:
             counts = self._counts[key] = [0] * len(self._names)
         counts[bisect_left(self._bounds, value)] += 1
+        self._shown.noted[key] = None
         self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
 
     def flush(self) -> None:
@@ -45,8 +50,8 @@ class Histogram:
 
     def steps(self) -> Iterator[None]:
         """The same, a model's version at a time."""
-        for key, counts in list(self._counts.items()):
-            upto = list(accumulate(counts))
+        for key in self._shown.keys(time.monotonic()):
+            upto = list(accumulate(self._counts[key]))
             for name, count in zip(self._names, upto, strict=True):
                 self._bucket.set(count, *key, name)
             self._count.set(upto[-1], *key)

@@ -6,8 +6,8 @@ Names follow KServe's model server where it has one (`request_predict_seconds`).
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from itertools import cycle
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import cycle, islice
 
 from ray.serve import metrics
 
@@ -18,9 +18,10 @@ from serve_app.core.paths import Paths
 from serve_app.core.pipeline import status_of
 from serve_app.core.places import WHY
 from serve_app.core.version import Version
-from serve_app.internals.serve_gauge import Gauge, shown_for
+from serve_app.internals.serve_gauge import MOST, Gauge, report_s, shown_for
 from serve_app.observability.histogram import TAGS, Histogram
 from serve_app.observability.logs import LINES
+from serve_app.observability.shown import Shown
 from serve_app.runtimes.threads import ABANDONED
 
 _SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -196,14 +197,16 @@ class _Refusals:
         self._changes = Gauge(
             "refused_changes", "1 while the last change of a model is refused, else 0.", ("model_name",)
         )
+        self._shown = Shown[str](MOST, report_s())
 
     def steps(self) -> Iterator[None]:
         """Hand on everything, a model at a time."""
         if self.directory is None:
             return
         self._config.set(int(bool(self.directory.refused)))
-        for name, reason in self.directory.refusals().items():
-            self._changes.set(int(bool(reason)), name)
+        refused = self.directory.refusals()
+        for name in _shown(self._shown, refused, [name for name, why in refused.items() if why]):
+            self._changes.set(int(bool(refused[name])), name)
             yield
 
 
@@ -221,17 +224,34 @@ class _Queues:
         self._wait = Gauge(
             "model_expected_wait_seconds", "How long one more request would wait for its turn.", TAGS
         )
+        self._counts: dict[str, int] = {}
+        self._turning = Shown[str](MOST // len(WHY), report_s())
 
     def steps(self) -> Iterator[None]:
         """Hand on everything, a model at a time."""
         now = time.monotonic()
-        for name, model in list(self.directory.models.items()) if self.directory else ():
+        models = dict(self.directory.models) if self.directory else {}
+        before = self._counts
+        self._counts = {name: model.turned_away.total() for name, model in models.items()}
+        more = [name for name, count in self._counts.items() if count > before.get(name, 0)]
+        for name in _shown(self._turning, models, more):
             for reason in WHY:  # from 0 on, or the first one is none of a rate's
-                self._refused.set(model.turned_away[reason], name, reason)
-            for number, version in model.versions.items():
-                if version.waiting is not None:
-                    self._wait.set(version.waiting.expected(now), name, number)
+                self._refused.set(models[name].turned_away[reason], name, reason)
             yield
+        versions = (one for model in models.values() for one in model.versions.values())
+        for one in islice((one for one in versions if one.waiting), MOST):
+            if one.waiting is not None:
+                self._wait.set(one.waiting.expected(now), one.model, one.number)
+            yield
+
+
+def _shown(shown: Shown[str], models: Mapping[str, object], first: Iterable[str]) -> list[str]:
+    """Of the models that there are, those to be shown: `first` before others."""
+    for name in shown.known - models.keys():
+        shown.forget(name)
+    shown.noted |= dict.fromkeys(name for name in models if name not in shown.known)
+    shown.noted |= dict.fromkeys(first)
+    return shown.keys(time.monotonic())
 
 
 class _Cold:

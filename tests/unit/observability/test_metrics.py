@@ -9,6 +9,7 @@ import pytest
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, Overloaded
+from serve_app.internals.serve_gauge import MOST, report_s
 from serve_app.observability.histogram import Histogram
 from serve_app.observability.logs import Lines
 from serve_app.observability.metrics import RayMetrics
@@ -43,6 +44,29 @@ def test_what_nobody_asks_for_is_still_reported(histogram: Histogram, handed: Ha
     assert [(tags["model_name"], count) for tags, count in handed["h_count"]] == [
         ("idle", 1), ("idle", 1), ("busy", 1),
     ]  # fmt: skip
+
+
+def test_of_more_models_than_a_report_holds_those_that_were_asked_for_last_are_shown(
+    handed: Handed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is beyond 2,000 series of a metric in one report becomes one series without a name."""
+    now = 100.0
+    monkeypatch.setattr("serve_app.observability.histogram.time.monotonic", lambda: now)
+    histogram = Histogram("h", "of a test", [1, 2])
+    for number in range(1000):
+        histogram.observe(1, f"m{number}", "1")
+    histogram.flush()
+    assert len(handed["h_bucket"]) == MOST
+    assert {tags["model_name"] for tags, _ in handed["h_count"]} == {f"m{n}" for n in range(400, 1000)}
+    histogram.observe(1, "m7", "1")
+    handed.clear()
+    histogram.flush()  # its place in this report is another's
+    assert "m7" not in {tags["model_name"] for tags, _ in handed["h_count"]}
+    now += report_s()
+    handed.clear()
+    histogram.flush()
+    found = {tags["model_name"]: count for tags, count in handed["h_count"]}
+    assert (found["m7"], len(found)) == (2, 600)
 
 
 def flushed_until(made: RayMetrics, handed: Handed, name: str) -> None:
