@@ -8,10 +8,6 @@ from collections.abc import Iterator
 # A request goes from the event loop to the model's thread and back: three times it may have to wait so
 # long for a thread that loads. Python's own 5 ms are more than most requests take.
 TURN_S = 0.0005
-# So long a load waits for the one before it: those that are brief go one after the other, since each one
-# more that runs is one more that requests wait for. What takes longer, a download or a file of gigabytes,
-# holds up nobody.
-_AFTER_S = 0.05
 
 
 class _Loads:
@@ -19,7 +15,6 @@ class _Loads:
 
     def __init__(self) -> None:
         self.lock, self.now, self.usual = threading.Lock(), 0, 0.0
-        self.turn = threading.Lock()
 
 
 _LOADS = _Loads()
@@ -29,7 +24,6 @@ _LOADS = _Loads()
 def short_turns() -> Iterator[None]:
     """Around a load."""
     loads = _LOADS
-    in_turn = loads.turn.acquire(timeout=_AFTER_S)
     with loads.lock:
         loads.now += 1
         if loads.now == 1:
@@ -42,5 +36,3 @@ def short_turns() -> Iterator[None]:
             loads.now -= 1
             if not loads.now:
                 sys.setswitchinterval(loads.usual)
-        if in_turn:
-            loads.turn.release()
