@@ -161,6 +161,12 @@ class Model(Answers):
         }
         return shadowed.refused(self.name, self.shadow, outputs, self.alone())
 
+    def refusal(self) -> str:
+        """Why its last change isn't served; '' where it is."""
+        # While something of it starts, what is missing may come yet.
+        later = "" if self.waiting else next(iter(self.unserved().values()), self.unshadowed())
+        return self.refused.reason or later
+
     def missing(self) -> dict[str, str]:
         """Versions that a refused change was to bring beside those that are there, and why."""
         refused = self.refused.versions(self._sources)
@@ -206,12 +212,7 @@ class Directory:
 
     def refusals(self) -> dict[str, str]:
         """Model by model, why its last change isn't served; '' where it is."""
-        return {
-            # While something of it starts, what is missing may come yet.
-            name: model.refused.reason
-            or ("" if model.waiting else next(iter(model.unserved().values()), model.unshadowed()))
-            for name, model in self.models.items()
-        }
+        return {name: model.refusal() for name, model in self.models.items()}
 
     @property
     def ready(self) -> bool:

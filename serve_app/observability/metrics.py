@@ -204,9 +204,12 @@ class _Refusals:
         if self.directory is None:
             return
         self._config.set(int(bool(self.directory.refused)))
-        refused = self.directory.refusals()
-        for name in _shown(self._shown, refused, [name for name, why in refused.items() if why]):
-            self._changes.set(int(bool(refused[name])), name)
+        refused = dict[str, bool]()
+        for name, model in list(self.directory.models.items()):
+            refused[name] = bool(model.refusal())
+            yield
+        for name in _shown(self._shown, refused, filter(refused.get, refused)):
+            self._changes.set(int(refused[name]), name)
             yield
 
 

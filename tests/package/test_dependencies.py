@@ -68,6 +68,7 @@ BY_OTHERS = {
     "flask-cors": "moto's server",
     "hera": "tests/package/test_manifests.py, by a path in a text",
     "openai-harmony": "vLLM, which does without at its own import",
+    "opentelemetry-sdk": "Ray's agent; tests/contracts/test_metric_limits.py",
     "pandas": "Ray's LLM library",
     "pyarrow": "Ray's LLM library",
     "pytest-asyncio": "pytest, as a plugin",
