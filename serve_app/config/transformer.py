@@ -28,6 +28,10 @@ class Transformer(Config):
     """
     options: dict[str, Any] = {}
     """Arguments of the class, by name, beside the model's name."""
+    hang_after: float = Field(default=60, gt=0)
+    """Seconds after which one of its functions that nobody waits for any more counts as hanging: its
+    thread is left to itself, and the requests behind it go on in another one.
+    """
     revision: str | None = None
     """Any text. It means nothing by itself: another one is a change, and loads the class anew."""
 

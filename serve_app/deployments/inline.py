@@ -21,10 +21,10 @@ from serve_app.repository.reasons import GivenUp
 from serve_app.runtimes.host import ModelHost
 from serve_app.runtimes.in_thread import apart, in_thread, where
 from serve_app.runtimes.one_version import Loaded, origin
+from serve_app.runtimes.threads import MAY_HANG
 
 log = logging.getLogger("tandem")
 
-MAY_HANG = 3  # threads of a model, until it is unavailable
 BESIDE_S = 10.0  # of one model's loading, until the next one's begins beside it
 
 

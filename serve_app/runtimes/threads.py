@@ -24,6 +24,7 @@ log = logging.getLogger("tandem")
 T = TypeVar("T")
 
 ABANDONED: Counter[str] = Counter()  # threads by model, since this process began
+MAY_HANG = 3  # threads of a model in the Router, until it is unavailable
 _HERE = threading.local()  # in one of these threads, its `worker`
 _LOOK_S = 0.1  # how often a pool that ends looks for one that hangs
 
@@ -67,6 +68,7 @@ def nobody_waits() -> bool:
 
 class Threads:
     """`on_trouble` is told on the event loop why calls are refused, and '' when they no longer are.
+    `kind`: of what `model` is the name, for the log.
 
     An executor of Python's own would do the same by futures and conditions that threads can share: 34
     microseconds of CPU for a call instead of 21, where a whole request takes 100.
@@ -79,8 +81,9 @@ class Threads:
         hang_after: float,
         may_lose: int = 0,
         on_trouble: Callable[[str], None] = lambda reason: None,
+        kind: str = "model",
     ) -> None:
-        self._size, self._model = size, model
+        self._size, self._model, self._kind = size, model, kind
         self._hang_after, self._may_lose, self._on_trouble = hang_after, may_lose, on_trouble
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._calls = 0  # queued or running, without those of lost threads
@@ -153,9 +156,9 @@ class Threads:
         self._calls -= 1
         seconds = time.monotonic() - (worker.call.began if worker.call else 0)
         log.error(
-            "a prediction of model '%s' hangs: it runs for %.0f s, and nobody waits for it any more. "
+            "a prediction of %s '%s' hangs: it runs for %.0f s, and nobody waits for it any more. "
             "Its thread is left to itself (%d by now):\n%s",
-            self._model, seconds, len(self._lost), where(worker.thread),
+            self._kind, self._model, seconds, len(self._lost), where(worker.thread),
         )  # fmt: skip
         if len(self._lost) > self._may_lose:
             self.trouble = (
@@ -171,7 +174,7 @@ class Threads:
     def _returned(self, worker: _Worker) -> None:
         with self._lock:
             self._lost.remove(worker)
-            log.warning("a prediction of model '%s' that hung has ended", self._model)
+            log.warning("a prediction of %s '%s' that hung has ended", self._kind, self._model)
             if not self.trouble or len(self._lost) > self._may_lose:
                 return
             self.trouble = ""
@@ -187,7 +190,7 @@ class Threads:
 
     def _add(self) -> None:
         worker = _Worker()
-        name = f"model-{self._model}_{len(self._workers)}"
+        name = f"{self._kind}-{self._model}_{len(self._workers)}"
         # A daemon: a process that ends doesn't wait for one that hangs.
         worker.thread = threading.Thread(target=self._work, args=(worker,), name=name, daemon=True)
         self._workers.append(worker)
@@ -248,14 +251,18 @@ class Threads:
 
     def shutdown(self) -> None:
         """No more calls; returns when those that there are have ended, or hang."""
+        for worker in self.end():
+            while worker.thread and worker.thread.is_alive() and not self._hangs(worker):
+                worker.thread.join(_LOOK_S)
+
+    def end(self) -> list[_Worker]:
+        """No more calls; those that there are may end."""
         with self._lock:
             self._closed = True
             workers = list(self._workers)
             for _ in workers:
                 self._queue.put(None)
-        for worker in workers:
-            while worker.thread and worker.thread.is_alive() and not self._hangs(worker):
-                worker.thread.join(_LOOK_S)
+        return workers
 
     def _hangs(self, worker: _Worker) -> bool:
         call = worker.call

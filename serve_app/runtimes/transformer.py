@@ -10,13 +10,20 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from serve_app.config.transformer import Transformer
-from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, TandemError, plain, raised
+from serve_app.errors import (
+    ConfigError,
+    InvalidArgument,
+    ModelFailed,
+    TandemError,
+    Unavailable,
+    plain,
+    raised,
+)
 from serve_app.protocol.datatypes import BYTES, as_v2_array
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
 from serve_app.repository.reasons import passing
@@ -26,6 +33,7 @@ from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.model import PREDICT, Model, PredictorConfig
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
 from serve_app.runtimes.tasks import contain_tasks
+from serve_app.runtimes.threads import MAY_HANG, Threads
 from serve_app.runtimes.user_code import changed, import_class, stamps
 
 log = logging.getLogger("tandem")
@@ -47,7 +55,7 @@ class Asks(Protocol):
 
 class KServeTransformer:
     """One object of the class. What isn't `async` runs in one thread, one request after the other, as
-    KServe's server runs it."""
+    KServe's server runs it; in another one where that hangs."""
 
     def __init__(self, config: Transformer) -> None:
         self._config = config
@@ -55,7 +63,12 @@ class KServeTransformer:
         self.passing = False
         self._types: Any = None
         self._stamps: Mapping[str, Stamp] = {}
-        self._thread = ThreadPoolExecutor(1, f"transformer-{config.name}")
+        self._thread = Threads(1, config.name, config.hang_after, MAY_HANG, kind="transformer")
+
+    @property
+    def trouble(self) -> str:
+        """Why it can't be asked for now, as too much of it hangs; else ''."""
+        return self._thread.trouble
 
     def load(self) -> None:
         """Import and construct it, and call its own `load`."""
@@ -122,8 +135,8 @@ class KServeTransformer:
         return changed(self._stamps)
 
     def close(self) -> None:
-        """Let go of it; what runs may finish."""
-        self._thread.shutdown(wait=False)
+        """Let go of it. What runs although nobody waits for it may finish."""
+        self._thread.end()
 
     async def document(self, message: Any, headers: dict[str, str], asks: Asks) -> Any:
         """One of V1: what JSON holds, or V2's JSON where `postprocess` returns that."""
@@ -211,8 +224,11 @@ class KServeTransformer:
         if inspect.iscoroutinefunction(function):
             contain_tasks()
             return await function(payload, *more)
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._thread, caught, function, payload, *more)
+        try:
+            found = await self._thread.run(caught, function, payload, *more)
+        except Unavailable as error:  # what the function itself raises is caught
+            name = self._config.name
+            raise Unavailable(f"transformer '{name}' is not ready: {error.message}") from None
         if isinstance(found, Raised):
             raise found.error
         return await found if inspect.isawaitable(found) else found

@@ -64,6 +64,11 @@ class Around(Protocol):
 
     passing: bool
 
+    @property
+    def trouble(self) -> str:
+        """Why it refuses what it is asked, for now; '' while it doesn't."""
+        ...
+
     def load(self) -> None:
         """Import and construct it, in a thread; ConfigError where that can't be done."""
 
@@ -102,6 +107,7 @@ class TransformerVersion(GraphVersion):
         )
         self.config, self.around = config, around
         self._loaded = asyncio.Event()
+        self._asked, self._unwanted = 0, False
         super().__init__(graph, directory, asker, counters, observers)
 
     @property
@@ -111,6 +117,15 @@ class TransformerVersion(GraphVersion):
 
     @signature.setter
     def signature(self, found: VersionDescription) -> None: ...
+
+    @property
+    def reason(self) -> str:
+        """Why it isn't ready."""
+        return self.reason_of_its_own or self.around.trouble or super().reason
+
+    @reason.setter
+    def reason(self, reason: str) -> None:
+        self._reason = reason
 
     async def load(self) -> bool:
         """Whether it can be asked."""
@@ -133,9 +148,26 @@ class TransformerVersion(GraphVersion):
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """The class, the model behind it, the class again."""
+        self._asked += 1
+        try:
+            return await self._predict(request)
+        finally:
+            self._asked -= 1
+            self._let_go()
+
+    def retire(self) -> None:
+        """Let go of the class once nobody that has begun is asking it any more."""
+        self._unwanted = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._unwanted and not self._asked:
+            self.around.close()
+
+    async def _predict(self, request: InferRequest) -> Arrays:
         call, began = asked_by(), time.monotonic()
         await self._loaded.wait()
-        if why := self.reason_of_its_own:
+        if why := self.reason_of_its_own or self.around.trouble:
             raise Unavailable(f"transformer '{self.model}' is not ready: {why}")
         headers = dict(call.headers.items())
         large = isinstance(request, DocumentRequest) and request.large
@@ -177,7 +209,7 @@ class Transformers:
                 self._again.forget(name)
         for name in self._served.keys() - wanted.keys():
             self._plane.directory.remove(name, SOURCE)
-            self._served.pop(name).around.close()
+            self._served.pop(name).retire()
             self._begun.pop(name)
         for name, config in wanted.items():
             if name not in self._served or self._served[name].config != config:
@@ -222,7 +254,7 @@ class Transformers:
         before = self._served.get(name)
         latest = self._begun.get(name) is version and self._wanted.get(name) == version.config
         if not latest and before is not version:  # loaded for longer than it was wanted
-            version.around.close()
+            version.retire()
             return
         if good:
             self._again.forget(name)
@@ -234,9 +266,9 @@ class Transformers:
         if good:
             model.put(version)
             self._served[name] = version
-            before.around.close()
+            before.retire()
         else:
-            version.around.close()
+            version.retire()
 
     def _try_again(self, version: TransformerVersion) -> None:
         """One that failed for now."""

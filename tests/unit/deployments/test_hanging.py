@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from serve_app.deployments.inline import MAY_HANG
 from serve_app.errors import DeadlineExceeded, Unavailable
+from serve_app.runtimes.threads import MAY_HANG
 from tests.unit.deployments.conducted import double, settled, unwanted
 from tests.unit.held import soon
 from tests.unit.models import Hangs

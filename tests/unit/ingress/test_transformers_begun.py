@@ -14,7 +14,7 @@ from tests.unit.waiting import until
 class Around:
     """Loads when it is told to."""
 
-    passing = True
+    passing, trouble = True, ""
 
     def __init__(self, config) -> None:
         self.config, self.loads, self.closed, self.error = config, threading.Event(), False, None
