@@ -221,9 +221,8 @@ class InlineModels:
             model.recovered(INLINE)
 
     def rest(self, config: InlineModel) -> None:
-        """Name it, to be loaded when it is asked for (serve_app.deployments.residents).
-
-        Of one that rests already, what is known of its versions is forgotten.
+        """Name it, to be loaded when it is asked for (serve_app.deployments.residents). Of one that
+        rests already, what is known of its versions is forgotten.
         """
         name, actual = config.name, self._actual
         about = ModelDescription(name, config.model_format, {ANY: UNKNOWN})

@@ -45,8 +45,7 @@ class Actual:
     those being told; `paused`, those of which some couldn't be told a moment ago.
 
     `seen` is the generation at the last look at Serve's status, None before the first; `changing`,
-    whether Serve was about to change this Router. `refused` are the applications whose last
-    deployment failed, and why.
+    whether Serve was about to change this Router. `refused`: whose last deployment failed, and why.
     """
 
     generation: int = -1
