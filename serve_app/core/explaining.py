@@ -16,19 +16,28 @@ from serve_app.protocol.tensors import InferRequest
 
 
 def explained(directory: Directory, name: str, number: str = "", call: Call | None = None) -> Version:
-    """The version that would answer. Unsupported where the model has no explainer."""
+    """The version that would answer. Unsupported where nothing explains the model."""
     version = directory.model(name).pick(number, call)
-    if not directory.explainer(name):
+    if not directory.explainer(name) and not version.explains:
         raise Unsupported(
             f"model '{version.model}' has no explainer: an application with `explains: {version.model}`"
         )
     return version
 
 
+def by_itself(directory: Directory, version: Version) -> bool:
+    """Whether it is asked for an explanation as it is for a prediction: no explainer takes its place."""
+    return version.explains and not directory.explainer(version.model)
+
+
 def explaining(directory: Directory, call: Call, seconds: float) -> tuple[Version, Call]:
-    """The version that is explained, and the call to its explainer. InvalidArgument for wrong inputs."""
+    """The version that is explained, and the call to its explainer, or the same call where it explains
+    itself. InvalidArgument for wrong inputs.
+    """
     request = call.request
     version = explained(directory, request.model, request.version, call)
+    if by_itself(directory, version):
+        return version, call
     arrays, parameters = version.asked(replace(request, outputs=None))
     explainer = directory.explainer(version.model)
     tensors = tensors_from(arrays, list(arrays))

@@ -49,6 +49,7 @@ class Version:
     """
 
     cold = False  # whether it isn't in memory (serve_app.core.cold)
+    explains = False  # whether it is asked itself why it answers as it does, as a transformer may be
 
     def __init__(
         self,

@@ -24,16 +24,24 @@ from serve_app.routing.graph import FAILED, Failed, NoRoute
 
 
 class GraphApp:
-    """`/v1/models/NAME:predict` of a graph."""
+    """`/v1/models/NAME:predict` of a graph; `:explain` of one that does that itself."""
 
     def __init__(self, plane: DataPlane, limits: Callable[[], Limits]) -> None:
         self.plane, self.limits = plane, limits
         self._infer_watched = watched(plane.infer, Departures())
+        self._explain_watched = watched(plane.explain, Departures())
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, name: str, body: bytes, coding: bytes
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        name: str,
+        body: bytes,
+        coding: bytes,
+        why: bool = False,
     ) -> int:
-        """Answer; the status. Raises TandemError and Disconnected."""
+        """Answer; the status. Raises TandemError and Disconnected. `why`: an explanation."""
         headers: Headers = dict(scope["headers"])
         try:
             if coding:
@@ -49,12 +57,13 @@ class GraphApp:
             raise
         request = DocumentRequest(name, "", "", [], document=message, large=len(body) >= LARGE)
         try:
-            await self._infer_watched(call_of(scope, request), receive)
+            asked = self._explain_watched if why else self._infer_watched
+            await asked(call_of(scope, request), receive)
         except TandemError as error:
-            why = error.__cause__ if isinstance(error.__cause__, Failed) else error
-            if isinstance(why, Failed | NoRoute):  # KServe's router says it in these two words
-                said = {"error": FAILED, "cause": why.cause}
-                return await send_json(send, said, http_status(why))
+            cause = error.__cause__ if isinstance(error.__cause__, Failed) else error
+            if isinstance(cause, Failed | NoRoute):  # KServe's router says it in these two words
+                said = {"error": FAILED, "cause": cause.cause}
+                return await send_json(send, said, http_status(cause))
             raise
         answer, kind = encoded(request.answer), [JSON]
         if form is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from serve_app.config import Limits
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.deadlines import Departures
+from serve_app.core.explaining import by_itself
 from serve_app.core.graphs.asked import is_graph
 from serve_app.core.version import Version
 from serve_app.errors import TandemError
@@ -59,7 +60,7 @@ class V1App:
             model = self.plane.directory.model(name)
             bare = call_of(scope, InferRequest(name, "", "", [])) if model.split else None
             picked = model.pick("", bare)
-            graph = is_graph(picked) and verb == "predict"
+            graph = is_graph(picked) and (verb == "predict" or by_itself(self.plane.directory, picked))
             if picked.cold:
                 picked = await self.plane.awake(name, call=bare)
             if coding or len(body) >= LARGE:
@@ -79,7 +80,7 @@ class V1App:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise
         if graph:
-            return await self._graphs(scope, receive, send, name, body, coding)
+            return await self._graphs(scope, receive, send, name, body, coding, verb == "explain")
         call = call_of(scope, request)
         call.version = chosen
         if verb == "explain":

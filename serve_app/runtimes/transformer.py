@@ -24,13 +24,13 @@ from serve_app.errors import (
     plain,
     raised,
 )
-from serve_app.protocol.datatypes import BYTES, as_v2_array
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.in_thread import Raised, caught
 from serve_app.runtimes.kserve_api import tensors as api
-from serve_app.runtimes.kserve_api.model import PREDICT, Model, PredictorConfig
+from serve_app.runtimes.kserve_api.carried import array_of, output_asked, tensor_of
+from serve_app.runtimes.kserve_api.model import EXPLAIN, PREDICT, Model, PredictorConfig, explain
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
 from serve_app.runtimes.tasks import contain_tasks
 from serve_app.runtimes.threads import MAY_HANG, Threads
@@ -44,12 +44,17 @@ _IMPORTING = threading.Lock()  # classes of one module are there at once, in thr
 
 
 class Asks(Protocol):
-    """How the model behind is asked."""
+    """How the model behind is asked; `why`, for an explanation."""
 
-    async def document(self, message: Any) -> Any:
+    @property
+    def explains(self) -> bool:
+        """Whether that is what the client wants."""
+        ...
+
+    async def document(self, message: Any, why: bool = False) -> Any:
         """By V1."""
 
-    async def tensors(self, request: InferRequest) -> InferResponse:
+    async def tensors(self, request: InferRequest, why: bool = False) -> InferResponse:
         """By V2."""
 
 
@@ -60,7 +65,7 @@ class KServeTransformer:
     def __init__(self, config: Transformer) -> None:
         self._config = config
         self._object: Any = None
-        self.passing = False
+        self.passing = self.explains = False
         self._types: Any = None
         self._stamps: Mapping[str, Stamp] = {}
         self._thread = Threads(1, config.name, config.hang_after, MAY_HANG, kind="transformer")
@@ -115,6 +120,9 @@ class KServeTransformer:
         }
         if not hasattr(kind, "predict") or _of_kserve(kind, "predict"):
             found["predict"] = Model.predict
+        self.explains = callable(getattr(kind, "explain", None)) and not _of_kserve(kind, "explain")
+        if not self.explains:
+            found["explain"] = explain
         return found
 
     def _arguments(self, kind: type) -> dict[str, Any]:
@@ -150,7 +158,7 @@ class KServeTransformer:
             {"name": one.name, "datatype": one.datatype, "shape": list(array.shape),
              "data": api.plain(array, True).ravel().tolist()}
             for one in found.outputs
-            for array in [_array(one)]
+            for array in [array_of(one)]
         ]  # fmt: skip
         return {"model_name": self._config.name, "id": found.id, "outputs": outputs}
 
@@ -159,8 +167,8 @@ class KServeTransformer:
     ) -> Arrays:
         """One of V2."""
         types, wanted = self._types, request.outputs
-        inputs = [_tensor(types.InferInput, tensor, not grpc) for tensor in request.inputs]
-        asked = None if wanted is None else [types_output(types, one.name) for one in wanted]
+        inputs = [tensor_of(types.InferInput, tensor, not grpc) for tensor in request.inputs]
+        asked = None if wanted is None else [output_asked(types, one.name) for one in wanted]
         given = types.InferRequest(
             model_name=request.model, infer_inputs=inputs, request_id=request.id, from_grpc=grpc,
             parameters=dict(request.parameters), request_outputs=asked, model_version=request.version,
@@ -176,16 +184,20 @@ class KServeTransformer:
                 f"transformer '{self._config.name}' returned a {type(found).__name__} to a request of "
                 "V2: postprocess has to return an InferResponse"
             )
-        return {one.name: _array(one) for one in found.outputs}
+        return {one.name: array_of(one) for one in found.outputs}
 
     async def _through(self, payload: Any, headers: dict[str, str], asks: Asks) -> Any:
         PREDICT.set(lambda asked: self._ask(asked, asks))
+        EXPLAIN.set(lambda asked: self._ask(asked, asks, why=True))
         more: tuple[dict[str, str], ...] = (
             ({},) if getattr(self._object, "required_response_headers", False) else ()
         )
         try:
             payload = await self._call("preprocess", payload, headers)
-            found = await self._call("predict", payload, headers, *more)
+            if asks.explains:
+                found = await self._call("explain", payload, headers)
+            else:
+                found = await self._call("predict", payload, headers, *more)
             return await self._call("postprocess", found, headers, *more)
         except TandemError as error:
             raise plain(error) from None
@@ -233,23 +245,23 @@ class KServeTransformer:
             raise found.error
         return await found if inspect.isawaitable(found) else found
 
-    async def _ask(self, payload: Any, asks: Asks) -> Any:
+    async def _ask(self, payload: Any, asks: Asks, why: bool = False) -> Any:
         """The model behind, in the form in which it is asked."""
         if isinstance(payload, dict):
             lists = {key: one.tolist() if isinstance(one, np.ndarray) else one
                      for key, one in payload.items()}  # fmt: skip
-            return await asks.document(lists)
+            return await asks.document(lists, why)
         if not hasattr(payload, "inputs"):
             raise ModelFailed(
                 f"transformer '{self._config.name}': preprocess returned a {type(payload).__name__}; a "
                 "dict asks the model behind by V1, an InferRequest by V2"
             )
-        given = [Tensor(one.name, one.datatype, _array(one)) for one in payload.inputs]
+        given = [Tensor(one.name, one.datatype, array_of(one)) for one in payload.inputs]
         asked = getattr(payload, "request_outputs", None)
         outputs = None if not asked else [RequestedOutput(one.name) for one in asked]
-        response = await asks.tensors(InferRequest("", "", "", given, outputs))
+        response = await asks.tensors(InferRequest("", "", "", given, outputs), why)
         types = self._types
-        found = [_tensor(types.InferOutput, tensor, True) for tensor in response.outputs]
+        found = [tensor_of(types.InferOutput, tensor, True) for tensor in response.outputs]
         return types.InferResponse(
             response_id=response.id, model_name=response.model, infer_outputs=found,
             model_version=response.version,
@@ -260,25 +272,3 @@ def _of_kserve(kind: type, name: str) -> bool:
     """Whether a method is the base class's own."""
     module = getattr(getattr(kind, name, None), "__module__", "") or ""
     return module.startswith((f"{NAME}.", "serve_app."))
-
-
-def types_output(types: Any, name: str) -> Any:
-    """An output that is asked for, in KServe's class where that is known."""
-    return getattr(types, "RequestedOutput", api.RequestedOutput)(name)
-
-
-def _tensor(kind: Any, tensor: Tensor, as_text: bool) -> Any:
-    array = api.plain(tensor.data, as_text)
-    if issubclass(kind, api.InferInput | api.InferOutput):
-        return kind.of(tensor.name, tensor.datatype, array)
-    return kind(tensor.name, list(array.shape), tensor.datatype, array.ravel().tolist())
-
-
-def _array(one: Any) -> np.ndarray:
-    """A tensor's values as V2 carries them."""
-    array = np.asarray(one.as_numpy())
-    if array.dtype != BYTES:
-        return as_v2_array(array)
-    found = np.empty(array.shape, dtype=object)
-    found.ravel()[:] = [item if isinstance(item, bytes) else str(item).encode() for item in array.flat]
-    return found

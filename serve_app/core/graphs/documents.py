@@ -1,16 +1,20 @@
 """A graph's requests and answers as V1's JSON documents, as KServe's router passes them on."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from serve_app.core.explaining import by_itself
 from serve_app.core.graphs.aside import LARGE, aside, size
 from serve_app.core.graphs.asked import Asker, is_graph
 from serve_app.core.graphs.merging import renamed
+from serve_app.core.version import Version
 from serve_app.errors import TandemError
 from serve_app.protocol import v1_codec
+from serve_app.protocol.explanations import document
 from serve_app.protocol.metadata import VersionDescription
-from serve_app.protocol.tensors import InferRequest
+from serve_app.protocol.tensors import InferRequest, InferResponse
 from serve_app.routing.graph import Answer, Failed
 
 T = TypeVar("T")
@@ -36,7 +40,7 @@ class Documents:
         """A V1 request to a model, or a document to another graph."""
         try:
             found = await self._asker.find(service, version)
-            if is_graph(found):
+            if self._takes_documents(found):
                 return Answer(await self._graph(service, version, message))
             chosen = None if version else self._asker.shared(service)
             signature = (chosen or found).signature
@@ -54,11 +58,18 @@ class Documents:
         try:
             response = await self._asker.ask(request, chosen)
             self.large = self.large or size(response.outputs) >= LARGE
-            return Answer(await aside(self.large, v1_codec.answer, response, by_row))
+            return Answer(await aside(self.large, self._written, response, by_row))
         except Failed:
             raise
         except TandemError as error:
             return _failed(error)
+
+    def _takes_documents(self, found: Version) -> bool:
+        return is_graph(found)
+
+    def _written(self, response: InferResponse, by_row: bool) -> Document:
+        """A model's answer."""
+        return v1_codec.answer(response, by_row)
 
     async def _graph(self, service: str, version: str, message: Document) -> Document:
         request = DocumentRequest(service, version, "", [], document=message, large=self.large)
@@ -80,6 +91,17 @@ class Documents:
     def merged(self, parts: dict[str, Document]) -> Document:
         """As they are, each at its name."""
         return parts
+
+
+class Explanations(Documents):
+    """The same for an `asker` that asks why."""
+
+    def _takes_documents(self, found: Version) -> bool:
+        return is_graph(found) and by_itself(self._asker.directory, found)
+
+    def _written(self, response: InferResponse, by_row: bool) -> Document:
+        text = document(response)
+        return v1_codec.answer(response, by_row, "explanations") if text is None else json.loads(text)
 
 
 def _failed(error: TandemError) -> Answer[Document]:

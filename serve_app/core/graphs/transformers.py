@@ -1,188 +1,21 @@
-"""A user's class before and behind a model, under a name of its own, as KServe's transformers are.
-
-To everybody else it is a graph of one step; what it is asked over V1 is a document, as a graph's is.
+"""A user's class before and behind a model, under a name of its own, as KServe's transformers are:
+which there are, and which of two takes the other's place.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Any
 
-from serve_app.config.graph import Graph
 from serve_app.config.transformer import Transformer
 from serve_app.core.call import Call
 from serve_app.core.dataplane import DataPlane
-from serve_app.core.directory import Directory
-from serve_app.core.graphs.asked import TRANSFORMER, Asker
-from serve_app.core.graphs.documents import Document, DocumentRequest, Documents
-from serve_app.core.graphs.version import (
-    NUMBER,
-    SOURCE,
-    GraphModel,
-    GraphVersion,
-    asked_by,
-    given,
-)
-from serve_app.core.lanes import Who
+from serve_app.core.graphs.asked import Asker
+from serve_app.core.graphs.transformer import Around, TransformerVersion
+from serve_app.core.graphs.version import NUMBER, SOURCE, GraphModel
 from serve_app.core.later import Again, with_pause
-from serve_app.core.observer import Observers
-from serve_app.errors import TandemError, Unavailable, words
-from serve_app.protocol.metadata import Statistics, VersionDescription
-from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
-from serve_app.routing.graph import Answer
+from serve_app.protocol.metadata import Statistics
 
 log = logging.getLogger("tandem")
-
-
-class Asks:
-    """How the model behind is asked, for one request."""
-
-    def __init__(self, asker: Asker, predictor: str, request: InferRequest, large: bool) -> None:
-        self._asker, self._predictor, self._request = asker, predictor, request
-        self.large = large
-
-    async def document(self, message: Document) -> Document:
-        """By V1."""
-        form = Documents(self._asker, self.large)
-        found = given(await form.call(self._predictor, "", message), self._request)
-        self.large = form.large
-        return found
-
-    async def tensors(self, request: InferRequest) -> InferResponse:
-        """By V2; whichever model the request names."""
-        request.model, request.version = self._predictor, ""
-        request.parameters = self._asker.parameters() | request.parameters
-        try:
-            return await self._asker.ask(request)
-        except TandemError as error:
-            return given(Answer(InferResponse("", "", "", []), error), self._request)
-
-
-class Around(Protocol):
-    """What runs the class. `passing`: whether a load that failed may go well later, as it is."""
-
-    passing: bool
-
-    @property
-    def trouble(self) -> str:
-        """Why it refuses what it is asked, for now; '' while it doesn't."""
-        ...
-
-    def load(self) -> None:
-        """Import and construct it, in a thread; ConfigError where that can't be done."""
-
-    async def document(self, message: Document, headers: dict[str, str], asks: Asks) -> Document:
-        """What it answers to one of V1."""
-
-    async def tensors(
-        self, request: InferRequest, headers: dict[str, str], grpc: bool, asks: Asks
-    ) -> Arrays:
-        """What it answers to one of V2."""
-
-    def changed(self) -> bool:
-        """Whether its files aren't what they were."""
-
-    def close(self) -> None:
-        """It isn't asked any more."""
-
-
-class TransformerVersion(GraphVersion):
-    """Runs it. Requests that come while the class is loaded wait for it."""
-
-    platform = TRANSFORMER
-
-    def __init__(
-        self,
-        config: Transformer,
-        around: Around,
-        directory: Directory,
-        asker: Callable[[Call], Asker],
-        counters: Statistics,
-        observers: Observers,
-    ) -> None:
-        steps = [{"serviceName": config.predictor}]
-        graph = Graph.model_validate(
-            {"name": config.name, "nodes": {"root": {"routerType": "Sequence", "steps": steps}}}
-        )
-        self.config, self.around = config, around
-        self._loaded = asyncio.Event()
-        self._asked, self._unwanted = 0, False
-        super().__init__(graph, directory, asker, counters, observers)
-
-    @property
-    def signature(self) -> VersionDescription:
-        """What it takes and gives is the class's to say, and it doesn't."""
-        return _OPEN
-
-    @signature.setter
-    def signature(self, found: VersionDescription) -> None: ...
-
-    @property
-    def reason(self) -> str:
-        """Why it isn't ready."""
-        return self.reason_of_its_own or self.around.trouble or super().reason
-
-    @reason.setter
-    def reason(self, reason: str) -> None:
-        self._reason = reason
-
-    async def load(self) -> bool:
-        """Whether it can be asked."""
-        try:
-            self.reason = await asyncio.to_thread(self._loads)
-        finally:
-            self._loaded.set()
-        return not self.reason_of_its_own
-
-    def _loads(self) -> str:
-        """Load it; why that can't be done."""
-        try:
-            self.around.load()
-        except TandemError as error:
-            return error.message
-        except BaseException as error:  # SystemExit too: a user's module ends no server
-            said = ": ".join(filter(None, (type(error).__name__, words(error))))
-            return f"{self.config.class_path} can't be loaded: {said}"
-        return ""
-
-    async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
-        """The class, the model behind it, the class again."""
-        self._asked += 1
-        try:
-            return await self._predict(request)
-        finally:
-            self._asked -= 1
-            self._let_go()
-
-    def retire(self) -> None:
-        """Let go of the class once nobody that has begun is asking it any more."""
-        self._unwanted = True
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._unwanted and not self._asked:
-            self.around.close()
-
-    async def _predict(self, request: InferRequest) -> Arrays:
-        call, began = asked_by(), time.monotonic()
-        await self._loaded.wait()
-        if why := self.reason_of_its_own or self.around.trouble:
-            raise Unavailable(f"transformer '{self.model}' is not ready: {why}")
-        headers = dict(call.headers.items())
-        large = isinstance(request, DocumentRequest) and request.large
-        asks = Asks(self._asker(call), self.config.predictor, request, large)
-        arrays: Arrays = {}
-        if isinstance(request, DocumentRequest):
-            request.answer = await self.around.document(request.document, headers, asks)
-            request.large = asks.large
-        else:
-            arrays = await self.around.tensors(request, headers, call.transport == "grpc", asks)
-        self.executed(1, 1, 0.0, time.monotonic() - began)
-        return arrays
-
-
-_OPEN = VersionDescription([], [])
 
 
 class Transformers:
@@ -234,8 +67,9 @@ class Transformers:
                 name, plane.observers, plane.directory.room
             )
 
-        def asker(call: Call) -> Asker:
-            return Asker(call, plane.directory, plane.infer, plane.awake, plane.refused)
+        def asker(call: Call, why: bool) -> Asker:
+            asked = plane.explain if why else plane.infer
+            return Asker(call, plane.directory, asked, plane.awake, plane.refused)
 
         counters = model.statistics.setdefault(NUMBER, Statistics())
         version = TransformerVersion(

@@ -8,6 +8,7 @@ from typing import Any
 
 # How the model behind is asked, for the request that is being answered.
 PREDICT: ContextVar[Callable[[Any], Awaitable[Any]]] = ContextVar("predict")
+EXPLAIN: ContextVar[Callable[[Any], Awaitable[Any]]] = ContextVar("explain")  # the same, why
 
 
 class PredictorProtocol(Enum):
@@ -71,6 +72,13 @@ class Model:
         response_headers: dict[str, str] | None = None,
     ) -> Any:
         return result
+
+
+async def explain(model: Model, payload: Any, headers: dict[str, str] | None = None) -> Any:
+    """A transformer's `explain`, as KServe's class has it: what the explainer answers. Not a method
+    here, as it would make an explainer of a class that has none.
+    """
+    return await EXPLAIN.get()(payload)
 
 
 def arguments() -> argparse.ArgumentParser:
