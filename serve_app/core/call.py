@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from serve_app.core.version import Version
@@ -107,7 +107,8 @@ class Call:
     on that; who authenticates sets `principal`. The pipeline fills in the rest: `model`, the name in the
     directory that was found ('' for none), and `version`; `began`, `seconds` and `deadline` by
     `time.monotonic()`; `status`, OK or the kind of error; `response`, the one of a request that has one;
-    `verb`, what the data plane was asked for: infer, explain, stream or relay.
+    `verb`, what the data plane was asked for: infer, explain, stream or relay; `answer_headers`, those
+    that a transformer sets on an HTTP answer.
     """
 
     request: InferRequest
@@ -124,6 +125,7 @@ class Call:
     response: InferResponse | None = None
     request_id: str = ""
     verb: str = "infer"
+    answer_headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def trace(self) -> str:

@@ -56,9 +56,10 @@ class GraphApp:
             self.plane.refused(call_of(scope, InferRequest(name, "", "", [])), error)
             raise
         request = DocumentRequest(name, "", "", [], document=message, large=len(body) >= LARGE)
+        call = call_of(scope, request)
         try:
             asked = self._explain_watched if why else self._infer_watched
-            await asked(call_of(scope, request), receive)
+            await asked(call, receive)
         except TandemError as error:
             cause = error.__cause__ if isinstance(error.__cause__, Failed) else error
             if isinstance(cause, Failed | NoRoute):  # KServe's router says it in these two words
@@ -68,6 +69,7 @@ class GraphApp:
         answer, kind = encoded(request.answer), [JSON]
         if form is not None:
             answer, kind = form.answer(answer, name)
+        kind += call.answer_headers
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, [answer], kind, accept, self.limits().min_compress_bytes)
         return 200

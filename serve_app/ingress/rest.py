@@ -222,6 +222,7 @@ class RestApp:
         out = [JSON]
         if json_length is not None:
             out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
+        out += call.answer_headers
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200

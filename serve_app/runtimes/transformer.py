@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.in_thread import Raised, caught
 from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.carried import array_of, output_asked, tensor_of
+from serve_app.runtimes.kserve_api.headers import answer_headers
 from serve_app.runtimes.kserve_api.model import EXPLAIN, PREDICT, Model, PredictorConfig, explain
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
 from serve_app.runtimes.tasks import contain_tasks
@@ -44,7 +45,11 @@ _IMPORTING = threading.Lock()  # classes of one module are there at once, in thr
 
 
 class Asks(Protocol):
-    """How the model behind is asked; `why`, for an explanation."""
+    """How the model behind is asked; `why`, for an explanation. `answer_headers` takes what the class
+    sets.
+    """
+
+    answer_headers: Sequence[tuple[bytes, bytes]]
 
     @property
     def explains(self) -> bool:
@@ -189,16 +194,18 @@ class KServeTransformer:
     async def _through(self, payload: Any, headers: dict[str, str], asks: Asks) -> Any:
         PREDICT.set(lambda asked: self._ask(asked, asks))
         EXPLAIN.set(lambda asked: self._ask(asked, asks, why=True))
-        more: tuple[dict[str, str], ...] = (
-            ({},) if getattr(self._object, "required_response_headers", False) else ()
-        )
+        said: dict[str, str] = {}  # one for both functions, as KServe's server has it
+        more = (said,) if getattr(self._object, "required_response_headers", False) else ()
         try:
             payload = await self._call("preprocess", payload, headers)
             if asks.explains:
                 found = await self._call("explain", payload, headers)
             else:
                 found = await self._call("predict", payload, headers, *more)
-            return await self._call("postprocess", found, headers, *more)
+            found = await self._call("postprocess", found, headers, *more)
+            if said:
+                asks.answer_headers = answer_headers(said, f"transformer '{self._config.name}'")
+            return found
         except TandemError as error:
             raise plain(error) from None
         except asyncio.CancelledError as error:

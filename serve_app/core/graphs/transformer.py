@@ -5,7 +5,7 @@ To everybody else it is a graph of one step; what it is asked over V1 is a docum
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from serve_app.config.graph import Graph
@@ -26,7 +26,7 @@ from serve_app.routing.graph import Answer
 
 class Asks:
     """How the model behind is asked, for one request. `why`: the one that asks for explanations,
-    where that is what the client wants.
+    where that is what the client wants. `answer_headers`: what the class sets, for HTTP.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Asks:
         self._asker, self._why = asker, why
         self._predictor, self._request = predictor, request
         self.large = large
+        self.answer_headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def explains(self) -> bool:
@@ -198,6 +199,7 @@ class TransformerVersion(GraphVersion):
             request.large = asks.large
         else:
             arrays = await self.around.tensors(request, headers, call.transport == "grpc", asks)
+        call.answer_headers = asks.answer_headers
         self.executed(1, 1, 0.0, time.monotonic() - began)
         return arrays
 

@@ -1,0 +1,24 @@
+"""Headers of an answer, as a class written for KServe sets them."""
+
+import pytest
+
+from serve_app.errors import ModelFailed
+from serve_app.runtimes.kserve_api.headers import answer_headers
+
+
+def test_names_are_lowered_and_values_are_texts():
+    found = answer_headers({"X-A": "b", "x-n": 7, "x-e": "café"}, "t")
+    assert found == [(b"x-a", b"b"), (b"x-n", b"7"), (b"x-e", "café".encode("latin-1"))]
+
+
+def test_how_an_answer_is_sent_stays_the_servers():
+    assert answer_headers({"Content-Length": "3", "transfer-encoding": "chunked"}, "t") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("", "a"), ("a b", "c"), ("é", "c"), ("a:", "c"), ("a", "b\r\nset-cookie: c"), ("a", "雪")],
+)
+def test_what_http_cant_carry_is_refused(name, value):
+    with pytest.raises(ModelFailed, match="transformer 't' set a response header that HTTP can't carry"):
+        answer_headers({name: value}, "transformer 't'")
