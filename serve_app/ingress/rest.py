@@ -219,10 +219,9 @@ class RestApp:
         else:
             parts, json_length = rest_codec.encode_response(response, request)
         self.plane.encoded(call, time.monotonic() - began)
-        out = [JSON]
+        out = [JSON, *call.answer_headers]
         if json_length is not None:
-            out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
-        out += call.answer_headers
+            out[:1] = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
         accept = headers.get(b"accept-encoding")
         await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
         return 200

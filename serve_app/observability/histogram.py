@@ -31,6 +31,7 @@ class Histogram:
         self._sum = Gauge(f"{name}_sum", description, tags)
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._sums: Counter[tuple[str, str]] = Counter()
+        self._told: dict[tuple[str, str], float] = {}  # their sums at the last look
         self._shown = Shown[tuple[str, str]](MOST // len(self._names), report_s())
 
     def observe(self, value: float, model: str, version: str) -> None:
@@ -40,7 +41,6 @@ class Histogram:
         if counts is None:
             counts = self._counts[key] = [0] * len(self._names)
         counts[bisect_left(self._bounds, value)] += 1
-        self._shown.noted[key] = None
         self._sums[key] += value  # type: ignore[assignment]  # typed for whole numbers
 
     def flush(self) -> None:
@@ -50,6 +50,8 @@ class Histogram:
 
     def steps(self) -> Iterator[None]:
         """The same, a model's version at a time."""
+        told, self._told = self._told, dict(self._sums)
+        self._shown.noted |= {key: None for key, total in self._told.items() if told.get(key) != total}
         for key in self._shown.keys(time.monotonic()):
             upto = list(accumulate(self._counts[key]))
             for name, count in zip(self._names, upto, strict=True):
