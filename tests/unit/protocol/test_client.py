@@ -2,11 +2,12 @@
 
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serve_app.errors import InvalidArgument
@@ -35,6 +36,9 @@ def assert_same(ours: list[Tensor], theirs: list[Tensor], nan_payloads: bool = T
 
 
 @given(tensors(text=True), st.booleans())
+@example(
+    inputs=[Tensor("x", "BF16", np.array(0xFF81, np.uint16).view(ml_dtypes.bfloat16))], binary=False
+)
 def test_the_server_reads_http(inputs, binary):
     asked = InferRequest("m", "1", "i", inputs, parameters={"k": 1.5}, binary_output=binary)
     body, length = client.encode_http(asked, binary=binary)
