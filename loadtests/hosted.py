@@ -1,6 +1,10 @@
 """The models of a Serve config file, loaded in this process, and the command line of every peer."""
 
 import argparse
+import os
+import signal
+import threading
+import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,18 +22,30 @@ LOOPBACK = "127.0.0.1"
 OWN = ("sklearn", "xgboost")
 # In stock servers too: with the 4 or 8 MB that they allow by default the large tensors would fail.
 MESSAGE_BYTES = 256 * 2**20
+_LOOK_S = 0.5
 
 
 def command_line(
     name: str, *more: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """`config`, `http_port`, `grpc_port` and `tuned`, and what `more` reads."""
+    """`config`, `http_port`, `grpc_port` and `tuned`, and what `more` reads.
+
+    From here on the process ends when the one that started it does: one that is killed stops nothing.
+    """
+    if arguments is None:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     parser = argparse.ArgumentParser(prog=name, allow_abbrev=False, parents=more)
     parser.add_argument("--config", type=Path, required=True, help="a Serve config file")
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--tuned", action="store_true", help="as set up for speed, not by default")
     return parser.parse_args(arguments)
+
+
+def _end_with(starter: int) -> None:
+    while os.getppid() == starter:
+        time.sleep(_LOOK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def load(file: Path, only: Container[str] | None = None, storage: str = "") -> dict[str, ModelHost]:

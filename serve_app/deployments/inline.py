@@ -256,8 +256,8 @@ class InlineModels:
         if self._actual.inline.get(name) == config and name in self._actual.cold:
             self._put(config, host)
             await self.looks.made_up(name, host)
-            if name in self._actual.stale or not self._desired().lazily:
-                self._turn()  # else nothing waits for it but requests
+            if name in self._actual.stale:  # else nothing waits for it but requests
+                self._turn()
         else:
             self._background.retire((), host)
 

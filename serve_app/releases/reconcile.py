@@ -205,7 +205,7 @@ def _late(model: InlineModel, actual: Actual) -> bool:
 
 
 def _same(one: InlineModel | None, other: InlineModel) -> bool:
-    """Most often it is the very same; of a thousand models, key by key takes an event loop 5 ms."""
+    """Most often it is the very same; to compare a thousand key by key takes an event loop 2 ms."""
     return one is other or one == other
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from serve_app.config import RouterUserConfig, parse
-from serve_app.deployments import residents
+from serve_app.deployments import conductor, residents
 from serve_app.errors import NOT_HERE, ConfigError, NotFound, Unavailable
 from tests.unit.deployments.conducted import ROW, Setup, double, failing, settled, unwanted
 from tests.unit.held import soon
@@ -81,6 +81,16 @@ async def test_none_is_loaded_before_it_is_asked_for(it: Setup):
     assert await soon(ask(it, "b")) == 2
     assert (Counted.loads, states(it)["b"]) == (["b"], "READY")
     assert it.index()[1] == ("b", "1", "READY")
+
+
+async def test_a_load_for_a_request_is_no_reason_to_look_at_all_models(it: Setup, monkeypatch):
+    await few(it, 1, *(counted(name) for name in "abc"))
+    looks = []
+    turned = conductor.reconcile
+    monkeypatch.setattr(conductor, "reconcile", lambda *given: looks.append(given) or turned(*given))
+    for name in "abc":
+        await soon(ask(it, name))
+    assert (Counted.loads, looks) == (["a", "b", "c"], [])
 
 
 async def test_the_one_that_was_asked_for_longest_ago_gives_way(it: Setup):

@@ -45,3 +45,16 @@ async def client(server):
     connected = Client(server.address)
     yield connected
     connected.close()
+
+
+@pytest.fixture
+def write_module(tmp_path, monkeypatch):
+    """Writes a user's module: its name, new for each test."""
+
+    def write(text):
+        name = f"mine_{tmp_path.name.replace('-', '_')}"
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        return name
+
+    return write

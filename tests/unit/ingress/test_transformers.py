@@ -27,12 +27,8 @@ V2 = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    """The name of the user's module, new for each test."""
-    name = f"mine_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / f"{name}.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    return name
+def module(write_module):
+    return write_module(MODULE)
 
 
 class Kept:

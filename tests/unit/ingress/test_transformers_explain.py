@@ -41,11 +41,8 @@ def explains(the_plane, model: str) -> Why:
 
 
 @pytest.fixture
-async def transformers(the_plane, tmp_path, monkeypatch):
-    name = f"explaining_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / f"{name}.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    spawn = Kept()
+async def transformers(the_plane, write_module):
+    name, spawn = write_module(MODULE), Kept()
     made = Transformers(the_plane, KServeTransformer, spawn)
     made.configure(
         [

@@ -30,11 +30,8 @@ BINARY = {**V2, "outputs": [{"name": "y", "parameters": {"binary_data": True}}]}
 
 
 @pytest.fixture
-async def says(the_plane, tmp_path, monkeypatch):
-    name = f"says_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / f"{name}.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    spawn = Kept()
+async def says(the_plane, write_module):
+    name, spawn = write_module(MODULE), Kept()
     made = Transformers(the_plane, KServeTransformer, spawn)
     silent = entry(name, "silent", "Says", options={"says": False})
     made.configure([entry(name, "says", "Says"), silent])

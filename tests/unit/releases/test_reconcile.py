@@ -101,6 +101,13 @@ def test_without_a_limit_those_that_rest_are_loaded():
     assert reconcile(Desired(1, models(A, B)), actual) == [Load(B)]
 
 
+def test_models_that_are_in_their_places_are_not_compared_key_by_key(monkeypatch):
+    """Of a thousand, that keeps a Router's requests waiting at each look at Serve's status."""
+    actual = Actual(1, inline=models(A, B), known={"a", "b"}, late=models(A))
+    monkeypatch.setattr(InlineModel, "__eq__", lambda one, other: pytest.fail("they are the same"))
+    assert reconcile(Desired(1, models(A, B)), actual) == []
+
+
 def known(one: RemoteApp | None = None, ready: bool = True, **more) -> Actual:
     """A Router that has described `m`."""
     return Actual(1, expected={"m"}, described={"m": one}, ready={"m"} if ready else set(), **more)
