@@ -3,8 +3,10 @@
 import itertools
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -87,13 +89,32 @@ def test_no_rhythm_of_requests_meets_one_version_only(rhythm):
     assert abs(seen["1"] - 500) < 25
 
 
-def test_users_are_split_by_the_weights():
+@pytest.mark.parametrize(
+    "key",
+    [
+        "user-{}".format, "{:08d}".format, "{:x}".format, "{}000".format, "{}@example.com".format,
+        lambda n: f"10.0.{n // 256}.{n % 256}", lambda n: str(uuid.UUID(int=Random(n).getrandbits(128))),
+    ],
+)  # fmt: skip
+def test_users_are_split_by_the_weights(key):
     """Chi-square over 20 sets of users, as far as chance allows at one in 100,000."""
     asked = {"1": 89.0, "2": 10.0, "3": 1.0}
-    for seed in range(20):
-        seen = Counter(of(asked, [f"{seed}/{number}" for number in range(3000)]))
+    for at in range(20):
+        seen = Counter(of(asked, list(map(key, range(at * 3000, at * 3000 + 3000))), model=f"m{at}"))
         found = stats.chisquare([seen[one] for one in asked], [one * 30 for one in asked.values()])
         assert found.pvalue > 1e-5
+
+
+def test_chance_is_as_wide_as_chance_is():
+    """No more even than chance, either: 400 models' p-values are spread as they should be."""
+    keys, asked = KEYS[:500], {"1": 70.0, "2": 20.0, "3": 10.0}
+    found = []
+    for model in range(400):
+        seen = Counter(of(asked, keys, model=f"m{model}"))
+        found.append(
+            stats.chisquare([seen[one] for one in asked], [one * 5 for one in asked.values()]).pvalue
+        )
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
 
 
 def test_as_a_share_grows_nobody_goes_back():
