@@ -28,6 +28,10 @@ class Transformer(Config):
     """
     options: dict[str, Any] = {}
     """Arguments of the class, by name, beside the model's name."""
+    load_timeout: float = Field(default=60, gt=0)
+    """Seconds that requests wait for the class to be loaded. Then they are refused, until it is loaded
+    after all.
+    """
     hang_after: float = Field(default=60, gt=0)
     """Seconds after which one of its functions that nobody waits for any more counts as hanging: its
     thread is left to itself, and the requests behind it go on in another one.

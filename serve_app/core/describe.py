@@ -57,7 +57,7 @@ def index(directory: Directory, only_ready: bool) -> list[dict[str, str]]:
     rows = []
     for model in directory.models.values():
         for one in model.versions.values():
-            state = "READY" if one.state is State.READY and not one.cold else "UNAVAILABLE"
+            state = "UNAVAILABLE" if one.cold or one.state is State.DRAINING else one.state.value
             reason = one.reason or refused(model.why_old(one)) or (NOT_HERE if one.cold else "")
             rows.append(_row(model.name, one.number, state, reason))
         for number, reason in model.missing().items():

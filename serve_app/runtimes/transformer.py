@@ -9,7 +9,9 @@ import inspect
 import logging
 import threading
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -23,11 +25,12 @@ from serve_app.errors import (
     Unavailable,
     plain,
     raised,
+    words,
 )
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
-from serve_app.runtimes.in_thread import Raised, caught
+from serve_app.runtimes.in_thread import Raised, caught, in_thread, where
 from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.carried import array_of, output_asked, tensor_of
 from serve_app.runtimes.kserve_api.headers import answer_headers
@@ -41,7 +44,8 @@ log = logging.getLogger("tandem")
 
 T = TypeVar("T")
 
-_IMPORTING = threading.Lock()  # classes of one module are there at once, in threads
+# Classes of one package are there at once, in threads. One whose import hangs keeps its own.
+_IMPORTING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Asks(Protocol):
@@ -73,6 +77,7 @@ class KServeTransformer:
         self.passing = self.explains = False
         self._types: Any = None
         self._stamps: Mapping[str, Stamp] = {}
+        self._loader: threading.Thread | None = None
         self._thread = Threads(1, config.name, config.hang_after, MAY_HANG, kind="transformer")
 
     @property
@@ -80,18 +85,29 @@ class KServeTransformer:
         """Why it can't be asked for now, as too much of it hangs; else ''."""
         return self._thread.trouble
 
-    def load(self) -> None:
-        """Import and construct it, and call its own `load`."""
-        try:
-            self._load()
-        except Exception as error:
-            self.passing = passing(error)
-            raise
+    async def load(self) -> None:
+        """Import and construct it, and call its own `load`; in a thread that nothing else waits for."""
+        loading, self._loader = in_thread(partial(caught, self._load), f"load-{self._config.name}")
+        found = await loading
+        if isinstance(found, Raised):
+            raise self._refused(found.error) from found.error
+
+    def _refused(self, error: BaseException) -> TandemError:
+        self.passing = isinstance(error, Exception) and passing(error)
+        if isinstance(error, TandemError):
+            return error
+        # SystemExit too: a user's module ends no server.
+        said = ": ".join(filter(None, (type(error).__name__, words(error))))
+        return ConfigError(f"{self._config.class_path} can't be loaded: {said}")
+
+    def where(self) -> str:
+        """What it does while it is loaded, as a traceback has it."""
+        return where(self._loader) if self._loader else ""
 
     def _load(self) -> None:
         path, stood_in = self._config.class_path, stand_in()
         try:
-            with _IMPORTING:
+            with _IMPORTING[path.partition(":")[0].partition(".")[0]]:
                 kind = import_class(path)
         except ConfigError as error:
             if stood_in and NAME in str(error):

@@ -4,6 +4,7 @@ To everybody else it is a graph of one step; what it is asked over V1 is a docum
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -18,10 +19,13 @@ from serve_app.core.graphs.documents import Document, DocumentRequest, Documents
 from serve_app.core.graphs.version import GraphVersion, asked_by, given
 from serve_app.core.lanes import Who
 from serve_app.core.observer import Observers
-from serve_app.errors import TandemError, Unavailable, Unsupported, words
+from serve_app.core.version import State
+from serve_app.errors import TandemError, Unavailable, Unsupported
 from serve_app.protocol.metadata import Statistics, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.routing.graph import Answer
+
+log = logging.getLogger("tandem")
 
 
 class Asks:
@@ -75,8 +79,12 @@ class Around(Protocol):
         """Why it refuses what it is asked, for now; '' while it doesn't."""
         ...
 
-    def load(self) -> None:
-        """Import and construct it, in a thread; ConfigError where that can't be done."""
+    async def load(self) -> None:
+        """Import and construct it, which may never end; TandemError where that can't be done."""
+
+    def where(self) -> str:
+        """What it does while it is loaded, as a traceback has it."""
+        ...
 
     async def document(self, message: Document, headers: dict[str, str], asks: Asks) -> Document:
         """What it answers to one of V1."""
@@ -94,7 +102,7 @@ class Around(Protocol):
 
 
 class TransformerVersion(GraphVersion):
-    """Runs it. Requests that come while the class is loaded wait for it."""
+    """Runs it. Requests that come while the class is loaded wait for it, up to a limit."""
 
     platform = TRANSFORMER
 
@@ -112,7 +120,7 @@ class TransformerVersion(GraphVersion):
             {"name": config.name, "nodes": {"root": {"routerType": "Sequence", "steps": steps}}}
         )
         self.config, self.around = config, around
-        self._loaded = asyncio.Event()
+        self._settled = asyncio.Event()  # it was loaded, or couldn't be in time
         self._asked, self._unwanted = 0, False
         self._asks = asker  # the one that asks why, where that is true
         super().__init__(graph, directory, lambda call: asker(call, False), counters, observers)
@@ -125,10 +133,20 @@ class TransformerVersion(GraphVersion):
     @signature.setter
     def signature(self, found: VersionDescription) -> None: ...
 
+    def ready(self) -> None:
+        """In its place; once the class is loaded, ready."""
+        if self._settled.is_set():
+            super().ready()
+
+    @property
+    def reason_of_its_own(self) -> str:
+        """Why it can't be had, whatever its model is; '' while its class may be coming."""
+        return "" if self._state is State.LOADING else self._reason
+
     @property
     def reason(self) -> str:
         """Why it isn't ready."""
-        return self.reason_of_its_own or self.around.trouble or super().reason
+        return self._reason or self.around.trouble or super().reason
 
     @reason.setter
     def reason(self, reason: str) -> None:
@@ -137,7 +155,7 @@ class TransformerVersion(GraphVersion):
     @property
     def explains(self) -> bool:  # type: ignore[override]
         """Whether its class does, or the model behind it is explained. Until it is loaded: it may."""
-        if not self._loaded.is_set() or self.around.explains:
+        if self._state is not State.READY or self.around.explains:
             return True
         try:
             explained(self._directory, self.config.predictor)
@@ -148,23 +166,24 @@ class TransformerVersion(GraphVersion):
         return True
 
     async def load(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it can be asked. After the limit this goes on waiting, and requests are refused."""
+        late = asyncio.get_running_loop().call_later(self.config.load_timeout, self._late)
         try:
-            self.reason = await asyncio.to_thread(self._loads)
-        finally:
-            self._loaded.set()
-        return not self.reason_of_its_own
-
-    def _loads(self) -> str:
-        """Load it; why that can't be done."""
-        try:
-            self.around.load()
+            await self.around.load()
         except TandemError as error:
-            return error.message
-        except BaseException as error:  # SystemExit too: a user's module ends no server
-            said = ": ".join(filter(None, (type(error).__name__, words(error))))
-            return f"{self.config.class_path} can't be loaded: {said}"
-        return ""
+            self.unavailable(error.message)
+            return False
+        finally:
+            late.cancel()
+            self._settled.set()
+        self.ready()
+        return True
+
+    def _late(self) -> None:
+        why = f"it is loading for more than {self.config.load_timeout:g} s (loadTimeout)"
+        log.error("transformer '%s': %s:\n%s", self.model, why, self.around.where())
+        self.unavailable(why)
+        self._settled.set()
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """The class, the model behind it, the class again."""
@@ -186,7 +205,7 @@ class TransformerVersion(GraphVersion):
 
     async def _predict(self, request: InferRequest) -> Arrays:
         call, began = asked_by(), time.monotonic()
-        await self._loaded.wait()
+        await self._settled.wait()
         if why := self.reason_of_its_own or self.around.trouble:
             raise Unavailable(f"transformer '{self.model}' is not ready: {why}")
         headers = dict(call.headers.items())

@@ -15,7 +15,7 @@ BESIDE = "transformer-container"  # its name where it is in the predictor's pod
 _HERE = "a transformer runs in the Routers, beside the models that are inside"
 _NO_CLASS = "no transformer's container runs here"
 _FIX = f'the annotation {own.TRANSFORMER}: "class: my.module:MyClass", or leave it on KServe'
-_OWN_KEYS = ("class", "options", "hangAfter", "revision")
+_OWN_KEYS = ("class", "options", "loadTimeout", "hangAfter", "revision")
 
 
 def read(service: Service) -> None:

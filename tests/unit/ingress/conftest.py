@@ -49,10 +49,10 @@ async def client(server):
 
 @pytest.fixture
 def write_module(tmp_path, monkeypatch):
-    """Writes a user's module: its name, new for each test."""
+    """Writes a user's module: its name, new for each test. `more` is another module's."""
 
-    def write(text):
-        name = f"mine_{tmp_path.name.replace('-', '_')}"
+    def write(text, more=""):
+        name = f"mine{more}_{tmp_path.name.replace('-', '_')}"
         (tmp_path / f"{name}.py").write_text(text)
         monkeypatch.syspath_prepend(tmp_path)
         return name

@@ -43,12 +43,13 @@ def test_a_class_before_and_behind_the_model() -> None:
     assert heard["spec.transformer.containers.0.image"].startswith("note: ")
 
 
-def test_when_its_functions_hang_is_said_in_the_annotation_and_comes_back() -> None:
-    note = {CLASS: "class: mine.images:Images\nhangAfter: 5\n"}
+def test_when_it_hangs_is_said_in_the_annotation_and_comes_back() -> None:
+    note = {CLASS: "class: mine.images:Images\nloadTimeout: 120\nhangAfter: 5\n"}
     data = isvc(onnx(), annotations=note, transformer=box())
     assert errors(one(data)) == []
     config = serve_config.write(services(data))
-    assert router(data)["transformers"][0]["hangAfter"] == 5
+    found = router(data)["transformers"][0]
+    assert (found["loadTimeout"], found["hangAfter"]) == (120, 5)
     (back,), _ = both_ways.inference_services({}, config, image="mine:1")
     assert back["metadata"]["annotations"][CLASS] == note[CLASS]
 
