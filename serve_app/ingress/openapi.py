@@ -4,6 +4,7 @@ from typing import Any
 
 from serve_app import __version__
 from serve_app.core.dataplane import DataPlane
+from serve_app.core.graphs.asked import TRANSFORMER
 from serve_app.core.version import Version
 from serve_app.errors import TandemError
 from serve_app.ingress import openapi_llm
@@ -21,7 +22,9 @@ from serve_app.ingress.openapi_parts import (
 from serve_app.protocol import schemas
 from serve_app.protocol.metadata import example_inputs
 
-_ANY_INPUT = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
+_ANY_INPUT: list[dict[str, Any]] = [
+    {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}
+]
 
 
 def openapi(plane: DataPlane) -> dict[str, Any]:
@@ -56,14 +59,15 @@ def openapi(plane: DataPlane) -> dict[str, Any]:
             paths[f"{route}/infer"] = {"post": _inference(name, picked)}
             if picked is None:
                 continue
-            if plane.directory.explainer(name):
+            asked_by_v1 = not version and _asked_by_v1(picked)
+            if plane.directory.explainer(name) or picked.explains:
                 paths[f"{route}/explain"] = {"post": _inference(name, picked, True)}
-                if not version and schemas.has_rows(picked.signature.inputs):
+                if asked_by_v1:
                     paths[f"/v1/models/{name}:explain"] = {"post": _prediction(name, picked, True)}
             if schemas.has_values(picked.signature.inputs):
                 paths[f"{route}/generate"] = {"post": _generation(name, picked)}
                 paths[f"{route}/generate_stream"] = {"post": _generation(name, picked, True)}
-            if not picked.about.engine and not version and schemas.has_rows(picked.signature.inputs):
+            if asked_by_v1 and not picked.about.engine:
                 paths[f"/v1/models/{name}:predict"] = {"post": _prediction(name, picked)}
     paths |= openapi_llm.routes(plane.directory.engines())
     return {
@@ -104,9 +108,16 @@ def _inference(tag: str, version: Version | None, explained: bool = False) -> di
     return post(tag, summary, body, answer) | {"description": about}
 
 
+def _asked_by_v1(version: Version) -> bool:
+    """Whether it has rows, or takes whatever document its class does."""
+    return schemas.has_rows(version.signature.inputs) or version.about.platform == TRANSFORMER
+
+
 def _prediction(tag: str, version: Version, explained: bool = False) -> dict[str, Any]:
     inputs = version.signature.inputs
-    body = {"schema": schemas.rows(inputs), "example": {"instances": schemas.example_rows(inputs)}}
+    body = {"schema": OBJECT, "example": {"instances": [_ANY_INPUT[0]["data"]]}}
+    if schemas.has_rows(inputs):
+        body = {"schema": schemas.rows(inputs), "example": {"instances": schemas.example_rows(inputs)}}
     key = "explanations" if explained else "predictions"
     answer = {**OBJECT, "required": [key], "properties": {key: {}}}
     return post(tag, f"V1: {key[:-1]}", body, {JSON: {"schema": answer}})

@@ -34,7 +34,7 @@ from serve_app.runtimes.in_thread import Raised, caught, in_thread, where
 from serve_app.runtimes.kserve_api import tensors as api
 from serve_app.runtimes.kserve_api.carried import array_of, output_asked, tensor_of
 from serve_app.runtimes.kserve_api.headers import answer_headers
-from serve_app.runtimes.kserve_api.model import EXPLAIN, PREDICT, Model, PredictorConfig, explain
+from serve_app.runtimes.kserve_api.model import EXPLAIN, PREDICT, Explained, Model, PredictorConfig
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
 from serve_app.runtimes.tasks import contain_tasks
 from serve_app.runtimes.threads import MAY_HANG, Threads
@@ -123,7 +123,9 @@ class KServeTransformer:
         if not any(callable(getattr(kind, name, None)) for name in ("preprocess", "postprocess")):
             raise ConfigError(f"{path} has neither preprocess nor postprocess")
         self._types = tensor_types()
-        made = type(kind.__name__, (kind,), {"__module__": kind.__module__, **self._more(kind)})
+        made = type(
+            kind.__name__, (kind, Explained), {"__module__": kind.__module__, **self._more(kind)}
+        )
         arguments = self._arguments(made)
         try:
             inspect.signature(made).bind(**arguments)
@@ -143,7 +145,7 @@ class KServeTransformer:
             found["predict"] = Model.predict
         self.explains = callable(getattr(kind, "explain", None)) and not _of_kserve(kind, "explain")
         if not self.explains:
-            found["explain"] = explain
+            found["explain"] = Explained.explain
         return found
 
     def _arguments(self, kind: type) -> dict[str, Any]:

@@ -74,11 +74,14 @@ class Model:
         return result
 
 
-async def explain(model: Model, payload: Any, headers: dict[str, str] | None = None) -> Any:
-    """A transformer's `explain`, as KServe's class has it: what the explainer answers. Not a method
-    here, as it would make an explainer of a class that has none.
+class Explained:
+    """Behind a transformer's class, which so inherits `explain`, as KServe's do. No method of Model,
+    as it would make an explainer of a class that has none.
     """
-    return await EXPLAIN.get()(payload)
+
+    async def explain(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
+        """What the explainer of the model behind answers."""
+        return await EXPLAIN.get()(payload)
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -22,4 +22,16 @@ class Itself(Around):
     async def explain(self, payload, headers=None):
         found = await self.predict(payload, headers)
         return {"explanations": [row["y"] for row in found["predictions"]], "to": headers["x-user"]}
+
+
+class More(Around):
+    """Has something to say of what the explainer answers."""
+
+    async def explain(self, payload, headers=None):
+        return {**await super().explain(payload, headers), "more": 1}
+
+
+class Plain(Around):
+    def explain(self, payload, headers=None):
+        return super().explain(payload, headers)
 '''

@@ -49,6 +49,8 @@ async def transformers(the_plane, write_module):
             entry(name, "around", "Around"),
             entry(name, "itself", "Itself"),
             entry(name, "outer", "Around", predictor="itself"),
+            entry(name, "more", "More"),
+            entry(name, "plain", "Plain"),
         ]
     )
     yield spawn
@@ -86,6 +88,21 @@ async def test_a_class_with_an_explanation_of_its_own_needs_no_explainer(http, t
     assert found.json() == {"explanations": [[12, 22]], "to": "me", "by": "itself"}
 
 
+@pytest.mark.parametrize(("name", "said"), [("more", {"more": 1}), ("plain", {})])
+async def test_one_of_its_own_asks_the_explainer_by_that_of_kserves_class(
+    http, the_plane, transformers, name, said
+):
+    found = await asked(http, name)
+    assert (found.status_code, "'m' has no explainer" in found.text) == (501, True), found.text
+    explains(the_plane, "m")
+    found = await asked(http, name)
+    assert found.json() == {"explanations": [[2, 4]], "by": name, **said}, found.text
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [3, 4]}]}
+    if name == "plain":
+        (output,) = (await http.post(f"/v2/models/{name}/explain", json=body)).json()["outputs"]
+        assert output["data"] == [6, 8]
+
+
 async def test_around_one_that_explains_itself(http, transformers):
     found = await asked(http, "outer", {"instances": [{"row": {"row": [1, 2]}}]}, **{"x-user": "me"})
     assert found.json()["explanations"] == [[12, 22]]
@@ -106,6 +123,20 @@ async def test_without_any_it_is_501(http, transformers, loaded):
     for found in (await asked(http, "around"), await http.post("/v2/models/around/explain", json=V2)):
         assert (found.status_code, "'around' has no explainer" in found.text) == (501, True)
         assert "`explains: around`" in found.text
+
+
+async def test_the_routes_are_in_openapi_where_something_explains(http, the_plane, transformers):
+    await transformers.done()
+
+    async def listed(name):
+        paths = (await http.get("/openapi.json")).json()["paths"]
+        routes = f"/v1/models/{name}:explain", f"/v2/models/{name}/explain"
+        assert f"/v1/models/{name}:predict" in paths
+        return [route in paths for route in routes]
+
+    assert [await listed(name) for name in ("itself", "around")] == [[True, True], [False, False]]
+    explains(the_plane, "m")
+    assert await listed("around") == [True, True]
 
 
 async def test_what_the_explainer_refuses_is_told_and_counted_once(http, the_plane, transformers):
