@@ -5,9 +5,11 @@ batches hold for explanations too.
 """
 
 import asyncio
+import functools
 import logging
 import threading
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from ray import serve
 from ray.exceptions import RayError
@@ -15,7 +17,18 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.core.asking import ASKING
-from serve_app.errors import DeadlineExceeded, ModelFailed, TandemError, Unavailable
+from serve_app.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    ModelFailed,
+    NotFound,
+    Overloaded,
+    TandemError,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+    copied,
+)
 from serve_app.hop.failures import translated
 from serve_app.internals.serve_status import serve_applications
 from serve_app.protocol.metadata import VersionDescription
@@ -24,7 +37,28 @@ from serve_app.releases.applications import ROUTER
 
 log = logging.getLogger("tandem")
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _MORE_S = 5.0  # than the Router takes to say that it was too long
+_REFUSED = (InvalidArgument, NotFound, TooLarge, Unsupported, Overloaded, DeadlineExceeded)
+
+
+def telling(
+    method: Callable[P, Awaitable[T]],
+) -> Callable[P, Coroutine[Any, Any, T | TandemError]]:
+    """A Router's method that returns what it refuses a request with: Serve logs what is raised, with a
+    traceback, as if the Router had failed.
+    """
+
+    @functools.wraps(method)
+    async def told(*args: P.args, **kwargs: P.kwargs) -> T | TandemError:
+        try:
+            return await method(*args, **kwargs)
+        except _REFUSED as error:
+            return copied(error)
+
+    return told
 
 
 class Explained:
@@ -62,17 +96,20 @@ class Explained:
             async with asyncio.timeout(seconds + _MORE_S):
                 if self._handle is None:
                     self._handle = await asyncio.to_thread(_router)
-                return await getattr(self._handle, method).remote(*args)
+                found = await getattr(self._handle, method).remote(*args)
         except TimeoutError:
             text = f"model '{self._model}' gave the explainer no answer within {seconds:.3g} s"
             raise DeadlineExceeded(text) from None
         except TandemError:
             raise
         except (RayError, RayServeException) as error:
-            found = translated(self._model, error)
-            if isinstance(found, Unavailable):
+            failed = translated(self._model, error)
+            if isinstance(failed, Unavailable):
                 self._handle = None  # another application may have the Router by now
-            raise found from None
+            raise failed from None
+        if isinstance(found, TandemError):
+            raise found
+        return found
 
 
 def _router() -> DeploymentHandle[Any]:

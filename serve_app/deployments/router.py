@@ -26,6 +26,7 @@ from serve_app.core.observer import Observer
 from serve_app.core.paths import Paths
 from serve_app.deployments.changing import Changing
 from serve_app.deployments.conductor import Conductor
+from serve_app.deployments.explained import telling
 from serve_app.deployments.live import LiveChanges
 from serve_app.deployments.payloads import Payloads
 from serve_app.deployments.remote import asking, refresh
@@ -167,6 +168,7 @@ class Router(GrpcIngress):
         self.plane.extensions = [*EXTENSIONS, *REPOSITORY]
         return live
 
+    @telling
     async def ask(
         self, model: str, version: str, inputs: Arrays, output: str, seconds: float, id: str, who: str
     ) -> Arrays:
@@ -177,6 +179,7 @@ class Router(GrpcIngress):
         request.parameters = {"timeout": max(1, int(seconds * 1e6))}
         return (await self.plane.infer(Call(request, principal=who, verb="explain"))).arrays
 
+    @telling
     async def signature(self, model: str, version: str) -> VersionDescription:
         """What a model takes and answers, for an explainer."""
         return (await self.plane.awake(model, version)).signature

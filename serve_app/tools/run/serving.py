@@ -17,7 +17,7 @@ from serve_app.addresses import authority, is_loopback
 from serve_app.errors import NOT_HERE, ConfigError
 from serve_app.internals.ray_start import FENCE
 from serve_app.tools import clusters, routers
-from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup
+from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup, explained_models, settled
 from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
 
@@ -75,7 +75,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     url, logs = f"http://{authority(http['host'], http['port'])}", folder / "session_latest" / "logs"
     grpc_at = authority(http["host"], grpc["port"])
     places = _Places(url, grpc_at, dashboard, _metrics(ray.nodes()), logs)
-    _announce(places, path, startup.waiting)
+    _announce(places, path, startup.waiting, explained_models(config, startup.waiting))
     while True:
         time.sleep(1)
         if startup.waiting and time.monotonic() - began > PATIENCE_S:
@@ -131,7 +131,9 @@ class _Places(NamedTuple):
     logs: Path
 
 
-def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
+def _announce(
+    places: _Places, path: Path, waiting: Mapping[str, str], explained: frozenset[str]
+) -> None:
     """What is served, and a line to try."""
     url = places.url
     deadline = time.monotonic() + PATIENCE_S
@@ -139,8 +141,7 @@ def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
         index: list[dict[str, str]] = []
         with contextlib.suppress(OSError, ValueError):  # the proxy comes a moment later than the Router
             index = routers.index(url)
-        settled = index and all(_settled(row) or row["name"] in waiting for row in index)
-        if settled or time.monotonic() > deadline:
+        if settled(index, waiting, explained) or time.monotonic() > deadline:
             break
         time.sleep(0.2)
     print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {places.grpc}")
@@ -157,11 +158,6 @@ def _announce(places: _Places, path: Path, waiting: Mapping[str, str]) -> None:
         print(f"\n  Still on the way: {', '.join(waiting)}; the others are served meanwhile.")
     print(f"\n  Changed {path}? Apply it with: {_command(path)}")
     print(f"  Ctrl-C stops everything. Logs, until then: {places.logs}\n", flush=True)
-
-
-def _settled(row: Mapping[str, str]) -> bool:
-    """Whether it is what it will be without anybody asking for it."""
-    return row["state"] == "READY" or row["reason"] == NOT_HERE
 
 
 def _print_example(url: str, ready: Container[str]) -> None:

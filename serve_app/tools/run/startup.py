@@ -1,9 +1,11 @@
 """What is waited for while Serve starts a config's applications, and what is said of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
 
+from serve_app.errors import NOT_HERE
+from serve_app.tools.serve_names import model_of, named
 from serve_app.tools.serve_says import UNDER_WAY, why
 
 PATIENCE_S = 30  # Serve itself finds a start long after that, and then says what it waits for
@@ -64,3 +66,28 @@ class Startup:
         """Whether nothing can be served: the Router failed."""
         status = (apps.get(self._router) or {}).get("status", "DEPLOYING")
         return status not in ("RUNNING", *UNDER_WAY)
+
+
+def explained_models(config: dict[str, Any], waiting: Container[str]) -> frozenset[str]:
+    """The models that explainers of a config need, but for those whose applications are waited for."""
+    apps = list(named(config))
+    late = {model_of(name, one) for name, one in apps if name in waiting}
+    named_by = ((one.get("args") or {}).get("explains") for _, one in apps)
+    return frozenset(map(str, filter(None, named_by))) - late
+
+
+def settled(
+    index: Sequence[Mapping[str, str]], waiting: Container[str], explained: Collection[str]
+) -> bool:
+    """Whether every model is what it will be without anybody asking for it. A Router may know an
+    explainer before one that is `explained`, without which it can't answer.
+    """
+    names = {row["name"] for row in index}
+    return (
+        bool(names)
+        and names.issuperset(explained)
+        and all(
+            row["state"] == "READY" or row["reason"] == NOT_HERE or row["name"] in waiting
+            for row in index
+        )
+    )

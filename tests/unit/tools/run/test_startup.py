@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from serve_app.tools.run.startup import Startup
+import pytest
+
+from serve_app.errors import NOT_HERE
+from serve_app.tools.run.startup import Startup, explained_models, settled
 
 ROOM = (
     "Deployment 'ModelReplica' in application 'm' has 1 replicas that have taken more than 30s to be "
@@ -105,3 +108,30 @@ def test_what_a_later_config_removes_is_not_waited_for() -> None:
     startup.look({"tandem": router(), "m": app("DEPLOYING", ROOM % 1)}, 31)
     assert startup.look({"tandem": router(), "m": app("DELETING", ROOM % 1)}, 40) == []
     assert startup.waiting == {}
+
+
+READY = {"name": "why", "state": "READY", "reason": ""}
+LOADS = {"name": "m", "state": "UNAVAILABLE", "reason": "loading"}
+
+
+@pytest.mark.parametrize(
+    ("index", "done"),
+    [
+        ([], False),
+        ([READY], False),  # what it explains isn't known yet
+        ([READY, LOADS], False),
+        ([READY, {**LOADS, "state": "READY"}], True),
+        ([READY, {**LOADS, "reason": NOT_HERE}], True),
+    ],
+)
+def test_an_explainer_is_ready_when_the_model_that_it_explains_is(index, done):
+    explainer = {"name": "why", "args": {"explains": "m"}}
+    apps = [explainer, {"name": "app", "args": {"model": "m"}}, {"name": "tandem"}]
+    explained = explained_models({"applications": apps}, {})
+    assert explained == {"m"}
+    assert settled(index, {}, explained) is done
+
+
+def test_an_application_that_takes_long_keeps_nothing_from_being_announced():
+    apps = [{"name": "why", "args": {"explains": "m"}}, {"name": "app", "args": {"model": "m"}}]
+    assert settled([READY], {"app": ""}, explained_models({"applications": apps}, {"app": ""}))
