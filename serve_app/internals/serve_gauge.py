@@ -34,6 +34,8 @@ class Gauge:
         """The value from now on, for the tags that belong to the keys."""
         final = self._tags.get(tags)
         if final is None:
+            if len(self._tags) >= 2 * MOST:  # of models that came and went
+                self._tags.clear()
             named = dict(zip(self._keys, tags, strict=True))
             self._gauge.set(value, named)  # through the front door once: it checks the tags
             self._tags[tags] = self._gauge._get_final_tags(named)

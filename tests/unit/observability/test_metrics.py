@@ -9,7 +9,7 @@ import pytest
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.paths import Paths
 from serve_app.errors import InvalidArgument, Overloaded
-from serve_app.internals.serve_gauge import MOST, report_s
+from serve_app.internals.serve_gauge import MOST, Gauge, report_s
 from serve_app.observability.histogram import Histogram
 from serve_app.observability.logs import Lines
 from serve_app.observability.metrics import RayMetrics
@@ -44,6 +44,16 @@ def test_what_nobody_asks_for_is_still_reported(histogram: Histogram, handed: Ha
     assert [(tags["model_name"], count) for tags, count in handed["h_count"]] == [
         ("idle", 1), ("idle", 1), ("busy", 1),
     ]  # fmt: skip
+
+
+def test_what_is_kept_of_series_does_not_grow_with_each_that_was_ever_shown(handed: Handed) -> None:
+    gauge = Gauge("g", "of a test", ("at",))
+    for number in range(10 * MOST):
+        gauge.set(number, str(number))
+        gauge.set(-number, str(number))
+    assert len(gauge._tags) <= 2 * MOST
+    shown = [({"at": str(number)}, value) for number in range(10 * MOST) for value in (number, -number)]
+    assert handed["g"] == shown
 
 
 def test_of_more_models_than_a_report_holds_those_that_were_asked_for_last_are_shown(
