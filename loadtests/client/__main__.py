@@ -11,7 +11,6 @@ import asyncio
 import io
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import uvloop
 
 from loadtests.client import grpc, http
 from loadtests.client.job import Job
-from loadtests.client.loops import Record, Send, closed, opened
+from loadtests.client.loops import Record, Send, closed, kinds, opened
 from loadtests.client.target import TargetError
 
 _CONNECT_S = 5.0
@@ -90,7 +89,7 @@ def main() -> None:
     due = np.array(record.due)
     counted = due >= begin
     errors = [error for error, counts in zip(record.errors, counted, strict=True) if counts]
-    about: dict[str, Any] = {"errors": Counter(filter(None, errors)), "turns": list(record.kept)}
+    about: dict[str, Any] = {"errors": kinds(filter(None, errors)), "turns": list(record.kept)}
     about |= {"cpu": cpu, "wall": wall}
     out = io.BytesIO()
     np.savez(

@@ -8,6 +8,7 @@ import httptools
 from loadtests.client.target import Target
 
 Answer = tuple[int, bytes]  # status and body
+_SHOWN = 200  # characters of an answer that is none
 
 
 class Connection(asyncio.Protocol):
@@ -58,6 +59,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
+def wrong(status: int, body: bytes) -> str:
+    """An answer that is none, with how it begins."""
+    text = " ".join(body[:_SHOWN].decode(errors="replace").split())
+    return f"status {status}: {text}" if text else f"status {status}"
+
+
 class Sender:
     """Sends one after the other, over a connection that is made anew after it was lost."""
 
@@ -84,7 +91,7 @@ class Sender:
             status, body = await self._connection.send(self._requests[turn % len(self._requests)])
         except OSError as error:
             return f"connection: {error}", b""
-        return ("" if status == 200 else f"status {status}"), body
+        return ("" if status == 200 else wrong(status, body)), body
 
     def close(self) -> None:
         if self._connection is not None:

@@ -6,7 +6,8 @@ Times are `time.monotonic()`, which all processes of a machine share.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 Send = Callable[[int], Awaitable[tuple[str, bytes]]]  # a turn to an error ('' for none) and a body
@@ -44,6 +45,15 @@ class Record:
         self.sent.append(sent)
         self.done.append(time.monotonic())
         self.errors.append(error)
+
+
+def kinds(errors: Iterable[str], most: int = 20) -> Counter[str]:
+    """How often which came, `most` of them as they are; others without what a server said to them."""
+    found: Counter[str] = Counter()
+    for error in errors:
+        whole = error in found or len(found) < most
+        found[error if whole else error.partition(":")[0]] += 1
+    return found
 
 
 async def closed(

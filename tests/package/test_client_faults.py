@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from loadtests.client.job import Job
+from loadtests.client.loops import kinds
 from loadtests.client.run import ClientError, run
 from loadtests.client.target import Target
 from serve_app.ports import free_port
@@ -24,13 +25,22 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 
 def test_errors_are_counted_by_kind(job) -> None:
     def every_third(handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        answer(handler, status=503 if body == b"request 1" else 200)
+        bad = body == b"request 1"
+        answer(handler, b"no\n room" if bad else b"{}", status=503 if bad else 200)
 
     with serving(every_third) as address:
         outcome = run(job(Target("some", f"http://{address}"), schedule=[0.01 * at for at in range(30)]))
-    assert outcome.errors == {"status 503": 10}
+    assert outcome.errors == {"status 503: no room": 10}
     assert outcome.failed.sum() == 10
     assert np.isinf(outcome.latencies).sum() == 10
+
+
+def test_what_servers_say_makes_no_kind_of_each_error() -> None:
+    said = [f"status 503: request {number} failed" for number in range(1000)]
+    found = kinds([*said, "status 500", *said])
+    assert len(found) == 22
+    assert found["status 503: request 7 failed"] == 2
+    assert (found["status 503"], found["status 500"]) == (2 * 980, 1)
 
 
 def test_what_never_answers_has_failed_and_nothing_hangs(job) -> None:
