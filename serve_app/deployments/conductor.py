@@ -122,9 +122,10 @@ class Conductor:
     def progress(self) -> Progress:
         """How far it is with what it wants."""
         desired, actual = self._desired, self._actual
+        tried = actual.generation == desired.generation and not actual.describing
         return Progress(
             max(actual.generation, 0),
-            actual.generation == desired.generation and not actual.describing,
+            tried and self._transformers.settled,
             self.inline.loaded,
             {name: app.stamp for name, app in actual.described.items() if app},
             self.applications.loaded,

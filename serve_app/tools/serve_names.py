@@ -20,6 +20,12 @@ def inline(application: Json) -> dict[str, Json]:
     return {str(model.get("name")): model for model in models if isinstance(model, Mapping)}
 
 
+def transformers(application: Json) -> dict[str, Json]:
+    """The classes around models in an application's config."""
+    found = (router_of(application) or {}).get("transformers") or []
+    return {str(one.get("name")): one for one in found if isinstance(one, Mapping)}
+
+
 def named(config: Json) -> Iterator[tuple[str, Json]]:
     """The applications of a Serve config, with their names."""
     for application in config.get("applications") or []:

@@ -121,6 +121,7 @@ class TransformerVersion(GraphVersion):
         )
         self.config, self.around = config, around
         self._settled = asyncio.Event()  # it was loaded, or couldn't be in time
+        self.loading = True  # for longer than that, where it must be
         self._asked, self._unwanted = 0, False
         self._asks = asker  # the one that asks why, where that is true
         super().__init__(graph, directory, lambda call: asker(call, False), counters, observers)
@@ -165,25 +166,34 @@ class TransformerVersion(GraphVersion):
             pass
         return True
 
-    async def load(self) -> bool:
-        """Whether it can be asked. After the limit this goes on waiting, and requests are refused."""
-        late = asyncio.get_running_loop().call_later(self.config.load_timeout, self._late)
+    @property
+    def tried(self) -> bool:
+        """Whether it was loaded, or couldn't be in time."""
+        return self._settled.is_set()
+
+    async def load(self, late: Callable[[str], None]) -> bool:
+        """Whether it can be asked. After the limit this goes on waiting, requests are refused and `late`
+        hears why.
+        """
+        timer = asyncio.get_running_loop().call_later(self.config.load_timeout, self._late, late)
         try:
             await self.around.load()
         except TandemError as error:
             self.unavailable(error.message)
             return False
         finally:
-            late.cancel()
+            timer.cancel()
+            self.loading = False
             self._settled.set()
         self.ready()
         return True
 
-    def _late(self) -> None:
+    def _late(self, told: Callable[[str], None]) -> None:
         why = f"it is loading for more than {self.config.load_timeout:g} s (loadTimeout)"
         log.error("transformer '%s': %s:\n%s", self.model, why, self.around.where())
         self.unavailable(why)
         self._settled.set()
+        told(why)
 
     async def predict(self, request: InferRequest, who: Who | None = None) -> Arrays:
         """The class, the model behind it, the class again."""

@@ -48,11 +48,18 @@ class Transformers:
             if name not in self._served or self._served[name].config != config:
                 self._begin(config)
 
+    @property
+    def settled(self) -> bool:
+        """Whether those that are wanted were tried."""
+        return all(version.tried for version in self._begun.values())
+
     def read_again(self) -> None:
         """Those whose files changed, and those that couldn't be loaded."""
         self._again.forget_all()
         for name, version in list(self._served.items()):
-            wanted = self._wanted[name]
+            wanted, last = self._wanted[name], self._begun[name]
+            if last.loading and last.config == wanted and not last.around.changed():
+                continue  # however long it takes
             if version.around.changed() or version.reason_of_its_own or version.config != wanted:
                 self._begin(wanted)
 
@@ -84,17 +91,25 @@ class Transformers:
 
     async def _take(self, version: TransformerVersion, model: GraphModel) -> None:
         """In the place of the one before, if it can be had."""
-        good, name = await version.load(), version.config.name
+        name = version.config.name
+
+        def refused(reason: str) -> None:
+            if self._latest(version):
+                model.refused.refuse(SOURCE, reason)
+
+        good = await version.load(refused)
         before = self._served.get(name)
-        latest = self._begun.get(name) is version and self._wanted.get(name) == version.config
-        if not latest and before is not version:  # loaded for longer than it was wanted
+        if not self._latest(version) and before is not version:  # loaded for longer than it was wanted
             version.retire()
             return
         if good:
             self._again.forget(name)
+            if self._latest(version):
+                model.refused.accept(SOURCE)
         else:
             log.error("transformer '%s': %s", name, version.reason_of_its_own)
             self._try_again(version)
+            refused(version.reason_of_its_own)
         if before is None or before is version:
             return
         if good:
@@ -103,6 +118,11 @@ class Transformers:
             before.retire()
         else:
             version.retire()
+
+    def _latest(self, version: TransformerVersion) -> bool:
+        """Whether it is what is wanted."""
+        name = version.config.name
+        return self._begun.get(name) is version and self._wanted.get(name) == version.config
 
     def _try_again(self, version: TransformerVersion) -> None:
         """One that failed for now."""

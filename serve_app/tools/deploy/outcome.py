@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from serve_app.tools.deploy.look import Look
 from serve_app.tools.deploy.pending import pending
-from serve_app.tools.serve_names import Json, inline, model_of, named, router_of
+from serve_app.tools.serve_names import Json, inline, model_of, named, router_of, transformers
 from serve_app.tools.serve_says import why
 
 UNLOADED = "it was unloaded: `tandem models load` brings it back"
@@ -78,6 +78,15 @@ def _router(
             yield Outcome(model, "inline", "refused", _and_before(model, reason, after))
         else:
             yield Outcome(model, "inline", _reloaded(name, model, before, after))
+    old, new = (transformers(look.config(name)) for look in (before, after))
+    for model in transformers(application):
+        if state[0]:
+            yield Outcome(model, "transformer", *state)
+        elif reason := next((one["models"][model] for one in told if one["models"].get(model)), ""):
+            yield Outcome(model, "transformer", "refused", _and_before(model, reason, after))
+        else:
+            result = _compared(model in old, old.get(model), new.get(model))
+            yield Outcome(model, "transformer", result)
 
 
 def _and_before(model: str, reason: str, after: Look) -> str:
@@ -87,7 +96,8 @@ def _and_before(model: str, reason: str, after: Look) -> str:
 
 def _settings(config: Json) -> Json:
     """What isn't about single models."""
-    return {key: value for key, value in (router_of(config) or {}).items() if key != "models"}
+    settings = router_of(config) or {}
+    return {key: value for key, value in settings.items() if key not in ("models", "transformers")}
 
 
 def _reloaded(name: str, model: str, before: Look, after: Look) -> str:
@@ -136,12 +146,17 @@ def _replicas(name: str, look: Look) -> set[str]:
 
 def _removed(config: Json, before: Look, after: Look) -> Iterator[Outcome]:
     wanted = dict(named(config))
-    served = {model for application in wanted.values() for model in inline(application)}
+    served = {
+        model
+        for application in wanted.values()
+        for model in (*inline(application), *transformers(application))
+    }
     for name in before.applications:
         old = before.config(name)
-        for model in inline(old):
-            if model not in served and model not in wanted:
-                yield Outcome(model, "inline", "removed")
+        for kind, names in (("inline", inline(old)), ("transformer", transformers(old))):
+            for model in names:
+                if model not in served and model not in wanted:
+                    yield Outcome(model, kind, "removed")
         if name in wanted or not old:  # Serve leaves alone what no config has deployed
             continue
         if name in after.applications:

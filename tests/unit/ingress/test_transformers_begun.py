@@ -133,6 +133,41 @@ async def test_one_that_loads_for_too_long_is_refused_and_served_when_it_is_load
     assert (row(the_plane), (await v2(http, "t", V2)).status_code) == (("READY", ""), 200)
 
 
+async def test_a_deploy_begins_no_other_one_beside_one_that_loads_for_too_long(the_plane, held):
+    made, each, spawn = held
+    made.configure([entry("a", "t", "T", loadTimeout=0.05)])
+    assert not made.settled
+    await until(lambda: made.settled)
+    assert "loadTimeout" in the_plane.changes()["models"]["t"]
+    made.read_again()
+    assert len(each) == 1
+    each[0].error = ConfigError("no such table")
+    each[0].passing = False
+    each[0].loads.set()
+    await spawn.done()
+    assert the_plane.changes()["models"]["t"] == "no such table"
+    made.read_again()
+    each[1].loads.set()
+    await spawn.done()
+    assert the_plane.changes()["models"]["t"] == ""
+
+
+async def test_why_another_one_isnt_served_stands_at_the_one_before(the_plane, held):
+    made, each, spawn = held
+    made.configure([entry("a", "t", "T")])
+    each[0].loads.set()
+    await spawn.done()
+    made.configure([entry("a", "t", "T", revision="2")])
+    each[1].error, each[1].passing = ConfigError("no such table"), False
+    each[1].loads.set()
+    await spawn.done()
+    state, reason = row(the_plane)
+    assert (state, "no such table" in reason) == ("READY", True)
+    assert the_plane.changes()["models"]["t"] == "no such table"
+    made.configure([])
+    assert "t" not in the_plane.changes()["models"]
+
+
 async def test_another_one_is_served_in_the_place_of_one_that_loads_for_too_long(http, the_plane, held):
     made, each, spawn = held
     made.configure([entry("a", "t", "T", loadTimeout=0.05)])
@@ -152,10 +187,11 @@ async def test_what_serves_goes_on_while_another_one_loads_for_too_long(http, th
     await spawn.done()
     made.configure([entry("a", "t", "T", loadTimeout=0.05)])
     await until(lambda: "it is loading for more than" in caplog.text)
-    assert (row(the_plane), (await v2(http, "t", V2)).status_code) == (("READY", ""), 200)
+    why = "a change was refused: it is loading for more than 0.05 s (loadTimeout)"
+    assert (row(the_plane), (await v2(http, "t", V2)).status_code) == (("READY", why), 200)
     each[1].loads.set()
     await spawn.done()
-    assert made._served["t"].around is each[1]
+    assert (made._served["t"].around, row(the_plane)) == (each[1], ("READY", ""))
 
 
 HANGS = """
