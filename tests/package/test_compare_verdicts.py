@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from loadtests.compare import build, figures
+from loadtests.compare import figures
 from loadtests.compare.judge import Judge, ms, per_second
 from loadtests.compare.options import Prices
 from loadtests.compare.report.document import Section, Tone, Verdict
 from loadtests.compare.results import Results
 from loadtests.compare.sections import choice, cost, load, models, setting
 from tests.package.runs import SLO, run
-from tests.server import ROOT
 
 
 def test_a_saturated_client_is_no_slow_server() -> None:
@@ -146,13 +145,6 @@ def said(topic: str, tone: Tone, ratio: float = 1.0) -> Verdict:
 def test_a_report_begins_with_what_to_choose_when(verdicts: list[Verdict], lines: list[str]) -> None:
     section = Section("All", "", verdicts)
     assert choice.lines(["tandem", "kserve-tuned", "b"], [section]) == lines
-
-
-def test_every_question_has_a_topic() -> None:
-    """Or it would be missing in those lines."""
-    made = build.report(Results.load(ROOT / "docs/comparison/results.json.xz"))
-    topics = {one.topic for section in made.sections for one in section.verdicts}
-    assert topics == set(choice.WANTED)
 
 
 def test_what_is_absent_depends_on_the_sides() -> None:

@@ -1,11 +1,11 @@
 """What is imported is declared, in the extra that installs it; what is declared is imported."""
 
 import ast
+import functools
 import importlib.metadata
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,9 +94,11 @@ def declared(extra: str = "") -> set[str]:
     return {normal(one) for one in (extras[extra] if extra else PROJECT["dependencies"])}
 
 
-def imported(path: Path) -> Iterator[str]:
+@functools.cache  # several ask of all files
+def imported(path: Path) -> frozenset[str]:
     """The packages that a file imports, wherever in it, by statement or by name."""
     siblings = {one.stem for one in path.parent.glob("*.py")}  # programs that run beside each other
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -107,9 +109,8 @@ def imported(path: Path) -> Iterator[str]:
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if called in ("need", "library", "import_module", "find_spec", "importorskip"):
                 names = [str(node.args[0].value)]
-        for package in {name.split(".")[0] for name in names}:
-            if package not in OURS | sys.stdlib_module_names | siblings:
-                yield package
+        found.update(name.split(".")[0] for name in names)
+    return frozenset(found - OURS - sys.stdlib_module_names - siblings)
 
 
 def distributions(package: str) -> set[str]:

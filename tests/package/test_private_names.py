@@ -1,6 +1,7 @@
 """Private names of other packages stand in serve_app/internals and nowhere else."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -104,6 +105,7 @@ def trees() -> dict[str, ast.AST]:
     return {name: tree for name, tree in found.items() if name not in GENERATED}
 
 
+@functools.cache
 def found() -> dict[str, set[str]]:
     """What is reached for outside the room, by file."""
     modules = trees()

@@ -34,6 +34,21 @@ def doctor(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
+def here(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """The same in this process: to start Python takes longer than to ask."""
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in env.items():
+            patch.setenv(name, value)
+        code = main(["doctor", *arguments])
+    assert "Traceback" not in error.getvalue()
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), error.getvalue())
+
+
 WELL = (router(python("Pid")), remote("one", "Pid"))
 LIVE = Setup(MODES[0], "doctor", lambda folder: write(folder / "well.yaml", *WELL))
 
@@ -75,7 +90,7 @@ def test_nobody_is_there() -> None:
     assert "is Ray running?" in done.stderr
 
 
-KUBECTL = """#!{python}
+KUBECTL = """#!{python} -IS
 import json, pathlib, sys
 answers = json.loads(pathlib.Path({answers!r}).read_text())
 unknown = [1, "", "Error from server (NotFound): " + " ".join(sys.argv)]
@@ -134,13 +149,13 @@ def test_a_service_on_kubernetes(kubectl: Any) -> None:
     changes = {"router": "a", "refused": "", "models": {"m": "version 3: no such file", "n": ""}}
     proxied = "/api/v1/namespaces/elsewhere/services/tandem-serve-svc:8000/proxy/v2/repository/changes"
     told = {**answers, f"get --raw {proxied}": [0, changes, ""]}
-    done = doctor("tandem", "-n", "elsewhere", **kubectl(told))
+    done = here("tandem", "-n", "elsewhere", **kubectl(told))
     assert done.returncode == 1
     assert done.stdout.startswith(
         "tandem serves, but not what was last asked for: a change of model 'm'"
     )
     assert "version 3: no such file" in done.stdout
-    done = doctor("tandem", "-n", "elsewhere", **kubectl(answers))
+    done = here("tandem", "-n", "elsewhere", **kubectl(answers))
     assert (done.returncode, done.stdout) == (0, "tandem is ready\n")
 
 
@@ -174,7 +189,7 @@ def answers_of(state: str) -> dict[str, Any]:
 def test_the_state_as_a_word_and_as_an_exit_status(
     kubectl: Any, state: str, word: str, serves: bool, code: int
 ) -> None:
-    done = doctor("tandem", "--json", **kubectl(answers_of(state)))
+    done = here("tandem", "--json", **kubectl(answers_of(state)))
     assert done.returncode == code, done.stderr
     said = json.loads(done.stdout)
     assert (said["state"], said["serves"], said["wait"]) == (word, serves, code == 3)
@@ -187,11 +202,11 @@ def test_serve_is_asked_in_its_head_where_a_token_is_needed(kubectl: Any) -> Non
     (raw,) = (one for one in answers if one.startswith("get --raw"))
     said = answers.pop(raw)
     answers[raw] = [1, "", "Error from server: Unauthorized"]
-    done = doctor("tandem", **kubectl(answers))
+    done = here("tandem", **kubectl(answers))
     assert "runs 1 of 2" not in done.stdout
     assert "note: Serve itself wasn't asked" in done.stdout
     answers[f"exec tandem-8tgk9-head-bspnn -c ray-head -- sh -c {ASK}"] = said
-    done = doctor("tandem", **kubectl(answers))
+    done = here("tandem", **kubectl(answers))
     assert "deployment ModelReplica of application 'sentences' runs 1 of 2" in done.stdout
     assert "wasn't asked" not in done.stdout
 
@@ -209,12 +224,12 @@ def test_serve_is_asked_in_its_head_where_a_token_is_needed(kubectl: Any) -> Non
     ],
 )
 def test_a_cluster_that_cannot_be_asked(kubectl: Any, error: str, words: str) -> None:
-    done = doctor("tandem", **kubectl({"get rayservices.ray.io tandem -o json": [1, "", error]}))
+    done = here("tandem", **kubectl({"get rayservices.ray.io tandem -o json": [1, "", error]}))
     assert done.returncode == 2
     assert words in done.stderr
 
 
 def test_without_kubectl(tmp_path: Path) -> None:
-    done = doctor("tandem", PATH=str(tmp_path))
+    done = here("tandem", PATH=str(tmp_path))
     assert done.returncode == 2
     assert "no kubectl here" in done.stderr

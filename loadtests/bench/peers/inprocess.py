@@ -63,7 +63,7 @@ async def _called(host: Any, model: str, seconds: float) -> float:
 
 
 async def _main(given: argparse.Namespace) -> dict[str, float]:
-    host = load(given.config)[given.model]
+    host = load(given.config, {given.model})[given.model]
     found = {str(rows): await _rate(host, given.model, rows, given.seconds) for rows in BATCHES}
     # The first batches are of other sizes than the rest: a longer time has fewer of them.
     return {**found, f"{CALLERS} callers": await _called(host, given.model, 2 * given.seconds)}

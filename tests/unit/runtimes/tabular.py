@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 
 from serve_app.config import InlineModel, parse
 from serve_app.core.call import NO_HEADERS, Call
@@ -82,6 +81,8 @@ def column(name: str, datatype: str, values: list[Any], deep: bool = False) -> d
 
 
 def skops_model(folder: Path, estimator: Any) -> Path:
+    import skops.io  # with all of sklearn and PyTorch, which not all need who import this module
+
     folder.mkdir(exist_ok=True)
     skops.io.dump(estimator, folder / "model.skops")
     return folder
