@@ -1,16 +1,21 @@
 """`python -m loadtests.dead_sink`: what clients notice of payload loggers, and of one with a dead sink.
 
-The same load on three servers: without a logger, with one that writes files, and with one that posts to
-an address where nobody listens, whose queue is full by the time that counts. Each in turn, in rounds.
+The same load on three servers that stay up, each in turn, in rounds: without a logger, with one that
+writes files, and with one that posts to an address where nobody listens, whose queue is full by the time
+that counts. In the end each event was sent or dropped, or waits: so many as there were requests, twice.
 """
 
 import argparse
+import contextlib
 import http.client
 import json
+import re
 import statistics
 import tempfile
 import threading
 import time
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 from loadtests.graph.__main__ import V1, config
@@ -18,6 +23,7 @@ from loadtests.servers import Server
 
 _FILES = {"name": "files", "batch": {"maxSeconds": 1}}
 _DEAD = {"name": "dead", "url": "http://127.0.0.1:1/", "queue": {"maxEvents": 1000}}
+_REPORTED_S = 25.0  # until Ray's page has what was counted last
 
 
 def main() -> None:
@@ -25,28 +31,56 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--sides", default="no logger,files,dead sink", help="some of them, with commas")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as up:
         sides = {
             "no logger": [],
             "files": [_FILES | {"url": f"file://{folder}/events"}],
             "dead sink": [_DEAD],
         }
-        found: dict[str, list[list[float]]] = {name: [] for name in sides}
-        for _ in range(given.rounds):
-            for name, loggers in sides.items():
-                with Server("tandem", logged(loggers), ["identity"]) as server:
-                    load(server.http_port, given.clients, 3)  # the dead one's queue is full
-                    found[name].append(load(server.http_port, given.clients, given.seconds))
-                p99 = percentile(sorted(found[name][-1]), 99) * 1e3
-                print(f"  {name}: p99 {p99:.2f} ms", flush=True)
-    print(f"{'':10} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'p99 of each round':>20}")
+        servers = {
+            name: up.enter_context(Server("tandem", logged(sides[name]), ["identity"]))
+            for name in given.sides.split(",")
+        }
+        found: dict[str, list[list[float]]] = {name: [] for name in servers}
+        asked = {name: len(load(server.http_port, given.clients, 3)) for name, server in servers.items()}
+        began = time.monotonic()
+        for number in range(given.rounds):
+            for name, server in servers.items():
+                taken = load(server.http_port, given.clients, given.seconds)
+                asked[name] += len(taken)
+                found[name].append(sorted(taken))
+            p99s = ", ".join(
+                f"{name} {percentile(each[-1], 99) * 1e3:.2f}" for name, each in found.items()
+            )
+            print(f"  {number + 1} of {given.rounds}: p99 in ms: {p99s}", flush=True)
+        print(f"up and asked for {(time.monotonic() - began) / 60:.1f} min")
+        time.sleep(_REPORTED_S)
+        counts = {name: events(server) for name, server in servers.items()}
+    print(f"{'':10} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'of the rounds':>16}  events")
     for name, rounds in found.items():
         every = sorted(one for taken in rounds for one in taken)
         rate = len(every) / given.seconds / given.rounds
-        each = " ".join(f"{percentile(sorted(taken), 99) * 1e3:.2f}" for taken in rounds)
+        each = [percentile(taken, 99) * 1e3 for taken in rounds]
         p50, p99 = percentile(every, 50) * 1e3, percentile(every, 99) * 1e3
-        print(f"{name:10} {rate:12.0f} {p50:8.2f} {p99:8.2f} {each:>20}")
+        said = ", ".join(f"{count:.0f} {what}" for what, count in counts[name].items())
+        spread = f"{min(each):.2f} to {max(each):.2f}"
+        said = f"{said}: {sum(counts[name].values()):.0f} of {2 * asked[name]}" if said else "none"
+        print(f"{name:10} {rate:12.0f} {p50:8.2f} {p99:8.2f} {spread:>16}  {said}")
+
+
+def events(server: Server) -> dict[str, float]:
+    """How many were sent, were dropped, and wait, by Ray's page."""
+    log = (Path(server.config).parent / "log").read_text(errors="replace")
+    (address,) = re.findall(r"^  metrics for Prometheus  (\S+)$", log, re.MULTILINE)
+    page = urllib.request.urlopen(address, timeout=10).read().decode()
+    found: dict[str, float] = {}
+    for what in ("sent", "dropped", "waiting"):
+        rows = re.findall(rf"^ray_payload_events_{what}(?:_total)?{{.*}} (\S+)$", page, re.MULTILINE)
+        if rows:
+            found[what] = sum(map(float, rows))
+    return found
 
 
 def logged(loggers: list[dict[str, Any]]) -> dict[str, Any]:
