@@ -48,18 +48,20 @@ async def _called(host: Any, model: str, seconds: float) -> float:
         host.config.batching.max_batch_size,
         host.config.batching.max_latency,
     )
-    sent, answers = itertools.count(), []
-    end = time.monotonic() + seconds
+    sent, answers = itertools.count(), list[float]()
+    begin = time.monotonic()
+    end = begin + seconds
 
     async def caller() -> None:
-        while time.monotonic() < end:
+        while time.monotonic() < end or not answers:
             await batcher.submit(_inputs(model, next(sent), 1), {})
             answers.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:
         for _ in range(CALLERS):
             group.create_task(caller())
-    return sum(at < end for at in answers) / seconds
+    end = max(end, answers[0])
+    return sum(at <= end for at in answers) / (end - begin)
 
 
 async def _main(given: argparse.Namespace) -> dict[str, float]:
