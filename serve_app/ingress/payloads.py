@@ -22,7 +22,7 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
     async def heard(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
         if scope["method"] != "POST" or not _ASKS.fullmatch(scope["path"].rstrip("/")):
             return await answer(scope, receive, send, named)
-        exchange, most = Exchange(scope["headers"], time.time()), log.most
+        exchange, most = Exchange(scope["headers"], time.time(), kept=not log.full), log.most
 
         async def received() -> Message:
             message = await receive()
@@ -49,7 +49,10 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
 
         token = EXCHANGE.set(exchange)
         try:
-            return await answer(scope, received, sent, named)
+            if exchange.kept:
+                return await answer(scope, received, sent, named)
+            exchange.status = await answer(scope, receive, send, named)
+            return exchange.status
         finally:
             EXCHANGE.reset(token)
             log.over(exchange)

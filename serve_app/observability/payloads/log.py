@@ -20,7 +20,9 @@ END_S = 5.0  # that a logger may go on sending when it isn't wanted any more
 
 @dataclass(slots=True)
 class Exchange:
-    """A request over HTTP and its answer, seen from outside. `call`: what it is inside."""
+    """A request over HTTP and its answer, seen from outside. `call`: what it is inside; `kept`: whether
+    somebody has room for what they say.
+    """
 
     headers: list[tuple[bytes, bytes]]
     began: float
@@ -31,6 +33,7 @@ class Exchange:
     answered: int = 0
     status: int = 0
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    kept: bool = True
 
 
 EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -52,6 +55,11 @@ class PayloadLog:
     def all(self) -> list[Sender]:
         """Those that there are, and those of before that still send."""
         return [*self.senders, *self._ending]
+
+    @property
+    def full(self) -> bool:
+        """Whether no logger has room."""
+        return all(one.waiting.full for one in self.senders)
 
     def configure(self, loggers: Sequence[PayloadLogger]) -> None:
         """Have these. One that is what it was goes on, and the others send what they have."""
@@ -98,11 +106,11 @@ class PayloadLog:
             return
         if call.seconds is None or not call.model:
             return  # it couldn't be decoded, or has no model
-        chosen = [one for one in self.senders if one.wants(call.model)]
-        if not chosen:
+        answered = call.status == "OK" and call.response is not None
+        if not (chosen := self._chosen(call.model, answered)):
             return
         now = time.time()
-        answer = Tensors(call.response) if call.status == "OK" and call.response is not None else None
+        answer = Tensors(call.response) if answered and call.response is not None else None
         self._tell(chosen, call, now - call.seconds, now, Tensors(call.request), answer)
 
     def over(self, exchange: Exchange) -> None:
@@ -110,7 +118,7 @@ class PayloadLog:
         call = exchange.call
         if call is None or not call.model:
             return
-        chosen = [one for one in self.senders if one.wants(call.model)]
+        chosen = self._chosen(call.model, exchange.status == 200, exchange.kept)
         if not chosen:
             return
         asked = Bytes(dict(exchange.headers), list(exchange.request), exchange.asked)
@@ -119,6 +127,22 @@ class PayloadLog:
             headers = dict(exchange.answer_headers)
             answer = Bytes(headers, list(exchange.answer), exchange.answered)
         self._tell(chosen, call, exchange.began, time.time(), asked, answer)
+
+    def _chosen(self, model: str, answered: bool, kept: bool = True) -> list[Sender]:
+        """Who is to hear of a request. Whoever has no room isn't told, which is counted: nothing is made
+        for a sink that is dead.
+        """
+        found = []
+        for one in self.senders:
+            if not one.wants(model):
+                continue
+            if kept and not one.waiting.full:
+                found.append(one)
+                continue
+            mode = one.config.mode
+            if records := (mode != "response") + (mode != "request" and answered):
+                one.waiting.turn_away(records)
+        return found
 
     def _tell(
         self,

@@ -7,6 +7,8 @@ from collections import Counter, deque
 from serve_app.config.payloads import Queue
 from serve_app.observability.payloads.record import Record
 
+_AS_GOOD_AS = 0.99  # of the bytes that there may be: full
+
 
 class Waiting:
     """Records from an event loop to threads. What is taken counts until it is `done`.
@@ -39,6 +41,17 @@ class Waiting:
                 self._ready += record.held
                 if self._is_enough():
                     self._changed.notify()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for any worth mentioning: what would be offered needn't be made."""
+        bounds = self._bounds
+        return self._events >= bounds.max_events or self._bytes > _AS_GOOD_AS * bounds.max_bytes
+
+    def turn_away(self, records: int) -> None:
+        """Count so many that weren't made, as it was full."""
+        with self._changed:
+            self.dropped["stopped" if self._ends is not None else "full"] += records
 
     def take(self, events: int = 1, size: int = 0, seconds: float = 0) -> list[Record]:
         """So many, or of so many bytes, or what there is after so long. Blocks; none at the end."""

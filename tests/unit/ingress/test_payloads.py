@@ -29,12 +29,17 @@ class Kept:
 
     def __init__(self, name, config, own):
         self.name, self.config, self.waiting, self.records, self.alive = name, config, self, [], False
+        self.full, self.away = False, 0
 
     def wants(self, model):
         return not self.config.models or model in self.config.models
 
     def offer(self, record):
+        assert not self.full
         self.records.append(record)
+
+    def turn_away(self, records):
+        self.away += records
 
     def end(self, seconds):
         self.records = None
@@ -198,6 +203,33 @@ async def test_grpc_is_told_as_v2_s_json(the_plane, log):
     with pytest.raises(InvalidArgument):
         await the_plane.infer(Call(request(tensor([[1, 2]]), model="picky"), transport="grpc"))
     assert [one[0] for one in kept.told()] == ["request", "response", "request"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "answered"), [("all", 3, 2), ("request", 3, 0), ("response", 0, 2)]
+)
+async def test_who_has_no_room_is_told_nothing_and_counts_as_much(
+    the_plane, http, log, mode, asked, answered
+):
+    """One of three requests fails, so that there is no answer of it to tell."""
+    full = logger(log, mode=mode)
+    full.full = True
+    assert (await http.post("/v2/models/m/infer", json=V2)).status_code == 200
+    assert (await http.post("/v2/models/bad/infer", json=V2)).status_code == 500
+    await the_plane.infer(Call(request(tensor([[1, 2]]), model="m"), Headers(), "grpc"))
+    assert (full.records, full.away) == ([], asked + answered)
+
+
+async def test_who_has_room_is_told_all_beside_one_that_has_none(http, log):
+    log.configure([parse(PayloadLogger, {"url": f"http://{name}/", "name": name}) for name in "ab"])
+    full, other = log.senders
+    full.full = True
+    await http.post("/v1/models/m:predict", json=V1)
+    assert [kind for kind, *_ in other.told()] == ["request", "response"]
+    assert full.away == 2
+    other.full, full.full = True, False
+    await http.post("/v1/models/m:predict", json=V1)
+    assert (len(full.records), other.away) == (2, 2)
 
 
 async def test_a_graph_s_steps_are_requests_of_their_own(http, log):

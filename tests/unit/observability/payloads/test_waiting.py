@@ -37,6 +37,25 @@ def test_bytes_are_bounded_too():
     assert [one.held for one in queue.take(10)] == [6, 4, 0]
 
 
+def test_where_there_is_no_room_nothing_needs_to_be_made():
+    queue = waiting(events=2, size=1000)
+    queue.offer(record())
+    assert not queue.full
+    queue.offer(record())
+    assert queue.full
+    queue.turn_away(2)
+    assert queue.counts() == {"full": 2}
+    queue.done(queue.take(2))
+    assert not queue.full
+    queue.offer(record(990))
+    assert not queue.full
+    queue.offer(record(5))
+    assert queue.full
+    queue.end(0)
+    queue.turn_away(1)
+    assert queue.counts() == {"full": 2, "sent": 2, "stopped": 1}
+
+
 def test_a_batch_is_full_or_has_waited():
     queue = waiting(events=100, size=1000)
     for _ in range(5):
