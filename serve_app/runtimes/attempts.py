@@ -59,7 +59,11 @@ def attempt(what: object) -> Iterator[None]:
 
 def _ended(folder: Path, key: str) -> Iterator[Path]:
     """What processes left that aren't there any more; what is old is forgotten."""
-    for name in os.listdir(folder):  # a pattern of each key would be compiled anew
+    try:
+        names = os.listdir(folder)  # a pattern of each key would be compiled anew
+    except OSError:  # whoever tidies up took it away
+        return
+    for name in names:
         if not name.startswith(f"{key}-"):
             continue
         one = folder / name

@@ -1,6 +1,7 @@
 """A version that ends the process that loads it: the next processes serve without it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,3 +116,10 @@ def test_where_nothing_can_be_written_it_is_loaded_all_the_same(monkeypatch):
     monkeypatch.setattr(attempts, "_folder", lambda: attempts.Path("/proc/nowhere"))
     with attempts.attempt("it"):
         pass
+
+
+def test_whoever_tidies_up_ends_no_load():
+    with attempts.attempt("m"):
+        shutil.rmtree(attempts._folder())
+    with attempts.attempt("m"):
+        assert attempts._folder().is_dir()
