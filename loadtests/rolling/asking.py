@@ -30,6 +30,7 @@ class Asking:
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.asked, self.wrong, self.late = 0, 0, 0.0
+        self._under_way: set[int] = set()
         self.failed: list[tuple[float, str]] = []
         self.answered: Counter[str] = Counter()
         self.seen: defaultdict[str, list[str]] = defaultdict(list)
@@ -57,7 +58,9 @@ class Asking:
                     await asyncio.sleep(due - now)
                 else:
                     self.late = max(self.late, now - due)
+                self._under_way.add(self.asked)
                 task = asyncio.create_task(self._ask(session, f"user-{self.asked % self._users}"))
+                task.add_done_callback(lambda _, number=self.asked: self._under_way.discard(number))  # type: ignore[misc]
                 self.asked += 1
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
@@ -79,6 +82,10 @@ class Asking:
         self.wrong += found["outputs"][0]["data"] != _RIGHT
         if self.seen[user][-1:] != [version]:
             self.seen[user].append(version)
+
+    def over(self, asked: int) -> bool:
+        """Whether so many of them, the first ones, have had their answers."""
+        return min(tuple(self._under_way), default=asked) >= asked
 
     def went_back(self, ended: set[str]) -> int:
         """Users who got a version again that they had left.

@@ -45,6 +45,8 @@ def rolled_back_and_promoted(server: Server, kill: bool = False) -> None:
         found = rolled_out(rolled, 2, errors=0.9)
         assert (found["phase"], found["weights"]) == ("rolledBack", {"2": 0, "1": 100})
         assert "version 2 failed" in found["records"][-1]["why"]
+        asked = users.asked  # what was on its way to the bad version may still fail
+        until(lambda: users.over(asked), "answers to what was asked before")
         planted = len(users.failed)
         found = rolled_out(rolled, 3, kill)
         assert (found["phase"], found["weights"]) == ("promoted", {"3": 100, "1": 0})
