@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 from loadtests.graph.__main__ import V1, config
@@ -23,7 +23,7 @@ from loadtests.servers import Server
 
 _FILES = {"name": "files", "batch": {"maxSeconds": 1}}
 _DEAD = {"name": "dead", "url": "http://127.0.0.1:1/", "queue": {"maxEvents": 1000}}
-_REPORTED_S = 25.0  # until Ray's page has what was counted last
+_REPORTED_S, _LOOK_S = 60.0, 0.5  # at most, until Ray's page has what was counted last
 
 
 def main() -> None:
@@ -56,30 +56,41 @@ def main() -> None:
             )
             print(f"  {number + 1} of {given.rounds}: p99 in ms: {p99s}", flush=True)
         print(f"up and asked for {(time.monotonic() - began) / 60:.1f} min")
-        time.sleep(_REPORTED_S)
-        counts = {name: events(server) for name, server in servers.items()}
+        counts = {
+            name: events(server, 2 * asked[name]) for name, server in servers.items() if sides[name]
+        }
     print(f"{'':10} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'of the rounds':>16}  events")
     for name, rounds in found.items():
         every = sorted(one for taken in rounds for one in taken)
         rate = len(every) / given.seconds / given.rounds
         each = [percentile(taken, 99) * 1e3 for taken in rounds]
         p50, p99 = percentile(every, 50) * 1e3, percentile(every, 99) * 1e3
-        said = ", ".join(f"{count:.0f} {what}" for what, count in counts[name].items())
-        spread = f"{min(each):.2f} to {max(each):.2f}"
-        said = f"{said}: {sum(counts[name].values()):.0f} of {2 * asked[name]}" if said else "none"
+        spread, said = f"{min(each):.2f} to {max(each):.2f}", "none"
+        if name in counts:
+            parts = ", ".join(f"{count} {what}" for what, count in counts[name].items())
+            said = f"{parts}: {counts[name].total()} of {2 * asked[name]}"
         print(f"{name:10} {rate:12.0f} {p50:8.2f} {p99:8.2f} {spread:>16}  {said}")
 
 
-def events(server: Server) -> dict[str, float]:
-    """How many were sent, were dropped, and wait, by Ray's page."""
-    log = (Path(server.config).parent / "log").read_text(errors="replace")
+def events(server: Server, wanted: int) -> Counter[str]:
+    """How many were sent, were dropped, and wait, once Ray's page has all that are `wanted`."""
+    log = (server.config.parent / "log").read_text(errors="replace")
     (address,) = re.findall(r"^  metrics for Prometheus  (\S+)$", log, re.MULTILINE)
-    page = urllib.request.urlopen(address, timeout=10).read().decode()
-    found: dict[str, float] = {}
-    for what in ("sent", "dropped", "waiting"):
-        rows = re.findall(rf"^ray_payload_events_{what}(?:_total)?{{.*}} (\S+)$", page, re.MULTILINE)
-        if rows:
-            found[what] = sum(map(float, rows))
+    until, found = time.monotonic() + _REPORTED_S, Counter[str]()
+    while found.total() != wanted and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        found = counted(urllib.request.urlopen(address, timeout=10).read().decode())
+    return found
+
+
+def counted(page: str) -> Counter[str]:
+    """Events of all loggers by what became of them, in Prometheus's text."""
+    rows = re.findall(
+        r"^ray_payload_events_(sent|dropped|waiting)(?:_total)?\{.*\} (\S+)$", page, re.MULTILINE
+    )
+    found = Counter[str]()
+    for what, count in rows:
+        found[what] += round(float(count))
     return found
 
 

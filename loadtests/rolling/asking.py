@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter, defaultdict
+from functools import partial
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ class Asking:
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.asked, self.wrong, self.late = 0, 0, 0.0
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, asyncio.Task[None]] = {}
         self.failed: list[tuple[float, str]] = []
         self.answered: Counter[str] = Counter()
         self.seen: defaultdict[str, list[str]] = defaultdict(list)
@@ -49,7 +50,6 @@ class Asking:
         timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
         connector = aiohttp.TCPConnector(limit=256)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-            tasks: set[asyncio.Task[None]] = set()
             began = time.monotonic()
             while not self._over.is_set():
                 due = began + self.asked / self._rate
@@ -58,13 +58,14 @@ class Asking:
                     await asyncio.sleep(due - now)
                 else:
                     self.late = max(self.late, now - due)
-                self._under_way.add(self.asked)
                 task = asyncio.create_task(self._ask(session, f"user-{self.asked % self._users}"))
-                task.add_done_callback(lambda _, number=self.asked: self._under_way.discard(number))  # type: ignore[misc]
+                self._under_way[self.asked] = task
+                task.add_done_callback(partial(self._answered, self.asked))
                 self.asked += 1
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            await asyncio.gather(*tasks)
+            await asyncio.gather(*self._under_way.values())
+
+    def _answered(self, number: int, _: object) -> None:
+        del self._under_way[number]
 
     async def _ask(self, session: aiohttp.ClientSession, user: str) -> None:
         try:
@@ -85,7 +86,7 @@ class Asking:
 
     def over(self, asked: int) -> bool:
         """Whether so many of them, the first ones, have had their answers."""
-        return min(tuple(self._under_way), default=asked) >= asked
+        return next(iter(tuple(self._under_way)), asked) >= asked
 
     def went_back(self, ended: set[str]) -> int:
         """Users who got a version again that they had left.
