@@ -190,7 +190,7 @@ class Conductor:
                 actual.known.add(name)  # first: what is known is given up again
                 self._settled(directory.expect(name, INLINE))
             case steps.Load(config):
-                if config.name not in self.inline.looks.trying:
+                if self.inline.looks.begins(config.name):
                     self._settled(directory.expect(config.name, INLINE))
                 actual.loading = config.name
                 self.background.spawn(self._load(config, self._desired.generation))

@@ -76,6 +76,15 @@ class Looks:
         for model in self._directory.models.values():
             model.refused.again(INLINE, 0)
 
+    def begins(self, name: str) -> bool:
+        """A model is about to be loaded; whether anew, so that no reason of before holds."""
+        if name in self.trying:
+            return False
+        self._again.forget(name)
+        if (model := self._directory.models.get(name)) is not None:
+            model.refused.again(INLINE, 0)
+        return True
+
     def tried(self, name: str, host: ModelHost | None, error: Exception | None = None) -> None:
         """A model was loaded, or some of it, or nothing for `error`: what failed for now is tried again.
 

@@ -73,7 +73,7 @@ def test_one_that_never_loads_holds_nobody_up(tmp_path: Path, start_server) -> N
             return http.post(f"/v2/models/{model}/infer", json=column(1.0)).status_code
 
         until(lambda: (answers("quiet"), answers("pid")) == (200, 200), "the models behind it", 60)
-        assert "loadTimeout" in index(http)["neverloads"]
+        until(lambda: "loadTimeout" in index(http)["neverloads"], "why it isn't")
         assert answers("neverloads") == 503
         more = write(
             tmp_path / "more.yaml",

@@ -168,6 +168,32 @@ async def test_a_deploy_while_a_model_is_being_loaded(it, store, first):
     assert await it.answer() == 30
 
 
+async def test_a_deploy_while_a_load_fails_for_now_has_it_loaded_anew(it, store):
+    """Which says nothing of the try that was due for the load before."""
+    it.conductor.follow({}, deployed=1.0)
+    goes_on = [asyncio.Event(), asyncio.Event()]
+    reasons, turns, load = list[str](), iter(goes_on), it.conductor.inline.load
+
+    async def held(config, generation):
+        await next(turns).wait()
+        reasons.append(it.plane.repository_index()[0]["reason"])
+        await load(config, generation)
+
+    it.conductor.inline.load = held
+    store.trouble = ConnectionError("no route to host")
+    it.configure(model())
+    await settled()
+    await deployed(it)
+    goes_on[0].set()
+    await until(lambda: "loading" in it.plane.repository_index()[0]["reason"] and reasons)
+    await settled()
+    assert not it.conductor.inline.looks._again._timers
+    store.trouble = None
+    goes_on[1].set()
+    await until(lambda: it.index()[-1] == ("a", "1", "READY"))
+    assert reasons == ["loading", "loading"]
+
+
 async def test_a_deploy_while_a_request_has_a_model_loaded(it, store):
     it.conductor.follow({}, deployed=1.0)
     await it.serve(model(), limits={"maxLoadedModels": 1})
