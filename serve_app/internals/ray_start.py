@@ -1,6 +1,7 @@
 """Ray's hooks into the processes of a node: its start, and each of its workers."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from serve_app.internals.haproxy import haproxy_wrapper
 # What each worker runs first, by Ray's `worker_process_setup_hook`.
 FENCE = "serve_app.internals.grpc_servers.fence"
 _FOLDER = "TANDEM_NODE_FOLDER"
+_START_S = 180.0  # of a node
 
 
 def on_loopback_by_hooks(folder: Path) -> Mapping[str, str]:
@@ -34,9 +36,30 @@ def on_loopback(params: Any, head: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     params.node_ip_address = "127.0.0.1"
     services.resolve_ip_for_localhost = lambda host: host  # the head's address, for a worker
+    patient()
     # For what this process starts.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(haproxy_wrapper(folder))
+
+
+def patient() -> None:
+    """A node that this process starts from now on has three minutes to do so. Ray's 30 seconds are too
+    few where its processes share a busy machine's cores, and then it gives up with a traceback."""
+    from ray._private import services
+
+    look = services.get_node
+
+    def get_node(address: str, node: str) -> Any:
+        over = time.monotonic() + _START_S
+        while True:
+            try:
+                return look(address, node)
+            except RuntimeError:  # not yet
+                if time.monotonic() > over:
+                    raise
+            time.sleep(0.1)
+
+    services.get_node = get_node
 
 
 def without_autoscaler() -> None:

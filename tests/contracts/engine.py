@@ -46,7 +46,10 @@ def main(folder: str) -> None:
     """Start, look, stop; in a process of its own."""
     import ray
 
+    from serve_app.internals.ray_start import patient
+
     weights(Path(folder) / "model" / "1")
+    patient()
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     try:
         seen = asyncio.run(_look(Path(folder) / "model"))

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from ray import serve
 
+from serve_app.internals.ray_start import patient
 from serve_app.ports import free_port, own_block
 from serve_app.tools.shared_machine import places
 from tests.contracts.inside import MODEL, Ingress, Model
@@ -52,6 +53,7 @@ def main(file: str) -> None:
     """Start, look, stop; in a process of its own."""
     import ray
 
+    patient()
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     try:
         options = {

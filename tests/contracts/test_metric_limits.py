@@ -8,6 +8,7 @@ _REPORTS = """
 import sys, time, urllib.request
 import ray
 from ray.util.metrics import Counter, Gauge
+from serve_app.internals.ray_start import patient
 from serve_app.internals.serve_gauge import MOST
 
 @ray.remote
@@ -33,6 +34,7 @@ def rows(name):
 def of(part, name):
     return sum(f'at="{part}-' in row and not row.endswith(" 0.0") for row in rows(name))
 
+patient()
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False,
          _system_config={"metrics_report_interval_ms": 1000})
 reports = Reports.remote()

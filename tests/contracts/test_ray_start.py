@@ -4,6 +4,7 @@ import importlib
 import inspect
 from pathlib import Path
 
+import pytest
 from ray._private import ray_constants, services
 from ray._private.node import Node
 
@@ -39,6 +40,29 @@ def test_a_node_starts_its_autoscaler_by_a_method_that_can_be_replaced():
     """`ray.init` has no word for it; `ray start --no-monitor` leaves the same method out."""
     assert list(inspect.signature(Node.start_monitor).parameters) == ["self"]
     assert "start_monitor" in Node.start_head_processes.__code__.co_names
+
+
+def test_a_node_that_starts_slowly_is_waited_for(monkeypatch):
+    """Ray asks by this function whether it is there, and looks at its clock between two calls."""
+    assert list(inspect.signature(services.get_node).parameters) == ["gcs_address", "node_id"]
+    assert {"services", "get_node", "monotonic"} <= set(Node.__init__.__code__.co_names)
+    asked = list[tuple[str, str]]()
+
+    def get_node(address, node):
+        asked.append((address, node))
+        if len(asked) < 4:
+            raise RuntimeError("not found")
+        return {"labels": {}}
+
+    monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(ray_start.time, "sleep", lambda seconds: None)
+    ray_start.patient()
+    assert services.get_node("head:1", "ab") == {"labels": {}}
+    assert asked == [("head:1", "ab")] * 4
+    monkeypatch.setattr(ray_start, "_START_S", 0.0)
+    asked.clear()
+    with pytest.raises(RuntimeError, match="not found"):
+        services.get_node("head:1", "ab")
 
 
 def test_the_options_of_ray_start():
