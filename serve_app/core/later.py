@@ -2,8 +2,8 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
-from itertools import count
 from typing import TypeVar
 
 from serve_app.redact import redacted
@@ -11,6 +11,7 @@ from serve_app.redact import redacted
 T = TypeVar("T")
 AGAIN = "; tried again in "  # follows a reason
 FIRST_S, LONGEST_S = 5.0, 300.0
+LOOK_S = 1.0  # between looks whether it was deployed meanwhile
 _APART = 0.2  # of a pause, more or less: those that failed together don't come back together
 
 
@@ -29,18 +30,30 @@ async def until_done(
     work: Callable[[], Awaitable[T]],
     passing: Callable[[Exception], bool],
     tell: Callable[[str], object],
+    deployed: Callable[[float], bool] = lambda since: False,
 ) -> T:
-    """What `work` gives, tried again for as long as it fails for now; `tell` hears that, in a thread."""
-    for failures in count(1):
+    """What `work` gives, tried again for as long as it fails for now; `tell` hears that, in a thread.
+
+    `deployed` says, in a thread as well, whether there was a deploy after a time, once of each: then it
+    is tried at once.
+    """
+    failures = 0
+    while True:
+        began = time.time()
         try:
             return await work()
         except Exception as error:
             if not passing(error):
                 raise
+            failures += 1
             seconds = pause(failures, random.random())  # noqa: S311
             await asyncio.to_thread(tell, with_pause(error, seconds))
-        await asyncio.sleep(seconds)
-    raise AssertionError
+        over = time.monotonic() + seconds
+        while (left := over - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK_S))
+            if await asyncio.to_thread(deployed, began):
+                failures = 0
+                break
 
 
 class Again:

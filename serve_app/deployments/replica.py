@@ -40,7 +40,7 @@ class ModelReplica:
             if self._config.explains:
                 reach(Explained(self._config.explains, application()))
             tell = Teller(application())
-            self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell)
+            self._current = CurrentHost(self._config, has_gpu(), log_loaded, tell, tell.deployed)
             try:
                 log_loaded(self._config.name or "", await self._current.load())
             finally:

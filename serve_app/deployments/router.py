@@ -41,7 +41,7 @@ from serve_app.ingress.fast_path import RouterApp
 from serve_app.ingress.grpc import GrpcIngress, Servicer
 from serve_app.ingress.rest import ByServe, RestApp
 from serve_app.internals.grpc_servers import limit_received
-from serve_app.internals.ray_notes import left, progress
+from serve_app.internals.ray_notes import call, left, progress
 from serve_app.internals.serve_context import (
     application,
     first_user_config,
@@ -256,6 +256,8 @@ def _looked_at() -> tuple[Mapping[str, Any], dict[str, RemoteApp]]:
     apps = remote_apps(found)
     for name, app in apps.items():
         if app.status == "DEPLOYING" and (said := left(progress(name))):
+            if AGAIN in said:
+                call(name, app.stamp)
             if not app.running:
                 apps[name] = dataclasses.replace(app, message=said)
             elif AGAIN in said:

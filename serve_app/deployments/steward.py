@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from serve_app.deployments.polling import Poller
 from serve_app.deployments.remote import refresh
 from serve_app.deployments.stores import store_of
 from serve_app.errors import TandemError, copied
+from serve_app.internals.ray_notes import call
 from serve_app.internals.serve_context import application
 from serve_app.internals.serve_status import serve_applications
 from serve_app.observability.logs import LINES
@@ -157,12 +159,18 @@ async def reread(model: str, generation: int) -> str:
 
     They look once for each moment: the one of their last deploy, and a millionth of a second on for
     each generation, which is before any deploy to come, whatever this machine's clock has. One that runs
-    and couldn't be reached is told again; one that starts, Routers tell when it is there.
+    and couldn't be reached is told again; one that starts, Routers tell when it is there, and where it
+    waits before it tries again, it does so now.
     """
+    began = time.time()
     for left in reversed(range(_TELLS)):
         missing = set[str]()
         for app in remote_apps(await asyncio.to_thread(serve_applications)).values():
-            if app.model != model or not app.ingress:
+            if app.model != model:
+                continue
+            if not app.settled:
+                await asyncio.to_thread(call, app.name, began)
+            if not app.ingress:
                 continue
             told = await refresh(app, app.stamp + generation * _APART_S)
             if told.reason and (told.replicas or not left):

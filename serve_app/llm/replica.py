@@ -67,7 +67,7 @@ class EngineReplica(Server):
         tell = Teller(application())
         try:
             fetch = partial(asyncio.to_thread, hold, *self._wants, tell, asker=asker)
-            self._held = await until_done(fetch, passing, tell)
+            self._held = await until_done(fetch, passing, tell, tell.deployed)
         finally:
             await asyncio.to_thread(tell.done)
         self._version, folder = newest(self._held)

@@ -32,6 +32,7 @@ class CurrentHost:
     versions of which nothing changed go over to the new one as they are.
 
     `tell` hears the model's name and what was loaded; `way`, how far the first one's files are.
+    `deployed` ends a pause before the first is tried again (serve_app.core.later.until_done).
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class CurrentHost:
         gpu: bool,
         tell: Callable[[str, list[Loaded]], None],
         way: Tell = nobody,
+        deployed: Callable[[float], bool] = lambda since: False,
     ) -> None:
         self._config, self._gpu, self._tell, self._way = config, gpu, tell, way
+        self._after = deployed
         self.host = self._begun()
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
@@ -57,7 +60,7 @@ class CurrentHost:
 
     async def load(self) -> list[Loaded]:
         """For the first time. What fails for now is tried again: here where it is all of it."""
-        loaded = await until_done(self._first, passing, self._waits)
+        loaded = await until_done(self._first, passing, self._waits, self._after)
         if self.host.passing:
             self._again.later(_ALL)
         return loaded

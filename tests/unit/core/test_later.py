@@ -1,11 +1,12 @@
 """When what failed for now is tried again."""
 
 import asyncio
+import time
 
 import pytest
 
 from serve_app.core import later
-from serve_app.core.later import Again, pause, with_pause
+from serve_app.core.later import Again, pause, until_done, with_pause
 from tests.unit.held import soon
 
 
@@ -38,6 +39,35 @@ async def test_each_has_its_own_moment(monkeypatch):
     assert again.later("a") <= 0.0024
     assert await soon(due.get()) == "a"
     assert due.empty()
+
+
+async def test_a_deploy_ends_a_pause(monkeypatch):
+    monkeypatch.setattr(later, "FIRST_S", 600.0)
+    monkeypatch.setattr(later, "LONGEST_S", 600.0)
+    monkeypatch.setattr(later, "LOOK_S", 0.001)
+    deploys, tries, said = [False, True, False, True], list[float](), list[str]()
+
+    async def work() -> str:
+        tries.append(time.time())
+        if len(tries) < 3:
+            raise ConnectionError("away")
+        return "done"
+
+    def deployed(since: float) -> bool:
+        assert tries[-1] - 1 < since <= tries[-1]
+        return deploys.pop(0)
+
+    assert await soon(until_done(work, lambda error: True, said.append, deployed)) == "done"
+    assert (len(tries), deploys) == (3, [])
+    assert all(480 <= float(one.split()[-2]) <= 720 for one in said)  # the first pause, both times
+
+
+async def test_what_lasts_ends_it():
+    async def work() -> None:
+        raise PermissionError("no")
+
+    with pytest.raises(PermissionError):
+        await soon(until_done(work, lambda error: False, print))
 
 
 def test_credentials_arent_said_with_it():

@@ -53,8 +53,12 @@ def test_what_cant_start_for_now_says_so_beside_those_that_serve(
     apps = {"m": app("m", status=status, running=running)}
     monkeypatch.setattr(router, "remote_apps", lambda found: dict(apps))
     monkeypatch.setattr(router, "left", lambda name: said)
+    called = list[tuple[str, float]]()
+    monkeypatch.setattr(router, "call", lambda *told: called.append(told))
     _, found = router._looked_at()
     assert (found["m"].message, found["m"].trying) == shown
+    waits = status == "DEPLOYING" and "tried again" in said
+    assert called == ([("m", apps["m"].stamp)] if waits else [])
     refused = {"m": f"its application is DEPLOYING: {shown[1]}"} if shown[1] else {}
     assert refusals({}, found) == refused
     assert refusals(refused, {"m": app("m")}) == {}  # it runs

@@ -1,5 +1,7 @@
 """A load over the network: the Steward tells every replica of a model that runs."""
 
+import time
+
 import pytest
 
 from serve_app.deployments import steward
@@ -71,3 +73,20 @@ async def test_what_one_cant_load_is_said_at_once(serve):
     found = serve(AB, answers=[Told(A, "version 2: no model")])
     assert await steward.reread("m", 3) == "version 2: no model"
     assert len(found.told) == 1
+
+
+async def test_one_that_waits_before_it_tries_again_is_called(monkeypatch):
+    """Once for each load, with the time at which it was asked for."""
+    apps = [app("m", status="DEPLOYING", ingress="", running=0), app("n", status="DEPLOYING"), app("o")]
+    called = list[tuple[str, float]]()
+    monkeypatch.setattr(steward, "serve_applications", dict)
+    monkeypatch.setattr(steward, "remote_apps", lambda found: {one.name: one for one in apps})
+    monkeypatch.setattr(steward, "call", lambda *told: called.append(told))
+    began = time.time()
+    assert await steward.reread("m", 3) == ""
+    assert [name for name, _ in called] == ["m"]
+    assert began <= called[0][1] <= time.time()
+    apps[0] = app("m", running=0, replicas=frozenset())
+    monkeypatch.setattr(steward, "refresh", Serve(frozenset()).refresh)
+    assert await steward.reread("m", 4) == ""
+    assert len(called) == 1  # it runs
