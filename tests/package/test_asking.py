@@ -31,3 +31,30 @@ def test_what_was_asked_first_is_over_when_all_of_it_was_answered() -> None:
             time.sleep(0.01)
         assert users.over(asked)
         assert len(users.failed) >= asked
+
+
+def test_no_more_wait_than_may() -> None:
+    """And what came late is not made up for in a burst."""
+    held, here, most_here = threading.Event(), [0], [0]
+    counting = threading.Lock()
+
+    def counted(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        with counting:
+            here[0] += 1
+            most_here[0] = max(most_here[0], here[0])
+        assert held.wait(20)
+        with counting:
+            here[0] -= 1
+        answer(handler, b'{"error": "planted"}', 500)
+
+    with serving(counted) as address, Asking(f"http://{address}", "m", rate=200, most=5) as users:
+        until = time.monotonic() + 20
+        while users.asked < 5 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.5)  # a hundred are due
+        assert (users.asked, most_here[0]) == (5, 5)
+        held.set()
+        while len(users.failed) < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert most_here[0] <= 5
+    assert {text[:3] for _, text in users.failed} == {"500"}

@@ -13,6 +13,7 @@ ROLLOUT = {
     "metrics": [{"kind": "errorRate", "margin": 0.3}], "inconclusive": {"hold": 120},
 }  # fmt: skip
 RATE = 120  # of the users' requests, per second
+MOST = 64  # of them at a time, where the machine is busy
 
 
 class Rolled:

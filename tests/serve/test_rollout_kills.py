@@ -8,7 +8,7 @@ import pytest
 from loadtests.rolling.asking import Asking
 from loadtests.rolling.model import publish
 from tests.serve.live import ENV, title
-from tests.serve.rolled import RATE, Rolled
+from tests.serve.rolled import MOST, RATE, Rolled
 from tests.serve.test_rollouts import first
 
 
@@ -32,7 +32,7 @@ def test_a_killed_process_changes_nothing_of_it(rolled, folder, name):
         version = str(number + (name == "Router") * 10)
         publish(folder / "rolled", int(version), errors=errors)
         rolled.load()
-        with Asking(rolled.server.url, "rolled", RATE, users=400) as users:
+        with Asking(rolled.server.url, "rolled", RATE, users=400, most=MOST) as users:
             rolled.begin(version)
             rolled.running()
             (process, *_) = (one for one in rolled.server.family() if title(one).endswith(f":{name}"))

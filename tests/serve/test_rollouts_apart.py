@@ -10,7 +10,7 @@ from loadtests.rolling.asking import USER, Asking
 from loadtests.rolling.model import publish
 from tests.serve.configs import remote, router, write
 from tests.serve.live import ENV, title, until
-from tests.serve.rolled import RATE, Rolled
+from tests.serve.rolled import MOST, RATE, Rolled
 from tests.server import MODES, Server, Setup
 
 
@@ -40,7 +40,7 @@ def rolled_out(rolled: Rolled, version: int, kill: bool = False, **behaviour: fl
 
 def rolled_back_and_promoted(server: Server, kill: bool = False) -> None:
     rolled = Rolled(server, "apart")
-    with Asking(server.url, "apart", RATE, users=400) as users:
+    with Asking(server.url, "apart", RATE, users=400, most=MOST) as users:
         until(lambda: users.answered["1"] > RATE, "version 1")
         found = rolled_out(rolled, 2, errors=0.9)
         assert (found["phase"], found["weights"]) == ("rolledBack", {"2": 0, "1": 100})
@@ -54,8 +54,8 @@ def rolled_back_and_promoted(server: Server, kill: bool = False) -> None:
         seen = users.answered["3"]
         until(lambda: users.answered["3"] > seen + RATE, "the new version, alone")
     # What the bad version itself failed, and nothing else: a replica's death is nobody's failed request.
-    assert {text[:3] for _, text in users.failed} == {"500"}
-    assert len(users.failed) == planted
+    assert [one for one in users.failed if not one[1].startswith("500 ")] == []
+    assert len(users.failed) == planted > 0
     assert users.went_back({"2"}) == 0
     assert users.wrong == 0
 
