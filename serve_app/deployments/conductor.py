@@ -1,6 +1,7 @@
 """Takes the steps that `releases.reconcile` finds, on a Router's data plane."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Container, Mapping
@@ -26,6 +27,8 @@ from serve_app.runtimes.freeze_gc import freeze_gc
 from serve_app.runtimes.transformer import KServeTransformer
 
 log = logging.getLogger("tandem")
+
+_TRY_S, _LOOK_S = 30.0, 0.2  # for who was told to try again; between looks whether it has
 
 
 class Conductor:
@@ -173,9 +176,17 @@ class Conductor:
         return True
 
     async def ask_again(self, source: str) -> None:
-        """Ask an application now what it is, and wait for the answer."""
-        app = self._application(source)
-        if app is not None and app.ingress:
+        """Ask an application now what it is, and wait for the answer.
+
+        One that waits before it tries again has been told to do so now: first see what comes of that.
+        """
+        app = first = self._application(source)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TRY_S):
+                while app and first and app.waits and app.message == first.message:
+                    await asyncio.sleep(_LOOK_S)
+                    app = self._application(source)
+        if app is not None and app.ingress and not app.waits:
             if source not in self._actual.describing:
                 self._take(steps.Describe(app))
             while source in self._actual.describing:

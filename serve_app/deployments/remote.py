@@ -43,7 +43,9 @@ def asking(paths: Paths) -> Any:
             application = application_of(app)
             async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
                 about = await application.describe()
-        except (TandemError, RayError, TimeoutError) as error:
+        except TimeoutError:
+            raise Unavailable(f"it hasn't said within {DESCRIBE_TIMEOUT_S} s what it is") from None
+        except (TandemError, RayError) as error:
             raise Unavailable(str(error) or type(error).__name__) from None
         if about.engine:
             target = EngineTarget(app.model, application.handle, about.engine, paths).target()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from serve_app.http.asgi import Message, Receive, Scope, Send
-from serve_app.observability.payloads.log import EXCHANGE, Exchange, PayloadLog
+from serve_app.observability.payloads.log import EXCHANGE, Exchange, PayloadLog, Unheard
 
 # What asks a model.
 _ASKS = re.compile(
@@ -20,9 +20,23 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
     """`RestApp.answer`, heard by `log`."""
 
     async def heard(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
-        if scope["method"] != "POST" or not _ASKS.fullmatch(scope["path"].rstrip("/")):
+        if scope["method"] != "POST":
             return await answer(scope, receive, send, named)
-        exchange, most = Exchange(scope["headers"], time.time(), kept=not log.full), log.most
+        if not log.full:
+            asks = _ASKS.fullmatch(scope["path"].rstrip("/"))
+            return await (kept if asks else answer)(scope, receive, send, named)
+        # Nobody has room: whose call it is is all that is noted.
+        exchange, status = Unheard(), 0
+        token = EXCHANGE.set(exchange)
+        try:
+            status = await answer(scope, receive, send, named)
+            return status
+        finally:
+            EXCHANGE.reset(token)
+            log.unheard(exchange.call, status == 200)
+
+    async def kept(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
+        exchange, most = Exchange(scope["headers"], time.time()), log.most
 
         async def received() -> Message:
             message = await receive()
@@ -49,10 +63,7 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
 
         token = EXCHANGE.set(exchange)
         try:
-            if exchange.kept:
-                return await answer(scope, received, sent, named)
-            exchange.status = await answer(scope, receive, send, named)
-            return exchange.status
+            return await answer(scope, received, sent, named)
         finally:
             EXCHANGE.reset(token)
             log.over(exchange)

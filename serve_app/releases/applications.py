@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from serve_app.core.later import AGAIN
 from serve_app.redact import redacted
 from serve_app.releases.live import digest
 
@@ -47,6 +48,11 @@ class RemoteApp:
     def says(self) -> str:
         """How it is, by Serve's word."""
         return f"its application is {self.status}" + (f": {self.message}" if self.message else "")
+
+    @property
+    def waits(self) -> bool:
+        """Nothing of it runs yet: what it needs isn't there for now, and it will try again."""
+        return not self.running and AGAIN in self.message
 
     def slots(self, in_flight: int) -> tuple[int, int]:
         """Batches in flight to all replicas together, and how many of them wait there for their turn.

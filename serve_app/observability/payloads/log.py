@@ -20,9 +20,7 @@ END_S = 5.0  # that a logger may go on sending when it isn't wanted any more
 
 @dataclass(slots=True)
 class Exchange:
-    """A request over HTTP and its answer, seen from outside. `call`: what it is inside; `kept`: whether
-    somebody has room for what they say.
-    """
+    """A request over HTTP and its answer, seen from outside. `call`: what it is inside."""
 
     headers: list[tuple[bytes, bytes]]
     began: float
@@ -33,10 +31,15 @@ class Exchange:
     answered: int = 0
     status: int = 0
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    kept: bool = True
 
 
-EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+class Unheard:
+    """An exchange for which nobody has room: only its call is noted. As little as can be."""
+
+    call: Call | None = None
+
+
+EXCHANGE: ContextVar[Exchange | Unheard | None] = ContextVar("exchange", default=None)
 
 
 class PayloadLog:
@@ -59,7 +62,10 @@ class PayloadLog:
     @property
     def full(self) -> bool:
         """Whether no logger has room."""
-        return all(one.waiting.full for one in self.senders)
+        for one in self.senders:  # noqa: SIM110 - for each request, and a generator takes twice as long
+            if not one.waiting.full:
+                return False
+        return True
 
     def configure(self, loggers: Sequence[PayloadLogger]) -> None:
         """Have these. One that is what it was goes on, and the others send what they have."""
@@ -118,8 +124,7 @@ class PayloadLog:
         call = exchange.call
         if call is None or not call.model:
             return
-        chosen = self._chosen(call.model, exchange.status == 200, exchange.kept)
-        if not chosen:
+        if not (chosen := self._chosen(call.model, exchange.status == 200)):
             return
         asked = Bytes(dict(exchange.headers), list(exchange.request), exchange.asked)
         answer = None
@@ -128,7 +133,15 @@ class PayloadLog:
             answer = Bytes(headers, list(exchange.answer), exchange.answered)
         self._tell(chosen, call, exchange.began, time.time(), asked, answer)
 
-    def _chosen(self, model: str, answered: bool, kept: bool = True) -> list[Sender]:
+    def unheard(self, call: Call | None, answered: bool) -> None:
+        """An exchange has ended for which nobody had room when it began."""
+        if call is None or not call.model:
+            return
+        for one in self.senders:
+            if one.wants(call.model):
+                one.waiting.turn_away(one.asks + one.answers if answered else one.asks)
+
+    def _chosen(self, model: str, answered: bool) -> list[Sender]:
         """Who is to hear of a request. Whoever has no room isn't told, which is counted: nothing is made
         for a sink that is dead.
         """
@@ -136,12 +149,10 @@ class PayloadLog:
         for one in self.senders:
             if not one.wants(model):
                 continue
-            if kept and not one.waiting.full:
+            if one.waiting.full:
+                one.waiting.turn_away(one.asks + one.answers if answered else one.asks)
+            else:
                 found.append(one)
-                continue
-            mode = one.config.mode
-            if records := (mode != "response") + (mode != "request" and answered):
-                one.waiting.turn_away(records)
         return found
 
     def _tell(
@@ -161,13 +172,12 @@ class PayloadLog:
         version = call.version.number if call.version else ""
         for one in chosen:
             more = {**said, "metadata": metadata(pairs, one.config.metadata_headers)}
-            mode = one.config.mode
             most = one.config.max_body_bytes
-            if mode != "response":
+            if one.asks:
                 body, bytes_ = held(asked, most)
                 of = "request", id, began, call.model, version, body
                 one.waiting.offer(Record(*of, asked.size, bytes_, more))
-            if mode != "request" and answer is not None:
+            if one.answers and answer is not None:
                 body, bytes_ = held(answer, most)
                 of = "response", id, ended, call.model, version, body
                 one.waiting.offer(Record(*of, answer.size, bytes_, more))

@@ -27,6 +27,9 @@ class Sender:
     def __init__(self, name: str, config: PayloadLogger, own: str) -> None:
         self.name, self.config = name, config
         self.waiting = Waiting(config.queue)
+        self._of_all = not config.models and config.sample >= 1
+        # Events of a request, and of its answer.
+        self.asks, self.answers = int(config.mode != "response"), int(config.mode != "request")
         make = sink_for(config, own)
         self._said = -SAID_EVERY_S
         threads = 1 if config.url.partition("://")[0] in (*STORES, "kafka") else WEB_THREADS
@@ -44,6 +47,8 @@ class Sender:
 
     def wants(self, model: str) -> bool:
         """Whether a request of this model, by chance, is one to log."""
+        if self._of_all:
+            return True
         config = self.config
         return (not config.models or model in config.models) and (
             config.sample >= 1 or _random.random() < config.sample

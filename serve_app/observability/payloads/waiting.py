@@ -13,7 +13,8 @@ _AS_GOOD_AS = 0.99  # of the bytes that there may be: full
 class Waiting:
     """Records from an event loop to threads. What is taken counts until it is `done`.
 
-    `sent` and `dropped` (by why) together with what waits are all that were offered.
+    `sent` and `dropped` (by why) together with what waits are all that were offered. `full`: whether
+    there is no room for any worth mentioning, so that what would be offered needn't be made.
     """
 
     def __init__(self, bounds: Queue) -> None:
@@ -23,8 +24,9 @@ class Waiting:
         self._enough = 1, 0  # events, bytes: who waits needn't wake for less
         self._changed = threading.Condition()
         self._ends: float | None = None  # no more comes, and until then what is there is sent
-        self.sent = 0
+        self.sent = self._away = 0
         self.dropped = Counter[str]()
+        self._looked()
 
     def offer(self, record: Record) -> None:
         """Put one in, or count it as dropped. Waits for nothing."""
@@ -39,19 +41,21 @@ class Waiting:
                 self._events += 1
                 self._bytes += record.held
                 self._ready += record.held
+                self._looked()
                 if self._is_enough():
                     self._changed.notify()
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for any worth mentioning: what would be offered needn't be made."""
+    def _looked(self) -> None:
         bounds = self._bounds
-        return self._events >= bounds.max_events or self._bytes > _AS_GOOD_AS * bounds.max_bytes
+        self.full = self._events >= bounds.max_events or self._bytes > _AS_GOOD_AS * bounds.max_bytes
 
     def turn_away(self, records: int) -> None:
-        """Count so many that weren't made, as it was full."""
+        """Count so many that weren't made, as it was full. The event loop's alone: no lock is taken."""
+        if self._ends is None:
+            self._away += records
+            return
         with self._changed:
-            self.dropped["stopped" if self._ends is not None else "full"] += records
+            self.dropped["stopped"] += records
 
     def take(self, events: int = 1, size: int = 0, seconds: float = 0) -> list[Record]:
         """So many, or of so many bytes, or what there is after so long. Blocks; none at the end."""
@@ -86,6 +90,7 @@ class Waiting:
         with self._changed:
             self._events -= len(records)
             self._bytes -= sum(one.held for one in records)
+            self._looked()
             if dropped:
                 self.dropped[dropped] += len(records)
             else:
@@ -125,4 +130,4 @@ class Waiting:
     def counts(self) -> Counter[str]:
         """What became of those that were offered: `sent`, or why they were dropped."""
         with self._changed:
-            return self.dropped + Counter(sent=self.sent)
+            return self.dropped + Counter(sent=self.sent, full=self._away)

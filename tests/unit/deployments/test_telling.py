@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from serve_app.core import later
-from serve_app.deployments import applications
+from serve_app.deployments import applications, conductor
 from serve_app.releases.applications import RemoteApp
 from serve_app.releases.telling import Told
 from tests.unit.deployments.conducted import Setup, app, settled
@@ -174,6 +174,31 @@ async def test_what_the_one_that_is_asked_tries_again_by_itself(it, replicas):
     assert it.plane.directory.refusals()["m"].startswith("its store can't be asked")
     it.asked.refused, it.asked.again, it.asked.versions["m"] = {}, 0.0, ("1", "2")
     await until(lambda: ("m", "2", "READY") in it.index())
+
+
+async def test_one_that_waits_before_it_tries_again_is_asked_when_it_has(it, replicas, monkeypatch):
+    """A load over the network has it try at once; what comes of that is the load's answer."""
+    monkeypatch.setattr(conductor, "_LOOK_S", 0.001)
+    waits = {"status": "DEPLOYING", "message": "its store can't be asked; tried again in 84 s"}
+    await replicas.follow(**waits)
+    load = asyncio.create_task(it.conductor.ask_again("m"))
+    await settled()
+    await replicas.follow(**waits)
+    assert not load.done()
+    await replicas.follow(**waits | {"message": "its store can't be asked; tried again in 5 s"})
+    await soon(load)
+    assert it.asked.apps == []  # nobody is there to be asked
+    assert "tried again in 5 s" in it.plane.repository_index()[0]["reason"]
+
+    load = asyncio.create_task(it.conductor.ask_again("m"))
+    await settled()
+    await replicas.follow("a")
+    await soon(load)
+    assert it.index() == [("m", "1", "READY")]
+
+    await replicas.follow(**waits, stamp=2.0)
+    monkeypatch.setattr(conductor, "_TRY_S", 0.0)
+    await soon(it.conductor.ask_again("m"))  # it isn't waited for without end
 
 
 async def test_a_load_over_the_network_counts_for_those_that_come_up_later(it, replicas):

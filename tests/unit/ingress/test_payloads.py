@@ -30,6 +30,7 @@ class Kept:
     def __init__(self, name, config, own):
         self.name, self.config, self.waiting, self.records, self.alive = name, config, self, [], False
         self.full, self.away = False, 0
+        self.asks, self.answers = config.mode != "response", config.mode != "request"
 
     def wants(self, model):
         return not self.config.models or model in self.config.models
