@@ -58,7 +58,9 @@ class PayloadLogger(Config):
     `s3://`, `gs://` or `az://`, files of many.
     """
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    """What the logger is called in metrics and the log; without it, its place in the list from 0 on."""
+    """What the logger is called in metrics and the log; without it, its place in the list from 0 on, or
+    the next number that no other has.
+    """
     mode: Literal["all", "request", "response"] = "all"
     """Which of the two is logged."""
     models: list[str] = []
@@ -72,7 +74,7 @@ class PayloadLogger(Config):
     metadata_headers: list[str] = []
     """Headers of the request that go with its events, as the attribute `metadata`."""
     max_body_bytes: int = Field(default=2**20, ge=0)
-    """Bodies from this size on are logged without their contents."""
+    """Bodies of more than this are logged without their contents."""
     format: Literal["json", "parquet"] = "json"
     """Of files: JSON lines, or Parquet."""
     batch: Batch = Batch()
@@ -81,6 +83,8 @@ class PayloadLogger(Config):
     """What may wait for the sink."""
     inference_service: str | None = None
     """The attribute `inferenceservicename`; without it, the model's name."""
+    component: Literal["predictor", "transformer", "explainer"] = "predictor"
+    """The attribute `component`: what of an InferenceService it is that is logged."""
     source: str = "http://localhost:9081/"
     """The attribute `source`, which is that of KServe's agent."""
     namespace: str = "default"

@@ -8,8 +8,8 @@ from serve_app.core.call import Call
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.core.deadlines import Departures
 from serve_app.errors import TooLarge
-from serve_app.http.codings import chosen, packed, unpacked
 from serve_app.internals.uvicorn_cork import corked
+from serve_app.protocol.codings import chosen, packed, unpacked
 from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer
 

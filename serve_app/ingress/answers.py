@@ -7,9 +7,9 @@ import orjson
 
 from serve_app.errors import MethodNotAllowed, TandemError, Unauthenticated, UnsupportedCoding
 from serve_app.http.asgi import JSON, Send, respond
-from serve_app.http.codings import CODINGS
 from serve_app.ingress import openai_answers
 from serve_app.ingress.status import http_status, retry_after
+from serve_app.protocol.codings import CODINGS
 
 # OpenAI's URLs, also those that aren't served; /v1/models is KServe's as well, and has its form.
 _OPENAI = re.compile(r"/openai(?:/.*)?|/v1/(?!models(?:/|$)).+")

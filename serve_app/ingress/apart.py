@@ -16,8 +16,8 @@ from typing import Any
 
 from serve_app.errors import Overloaded, Unavailable
 from serve_app.hop import frames
-from serve_app.http import codings
 from serve_app.ingress.decoders import FOUND, JOB, REFUSED, decoded, unpacked
+from serve_app.protocol import codings
 from serve_app.protocol.tensors import InferRequest
 from serve_app.protocol.wire import Buffer
 

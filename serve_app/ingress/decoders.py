@@ -16,8 +16,15 @@ from typing import Any
 
 from serve_app.errors import TandemError, TooLarge
 from serve_app.hop import frames
-from serve_app.http import codings
-from serve_app.protocol import cloudevents, elements, generate_codec, grpc_codec, rest_codec, v1_codec
+from serve_app.protocol import (
+    cloudevents,
+    codings,
+    elements,
+    generate_codec,
+    grpc_codec,
+    rest_codec,
+    v1_codec,
+)
 from serve_app.protocol.tensors import InferRequest, RequestedOutput, Tensor
 from serve_app.protocol.wire import Buffer
 

@@ -14,11 +14,11 @@ from serve_app.core.graphs.aside import MOST
 from serve_app.core.graphs.documents import DocumentRequest
 from serve_app.errors import ModelFailed, TandemError, TooLarge
 from serve_app.http.asgi import JSON, Headers, Receive, Scope, Send, call_of, respond_packed, watched
-from serve_app.http.codings import unpacked
 from serve_app.ingress.answers import send_json
 from serve_app.ingress.apart import LARGE
 from serve_app.ingress.status import http_status
 from serve_app.protocol import cloudevents, elements
+from serve_app.protocol.codings import unpacked
 from serve_app.protocol.tensors import InferRequest
 from serve_app.routing.graph import FAILED, Failed, NoRoute
 

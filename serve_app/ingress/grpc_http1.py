@@ -17,9 +17,9 @@ from serve_app.core.call import REQUEST_ID, name_in
 from serve_app.core.call import Headers as CallHeaders
 from serve_app.errors import InvalidArgument, Overloaded, TandemError, Unsupported
 from serve_app.http.asgi import Disconnected, Headers, Receive, Scope, Send, collect
-from serve_app.http.codings import CODINGS, unpacked
 from serve_app.ingress.status import grpc_code, retry_metadata, trailer_text
 from serve_app.internals.uvicorn_cork import corked
+from serve_app.protocol.codings import CODINGS, unpacked
 from serve_app.protocol.wire import Buffer
 
 log = logging.getLogger("tandem")

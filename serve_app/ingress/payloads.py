@@ -36,7 +36,8 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
             log.unheard(exchange.call, status == 200)
 
     async def kept(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
-        exchange, most = Exchange(scope["headers"], time.time()), log.most
+        most = log.most
+        exchange = Exchange(scope["headers"], time.time(), most)
 
         async def received() -> Message:
             message = await receive()

@@ -36,7 +36,6 @@ from serve_app.http.asgi import (
     respond_packed,
     watched,
 )
-from serve_app.http.codings import unpacked
 from serve_app.ingress import admin, openai
 from serve_app.ingress.about import About
 from serve_app.ingress.answers import require, send_error, send_json
@@ -47,6 +46,7 @@ from serve_app.ingress.payloads import listening
 from serve_app.ingress.v1 import V1App
 from serve_app.observability.payloads.log import PayloadLog
 from serve_app.protocol import raw_request, rest_codec
+from serve_app.protocol.codings import unpacked
 from serve_app.protocol.tensors import InferRequest
 
 log = logging.getLogger("tandem")

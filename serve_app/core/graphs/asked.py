@@ -22,6 +22,12 @@ def is_graph(version: Version) -> bool:
     return version.about.platform in (GRAPH, TRANSFORMER)
 
 
+class StepCall(Call):
+    """Of one that a graph asks."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Asker:
     """For one request of a graph. `most`: seconds per step. The rest is a data plane's, and its call."""
@@ -72,6 +78,6 @@ class Asker:
 
     def _as(self, request: InferRequest, chosen: Version | None = None) -> Call:
         own = self.call
-        made = Call(request, own.headers, own.transport, own.principal, request_id=own.request_id)
+        made = StepCall(request, own.headers, own.transport, own.principal, request_id=own.request_id)
         made.version = chosen
         return made

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from serve_app.config.payloads import PayloadLogger
+from serve_app.errors import TooLarge
 from serve_app.observability.payloads.record import Record
 from serve_app.observability.payloads.redact import redacted
 
@@ -58,7 +59,7 @@ def event_of(record: Record, logger: PayloadLogger) -> Event:
         "recordedtime": _time(time.time()),
         "inferenceservicename": logger.inference_service or record.model,
         "namespace": logger.namespace,
-        "component": "predictor",
+        "component": logger.component,
         "endpoint": "default",
         "model": record.model,
         "modelversion": record.version,
@@ -66,7 +67,7 @@ def event_of(record: Record, logger: PayloadLogger) -> Event:
     }
     data: bytes | None = None
     json_length = record.body.json_length
-    if record.size > logger.max_body_bytes:
+    if record.size > min(logger.max_body_bytes, record.held):
         attributes["omitted"] = f"{record.size} bytes, more than maxBodyBytes"
     else:
         try:
@@ -75,6 +76,8 @@ def event_of(record: Record, logger: PayloadLogger) -> Event:
                 data, json_length = redacted(
                     data, record.body.kind, json_length, logger.redact, record.kind == "response"
                 )
+        except TooLarge:
+            attributes["omitted"] = f"{record.size} bytes that unpack to more than maxBodyBytes"
         except Exception as error:  # whatever it is: what can't be read can't be redacted
             attributes["omitted"] = f"it can't be read: {type(error).__name__}"
             data = None

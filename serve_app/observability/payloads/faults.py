@@ -3,7 +3,8 @@
 from collections.abc import Set
 
 TRIES = 10  # half a minute: of an event that the sink fails at, by its answer
-TRIES_AWAY = 120  # ten minutes: of one at which it answers that it is busy or away
+# Ten minutes: of one at which it answers that it is busy or away, or doesn't answer.
+TRIES_AWAY = 120
 
 
 class Refused(Exception):
@@ -11,7 +12,7 @@ class Refused(Exception):
 
 
 class Later(ConnectionError):
-    """The sink answers, and hasn't taken it; after `tries` such answers it is refused."""
+    """The sink is there, and hasn't taken it; after so many `tries` it is refused."""
 
     def __init__(self, text: str, tries: int) -> None:
         super().__init__(text)

@@ -2,15 +2,27 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from serve_app.config.payloads import PayloadLogger
 from serve_app.core.call import Call
+from serve_app.core.graphs.asked import StepCall
+from serve_app.core.graphs.documents import DocumentRequest
 from serve_app.core.version import Version
-from serve_app.observability.payloads.record import Bytes, Record, Tensors, held, metadata
+from serve_app.observability.payloads.record import (
+    Bytes,
+    Record,
+    Tensors,
+    document,
+    held,
+    metadata,
+)
 from serve_app.observability.payloads.sender import Sender
+from serve_app.protocol.tensors import InferRequest
+from serve_app.protocol.wire import Buffer
 from serve_app.redact import redacted
 
 log = logging.getLogger("tandem")
@@ -20,14 +32,17 @@ END_S = 5.0  # that a logger may go on sending when it isn't wanted any more
 
 @dataclass(slots=True)
 class Exchange:
-    """A request over HTTP and its answer, seen from outside. `call`: what it is inside."""
+    """A request over HTTP and its answer, seen from outside. `most`: bytes of a body that somebody
+    wanted when it began; `call`: what it is inside.
+    """
 
     headers: list[tuple[bytes, bytes]]
     began: float
+    most: int
     call: Call | None = None
-    request: list[bytes] = field(default_factory=list)
+    request: list[Buffer] = field(default_factory=list)
     asked: int = 0  # bytes
-    answer: list[bytes] = field(default_factory=list)
+    answer: list[Buffer] = field(default_factory=list)
     answered: int = 0
     status: int = 0
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -59,6 +74,10 @@ class PayloadLog:
         """Those that there are, and those of before that still send."""
         return [*self.senders, *self._ending]
 
+    def forget(self, ended: Container[Sender]) -> None:
+        """Of those of before, what these send is over, and counted."""
+        self._ending = [one for one in self._ending if one not in ended]
+
     @property
     def full(self) -> bool:
         """Whether no logger has room."""
@@ -69,19 +88,22 @@ class PayloadLog:
 
     def configure(self, loggers: Sequence[PayloadLogger]) -> None:
         """Have these. One that is what it was goes on, and the others send what they have."""
-        names = [one.name or str(index) for index, one in enumerate(loggers)]
-        made: list[Sender] = []
-        for name, config in zip(names, loggers, strict=True):
-            there = (one for one in self.senders if (one.name, one.config) == (name, config))
+        left, made = list(self.senders), list[Sender]()
+        for index, config in enumerate(loggers):
+            there = next((one for one in left if one.config == config), None)
+            if there is not None:
+                left.remove(there)
+                made.append(there)
+                continue
+            taken = {one.name for one in (*self.senders, *made)} | {one.name for one in loggers}
+            name = config.name or next(str(n) for n in count(index) if str(n) not in taken)
             try:
-                made.append(next(there, None) or Sender(name, config, self._own))
+                made.append(Sender(name, config, self._own))
             except Exception as error:  # the other loggers, and all else of the configuration, go on
                 log.error("payloads '%s' are not logged: %s", name, redacted(f"{error}"))
-        self._ending = [one for one in self._ending if one.alive]
-        for one in self.senders:
-            if one not in made:
-                one.end(END_S)
-                self._ending.append(one)
+        for one in left:
+            one.end(END_S)
+            self._ending.append(one)
         self.senders = made
         self.most = max((one.config.max_body_bytes for one in made), default=0)
 
@@ -115,9 +137,16 @@ class PayloadLog:
         answered = call.status == "OK" and call.response is not None
         if not (chosen := self._chosen(call.model, answered)):
             return
-        now = time.time()
-        answer = Tensors(call.response) if answered and call.response is not None else None
-        self._tell(chosen, call, now - call.seconds, now, Tensors(call.request), answer)
+        now, request = time.time(), call.request
+        asked: Bytes | Tensors
+        answer: Bytes | Tensors | None = None
+        if isinstance(request, DocumentRequest):
+            asked = document(request.document)
+            answer = document(request.answer) if answered else None
+        else:
+            asked = Tensors(_as_asked(request) if isinstance(call, StepCall) else request)
+            answer = Tensors(call.response) if answered and call.response is not None else None
+        self._tell(chosen, call, now - call.seconds, now, asked, answer)
 
     def over(self, exchange: Exchange) -> None:
         """An exchange has ended, however it did."""
@@ -126,11 +155,14 @@ class PayloadLog:
             return
         if not (chosen := self._chosen(call.model, exchange.status == 200)):
             return
-        asked = Bytes(dict(exchange.headers), list(exchange.request), exchange.asked)
+        most = exchange.most
+        parts = list(exchange.request) if exchange.asked <= most else None
+        asked = Bytes(dict(exchange.headers), parts, exchange.asked)
         answer = None
         if exchange.status == 200:
             headers = dict(exchange.answer_headers)
-            answer = Bytes(headers, list(exchange.answer), exchange.answered)
+            parts = list(exchange.answer) if exchange.answered <= most else None
+            answer = Bytes(headers, parts, exchange.answered)
         self._tell(chosen, call, exchange.began, time.time(), asked, answer)
 
     def unheard(self, call: Call | None, answered: bool) -> None:
@@ -181,3 +213,9 @@ class PayloadLog:
                 body, bytes_ = held(answer, most)
                 of = "response", id, ended, call.model, version, body
                 one.waiting.offer(Record(*of, answer.size, bytes_, more))
+
+
+def _as_asked(request: InferRequest) -> InferRequest:
+    """Of a step: without the time that was left for it, which nobody sent."""
+    parameters = {name: value for name, value in request.parameters.items() if name != "timeout"}
+    return replace(request, parameters=parameters)

@@ -6,6 +6,7 @@ from collections import Counter
 from ray.serve import metrics
 
 from serve_app.observability.payloads.log import PayloadLog
+from serve_app.observability.payloads.sender import Sender
 
 _FLUSH_S = 1.0
 
@@ -28,18 +29,27 @@ class PayloadMetrics:
         self._waiting = metrics.Gauge(
             "payload_events_waiting", description="Payload events on their way.", tag_keys=("logger",)
         )
-        self._known: dict[int, Counter[str]] = {}
+        self._known: dict[Sender, Counter[str]] = {}
+        self._shown = set[str]()  # a logger that is gone is shown once more, with nothing that waits
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(_FLUSH_S, self._flush)
 
     def _flush(self) -> None:
         self._loop.call_later(_FLUSH_S, self._flush)
-        for sender in self._log.all():
+        senders = self._log.all()
+        ended = [one for one in senders if not one.alive]  # before their last counts are read
+        known, self._known = self._known, {}
+        waiting = dict.fromkeys(self._shown, 0)
+        for sender in senders:
             counts, name = sender.waiting.counts(), sender.name
-            new = counts - self._known.get(id(sender), Counter())
-            self._known[id(sender)] = counts
+            new = counts - known.get(sender, Counter())
+            self._known[sender] = counts
             if sent := new.pop("sent", 0):
                 self._sent.inc(sent, {"logger": name})
             for reason, count in new.items():
                 self._dropped.inc(count, {"logger": name, "reason": reason})
-            self._waiting.set(sender.waiting.events, {"logger": name})
+            waiting[name] = waiting.get(name, 0) + sender.waiting.events
+        for name, events in waiting.items():
+            self._waiting.set(events, {"logger": name})
+        self._shown = {one.name for one in senders}
+        self._log.forget(ended)

@@ -1,11 +1,13 @@
 """A body on its way to a logger, as it was, with what is said of it."""
 
-import zlib
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from serve_app.protocol import client, rest_codec
+from serve_app.protocol.codings import inflate_now
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor
 from serve_app.protocol.wire import Buffer
@@ -17,10 +19,10 @@ Pairs = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Bytes:
-    """A body over HTTP. `parts` are empty where it has more bytes than anybody wants."""
+    """A body over HTTP. `parts` is None where it has more bytes than anybody wants."""
 
     headers: dict[bytes, bytes]
-    parts: list[Buffer]
+    parts: list[Buffer] | None
     size: int
 
     @property
@@ -35,21 +37,12 @@ class Bytes:
         return int(said) if said.isdigit() and len(said) < 19 else None
 
     def whole(self, most: int) -> bytes:
-        """What it says, unpacked; ValueError where it can't be, or where that is more than `most`."""
-        data = b"".join(self.parts)
-        coding = self.headers.get(b"content-encoding", b"").strip().lower()
-        if coding in (b"", b"identity"):
-            return data
-        if coding not in (b"gzip", b"deflate"):
-            raise ValueError(f"unknown Content-Encoding {coding.decode('latin-1')[:40]}")
-        unpacking = zlib.decompressobj(47)  # gzip's head or zlib's
-        try:
-            found = unpacking.decompress(data, most + 1)
-        except zlib.error as error:
-            raise ValueError(str(error)) from None
-        if len(found) > most:
-            raise ValueError("too large")
-        return found
+        """What it says, unpacked as the request itself is. TandemError where it can't be: TooLarge where
+        that is more than `most`.
+        """
+        data = b"".join(self.parts or ())
+        coding = self.headers.get(b"content-encoding", b"")
+        return inflate_now(data, coding, most) if coding else data
 
 
 @dataclass(slots=True)
@@ -75,6 +68,15 @@ class Tensors:
         return b"".join(parts)
 
 
+def document(of: Any) -> Bytes:
+    """A V1 document that went from one step of a graph to another."""
+    try:
+        data = orjson.dumps(of)
+    except TypeError:  # integers of more than 64 bits
+        data = json.dumps(of).encode()
+    return Bytes({b"content-type": JSON.encode()}, [data], len(data))
+
+
 def _size(tensor: Tensor) -> int:
     data = tensor.data
     if data.dtype != BYTES:
@@ -85,7 +87,8 @@ def _size(tensor: Tensor) -> int:
 @dataclass(slots=True)
 class Record:
     """One event. `kind`: request or response; `time` in seconds since 1970; `held`: bytes that it keeps
-    in memory, which are the body's `size` unless that is too large for anybody.
+    in memory, which are the body's `size` unless that is too large for anybody; `tries`: how often a
+    sink that is there hasn't taken it.
     """
 
     kind: str
@@ -97,14 +100,16 @@ class Record:
     size: int
     held: int
     more: dict[str, str] = field(default_factory=dict)  # attributes
+    tries: int = 0
 
 
 def held(body: Bytes | Tensors, most: int) -> tuple[Bytes | Tensors, int]:
-    """The body and its bytes; without what it holds where that is more than `most`."""
-    if (size := body.size) <= most:
+    """The body and its bytes; without what it holds where that is more than `most`, or gone."""
+    size = body.size
+    if size <= most and not (isinstance(body, Bytes) and body.parts is None):
         return body, size
     kind = body.kind.encode("latin-1")
-    return Bytes({b"content-type": kind}, [], size), 0
+    return Bytes({b"content-type": kind}, None, size), 0
 
 
 def metadata(pairs: list[tuple[str, str]], names: list[str]) -> str:

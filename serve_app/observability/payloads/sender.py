@@ -7,7 +7,7 @@ import time
 
 from serve_app.config.payloads import STORES, PayloadLogger
 from serve_app.observability.payloads.events import Event, event_of
-from serve_app.observability.payloads.faults import Later, Partly, Refused, is_broken
+from serve_app.observability.payloads.faults import TRIES, Later, Partly, Refused, is_broken
 from serve_app.observability.payloads.record import Record
 from serve_app.observability.payloads.sinks import Sink, sink_for
 from serve_app.observability.payloads.waiting import Waiting
@@ -90,7 +90,7 @@ class Sender:
 
     def _until_sent(self, sink: Sink, events: list[Event], records: list[Record]) -> None:
         """Each is counted in the end: what can't be written down or is refused holds up no others."""
-        done, pause, tries = self.waiting.done, FIRST_PAUSE_S, 0
+        done, pause = self.waiting.done, FIRST_PAUSE_S
         while records:
             try:
                 sink.send(events)
@@ -102,8 +102,13 @@ class Sender:
                 self._say(error)
                 if is_broken(error):
                     return self._apart(sink, events, records)
-                if isinstance(error, Later) and (tries := tries + 1) >= error.tries:
-                    return done(records, "refused")
+                if isinstance(error, Later):
+                    for one in records:
+                        one.tries += 1
+                    if (tries := records[0].tries) >= error.tries:
+                        return done(records, "refused")
+                    if tries % TRIES == 0:  # it may be this one's fault: others come first
+                        return self.waiting.put_back(records)
                 if isinstance(error, Partly):
                     refused, left = error.refused, error.left
                     done([one for at, one in enumerate(records) if at in refused], "refused")

@@ -1,6 +1,8 @@
 """Where events go. Sinks belong to one thread each, and may block it."""
 
+import contextlib
 import http.client
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -50,8 +52,8 @@ class Web:
         fresh = self._to.sock is None
         try:
             status = self._post(event, headers)
-        except (ConnectionError, http.client.RemoteDisconnected):
-            if fresh:
+        except ConnectionError as error:
+            if fresh or isinstance(error.__cause__, TimeoutError):
                 raise
             status = self._post(event, headers)
         if status >= 500 or status in AWAY:
@@ -61,13 +63,35 @@ class Web:
             raise faults.Refused(f"the sink answers {status}")
 
     def _post(self, event: Event, headers: dict[str, str]) -> int:
+        """The status. Later where the sink is there, and cuts it off or doesn't answer in time: what it
+        doesn't like it may close without a word.
+        """
         try:
-            self._to.request("POST", self._path, event.data or b"", headers)
-            answer = self._to.getresponse()
-            answer.read()
+            if self._to.sock is None:
+                self._to.connect()
+            try:
+                try:
+                    self._to.request("POST", self._path, event.data or b"", headers)
+                except ConnectionError:
+                    # It may have said why before it closed, with the body half sent.
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        return self._answer()
+                    raise
+                return self._answer()
+            except (OSError, http.client.HTTPException) as error:
+                text = f"{type(error).__name__} after it was connected: {error}"
+                raise faults.Later(text, faults.TRIES_AWAY) from error
         except Exception:
             self._to.close()
             raise
+
+    def _answer(self) -> int:
+        # Many a sink writes head and body apart, and its kernel keeps the second back until the first is
+        # acknowledged: 40 ms for each event.
+        if self._to.sock is not None and hasattr(socket, "TCP_QUICKACK"):
+            self._to.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        answer = self._to.getresponse()
+        answer.read()
         status: int = answer.status
         return status
 

@@ -96,6 +96,13 @@ class Waiting:
             else:
                 self.sent += len(records)
 
+    def put_back(self, records: list[Record]) -> None:
+        """Behind those that wait; they are taken once more."""
+        with self._changed:
+            self._records += records
+            self._ready += sum(one.held for one in records)
+            self._changed.notify()
+
     def pause(self, seconds: float) -> bool:
         """Wait, unless it ends; whether it goes on."""
         with self._changed:

@@ -73,13 +73,6 @@ def convert(
 def _around(found: Returned, router: Mapping[str, Any], image: str) -> None:
     """What the Router has of services: loggers, transformers, graphs."""
     by_name = {one["metadata"]["name"]: one for one in found.services}
-    for entry in router.get("payloads") or []:
-        name, logger = loggers.back(entry)
-        predictor = get(by_name.get(name), "spec", "predictor")
-        if predictor is None or "logger" in predictor:
-            found.said.append(("Router", "a logger of `payloads` is no single InferenceService's"))
-        else:
-            predictor["logger"] = logger
     named_so = {}
     for name, one in by_name.items():
         words = get(one, "spec", "predictor", "model", "args") or []
@@ -87,6 +80,13 @@ def _around(found: Returned, router: Mapping[str, Any], image: str) -> None:
         said = [word.partition("=")[2] for word in words if word.startswith("--model_name=")]
         named_so[said[0] if said else name] = name
     transformer.back(router, by_name, named_so, image, lambda *said: found.said.append(said))
+    for entry in router.get("payloads") or []:
+        name, logger = loggers.back(entry)
+        part = get(by_name.get(name), "spec", entry.get("component", "predictor"))
+        if part is None or "logger" in part:
+            found.said.append(("Router", "a logger of `payloads` is no single InferenceService's"))
+        else:
+            part["logger"] = logger
     found.services += [graphs.back(graph, named_so) for graph in router.get("graphs") or []]
 
 

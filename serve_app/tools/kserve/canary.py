@@ -32,7 +32,13 @@ def read(service: Service, stable: Model, beside: Sequence[Document]) -> None:
         for box in part.each("containers"):
             if box.get("name") == transformer.BESIDE:
                 box.note("the predictor's transformer is before all versions")
-        part.at("logger").note("the predictor's logger has all versions of the model")
+        if service.root.at("spec", "predictor", "logger"):
+            part.at("logger").note("the predictor's logger has all versions of the model")
+        else:
+            part.at("logger").warn(
+                "its payloads aren't logged", "a logger has all versions of a model",
+                "spec.predictor.logger",
+            )  # fmt: skip
         if own_pods.spec != service.pods.spec or own_pods.container != service.pods.container:
             part.note("its pods are those of the predictor", "one RayService's group of workers")
         models.append(model)

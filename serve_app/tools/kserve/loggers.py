@@ -12,8 +12,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def read(logger: Field, service: Service, model: str) -> None:
-    """Where the requests of a model are sent, and which of them."""
+def read(logger: Field, service: Service, model: str, component: str = "predictor") -> None:
+    """Where the requests of a model, which is that `component` of its service, are sent, and which."""
     if logger.of(dict) is None:
         return
     url = logger.at("url").of(str)
@@ -29,6 +29,8 @@ def read(logger: Field, service: Service, model: str) -> None:
     if headers := logger.at("metadataHeaders").take(list):
         entry["metadataHeaders"] = headers
     entry["inferenceService"] = service.name
+    if component != "predictor":
+        entry["component"] = component
     if namespace := service.root.text("metadata", "namespace"):
         entry["namespace"] = namespace
     if url.partition("://")[0] in STORES:

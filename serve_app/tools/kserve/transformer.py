@@ -62,7 +62,7 @@ def read(service: Service) -> None:
 def _pods(part: Field, service: Service, name: str) -> None:
     for one in part.inner():
         if one.key == "logger":
-            loggers.read(one, service, name)
+            loggers.read(one, service, name, "transformer")
         elif one.key != "containers":
             one.note(f"`{one.key}` has no place here", _HERE)
 

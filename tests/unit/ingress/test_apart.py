@@ -15,13 +15,12 @@ import pytest
 from serve_app.config import Limits
 from serve_app.core.call import NO_HEADERS, Headers
 from serve_app.errors import InvalidArgument, Overloaded, TooLarge, Unavailable
-from serve_app.http import codings
 from serve_app.ingress import apart as module
 from serve_app.ingress.apart import LARGE, Apart
 from serve_app.ingress.decoders import decoded
 from serve_app.ingress.grpc import Servicer
 from serve_app.ingress.rest import RestApp
-from serve_app.protocol import client, grpc_codec, rest_codec
+from serve_app.protocol import client, codings, grpc_codec, rest_codec
 from serve_app.protocol.inference_pb2 import ModelInferRequest
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import zlib
 
 import httpx
 import orjson
@@ -16,7 +17,7 @@ from serve_app.core.graphs.serve import Graphs
 from serve_app.errors import InvalidArgument, raised
 from serve_app.ingress.rest import RestApp
 from serve_app.observability.payloads.events import event_of
-from serve_app.observability.payloads.log import PayloadLog
+from serve_app.observability.payloads.log import Exchange, PayloadLog
 from serve_app.protocol import client as codec
 from tests.unit.planes import Raises, plane, request, served, tensor
 
@@ -69,7 +70,12 @@ def the_plane(log):
     made.observers.each = (*made.observers.each, log)
     steps = [{"serviceName": "m"}, {"serviceName": "picky", "data": "$response"}]
     root = {"root": {"routerType": "Ensemble", "steps": steps}}
-    Graphs(made).configure([parse(Graph, {"name": "g", "nodes": root})])
+    around = {"root": {"routerType": "Sequence", "steps": [{"serviceName": "g"}]}}
+    graphs = [
+        parse(Graph, {"name": "g", "nodes": root}),
+        parse(Graph, {"name": "outer", "nodes": around}),
+    ]
+    Graphs(made).configure(graphs)
     return made
 
 
@@ -187,7 +193,7 @@ async def test_large_bodies_are_not_kept(http, log):
     await http.post("/v1/models/m:predict", json=rows)
     asked, answered = kept.records
     assert asked.size > 100
-    assert asked.body.parts == answered.body.parts == []
+    assert asked.body.parts is answered.body.parts is None
     assert event_of(asked, kept.config).attributes["omitted"].endswith("more than maxBodyBytes")
     assert asked.held == answered.held == 0  # they have room, however large they were
 
@@ -242,6 +248,67 @@ async def test_a_graph_s_steps_are_requests_of_their_own(http, log):
     assert len({one.id for one in kept.records}) == 1
 
 
+async def test_a_graph_as_a_step_of_a_graph_is_told_by_its_documents(http, log):
+    kept = logger(log, models=["g", "outer"])
+    said = {**V1, "number": 2**70}
+    await http.post("/v1/models/outer:predict", json=said)
+    told = {(kind, model): body for kind, _, model, _, body in kept.told()}
+    assert told["request", "outer"] == told["request", "g"] == said
+    assert told["response", "g"] == told["response", "outer"]
+    assert "too small" in str(told["response", "g"])
+
+
+async def test_a_step_is_told_without_the_time_that_was_left_for_it(http, the_plane, log):
+    kept = logger(log, models=["m"])
+    asked = {**V2, "parameters": {"own": 1, "timeout": 5_000_000}}
+    await http.post("/v2/models/g/infer", json=asked)
+    assert kept.told()[0][4]["parameters"] == {"own": 1}
+    await the_plane.infer(
+        Call(request(tensor([[1, 2]]), model="m", parameters={"timeout": 7}), transport="grpc")
+    )
+    assert kept.told()[2][4]["parameters"] == {"timeout": 7}  # a client's own
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b'{"instances": ') + gzip.compress(b"[[1, 2]]}")),
+        ("x-gzip", gzip.compress(orjson.dumps(V1))),
+        ("gzip, gzip", gzip.compress(gzip.compress(orjson.dumps(V1)))),
+        ("deflate", zlib.compress(orjson.dumps(V1))[2:-4]),
+    ],
+    ids=["two members", "x-gzip", "twice", "bare deflate"],
+)
+async def test_whatever_a_request_may_be_packed_by_is_unpacked(http, log, coding, body):
+    kept = logger(log)
+    headers = {"content-encoding": coding}
+    assert (await http.post("/v1/models/m:predict", content=body, headers=headers)).status_code == 200
+    assert [one[4] for one in kept.told()] == [V1, ANSWER]
+
+
+async def test_what_unpacks_to_more_than_anybody_wants_says_its_size(http, log):
+    kept = logger(log, maxBodyBytes=1000)
+    body = gzip.compress(orjson.dumps({"instances": [[1, 2]] * 1000}))
+    await http.post("/v1/models/m:predict", content=body, headers={"content-encoding": "gzip"})
+    event = event_of(kept.records[0], kept.config)
+    assert event.attributes["omitted"] == f"{len(body)} bytes that unpack to more than maxBodyBytes"
+    assert event.data is None
+
+
+async def test_what_was_let_go_isnt_told_as_nothing_where_more_may_be_kept_by_now(rest, log):
+    """Of a request that came before a deploy that raised maxBodyBytes."""
+    logger(log, maxBodyBytes=20)
+    exchange = Exchange([(b"content-type", b"application/json")], 0.0, log.most)
+    exchange.call = Call(request(tensor([[1, 2]]), model="m"))
+    exchange.call.model, exchange.asked, exchange.status = "m", 300, 200
+    exchange.answered, exchange.answer = 10, [b'{"a": "b"}']
+    kept = logger(log, maxBodyBytes=1000)
+    log.over(exchange)
+    asked, answered = (event_of(one, kept.config) for one in kept.records)
+    assert (asked.data, asked.attributes["omitted"]) == (None, "300 bytes, more than maxBodyBytes")
+    assert (answered.data, "omitted" in answered.attributes) == (b'{"a": "b"}', False)
+
+
 async def test_side_by_side_none_is_told_as_another(http, log):
     kept = logger(log)
     ids = [str(index) for index in range(20)]
@@ -267,5 +334,11 @@ def test_loggers_that_stay_keep_their_queues(log):
     assert log.senders[0] is a
     assert log.senders[1] is not b
     assert b.records is None  # it sends what it has, and ends
+    log.configure([parse(PayloadLogger, {"url": "http://c/"}), parse(PayloadLogger, first)])
+    assert log.senders[1] is a  # wherever it stands
+    assert [one.name for one in log.senders] == ["1", "0"]  # a number that no other has
+    same = [parse(PayloadLogger, first), parse(PayloadLogger, first)]
+    log.configure(same)
+    assert (log.senders[0] is a, log.senders[1] is not a) == (True, True)
     log.configure([])
     assert (log.senders, a.records) == ([], None)

@@ -10,12 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class WebSink:
-    """`statuses` are answered one after the other, then 200; each answer takes `seconds`."""
+    """`statuses` are answered one after the other, then 200; each answer takes `seconds`. A body that is
+    `cuts` gets none, and one of more than `most` bytes isn't even read: 413, `refused` counts them.
+    """
 
     seconds: float = 0.0
     statuses: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
+    cuts: bytes | None = None
+    most: int = 2**40
+    refused: int = 0
 
 
 @contextmanager
@@ -27,7 +32,16 @@ def web_sink(port: int = 0) -> Iterator[WebSink]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            size = int(self.headers["content-length"])
+            if size > sink.most:
+                sink.refused += 1
+                self.send_error(413)
+                self.close_connection = True
+                return
+            body = self.rfile.read(size)
+            if body == sink.cuts:
+                self.close_connection = True
+                return
             time.sleep(sink.seconds)
             status = sink.statuses.pop(0) if sink.statuses else 200
             if status == 200:

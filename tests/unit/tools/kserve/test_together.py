@@ -103,6 +103,18 @@ def test_a_logger_is_the_routers() -> None:
     assert "not read of a logger" in said(service)["spec.predictor.logger.storage"]
 
 
+def test_a_logger_of_a_canary_alone_is_said_to_log_nothing() -> None:
+    logger = {"url": "http://dumper/", "mode": "all"}
+    for own, what in (({}, "warning: its payloads aren't"), ({"logger": logger}, "has all versions")):
+        canary = {**onnx(logger=logger), "name": "next"}
+        data = isvc(
+            onnx(**own),
+            annotations={MODE: "Standard"},
+            canary=[{"predictor": canary, "trafficPercent": 1}],
+        )
+        assert what in said(one(data))["spec.canary.0.predictor.logger"]
+
+
 def test_a_graph_beside_its_services() -> None:
     nodes = {"root": {"routerType": "Sequence", "steps": [
         {"serviceName": "a", "name": "first"}, {"serviceName": "b", "data": "$response"}]}}  # fmt: skip

@@ -108,6 +108,7 @@ def test_graphs_and_loggers_name_whom_they_mean() -> None:
     }  # fmt: skip
     config = router(data, graph)
     assert [one["models"] for one in config["payloads"]] == [["m"], ["m-predictor"]]
+    assert [one.get("component") for one in config["payloads"]] == ["transformer", None]
     assert config["graphs"][0]["nodes"]["root"]["steps"][0]["serviceName"] == "m"
 
 
@@ -132,6 +133,16 @@ def test_there_and_back(placement: str, args: list[str]) -> None:
     (back,), _ = both_ways.inference_services(manifest, config)
     assert back["spec"] == data["spec"]
     assert back["metadata"]["annotations"] == data["metadata"]["annotations"]
+
+
+def test_loggers_of_both_there_and_back() -> None:
+    first, second = ({"url": f"http://{name}", "mode": "all"} for name in ("one", "two"))
+    data = isvc(onnx(logger=first), annotations=NOTE, transformer={**box(), "logger": second})
+    manifest = both_ways.ray_service(services(data))
+    config = yaml.safe_load(manifest["spec"]["serveConfigV2"])
+    (back,), _ = both_ways.inference_services(manifest, config)
+    assert back["spec"]["predictor"]["logger"] == first
+    assert back["spec"]["transformer"]["logger"] == second
 
 
 def test_one_that_never_was_kserves_becomes_one() -> None:
