@@ -18,9 +18,12 @@ NOT_HERE = "it isn't in memory: a request loads it"
 
 
 class TandemError(Exception):
-    """Base of all kinds. `str(error)` is safe to show to a client. `audited`: it stands in the audit."""
+    """Base of all kinds. `str(error)` is safe to show to a client. `audited`: it stands in the audit.
+    `status`: that of HTTP which a user's code chose, 4xx or 5xx; 0 for the kind's.
+    """
 
     audited = False
+    status = 0
 
     @cached_property  # not a property: a class below may set its own
     def message(self) -> str:
@@ -158,9 +161,23 @@ def plain(error: TandemError) -> TandemError:
 def copied(error: TandemError) -> TandemError:
     """Another one of the same kind, which says the same."""
     made = kind_of(error)(str(error))
+    made.status = chosen_status(error)
     if isinstance(made, ModelFailed):
         made.said = getattr(error, "said", "")
     return made
+
+
+def chosen_status(error: TandemError) -> int:
+    """Its `status`, if it is one: in a class of the user's own the attribute may mean anything."""
+    status, ours = error.status, KINDS.get(type(error).__name__) is type(error)
+    return status if ours and type(status) is int and 400 <= status <= 599 else 0
+
+
+def reworded(error: ModelFailed, text: str, said: str) -> ModelFailed:
+    """The same failure with another message."""
+    found = ModelFailed(text)
+    found.said, found.logged, found.status = said, error.logged, chosen_status(error)
+    return found
 
 
 def raised(what: str, error: BaseException) -> ModelFailed:
@@ -170,7 +187,7 @@ def raised(what: str, error: BaseException) -> ModelFailed:
     return found
 
 
-def words(error: BaseException) -> str:
+def words(error: object) -> str:
     """What an exception says, as text that can be sent and written; '' where it can't say it.
 
     Its `__str__` is a user's code, and text from file names may hold halves of surrogate pairs.

@@ -24,7 +24,7 @@ class Transformer(Config):
     """The model behind it, or a graph, by its name in this service."""
     predictor_protocol: Literal["v1", "v2", "grpc-v2"] = "v1"
     """What the class is told that the model behind is asked in (KServe's `--predictor_protocol`). How it
-    is asked is by what `preprocess` returns.
+    is asked is by what `preprocess` returns; where that is a dict with `inputs`, by this.
     """
     options: dict[str, Any] = {}
     """Arguments of the class, by name, beside the model's name."""

@@ -27,6 +27,7 @@ from serve_app.errors import (
     TandemError,
     Unavailable,
     VersionGone,
+    reworded,
 )
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.redact import redacted
@@ -286,10 +287,8 @@ class DataPlane:
             raise _late(version, self.timeout) from None
 
     def _identified(self, error: ModelFailed, request: InferRequest) -> ModelFailed:
-        text = error.whole if self.exception_texts else str(error)
-        found = ModelFailed(f"{text} (request id {request.id[:128]})")
-        found.said, found.logged = "" if self.exception_texts else error.said, error.logged
-        return found
+        text, said = (error.whole, "") if self.exception_texts else (str(error), error.said)
+        return reworded(error, f"{text} (request id {request.id[:128]})", said)
 
 
 def _late(version: Version, seconds: float) -> DeadlineExceeded | Unavailable:

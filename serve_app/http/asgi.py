@@ -139,10 +139,16 @@ async def respond_packed(
     headers: list[tuple[bytes, bytes]],
     accept: bytes | None,
     least: int,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """A 200 answer, compressed when the client asked for it and it is large enough to pay."""
+    """A 200 answer, compressed when the client asked for it and it is large enough to pay. `more`: the
+    headers of a user's code, without those that are set here already.
+    """
     coding = chosen(accept) if accept and sum(map(len, body)) >= least else None
     if coding:
         body = [await packed(b"".join(body), coding)]
         headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
+    if more:
+        ours = {name for name, _ in (*headers, *getattr(send, "headers", ()))} - {b"vary"}
+        headers += [one for one in more if one[0] not in ours]
     await respond(send, 200, body, headers)

@@ -69,9 +69,8 @@ class GraphApp:
         answer, kind = encoded(request.answer), [JSON]
         if form is not None:
             answer, kind = form.answer(answer, name)
-        kind += call.answer_headers
-        accept = headers.get(b"accept-encoding")
-        await respond_packed(send, [answer], kind, accept, self.limits().min_compress_bytes)
+        accept, least = headers.get(b"accept-encoding"), self.limits().min_compress_bytes
+        await respond_packed(send, [answer], kind, accept, least, call.answer_headers)
         return 200
 
 

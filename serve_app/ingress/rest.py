@@ -219,11 +219,13 @@ class RestApp:
         else:
             parts, json_length = rest_codec.encode_response(response, request)
         self.plane.encoded(call, time.monotonic() - began)
-        out = [JSON, *call.answer_headers]
+        out = [JSON]
         if json_length is not None:
-            out[:1] = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
-        accept = headers.get(b"accept-encoding")
-        await respond_packed(send, parts, out, accept, self.limits().min_compress_bytes)
+            out = [OCTETS, (b"inference-header-content-length", b"%d" % json_length)]
+        await respond_packed(
+            send, parts, out, headers.get(b"accept-encoding"), self.limits().min_compress_bytes,
+            call.answer_headers,
+        )  # fmt: skip
         return 200
 
     async def _raw(self, scope: Scope, body: bytes, coding: bytes, name: str, version: str) -> Call:

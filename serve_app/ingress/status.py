@@ -46,13 +46,29 @@ GRPC: dict[type[errors.TandemError], grpc.StatusCode] = {
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
+# The codes of the statuses that a user's code may choose and no kind has; others have their kind's.
+_CODES = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    405: grpc.StatusCode.UNIMPLEMENTED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
+    409: grpc.StatusCode.ABORTED,
+    412: grpc.StatusCode.FAILED_PRECONDITION,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    416: grpc.StatusCode.OUT_OF_RANGE,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    499: grpc.StatusCode.CANCELLED,
+    502: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
 # Clients take 8 KiB of headers and trailers in all, and say nothing of an error that has more.
 _MOST_IN_TRAILER = 4096
 
 
 def http_status(error: errors.TandemError) -> int:
     """The status of an error, also of a class of the user's own below a kind."""
-    return HTTP[errors.kind_of(error)]
+    return errors.chosen_status(error) or HTTP[errors.kind_of(error)]
 
 
 def trailer_text(message: str) -> str:
@@ -84,4 +100,4 @@ def retry_metadata(error: errors.TandemError) -> tuple[tuple[str, str], ...]:
 
 def grpc_code(error: errors.TandemError) -> grpc.StatusCode:
     """The same, as a gRPC code."""
-    return GRPC[errors.kind_of(error)]
+    return _CODES.get(errors.chosen_status(error)) or GRPC[errors.kind_of(error)]

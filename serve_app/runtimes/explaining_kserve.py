@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serve_app.errors import InvalidArgument, ModelFailed
+from serve_app.errors import ModelFailed
 from serve_app.protocol import v1_codec
 from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.explanations import DOCUMENT
@@ -19,14 +19,12 @@ from serve_app.protocol.rest_codec import tensors_from
 from serve_app.protocol.tensors import Arrays, InferResponse, Parameters
 from serve_app.runtimes.in_thread import Raised, caught
 from serve_app.runtimes.kserve_api.model import PREDICT, Model
-from serve_app.runtimes.kserve_api.stand_in import NAME
-
-_OURS = ("serve_app.runtimes.kserve_api.", f"{NAME}.")
+from serve_app.runtimes.kserve_api.raised import OURS, meant
 
 
 def of_kserve(kind: type) -> bool:
     """Whether it is derived from KServe's class, or from what stands in for it."""
-    return any(one.__name__ == "Model" and one.__module__.startswith(_OURS) for one in kind.__mro__[1:])
+    return any(one.__name__ == "Model" and one.__module__.startswith(OURS) for one in kind.__mro__[1:])
 
 
 class KServeExplainer:
@@ -35,7 +33,7 @@ class KServeExplainer:
     def __init__(self, made: Any, model: Any, name: str) -> None:
         self._made, self._model, self._name = made, model, name
         # KServe's own would ask over HTTP.
-        if type(made).predict.__module__.startswith(_OURS):
+        if type(made).predict.__module__.startswith(OURS):
             made.predict = Model.predict.__get__(made)
 
     async def explain(self, inputs: Arrays, parameters: Parameters) -> Arrays:
@@ -58,8 +56,8 @@ class KServeExplainer:
                 raise found.error
             return await found if inspect.isawaitable(found) else found
         except Exception as error:
-            if type(error).__name__ == "InvalidInput" and type(error).__module__.startswith(_OURS):
-                raise InvalidArgument(str(error)) from None
+            if (found := meant(error, f"explain of '{self._name}' raised")) is not None:
+                raise found from None
             raise
 
     async def _ask(self, payload: Any) -> Any:

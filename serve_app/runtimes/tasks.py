@@ -56,3 +56,15 @@ class _Contained(Coroutine[Any, Any, Any]):
 
 def _ended(error: BaseException) -> RuntimeError:
     return RuntimeError(f"{type(error).__name__} in a task: {error}")
+
+
+def ended(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Whether it comes from outside and ends what `task` runs, and no user's code raised it."""
+    if isinstance(error, asyncio.CancelledError):
+        return task is not None and task.cancelling() > 0
+    if isinstance(error, GeneratorExit):  # a coroutine is closed while no task goes on with it
+        try:
+            return task is None or asyncio.current_task() is not task
+        except RuntimeError:  # nor is there a loop any more
+            return True
+    return False

@@ -1,7 +1,8 @@
 """Runs a class that was written for KServe, `preprocess` and `postprocess` around a model.
 
 What it gets is as KServe's server gives it: a dict for V1, an InferRequest for V2, and the headers. What
-`preprocess` returns is what the model behind is asked, by its type: so V1 may go in and V2 be asked.
+`preprocess` returns is what the model behind is asked, by its type: so V1 may go in and V2 be asked. A
+dict with `inputs` may be of both; the predictor's protocol says of which.
 """
 
 import asyncio
@@ -17,26 +18,28 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from serve_app.config.transformer import Transformer
+from serve_app.core.graphs.aside import LARGE, aside
 from serve_app.errors import (
     ConfigError,
     InvalidArgument,
     ModelFailed,
+    NotFound,
     TandemError,
     Unavailable,
     plain,
     raised,
     words,
 )
-from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse, RequestedOutput, Tensor
+from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.in_thread import Raised, caught, in_thread, where
-from serve_app.runtimes.kserve_api import tensors as api
-from serve_app.runtimes.kserve_api.carried import array_of, output_asked, tensor_of
+from serve_app.runtimes.kserve_api import carried
 from serve_app.runtimes.kserve_api.headers import answer_headers
 from serve_app.runtimes.kserve_api.model import EXPLAIN, PREDICT, Explained, Model, PredictorConfig
+from serve_app.runtimes.kserve_api.raised import meant
 from serve_app.runtimes.kserve_api.stand_in import NAME, stand_in, tensor_types
-from serve_app.runtimes.tasks import contain_tasks
+from serve_app.runtimes.tasks import contain_tasks, ended
 from serve_app.runtimes.threads import MAY_HANG, Threads
 from serve_app.runtimes.user_code import changed, import_class, stamps
 
@@ -174,24 +177,15 @@ class KServeTransformer:
         found = await self._through(message, headers, asks)
         if not hasattr(found, "outputs"):
             return found
-        return self._read(self._written, found)
-
-    def _written(self, found: Any) -> Any:
-        outputs = [
-            {"name": one.name, "datatype": one.datatype, "shape": list(array.shape),
-             "data": api.plain(array, True).ravel().tolist()}
-            for one in found.outputs
-            for array in [array_of(one)]
-        ]  # fmt: skip
-        return {"model_name": self._config.name, "id": found.id, "outputs": outputs}
+        return self._read(partial(carried.written, self._config.name), found)
 
     async def tensors(
         self, request: InferRequest, headers: dict[str, str], grpc: bool, asks: Asks
     ) -> Arrays:
         """One of V2."""
         types, wanted = self._types, request.outputs
-        inputs = [tensor_of(types.InferInput, tensor, not grpc) for tensor in request.inputs]
-        asked = None if wanted is None else [output_asked(types, one.name) for one in wanted]
+        inputs = [carried.tensor_of(types.InferInput, tensor, not grpc) for tensor in request.inputs]
+        asked = None if wanted is None else [carried.output_asked(types, one.name) for one in wanted]
         given = types.InferRequest(
             model_name=request.model, infer_inputs=inputs, request_id=request.id, from_grpc=grpc,
             parameters=dict(request.parameters), request_outputs=asked, model_version=request.version,
@@ -207,11 +201,12 @@ class KServeTransformer:
                 f"transformer '{self._config.name}' returned a {type(found).__name__} to a request of "
                 "V2: postprocess has to return an InferResponse"
             )
-        return {one.name: array_of(one) for one in found.outputs}
+        return {one.name: carried.array_of(one) for one in found.outputs}
 
     async def _through(self, payload: Any, headers: dict[str, str], asks: Asks) -> Any:
         PREDICT.set(lambda asked: self._ask(asked, asks))
         EXPLAIN.set(lambda asked: self._ask(asked, asks, why=True))
+        task = asyncio.current_task()
         said: dict[str, str] = {}  # one for both functions, as KServe's server has it
         more = (said,) if getattr(self._object, "required_response_headers", False) else ()
         try:
@@ -226,33 +221,36 @@ class KServeTransformer:
             return found
         except TandemError as error:
             raise plain(error) from None
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise self._failed(error) from None
-        except GeneratorExit:
-            raise
         except BaseException as error:  # SystemExit too: user code ends no server
-            if type(error).__name__ == "InvalidInput" and type(error).__module__.startswith(NAME):
-                raise InvalidArgument(str(error)) from None
+            if ended(error, task):
+                raise
             raise self._failed(error) from None
 
     def _read(self, read: Callable[[Any], T], found: Any) -> T:
-        """What the class returned, which may be no answer."""
+        """What the class returned, which may be no answer and no request. That is its fault, and not the
+        client's.
+        """
+        text = f"transformer '{self._config.name}' returned tensors that can't be read:"
         try:
             return read(found)
+        except InvalidArgument as error:
+            raise ModelFailed(f"{text} {error.message}") from None
         except TandemError as error:
             raise plain(error) from None
         except Exception as error:
-            text = f"transformer '{self._config.name}' returned tensors that can't be read:"
             raise raised(text, error) from None
 
-    def _failed(self, error: BaseException) -> ModelFailed:
-        found = raised(f"transformer '{self._config.name}' raised", error)
+    def _failed(self, error: BaseException) -> TandemError:
+        what = f"transformer '{self._config.name}' raised"
+        said = meant(error, what)
+        if isinstance(said, InvalidArgument | NotFound):
+            return said
+        found = raised(what, error)
         log.error("%s\n%s", found.whole, "".join(traceback.format_exception(error))[-20_000:])
         found.logged = True
-        return found
+        if isinstance(said, ModelFailed):
+            said.logged = True
+        return said or found
 
     async def _call(self, name: str, payload: Any, *more: Any) -> Any:
         function = getattr(self._object, name, None)
@@ -273,24 +271,19 @@ class KServeTransformer:
     async def _ask(self, payload: Any, asks: Asks, why: bool = False) -> Any:
         """The model behind, in the form in which it is asked."""
         if isinstance(payload, dict):
-            lists = {key: one.tolist() if isinstance(one, np.ndarray) else one
-                     for key, one in payload.items()}  # fmt: skip
-            return await asks.document(lists, why)
-        if not hasattr(payload, "inputs"):
+            if self._config.predictor_protocol == "v1" or "inputs" not in payload:
+                lists = {key: one.tolist() if isinstance(one, np.ndarray) else one
+                         for key, one in payload.items()}  # fmt: skip
+                return await asks.document(lists, why)
+            payload = self._read(carried.body_of, payload)
+        elif not hasattr(payload, "inputs"):
             raise ModelFailed(
                 f"transformer '{self._config.name}': preprocess returned a {type(payload).__name__}; a "
                 "dict asks the model behind by V1, an InferRequest by V2"
             )
-        given = [Tensor(one.name, one.datatype, array_of(one)) for one in payload.inputs]
-        asked = getattr(payload, "request_outputs", None)
-        outputs = None if not asked else [RequestedOutput(one.name) for one in asked]
-        response = await asks.tensors(InferRequest("", "", "", given, outputs), why)
-        types = self._types
-        found = [tensor_of(types.InferOutput, tensor, True) for tensor in response.outputs]
-        return types.InferResponse(
-            response_id=response.id, model_name=response.model, infer_outputs=found,
-            model_version=response.version,
-        )  # fmt: skip
+        large = isinstance(payload, bytes) and len(payload) >= LARGE
+        request = await aside(large, self._read, carried.request_of, payload)
+        return carried.response_of(self._types, await asks.tensors(request, why))
 
 
 def _of_kserve(kind: type, name: str) -> bool:

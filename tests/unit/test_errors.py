@@ -26,6 +26,13 @@ def test_the_allowed_method_crosses_too():
     assert pickle.loads(pickle.dumps(errors.MethodNotAllowed("no", "GET"))).allowed == "GET"
 
 
+def test_a_status_that_was_chosen_crosses_too():
+    error = errors.ModelFailed("no")
+    error.status = 507
+    back = errors.copied(pickle.loads(pickle.dumps(error)))
+    assert errors.chosen_status(errors.reworded(back, "not", "")) == 507
+
+
 def test_every_kind_says_what_it_is():
     assert len(kinds()) >= 10
     assert all(kind.__doc__ for kind in kinds())
@@ -71,6 +78,16 @@ class Told(errors.InvalidArgument):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.message, self.code = message, code
+        self.status = code
+
+
+def test_what_a_users_own_class_calls_status_is_none_of_http():
+    error = Told("too dark", 418)
+    assert errors.chosen_status(error) == errors.chosen_status(errors.plain(error)) == 0
+    for odd in ("403", 200, True, None):
+        error = errors.InvalidArgument("no")
+        error.status = odd
+        assert errors.chosen_status(error) == 0
 
 
 def test_a_users_own_class_may_have_a_message_attribute():

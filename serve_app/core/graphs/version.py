@@ -18,7 +18,14 @@ from serve_app.core.observer import Observers
 from serve_app.core.pipeline import GONE
 from serve_app.core.places import HasTime
 from serve_app.core.version import State, Version
-from serve_app.errors import ModelFailed, NotFound, TandemError, Unavailable, VersionGone
+from serve_app.errors import (
+    ModelFailed,
+    NotFound,
+    TandemError,
+    Unavailable,
+    VersionGone,
+    reworded,
+)
 from serve_app.protocol.metadata import ModelDescription, Statistics, VersionDescription
 from serve_app.protocol.tensors import Arrays, InferRequest
 from serve_app.routing.graph import Answer, Router
@@ -173,8 +180,10 @@ def given(answer: Answer[M], request: InferRequest) -> M:
     if error is None:
         return answer.message
     if isinstance(error, ModelFailed):
-        failed = ModelFailed(str(error).removesuffix(f" (request id {request.id[:128]})"))
-        failed.said, failed.logged = error.said, True
+        failed = reworded(
+            error, str(error).removesuffix(f" (request id {request.id[:128]})"), error.said
+        )
+        failed.logged = True
         raise failed from None
     if isinstance(error, GONE):  # its own successor was looked for
         raise (NotFound if isinstance(error, VersionGone) else Unavailable)(error.message) from None

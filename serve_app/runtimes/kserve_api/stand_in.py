@@ -52,7 +52,6 @@ def _modules() -> dict[str, dict[str, Any]]:
         "trace_logger": logging.getLogger(f"{NAME}.trace"),
         "configure_logging": lambda *_: None,  # Tandem's are configured already
     }
-    raised = {"InvalidInput": errors.InvalidInput, "InferenceError": errors.InferenceError}
     utils = {
         "generate_uuid": lambda: str(uuid.uuid4()),
         "from_np_dtype": lambda dtype: v2_datatype(_empty(dtype)),
@@ -64,7 +63,7 @@ def _modules() -> dict[str, dict[str, Any]]:
         "kserve.model_server": server,
         "kserve.predictor_config": config,
         "kserve.logging": logs,
-        "kserve.errors": raised,
+        "kserve.errors": errors.EXCEPTIONS,
         "kserve.constants": {},
         "kserve.constants.constants": protocols,
         "kserve.protocol": {},

@@ -28,6 +28,14 @@ def test_a_users_own_class_has_the_status_of_its_kind():
     )  # fmt: skip
 
 
+def test_a_status_that_was_chosen_goes_before_the_kinds():
+    error = errors.InvalidArgument("no")
+    error.status = 403
+    assert (http_status(error), grpc_code(error)) == (403, grpc.StatusCode.PERMISSION_DENIED)
+    error.status = 418  # gRPC has nothing near it
+    assert (http_status(error), grpc_code(error)) == (418, grpc.StatusCode.INVALID_ARGUMENT)
+
+
 @pytest.mark.parametrize(
     ("kind", "http", "code"),
     [

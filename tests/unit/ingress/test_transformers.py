@@ -61,6 +61,8 @@ async def transformers(the_plane, module):
             entry(module, "pixels2", "Pixels", predictorProtocol="v2"),
             entry(module, "waits", "Waits"),
             entry(module, "plain", "Plain", options={"factor": 3}),
+            entry(module, "dicts", "Dicts", predictorProtocol="v2"),
+            entry(module, "dicts1", "Dicts"),
             entry(module, "wrong", "Wrong"),
             entry(module, "odd", "Odd"),
             entry(module, "away-too", "Waits", predictor="away"),
@@ -137,6 +139,47 @@ async def test_grpc(the_plane, transformers):
 async def test_what_goes_wrong(http, transformers, ask, name, body, headers, status, said):
     found = await ask(http, name, body, **headers)
     assert (found.status_code, said in found.text) == (status, True), found.text
+
+
+@pytest.mark.parametrize(
+    ("how", "got"),
+    [
+        ("array", {"y": [[12, 22]], "z": [[1, 2]]}), ("list", {"y": [[12, 22]], "z": [[1, 2]]}),
+        ("large", {"y": [[12, 22]], "z": [[1, 2]]}), ("some", {"z": [[1, 2]]}),
+    ],
+)  # fmt: skip
+async def test_a_dict_with_inputs_asks_by_v2_where_that_is_the_predictors_protocol(
+    http, transformers, how, got
+):
+    found = await v1(http, "dicts", ROW, how=how)
+    assert (found.status_code, found.json()) == (200, {"got": got}), found.text
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("none", "tensor 'x': data: required, but not there"),
+        ("short", "tensor 'x': shape [1, 2] takes 2 elements, got 1"),
+        ("object", "they are no JSON: Type is not JSON serializable: object"),
+        ("number", "inputs must be a list, got a number"),
+        ("odd", "FP99"),
+    ],
+)
+async def test_what_such_a_dict_has_wrong_is_not_the_clients_fault(http, transformers, how, said):
+    found = await v1(http, "dicts", ROW, how=how)
+    why = "transformer 'dicts' returned tensors that can't be read: "
+    assert (found.status_code, found.json()["error"].startswith(why)) == (500, True), found.text
+    assert said in found.text
+
+
+async def test_a_dict_is_of_v1_elsewhere(http, transformers):
+    found = await v1(http, "dicts1", ROW, how="list")
+    assert (found.status_code, "inputs[0]" in found.text) == (400, True), found.text
+
+
+async def test_such_a_dict_may_hold_nan(http, transformers):
+    found = await v1(http, "dicts", ROW, how="nan")
+    assert str(found.json()["got"]["z"]) == "[[nan, 2.0]]"
 
 
 async def test_the_class_asks_as_often_as_it_likes(http, transformers):

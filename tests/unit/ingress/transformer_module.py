@@ -72,6 +72,31 @@ class Plain:
         return {"instances": [[self.factor * x for x in row] for row in payload["instances"]]}
 
 
+class Dicts(Model):
+    """Asks by V2 with a dict, as KServe posts it."""
+
+    def preprocess(self, payload, headers=None):
+        x = np.array([[1, 2]], np.float32)
+        tensor = {"name": "x", "datatype": "FP32", "shape": x.shape, "data": x}
+        more = {
+            "list": {"data": x.ravel().tolist()},
+            "nan": {"data": [float("nan"), 2.0], "parameters": None},
+            "none": {"data": None}, "short": {"data": [1.0]}, "object": {"data": object()},
+        }  # fmt: skip
+        tensor |= more.get(headers["how"], {})
+        found = {"inputs": [tensor], "id": "7"}
+        if headers["how"] == "some":
+            found["outputs"] = [{"name": "z"}]
+        if headers["how"] == "large":
+            found["parameters"] = {"text": "a" * 2**17}
+        return {"inputs": 7} if headers["how"] == "number" else found
+
+    def postprocess(self, result, headers=None):
+        if headers["how"] == "odd":
+            return InferResponse("1", self.name, [InferOutput("a", [1], "FP99", [1.0])])
+        return {"got": {one.name: one.as_numpy().tolist() for one in result.outputs}}
+
+
 class Wrong(Model):
     def preprocess(self, payload, headers=None):
         {"key": lambda: payload["missing"], "exit": lambda: exit(3)}[headers["how"]]()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serve_app.config import RemoteModel, named, parse
-from serve_app.errors import ConfigError, InvalidArgument, ModelFailed
+from serve_app.errors import ConfigError, InvalidArgument, ModelFailed, Unavailable
 from serve_app.explainers.asking import reach
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import TensorSpec
@@ -99,6 +99,11 @@ async def test_whose_fault_it_is(load, model):
         await load(CLASS.replace('{"instances": np', '{"instance": np')).predict(
             "1", {"x": np.array([[1.0, 0.0]])}, {}
         )
+    away = CLASS.replace(
+        "raise InvalidInput", "import kserve.errors as e\n            raise e.ModelNotReady"
+    )
+    with pytest.raises(Unavailable, match="Model with name instances: no negative numbers is not ready"):
+        await load(away).predict("1", {"x": np.array([[-1.0, 0.0]])}, {})
     broken = CLASS.replace('whole = answer["predictions"]', "raise KeyError('x')")
     with pytest.raises(ModelFailed, match="raised KeyError"):
         await load(broken).predict("1", {"x": np.array([[1.0, 0.0]])}, {})

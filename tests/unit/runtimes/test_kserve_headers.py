@@ -13,6 +13,15 @@ def test_names_are_lowered_and_values_are_texts():
 
 def test_how_an_answer_is_sent_stays_the_servers():
     assert answer_headers({"Content-Length": "3", "transfer-encoding": "chunked"}, "t") == []
+    assert answer_headers({"X-Request-Id": "zzz", "date": "now", "server": "mine"}, "t") == []
+
+
+def test_none_is_no_header():
+    assert answer_headers({"x-a": None, "x-b": ""}, "t") == [(b"x-b", b"")]
+
+
+def test_there_is_one_of_each_name():
+    assert answer_headers({"X-A": "b", "x-a": "c"}, "t") == [(b"x-a", b"c")]
 
 
 @pytest.mark.parametrize(
