@@ -19,6 +19,7 @@ pytestmark = pytest.mark.parametrize("server", [LIVE], indirect=True, ids=str)
 DIGITS = ROOT / ".models" / "digits-onnx"
 QUICKSTART = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
 ROUTER = QUICKSTART["applications"][0]["deployments"][0]["user_config"]
+LONG = 150  # seconds: a request that a store never answers is given up after 60, and made again
 AWAY = "its store can't be asked: HTTPError: HTTP Error 503: Service Unavailable; tried again in "
 SEVEN = ROUTER["models"][1]["inputs"][0]["example"]
 
@@ -122,10 +123,10 @@ def test_a_new_version_and_one_that_is_broken(running: Running, bucket: S3Bucket
     with running.server.http() as client:
         running.deploy(*applications)
         for model in ("inline", "replicas"):
-            until(lambda: serves(client, model, newest), f"{model} {newest}", 60)  # noqa: B023
+            until(lambda: serves(client, model, newest), f"{model} {newest}", LONG)  # noqa: B023
         bucket.put(f"digits/{int(newest) + 1}/model.onnx", b"<html>no model</html>")
         running.deploy(*applications)
-        until(lambda: "a change was refused" in index(client)["inline"], "the reason", 60)
+        until(lambda: "a change was refused" in index(client)["inline"], "the reason", LONG)
         for model in ("inline", "replicas"):
             assert infer(client, model)["model_version"] == newest
 
@@ -142,11 +143,11 @@ def test_one_that_is_on_its_way_says_how_far_it_is(running: Running, bucket: S3B
         )
         running.deploy(router(*models), application("slow", slow))
         for model in ("slow-inline", "slow"):
-            until(lambda: "fetching " in index(client).get(model, ""), f"{model} on its way", 60)  # noqa: B023
+            until(lambda: "fetching " in index(client).get(model, ""), f"{model} on its way", LONG)  # noqa: B023
             assert client.get(f"/v2/models/{model}/ready").status_code == 503
         web.go_on.set()
         for model in ("slow-inline", "slow"):
-            until(lambda: index(client)[model] == "", f"{model} there", 60)  # noqa: B023
+            until(lambda: index(client)[model] == "", f"{model} there", LONG)  # noqa: B023
             assert infer(client, model)["model_version"] == "1"
 
 
@@ -160,19 +161,19 @@ def test_a_store_that_was_away_for_a_moment(running: Running) -> None:
         web.away = True
         running.deploy(*applications)
         for name in names:
-            until(lambda: AWAY in index(client).get(name, ""), f"{name} waits", 60)  # noqa: B023
+            until(lambda: AWAY in index(client).get(name, ""), f"{name} waits", LONG)  # noqa: B023
         web.away = False
-        until(lambda: index(client) == dict.fromkeys(names, ""), "they are there", 60)
+        until(lambda: index(client) == dict.fromkeys(names, ""), "they are there", LONG)
         old = [checksum(client, name) for name in names]
         web.by_path["/late/model.onnx"] += b"\x32\x05other"  # another `doc_string`
         web.away = True
         running.deploy(*applications)
         for name in names:
             refused = f"a change was refused: storageUri '{uri}': its store can't be asked"
-            until(lambda: index(client)[name].startswith(refused), f"{name} refused", 60)  # noqa: B023
+            until(lambda: index(client)[name].startswith(refused), f"{name} refused", LONG)  # noqa: B023
             infer(client, name)  # goes on
         web.away = False
-        until(lambda: index(client) == dict.fromkeys(names, ""), "they are well", 60)
+        until(lambda: index(client) == dict.fromkeys(names, ""), "they are well", LONG)
         new = [checksum(client, name) for name in names]
         assert new[0] == new[1] != old[0] == old[1]
 
