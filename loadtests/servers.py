@@ -2,8 +2,10 @@
 
 import contextlib
 import http.client
+import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,13 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "tandem": (sys.executable, ["-m", "serve_app", "run"]),
     LIVE: (sys.executable, ["-m", "serve_app", "run"]),
 }
+
+
+def _end_with_blocks() -> None:
+    """SIGTERM ends the program's blocks, as Ctrl-C does: else what they started would go on."""
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Server(Program):
@@ -61,6 +70,7 @@ class Server(Program):
         self.config.write_text(yaml.safe_dump(config))
 
     def __enter__(self) -> "Server":
+        _end_with_blocks()
         try:
             self.start()
             self.until_ready()
