@@ -20,11 +20,10 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
     """`RestApp.answer`, heard by `log`."""
 
     async def heard(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
-        if scope["method"] != "POST":
+        if scope["method"] != "POST" or not _ASKS.fullmatch(scope["path"].rstrip("/")):
             return await answer(scope, receive, send, named)
         if not log.full:
-            asks = _ASKS.fullmatch(scope["path"].rstrip("/"))
-            return await (kept if asks else answer)(scope, receive, send, named)
+            return await kept(scope, receive, send, named)
         # Nobody has room: whose call it is is all that is noted.
         exchange, status = Unheard(), 0
         token = EXCHANGE.set(exchange)
@@ -35,7 +34,7 @@ def listening(answer: Answer, log: PayloadLog) -> Answer:
             EXCHANGE.reset(token)
             log.unheard(exchange.call, status == 200)
 
-    async def kept(scope: Scope, receive: Receive, send: Send, named: bool = False) -> int:
+    async def kept(scope: Scope, receive: Receive, send: Send, named: bool) -> int:
         most = log.most
         exchange = Exchange(scope["headers"], time.time(), most)
 

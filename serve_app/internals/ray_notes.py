@@ -55,7 +55,7 @@ class Teller:
         """Whether the application was deployed after that time, which is said once of each deploy."""
         try:
             moment = float(left(self._called) or 0)
-        except Exception:
+        except Exception:  # Ray's head is away: it is tried in its time
             return False
         fresh = moment > max(self._heard, since - APART_S)
         self._heard = max(self._heard, moment)

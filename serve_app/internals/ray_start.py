@@ -1,10 +1,13 @@
 """Ray's hooks into the processes of a node: its start, and each of its workers."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from serve_app.internals.haproxy import haproxy_wrapper
 
@@ -55,11 +58,20 @@ def patient() -> None:
             try:
                 return look(address, node)
             except RuntimeError:  # not yet
-                if time.monotonic() > over:
+                if time.monotonic() > over or not _raylet_lives():
                     raise
             time.sleep(0.1)
 
     services.get_node = get_node
+
+
+def _raylet_lives() -> bool:
+    """Whether one that this process started does."""
+    for one in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.name() == "raylet" and one.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def without_autoscaler() -> None:

@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,13 +58,30 @@ def test_a_node_that_starts_slowly_is_waited_for(monkeypatch):
 
     monkeypatch.setattr(services, "get_node", get_node)
     monkeypatch.setattr(ray_start.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(ray_start, "_raylet_lives", lambda: True)
     ray_start.patient()
     assert services.get_node("head:1", "ab") == {"labels": {}}
     assert asked == [("head:1", "ab")] * 4
-    monkeypatch.setattr(ray_start, "_START_S", 0.0)
-    asked.clear()
-    with pytest.raises(RuntimeError, match="not found"):
-        services.get_node("head:1", "ab")
+    for name, value in (("_START_S", -1.0), ("_raylet_lives", lambda: False)):
+        asked.clear()
+        with monkeypatch.context() as changed:
+            changed.setattr(ray_start, name, value)
+            with pytest.raises(RuntimeError, match="not found"):
+                services.get_node("head:1", "ab")
+        assert len(asked) == 1  # it is late, or dead
+
+
+def test_a_raylet_that_lives_is_known_by_its_name(tmp_path):
+    assert not ray_start._raylet_lives()
+    (tmp_path / "raylet").write_bytes(Path("/bin/sleep").read_bytes())
+    (tmp_path / "raylet").chmod(0o700)
+    with subprocess.Popen([tmp_path / "raylet", "60"]) as one:
+        assert ray_start._raylet_lives()
+        one.kill()
+        until = time.monotonic() + 20
+        while ray_start._raylet_lives() and time.monotonic() < until:  # nobody has waited for it yet
+            time.sleep(0.01)
+        assert not ray_start._raylet_lives()
 
 
 def test_the_options_of_ray_start():

@@ -19,6 +19,10 @@ class Later(ConnectionError):
         self.tries = tries
 
 
+class Cut(Later):
+    """It closed the connection, or didn't answer in time: which may be this event's fault alone."""
+
+
 class Partly(ConnectionError):
     """Of several events, by their places: these are `refused`, and these are `left` to be sent again."""
 

@@ -88,15 +88,19 @@ class PayloadLog:
 
     def configure(self, loggers: Sequence[PayloadLogger]) -> None:
         """Have these. One that is what it was goes on, and the others send what they have."""
-        left, made = list(self.senders), list[Sender]()
+        left, stay = list(self.senders), dict[int, Sender]()
         for index, config in enumerate(loggers):
-            there = next((one for one in left if one.config == config), None)
-            if there is not None:
+            if (there := next((one for one in left if one.config == config), None)) is not None:
                 left.remove(there)
-                made.append(there)
+                stay[index] = there
+        taken = {one.name for one in stay.values()} | {config.name for config in loggers}
+        made: list[Sender] = []
+        for index, config in enumerate(loggers):
+            if index in stay:
+                made.append(stay[index])
                 continue
-            taken = {one.name for one in (*self.senders, *made)} | {one.name for one in loggers}
             name = config.name or next(str(n) for n in count(index) if str(n) not in taken)
+            taken.add(name)
             try:
                 made.append(Sender(name, config, self._own))
             except Exception as error:  # the other loggers, and all else of the configuration, go on

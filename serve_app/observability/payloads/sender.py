@@ -7,7 +7,7 @@ import time
 
 from serve_app.config.payloads import STORES, PayloadLogger
 from serve_app.observability.payloads.events import Event, event_of
-from serve_app.observability.payloads.faults import TRIES, Later, Partly, Refused, is_broken
+from serve_app.observability.payloads.faults import TRIES, Cut, Later, Partly, Refused, is_broken
 from serve_app.observability.payloads.record import Record
 from serve_app.observability.payloads.sinks import Sink, sink_for
 from serve_app.observability.payloads.waiting import Waiting
@@ -90,7 +90,8 @@ class Sender:
 
     def _until_sent(self, sink: Sink, events: list[Event], records: list[Record]) -> None:
         """Each is counted in the end: what can't be written down or is refused holds up no others."""
-        done, pause = self.waiting.done, FIRST_PAUSE_S
+        done = self.waiting.done
+        pause = min(FIRST_PAUSE_S * 2 ** min(records[0].tries, 30), LONGEST_PAUSE_S)
         while records:
             try:
                 sink.send(events)
@@ -107,7 +108,7 @@ class Sender:
                         one.tries += 1
                     if (tries := records[0].tries) >= error.tries:
                         return done(records, "refused")
-                    if tries % TRIES == 0:  # it may be this one's fault: others come first
+                    if isinstance(error, Cut) and tries % TRIES == 0:  # others come first
                         return self.waiting.put_back(records)
                 if isinstance(error, Partly):
                     refused, left = error.refused, error.left

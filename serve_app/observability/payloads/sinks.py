@@ -63,9 +63,7 @@ class Web:
             raise faults.Refused(f"the sink answers {status}")
 
     def _post(self, event: Event, headers: dict[str, str]) -> int:
-        """The status. Later where the sink is there, and cuts it off or doesn't answer in time: what it
-        doesn't like it may close without a word.
-        """
+        """The status. Cut where the sink is there, and closes the connection or doesn't answer."""
         try:
             if self._to.sock is None:
                 self._to.connect()
@@ -75,12 +73,14 @@ class Web:
                 except ConnectionError:
                     # It may have said why before it closed, with the body half sent.
                     with contextlib.suppress(OSError, http.client.HTTPException):
-                        return self._answer()
+                        status = self._answer()
+                        self._to.close()  # whatever it says: half a body is on its way
+                        return status
                     raise
                 return self._answer()
             except (OSError, http.client.HTTPException) as error:
                 text = f"{type(error).__name__} after it was connected: {error}"
-                raise faults.Later(text, faults.TRIES_AWAY) from error
+                raise faults.Cut(text, faults.TRIES_AWAY) from error
         except Exception:
             self._to.close()
             raise

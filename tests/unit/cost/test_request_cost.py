@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cost.bounds import VERSION, Bounds, bounds
-from tests.unit.cost.ways import REQUESTS, costs
+from tests.unit.cost.ways import REQUESTS, UNHEARD, costs
 
 RENEW = "`python -m tests.unit.cost` counts anew and writes the bounds"
 # Python's patch releases, asyncio's turns and uvicorn's own are no affair of ours.
@@ -32,7 +32,7 @@ if not bounds():
     pytest.skip(f"nobody has counted with Python {VERSION}: {RENEW}", allow_module_level=True)
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("name", [*REQUESTS, UNHEARD])
 def test_a_request_costs_what_it_did(found: Bounds, name: str) -> None:
     (ours, every), (most, most_of_all) = found[name], bounds()[name]
     assert ours <= most, f"{ours - most} instructions more than {most}; if they are worth it, {RENEW}"

@@ -15,6 +15,7 @@ from ray.serve import metrics
 
 from loadtests.requests import Request, binary_request, echo, grpc_request, json_request
 from serve_app.config import InlineModel, Limits, Traffic
+from serve_app.config.payloads import PayloadLogger, Queue
 from serve_app.core.dataplane import DataPlane
 from serve_app.core.directory import INLINE
 from serve_app.core.paths import Paths
@@ -22,6 +23,8 @@ from serve_app.hop import calls, served
 from serve_app.hop.remote import RemoteApplication
 from serve_app.ingress.grpc import Servicer
 from serve_app.observability.metrics import RayMetrics
+from serve_app.observability.payloads.log import PayloadLog
+from serve_app.observability.payloads.record import Bytes, Record
 from serve_app.runtimes.host import ModelHost
 from tests.unit.cost.counting import Instructions
 from tests.unit.hop.batches.model import around as around_model
@@ -47,6 +50,8 @@ REQUESTS = {
     "HTTP, of one user": echo("users"),
     "HTTP, of another user each": echo("users"),
 }
+# The first again, where a payload logger's sink is dead and its queue full.
+UNHEARD = "HTTP, a logger without room"
 _WARM_UP, _COUNTED = 5, 25
 
 
@@ -83,10 +88,10 @@ def _host(name: str, kind: str = "serve_app.demo.identity:Identity", **more: Any
 
 
 @contextlib.asynccontextmanager
-async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
-    """A Router's address, with a model for each of REQUESTS; `observers` beside its metrics."""
+async def serving(*observers: Any, log: PayloadLog | None = None) -> AsyncIterator[tuple[str, int]]:
+    """A Router's address, with a model for each of REQUESTS; `observers`, `log` beside its metrics."""
     with _stood_in():
-        plane, limits = DataPlane(RayMetrics(Paths()), *observers), Limits()
+        plane, limits = DataPlane(RayMetrics(Paths()), *observers, *([log] if log else [])), Limits()
         hosts = [
             _host("identity"),
             _host("batched", batching={"maxBatchSize": 64}),
@@ -106,6 +111,8 @@ async def serving(*observers: Any) -> AsyncIterator[tuple[str, int]]:
         hosts.append(apart)
         router = Replica()
         router.deployment = Deployment(Servicer(plane, lambda: limits))
+        if log is not None:
+            router.deployment.rest.heard_by(log)
         replica = ModelsReplica()
         async with (
             Server(around_model(replica, apart)) as far,
@@ -148,12 +155,28 @@ async def _counted(address: tuple[str, int], name: str, so_far: Instructions) ->
     return min(ours[_WARM_UP:]), min(every[_WARM_UP:])
 
 
-async def costs(*observers: Any, of: Iterable[str] = tuple(REQUESTS)) -> dict[str, tuple[int, int]]:
+def _full() -> PayloadLog:
+    """A logger whose sink is away, and a queue that is full."""
+    found = PayloadLog("own")
+    found.configure([PayloadLogger(url="http://127.0.0.1:1/", queue=Queue(maxEvents=1))])
+    body = Bytes({}, [], 0)
+    found.senders[0].waiting.offer(Record("request", "", 0.0, "m", "1", body, 0, 0))
+    assert found.full
+    return found
+
+
+async def costs(*observers: Any, of: Iterable[str] = (*REQUESTS, UNHEARD)) -> dict[str, tuple[int, int]]:
     """What requests cost."""
     gc.disable()  # what it finalizes is no request's
     try:
         with Instructions() as so_far:
             async with serving(*observers) as address:
-                return {name: await _counted(address, name, so_far) for name in of}
+                found = {name: await _counted(address, name, so_far) for name in of if name != UNHEARD}
+            if UNHEARD in of:
+                log = _full()
+                async with serving(*observers, log=log) as address:
+                    found[UNHEARD] = await _counted(address, next(iter(REQUESTS)), so_far)
+                log.close(0)
+            return found
     finally:
         gc.enable()

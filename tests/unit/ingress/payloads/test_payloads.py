@@ -157,6 +157,7 @@ def test_loggers_that_stay_keep_their_queues(log):
     log.configure([parse(PayloadLogger, first), parse(PayloadLogger, {**second, "sample": 0.5})])
     assert log.senders[0] is a
     assert log.senders[1] is not b
+    assert [one.name for one in log.senders] == ["0", "1"]  # a new one in the place of an old one
     assert b.records is None  # it sends what it has, and ends
     log.configure([parse(PayloadLogger, {"url": "http://c/"}), parse(PayloadLogger, first)])
     assert log.senders[1] is a  # wherever it stands
