@@ -1,5 +1,7 @@
 """The quickstart's digits out of a bucket: inline and with replicas, fetched once, checked, changed."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import yaml
 
 from tests.serve.configs import python, router, write
 from tests.serve.live import deploy, index, until
+from tests.serve.staged import processes
 from tests.server import MODES, ROOT, Server, Setup
 from tests.storage.bucket import S3Bucket, s3
 from tests.storage.web import serving
@@ -96,6 +99,18 @@ def serves(client: Any, model: str, version: str) -> Any:
     return version in about["versions"] or Lacking(f"{about['versions']} {index(client)}")
 
 
+def served(running: Running, client: Any, model: str, version: str) -> None:
+    """Wait for it; where it doesn't come the failure says where the processes are."""
+    try:
+        until(lambda: serves(client, model, version), f"{model} {version}", LONG)
+    except AssertionError as error:
+        found = [str(error)]
+        for one in processes(running.server, "ray::ServeReplica:"):
+            spy = [str(Path(sys.executable).with_name("py-spy")), "dump", "--pid", str(one.pid)]
+            found.append(subprocess.run(spy, capture_output=True, text=True, check=False).stdout)
+        raise AssertionError("\n".join(found)) from None
+
+
 def test_they_serve_and_say_what_they_are(running: Running) -> None:
     with running.server.http() as client:
         for model in ("inline", "replicas"):
@@ -123,7 +138,7 @@ def test_a_new_version_and_one_that_is_broken(running: Running, bucket: S3Bucket
     with running.server.http() as client:
         running.deploy(*applications)
         for model in ("inline", "replicas"):
-            until(lambda: serves(client, model, newest), f"{model} {newest}", LONG)  # noqa: B023
+            served(running, client, model, newest)
         bucket.put(f"digits/{int(newest) + 1}/model.onnx", b"<html>no model</html>")
         running.deploy(*applications)
         until(lambda: "a change was refused" in index(client)["inline"], "the reason", LONG)
