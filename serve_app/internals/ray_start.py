@@ -14,7 +14,7 @@ from serve_app.internals.haproxy import haproxy_wrapper
 # What each worker runs first, by Ray's `worker_process_setup_hook`.
 FENCE = "serve_app.internals.grpc_servers.fence"
 _FOLDER = "TANDEM_NODE_FOLDER"
-_START_S = 180.0  # of a node
+_START_S = 180.0  # of a node, of a proxy
 
 
 def on_loopback_by_hooks(folder: Path) -> Mapping[str, str]:
@@ -72,6 +72,13 @@ def _raylet_lives() -> bool:
             if one.name() == "raylet" and one.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False
+
+
+def patient_with_proxies() -> None:
+    """Serve waits three minutes for its proxies to be there; its one is too few on such a machine."""
+    from ray.serve._private import api, client
+
+    api.HTTP_PROXY_TIMEOUT = client.HTTP_PROXY_TIMEOUT = int(_START_S)
 
 
 def without_autoscaler() -> None:

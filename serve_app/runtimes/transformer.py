@@ -10,7 +10,6 @@ import inspect
 import logging
 import threading
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -46,9 +45,6 @@ from serve_app.runtimes.user_code import changed, import_class, stamps
 log = logging.getLogger("tandem")
 
 T = TypeVar("T")
-
-# Classes of one package are there at once, in threads. One whose import hangs keeps its own.
-_IMPORTING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Asks(Protocol):
@@ -110,8 +106,7 @@ class KServeTransformer:
     def _load(self) -> None:
         path, stood_in = self._config.class_path, stand_in()
         try:
-            with _IMPORTING[path.partition(":")[0].partition(".")[0]]:
-                kind = import_class(path)
+            kind = import_class(path)
         except ConfigError as error:
             if stood_in and NAME in str(error):
                 raise ConfigError(

@@ -3,6 +3,8 @@
 import importlib
 import os
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +13,12 @@ from typing import Any
 import serve_app
 from serve_app.errors import ConfigError
 from serve_app.repository.stamps import Stamp, stamp
+from serve_app.runtimes.python_imports import look_anew, under_way
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _OURS = Path(serve_app.__file__).parent
+# Classes of one package are imported one after the other. One whose import hangs keeps its own.
+_IMPORTING: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 # By package, its modules, and which modules there were of all when they were looked for.
 _known: dict[str, tuple[tuple[int, str, int, int], list[tuple[str, Path]]]] = {}
 _imported: dict[str, Mapping[str, Stamp]] = {}  # by class path, the files as they were
@@ -23,9 +28,15 @@ def import_class(path: str) -> Any:
     """`package.module:ClassName`, as its files are now; ConfigError when it can't be had.
 
     Where they changed, the user's modules are imported anew; objects that there are keep the old ones.
+    Any number of threads may ask.
     """
+    with _IMPORTING[_package(path)]:
+        return _import_class(path)
+
+
+def _import_class(path: str) -> Any:
     module, _, name = path.partition(":")
-    importlib.invalidate_caches()  # a package may have been installed since the last look
+    look_anew()  # a package may have been installed since the last look
     old = _forgotten(path) if changed(_imported.get(path, {})) else {}
     try:
         found = getattr(importlib.import_module(module), name)
@@ -54,21 +65,29 @@ def changed(before: Mapping[str, Stamp]) -> bool:
 
 
 def _forgotten(path: str) -> dict[str, ModuleType]:
-    names = [name for name, _ in _beside(path)]
-    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    there = [(name, sys.modules.get(name)) for name, _ in _beside(path)]
+    old = {name: module for name, module in there if module and not under_way(module)}
+    for name in old:
+        sys.modules.pop(name, None)
+    return old
 
 
 def _beside(path: str) -> list[tuple[str, Path]]:
     """The modules below the folder in which the import of the class begins, but for installed ones and
     ours; of a class that is installed, those of its package."""
-    package = path.partition(":")[0].partition(".")[0]
+    package = _package(path)
     # There are thousands of modules, and a model may be loaded many times a minute.
-    last = next(reversed(sys.modules), "")
-    now = len(sys.modules), last, id(sys.modules.get(last)), id(sys.modules.get(package))
+    names = list(sys.modules)
+    last = names[-1]
+    now = len(names), last, id(sys.modules.get(last)), id(sys.modules.get(package))
     known = _known.get(package)
     if known is None or known[0] != now:
         known = _known[package] = now, list(_below(package))
     return known[1]
+
+
+def _package(path: str) -> str:
+    return path.partition(":")[0].partition(".")[0]
 
 
 def _below(package: str) -> Iterator[tuple[str, Path]]:

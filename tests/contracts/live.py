@@ -17,8 +17,9 @@ from typing import Any
 import httpx
 from ray import serve
 
-from serve_app.internals.ray_start import patient
+from serve_app.internals.ray_start import patient, patient_with_proxies
 from serve_app.ports import free_port, own_block
+from serve_app.tools.run.environment import PROXY_CHECKS
 from serve_app.tools.shared_machine import places
 from tests.contracts.inside import MODEL, Ingress, Model
 
@@ -54,6 +55,7 @@ def main(file: str) -> None:
     import ray
 
     patient()
+    patient_with_proxies()
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     try:
         options = {
@@ -102,6 +104,7 @@ def environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(MAXCONN),
+        **PROXY_CHECKS,
         "PYTHONPATH": str(ROOT),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "tests.contracts.inside:middlewares",
     }

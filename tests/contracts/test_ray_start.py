@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from ray._private import ray_constants, services
 from ray._private.node import Node
+from ray.serve._private import api, client
 
 from serve_app.internals import ray_start
+from serve_app.internals.serve_variables import serve_variables
+from serve_app.tools.run.environment import PROXY_CHECKS
 
 
 def test_a_worker_s_head_is_looked_up_by_a_function_that_can_be_replaced():
@@ -87,3 +90,14 @@ def test_a_raylet_that_lives_is_known_by_its_name(tmp_path):
 def test_the_options_of_ray_start():
     assert {"num-cpus", "dashboard-host", "block", "resources", "no-monitor"} <= ray_start.options()
     assert "num-cpu" not in ray_start.options()
+
+
+def test_proxies_that_start_slowly_are_waited_for(monkeypatch):
+    """Serve looks its limit up when it waits; its controller has one of its own, from a variable."""
+    waiting = {api: api.serve_start, client: client.ServeControllerClient._wait_for_proxies_serving}
+    for module, function in waiting.items():
+        monkeypatch.setattr(module, "HTTP_PROXY_TIMEOUT", 60)
+        assert "HTTP_PROXY_TIMEOUT" in function.__code__.co_names
+    ray_start.patient_with_proxies()
+    assert {module.HTTP_PROXY_TIMEOUT for module in waiting} == {180}
+    assert set(PROXY_CHECKS) <= serve_variables()

@@ -14,8 +14,13 @@ GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
 # A worker's output, one line per request among it, is rotated where Ray is told how.
 LOG_FILES = {"RAY_ROTATION_MAX_BYTES": str(128 * 2**20), "RAY_ROTATION_BACKUP_COUNT": "3"}
 
-# Of proxies and of HAProxy's managers, which Serve replaces when three of them failed; else 10 s.
-PROXY_CHECKS = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1"}
+PROXY_CHECKS = {
+    # Of proxies and of HAProxy's managers, which Serve replaces when three of them failed; else 10 s.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    # From when a proxy is asked for until it is ready. After Serve's 5 s it is killed, which on a busy
+    # machine only costs another start; and `serve.start` fails when its proxy was.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+}
 # In replicas V2 requests skip Serve's wrapping of each; in proxies they wait for their bodies.
 MIDDLEWARES = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares"}
 

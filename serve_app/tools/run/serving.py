@@ -38,7 +38,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     from ray import serve as ray_serve
 
     from serve_app.internals.ray_auth import credentials
-    from serve_app.internals.ray_start import patient, without_autoscaler
+    from serve_app.internals.ray_start import patient, patient_with_proxies, without_autoscaler
     from serve_app.internals.serve_client import deploy
     from serve_app.tools.run.room import without_room
 
@@ -46,6 +46,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     local, folder = is_loopback(http["host"]), scratch / "ray"
     without_autoscaler()
     patient()
+    patient_with_proxies()
     context = ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 4),  # a laptop's cores are shared, not reserved

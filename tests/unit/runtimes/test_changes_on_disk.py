@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -235,3 +236,17 @@ async def test_what_runs_ends_before_the_old_one_is_closed(about, code, tmp_path
     while made._closing:
         await asyncio.wait(set(made._closing))
     assert old.closed == [1]
+
+
+def test_classes_of_one_folder_that_are_imported_anew_at_once(code):
+    """A thread that forgets what changed leaves alone what another one imports at that moment."""
+    kinds = [f"m{number}" for number in range(4)]
+    written(code / "shared.py", "import time\ntime.sleep(0.01)\nby = 0")
+    for name in kinds:
+        written(code / f"{name}.py", "import shared\nclass A:\n    by = shared.by")
+    for turn in range(1, 20):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(import_class, [f"{name}:A" for name in kinds * 2]))
+        assert {kind.__name__ for kind in found} == {"A"}
+        for name in ("shared", *kinds):
+            (code / f"{name}.py").write_text((code / f"{name}.py").read_text() + f"# {turn}\n")
