@@ -1,6 +1,7 @@
 """Where the desired state is kept: a folder, or a folder of a bucket. Writes are whole or not at all."""
 
 import contextlib
+import functools
 import importlib
 import os
 import tempfile
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from serve_app.errors import ConfigError
+from serve_app.file_systems import said
 from serve_app.redact import redacted
 
 STATE = "state.json"
@@ -83,29 +85,30 @@ class Bucket:
     def __init__(self, uri: str, key: str = "admin.stateUri") -> None:
         try:
             fsspec: Any = importlib.import_module("fsspec")
-            self._files, self._at = fsspec.core.url_to_fs(uri)
+            files, self._at = fsspec.core.url_to_fs(uri)
         except (ImportError, ValueError) as error:
             raise ConfigError(redacted(f"{key} '{uri}': {error}")) from None
         self._at = self._at.rstrip("/")
+        self._files, self._said = files, functools.partial(said, files)
 
     def get(self, name: str) -> bytes | None:
         try:
-            found: bytes = self._files.cat_file(f"{self._at}/{name}")
+            found: bytes = self._said("cat_file", f"{self._at}/{name}")
         except FileNotFoundError:
             return None
         return found
 
     def put(self, name: str, data: bytes) -> None:
-        self._files.pipe_file(f"{self._at}/{name}", data)
+        self._said("pipe_file", f"{self._at}/{name}", data)
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._files.rm_file(f"{self._at}/{name}")
+            self._said("rm_file", f"{self._at}/{name}")
 
     def names(self) -> list[str]:
         self._files.invalidate_cache()
         try:
-            found = self._files.ls(self._at, detail=False)
+            found = self._said("ls", self._at, detail=False)
         except FileNotFoundError:
             return []
         return [str(path).rstrip("/").rsplit("/", 1)[-1] for path in found]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from serve_app.file_systems import said
 from serve_app.repository.addresses import Address
 from serve_app.repository.checksums import of_base64
 from serve_app.repository.manifests import Manifest, RemoteFile, manifest
@@ -26,16 +27,16 @@ class Bucket:
 
     def top(self) -> tuple[list[str], bool]:
         """See Store."""
-        listed = self.fs.ls(self.at.at, detail=True)
+        listed = self.ask("ls", self.at.at, detail=True)
         folders = [_name(one) for one in listed if one["type"] == "directory"]
         return folders, any(one["type"] == "file" and int(one["size"]) for one in listed)
 
     def manifest(self, folder: str) -> Manifest:
         """See Store. An address that leads to a file is a folder with that file in it."""
         root = self._path("", folder)
-        found = self.fs.find(root, detail=True)
+        found = self.ask("find", root, detail=True)
         if isinstance(found, list):  # adlfs, of a file: its name alone
-            found = {one: self.fs.info(one) for one in found}
+            found = {one: self.ask("info", one) for one in found}
         if not found:
             raise FileNotFoundError(root)
         # A folder that somebody "made" is an empty object by the name of one.
@@ -68,6 +69,10 @@ class Bucket:
     def checksum(self, info: dict[str, Any], tag: str) -> str:
         """As far as the listing tells."""
         return ""
+
+    def ask(self, method: str, *args: Any, **more: Any) -> Any:
+        """What a method of fsspec's says; see `said`."""
+        return said(self.fs, method, *args, **more)
 
     def _file(self, path: str, info: dict[str, Any]) -> RemoteFile:
         tag = self.tag(info)

@@ -3,11 +3,13 @@
 import errno
 import logging
 import threading
+import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
 
 from serve_app.errors import ConfigError
+from serve_app.file_systems import QUIET_S
 from serve_app.repository.cache import Work
 from serve_app.repository.checksums import Hashes
 from serve_app.repository.manifests import UNKNOWN, Manifest, RemoteFile
@@ -26,6 +28,20 @@ _STEP = 64 * 2**20  # bytes by which room is asked for, where nobody says how ma
 
 class _Wrong(Exception):
     """What came isn't the file."""
+
+
+class _InVain:
+    """Tries in a row that brought nothing."""
+
+    def __init__(self) -> None:
+        self.tries, self._since = 0, time.monotonic()
+
+    def too_often(self) -> str:
+        """Not '' where that is enough."""
+        quiet = time.monotonic() - self._since
+        if self.tries < TRIES and quiet < 2 * QUIET_S:
+            return ""
+        return f"{self.tries} times in a row" if self.tries > 1 else f"{quiet:.0f} s long"
 
 
 class Download:
@@ -58,7 +74,7 @@ class Download:
         to = self._work.folder / file.path
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         told = self._told(file)
-        in_vain, wrong, full, most = 0, 0, False, _length(to)
+        in_vain, wrong, full, most = _InVain(), 0, False, _length(to)
         while True:
             try:
                 return self._try(file, to, told)
@@ -81,29 +97,32 @@ class Download:
                     full, most = True, max(most, _length(to))
                     self._work.reserve(self._wanted.size)  # where the disk lacks it, others go
                     continue
-                in_vain = 0 if _length(to) > most else in_vain + 1
+                if _length(to) > most:
+                    in_vain = _InVain()
+                else:
+                    in_vain.tries += 1
                 most = max(most, _length(to))
                 self._pause(error, in_vain, file.path)
 
     def _told(self, file: RemoteFile) -> str:
-        in_vain = 0
+        in_vain = _InVain()
         while True:
             try:
                 return file.checksum or self._store.told(file, self._wanted.folder)
             except ConfigError:
                 raise
             except Exception as error:
-                in_vain += 1
+                in_vain.tries += 1
                 self._pause(error, in_vain, file.path)
 
-    def _pause(self, error: Exception, in_vain: int, what: str) -> None:
+    def _pause(self, error: Exception, in_vain: "_InVain", what: str) -> None:
         """Before the next try; raises where that would be in vain."""
         if why := lasting(error):
             raise type(why)(f"{what}: {why}") from error
-        if in_vain >= TRIES:
-            raise Unreachable(f"{what}: {first_line(error)}, {TRIES} times in a row") from error
+        if said := in_vain.too_often():
+            raise Unreachable(f"{what}: {first_line(error)}, {said}") from error
         log.warning("%s: %s: %s; it goes on", self._progress.what, what, first_line(error))
-        if self._stop.wait(min(FIRST_PAUSE_S * 2**in_vain, LONGEST_PAUSE_S)):
+        if self._stop.wait(min(FIRST_PAUSE_S * 2**in_vain.tries, LONGEST_PAUSE_S)):
             raise GivenUp
 
     def _try(self, file: RemoteFile, to: Path, told: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from serve_app.config import Versions, newest
 from serve_app.errors import ConfigError
+from serve_app.file_systems import QUIET_S
 from serve_app.redact import redacted
 from serve_app.repository.addresses import Address
 from serve_app.repository.archives import unpack
@@ -60,6 +61,7 @@ def wanted(at: Address, policy: Versions) -> Wanted:
 
 def asked(ask: Callable[[], T]) -> T:
     """What a store says; ConfigError says why it says nothing."""
+    began = time.monotonic()
     for left in reversed(range(ASKS)):
         try:
             return ask()
@@ -68,7 +70,7 @@ def asked(ask: Callable[[], T]) -> T:
         except Exception as error:
             if why := lasting(error):
                 raise why from error
-            if not left:
+            if not left or time.monotonic() - began > QUIET_S / 2:  # else nobody hears why for minutes
                 raise Unreachable(f"its store can't be asked: {first_line(error)}") from error
             time.sleep(PAUSE_S)
     raise AssertionError

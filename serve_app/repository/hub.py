@@ -31,7 +31,7 @@ class Hub:
         from huggingface_hub import HfApi
 
         return HfApi(_endpoint()).model_info(
-            self._repository, revision=self.at.revision, files_metadata=True
+            self._repository, revision=self.at.revision, files_metadata=True, timeout=TIMEOUT_S
         )
 
     def top(self) -> tuple[list[str], bool]:

@@ -28,12 +28,12 @@ class S3(Bucket):
         bucket, _, key = self._path(file.path, folder).partition("/")
         if not _MD5.fullmatch(file.tag) or bucket.endswith(_DIRECTORY_BUCKET):
             return ""
-        head = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+        head = self.ask("call_s3", "head_object", Bucket=bucket, Key=key)
         if head.get("ServerSideEncryption") in _OWN_KEYS or head.get("SSECustomerAlgorithm"):
             return ""
         if "-" not in file.tag:
             return f"md5:{file.tag}"
-        part = self.fs.call_s3("head_object", Bucket=bucket, Key=key, PartNumber=1)
+        part = self.ask("call_s3", "head_object", Bucket=bucket, Key=key, PartNumber=1)
         count = int(file.tag.partition("-")[2])
         size = int(part["ContentLength"])
         # All parts but the last are of one size, or nothing can be said.

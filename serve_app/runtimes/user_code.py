@@ -3,9 +3,8 @@
 import importlib
 import os
 import sys
-import threading
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import serve_app
 from serve_app.errors import ConfigError
 from serve_app.repository.stamps import Stamp, stamp
-from serve_app.runtimes.python_imports import look_anew, under_way
+from serve_app.runtimes.python_imports import Imports, look_anew
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _OURS = Path(serve_app.__file__).parent
-# Classes of one package are imported one after the other. One whose import hangs keeps its own.
-_IMPORTING: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+_imports = Imports()
 # By package, its modules, and which modules there were of all when they were looked for.
 _known: dict[str, tuple[tuple[int, str, int, int], list[tuple[str, Path]]]] = {}
 _imported: dict[str, Mapping[str, Stamp]] = {}  # by class path, the files as they were
@@ -30,14 +28,14 @@ def import_class(path: str) -> Any:
     Where they changed, the user's modules are imported anew; objects that there are keep the old ones.
     Any number of threads may ask.
     """
-    with _IMPORTING[_package(path)]:
+    with _imports.one():
         return _import_class(path)
 
 
 def _import_class(path: str) -> Any:
     module, _, name = path.partition(":")
     look_anew()  # a package may have been installed since the last look
-    old = _forgotten(path) if changed(_imported.get(path, {})) else {}
+    old = _imports.between(partial(_forgotten, path)) if changed(_imported.get(path, {})) else {}
     try:
         found = getattr(importlib.import_module(module), name)
     except BaseException as error:
@@ -65,11 +63,10 @@ def changed(before: Mapping[str, Stamp]) -> bool:
 
 
 def _forgotten(path: str) -> dict[str, ModuleType]:
-    there = [(name, sys.modules.get(name)) for name, _ in _beside(path)]
-    old = {name: module for name, module in there if module and not under_way(module)}
-    for name in old:
-        sys.modules.pop(name, None)
-    return old
+    if not changed(_imported.get(path, {})):  # another thread has had it since
+        return {}
+    names = [name for name, _ in _beside(path)]
+    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
 
 def _beside(path: str) -> list[tuple[str, Path]]:
@@ -95,7 +92,7 @@ def _below(package: str) -> Iterator[tuple[str, Path]]:
     if root is None:
         return
     within, ours = os.path.join(root, ""), os.path.join(_OURS, "")
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         # Of thousands of modules: no Path of each.
         place = getattr(module, "__file__", None)
         if not isinstance(place, str) or not place.startswith(within) or place.startswith(ours):

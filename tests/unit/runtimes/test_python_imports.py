@@ -1,4 +1,4 @@
-"""What Python's import does on the way."""
+"""What Python's import does on the way, where several threads import at once."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from serve_app.runtimes.python_imports import look_anew, under_way
+from serve_app.runtimes.python_imports import Imports, look_anew
 
 
 class _Twice(dict):
@@ -25,35 +25,59 @@ class _Twice(dict):
 
 def test_two_threads_that_look_anew(monkeypatch):
     """Python keeps None for a folder that isn't there, and drops it by its name."""
-    for look in (look_anew, importlib.invalidate_caches):
-        cache = _Twice(["/not/there", "/nor/this"])
-        monkeypatch.setattr(sys, "path_importer_cache", cache)
-        if look is look_anew:
-            look()
-            assert not cache
-        elif sys.version_info < (3, 13):
-            with pytest.raises(KeyError, match="/not/there"):
-                look()
+    cache = _Twice(["/not/there", "/nor/this"])
+    monkeypatch.setattr(sys, "path_importer_cache", cache)
+    look_anew()
+    assert not cache
 
 
-def test_a_module_that_is_being_imported(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "slow_import.py").write_text(
-        "import slow_gate\nslow_gate.begun.set()\nslow_gate.gate.wait(30)\n"
-    )
-    (tmp_path / "slow_gate.py").write_text(
-        "import threading\nbegun, gate = threading.Event(), threading.Event()\n"
-    )
-    gate = importlib.import_module("slow_gate")
-    thread = threading.Thread(target=importlib.import_module, args=("slow_import",))
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="Python pops them")
+def test_python_itself_fails(monkeypatch):
+    monkeypatch.setattr(sys, "path_importer_cache", _Twice(["/not/there"]))
+    with pytest.raises(KeyError, match="/not/there"):
+        importlib.invalidate_caches()
+
+
+def test_nothing_is_done_in_the_middle_of_another_thread_s_import():
+    imports, begun, gate = Imports(), threading.Event(), threading.Event()
+    said = []
+
+    def slow():
+        with imports.one():
+            begun.set()
+            assert gate.wait(30)
+            said.append("imported")
+
+    def between():
+        with imports.one():
+            imports.between(lambda: said.append("between"))
+
+    threads = [threading.Thread(target=one) for one in (slow, between, between)]
+    threads[0].start()
+    assert begun.wait(30)
+    for one in threads[1:]:
+        one.start()
+    for one in threads[1:]:
+        one.join(0.05)
+    assert not said
+    gate.set()
+    for one in threads:
+        one.join(30)
+    assert said == ["imported", "between", "between"]
+
+
+def test_one_that_hangs_isnt_waited_for_for_ever():
+    imports, begun, gate = Imports(patience=0.01), threading.Event(), threading.Event()
+
+    def hangs():
+        with imports.one():
+            begun.set()
+            assert gate.wait(30)
+
+    thread = threading.Thread(target=hangs)
     thread.start()
-    try:
-        assert gate.begun.wait(30)
-        assert under_way(sys.modules["slow_import"])
-        assert not under_way(gate)
-        gate.gate.set()
-        thread.join()
-        assert not under_way(sys.modules["slow_import"])
-    finally:
-        gate.gate.set()
-        del sys.modules["slow_import"], sys.modules["slow_gate"]
+    assert begun.wait(30)
+    with imports.one():
+        assert imports.between(lambda: 7) == 7
+    gate.set()
+    thread.join()
