@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.tools.kserve import back_pods, container, own, pods, scaling
+from serve_app.tools.kserve import back_pods, container, loggers, own, pods, scaling
 from serve_app.tools.kserve.back_predictor import predictor_of
 from serve_app.tools.kserve.ledger import Field
 from serve_app.tools.kserve.service import Model, Pods, Service
@@ -36,6 +36,7 @@ def read(root: Field, service: Service) -> None:
     model.put("explains", front or service.answers_as, note)
     if part.of(dict) is not None:
         _component(part, model, service.pods)
+        loggers.read(part.at("logger"), service, model.name, "explainer")
     own.read(notes, model, EXPLAINER)
     if "class" in model.entry and "modelFormat" not in model.entry:
         model.put("modelFormat", "python", note)
@@ -60,10 +61,6 @@ def _component(part: Field, model: Model, group: Pods) -> None:
     pods.read(part, own_pods)
     part.at("timeout").note("the predictor's holds for explanations, too")
     part.at("batcher").note("explanations are made one request at a time")
-    part.at("logger").warn(
-        "no logger of explanations is made", "they are requests to the explainer",
-        f"an entry of the Router's `payloads` with models: [{model.name}]",
-    )  # fmt: skip
     if own_pods.spec != group.spec or own_pods.container != group.container:
         part.note("its pods are those of the predictor", "one RayService's group of workers")
     for other in part.inner():

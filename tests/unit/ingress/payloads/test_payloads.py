@@ -9,7 +9,7 @@ from serve_app.config.payloads import PayloadLogger
 from serve_app.core.call import Call, Headers
 from serve_app.errors import InvalidArgument
 from tests.unit.ingress.payloads.told import ANSWER, V1, V2, logger
-from tests.unit.planes import request, tensor
+from tests.unit.planes import request, served, tensor
 
 
 async def test_v1_in_its_own_words(http, log):
@@ -41,6 +41,25 @@ async def test_failures_are_told_as_kserve_tells_them_the_request_alone(http, lo
     assert [(one.kind, one.model) for one in kept.records] == [
         ("request", "bad"), ("request", "m"), ("request", "m"),
     ]  # fmt: skip
+
+
+async def test_an_explanation_is_its_explainer_s(http, the_plane, log):
+    """As in KServe, where another component answers it."""
+    loggers = [{"url": "http://a/", "models": ["m"]}, {"url": "http://b/", "models": ["why"]}]
+    log.configure([parse(PayloadLogger, one) for one in loggers])
+    the_plane.directory.explainers["why"] = "why", "m"
+    served(the_plane, "why", versions=("3",))
+    answers = {
+        path: await http.post(path, json=body)
+        for path, body in (("/v1/models/m:explain", V1), ("/v2/models/m/explain", V2))
+    }
+    assert [one.records for one in log.senders[:1]] == [[]]
+    said = [(kind, model, version, body) for kind, _, model, version, body in log.senders[1].told()]
+    assert said == [
+        (kind, "why", "3", body)
+        for path, asked in (("/v1/models/m:explain", V1), ("/v2/models/m/explain", V2))
+        for kind, body in (("request", asked), ("response", answers[path].json()))
+    ]
 
 
 async def test_what_asks_no_model_is_not_told(http, log):

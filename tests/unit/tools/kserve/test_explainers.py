@@ -125,3 +125,19 @@ def test_a_serve_config_that_never_was_kserve_s():
     assert errors(again) == []
     (app,) = serve_config.write([again])["applications"][1:]
     assert app["args"] == {**config["applications"][1]["args"], "explains": "flowers"}
+
+
+def test_its_logger_hears_explanations_there_and_back():
+    logger = {"mode": "all", "url": "http://sink/"}
+    data = explained(explainer={**PART, "logger": logger})
+    service = one(data)
+    assert errors(service) == []
+    router, *_ = serve_config.write([service])["applications"]
+    (entry,) = router["deployments"][0]["user_config"]["payloads"]
+    assert entry == {
+        "url": "http://sink/", "models": ["m-explainer"], "mode": "all", "inferenceService": "m",
+        "component": "explainer",
+    }  # fmt: skip
+    assert "logger" not in said(service)
+    (again,), _ = both_ways.inference_services(both_ways.ray_service([service]), _config(data))
+    assert again["spec"]["explainer"]["logger"] == logger
