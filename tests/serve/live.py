@@ -74,6 +74,12 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
+def processes(server: Server, *parts: str) -> list[psutil.Process]:
+    """Those of its Ray that have all of these in what they call themselves."""
+    titles = [(one, title(one)) for one in server.family()]
+    return [one for one, said in titles if all(part in said for part in parts)]
+
+
 def index(client: httpx.Client) -> dict[str, str]:
     """Model name to '' when ready, else the reason."""
     rows = client.post("/v2/repository/index").json()

@@ -10,8 +10,6 @@ import numpy as np
 import psutil
 
 from serve_app.protocol.tensors import TensorSpec
-from tests.serve.live import title
-from tests.server import Server
 
 STEPS = ("load", "warm", "drain", "close")
 _HELD_S = 60
@@ -70,11 +68,6 @@ def publish(folder: Path, version: int, weights: str | None = "") -> None:
 def body(value: float = 1.0) -> dict[str, Any]:
     """A request; a negative value makes it wait at `drain`."""
     return {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}]}
-
-
-def processes(server: Server, name: str) -> list[psutil.Process]:
-    """Of a Router or a replica, by the beginning of its title."""
-    return [one for one in server.family() if title(one).startswith(name)]
 
 
 def kill(pids: list[int]) -> None:

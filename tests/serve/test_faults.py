@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.serve.beside import Beside
-from tests.serve.live import ENV, deploy, title, until
+from tests.serve.live import ENV, deploy, processes, until
 from tests.server import QUICKSTART, Server
 
 pytestmark = [pytest.mark.long, pytest.mark.live]
@@ -26,8 +26,8 @@ def one(start_module_server, demo_models) -> Server:
     return start_module_server(QUICKSTART, env=ENV)
 
 
-def named(server: Server, name: str) -> list[psutil.Process]:
-    return [each for each in server.family() if title(each).startswith(name)]
+def pids(server: Server, name: str) -> list[int]:
+    return [one.pid for one in processes(server, name)]
 
 
 def haproxies(server: Server) -> list[psutil.Process]:
@@ -57,27 +57,33 @@ def under_traffic(
 
 
 def test_haproxy_is_killed(one: Server) -> None:
-    (manager,) = named(one, MANAGER)
+    (manager,) = processes(one, MANAGER)
     beside = under_traffic(one, "HAProxy killed", lambda: haproxy(one).kill(), 8)
     assert beside.gap < 3
-    until(lambda: named(one, MANAGER) and named(one, MANAGER)[0].pid != manager.pid, "a new manager")
+    until(
+        lambda: processes(one, MANAGER) and processes(one, MANAGER)[0].pid != manager.pid,
+        "a new manager",
+    )
     again = under_traffic(one, "killed again", lambda: haproxy(one).kill(), 8)
     assert again.gap < 3
     until(lambda: len(haproxies(one)) == 1, "one HAProxy")
 
 
 def test_its_manager_is_killed(one: Server) -> None:
-    until(lambda: len(named(one, MANAGER)) == 1, "a manager")
-    (manager,) = named(one, MANAGER)
+    until(lambda: len(processes(one, MANAGER)) == 1, "a manager")
+    (manager,) = processes(one, MANAGER)
     beside = under_traffic(one, "HAProxy's manager killed", manager.kill, 12)
     assert beside.lost <= 2
     assert beside.gap < 1
-    until(lambda: named(one, MANAGER) and named(one, MANAGER)[0].pid != manager.pid, "a new manager")
+    until(
+        lambda: processes(one, MANAGER) and processes(one, MANAGER)[0].pid != manager.pid,
+        "a new manager",
+    )
     until(lambda: len(haproxies(one)) == 1, "one HAProxy", 150)
 
 
 def test_the_only_router_is_killed(one: Server) -> None:
-    (router,) = named(one, ROUTER)
+    (router,) = processes(one, ROUTER)
     beside = under_traffic(one, "the only Router killed", router.kill, 16, "grpc")
     assert beside.gap < 30  # as long as it takes to start
     with one.http() as http:
@@ -90,9 +96,9 @@ def test_one_of_two_routers_is_killed(start_server, demo_models, tmp_path: Path)
     file = tmp_path / "two.yaml"
     file.write_text(yaml.safe_dump(config))
     server = start_server(file, env=ENV)
-    until(lambda: len(named(server, ROUTER)) == 2, "two Routers")
+    until(lambda: len(processes(server, ROUTER)) == 2, "two Routers")
     kinds = ("http", "http", "grpc", "grpc")
-    kill = lambda: named(server, ROUTER)[0].send_signal(signal.SIGKILL)  # noqa: E731
+    kill = lambda: processes(server, ROUTER)[0].send_signal(signal.SIGKILL)  # noqa: E731
     beside = under_traffic(server, "one of two Routers killed", kill, 8, *kinds)
     assert beside.lost <= len(kinds)  # one in flight of each
     assert beside.gap < 2
@@ -104,7 +110,7 @@ def test_a_router_is_replaced_by_a_deploy(one: Server, tmp_path: Path) -> None:
     config["applications"][0]["deployments"][0]["ray_actor_options"] = {"num_cpus": 0.4}
     file = tmp_path / "changed.yaml"
     file.write_text(yaml.safe_dump(config))
-    (router,) = named(one, ROUTER)
+    (router,) = processes(one, ROUTER)
 
     def replace() -> None:
         deploy(one, file)

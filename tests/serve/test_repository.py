@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, Traffic, index, title, until
+from tests.serve.live import ENV, Traffic, index, processes, until
 from tests.server import MODES, ROOT, Server, Setup
 
 TOKEN = ENV["TANDEM_ADMIN_TOKEN"]
@@ -94,10 +93,6 @@ def change(server: Server, verb: str, model: str, **parameters: object) -> httpx
         return http.post(
             f"/v2/repository/models/{model}/{verb}", json={"parameters": parameters}, headers=KEY
         )
-
-
-def processes(server: Server, name: str) -> list[psutil.Process]:
-    return [one for one in server.family() if f":{name}" in title(one) and "ServeReplica" in title(one)]
 
 
 def test_tritons_client_unloads_and_loads(live, triton):
@@ -226,21 +221,21 @@ def test_the_command_line(live):
 def test_a_steward_that_is_killed_comes_back_and_knows_everything(live):
     assert change(live, "unload", "pid").status_code == 200
     with Traffic(live, ("/v2/models/reads/infer", {"inputs": []})) as traffic:
-        (steward,) = processes(live, "Steward")
+        (steward,) = processes(live, "ServeReplica", ":Steward")
         steward.kill()
         assert change(live, "load", "pid").status_code == 200  # the next one takes it
         assert everywhere(live, lambda http: http.get("/v2/models/pid/ready").status_code == 200)
-        (other,) = processes(live, "Steward")
+        (other,) = processes(live, "ServeReplica", ":Steward")
         assert other.pid != steward.pid
     assert traffic.failures == []
 
 
 def test_a_new_router_serves_what_was_done_before_it_is_ready(live):
     assert change(live, "unload", "pid").status_code == 200
-    killed = processes(live, "Router")[0]
+    killed = processes(live, "ServeReplica", ":Router")[0]
     killed.kill()
     began, seen = time.monotonic(), set()
-    while len(processes(live, "Router")) < ROUTERS or time.monotonic() - began < 3:
+    while len(processes(live, "ServeReplica", ":Router")) < ROUTERS or time.monotonic() - began < 3:
         with live.http() as http, contextlib.suppress(httpx.TransportError):  # of the killed one
             seen.add(http.get("/v2/models/pid").status_code)
         assert time.monotonic() - began < 90

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import ENV, title, until
+from tests.serve.live import ENV, processes, until
 from tests.server import Server
 
 pytestmark = [pytest.mark.long, pytest.mark.live]
@@ -64,10 +63,6 @@ class Asking(threading.Thread):
                     time.sleep(0.01)
                 except AssertionError as error:
                     self.failures.append(str(error))
-
-
-def processes(server: Server, name: str) -> list[psutil.Process]:
-    return [one for one in server.family() if name in title(one)]
 
 
 @pytest.mark.parametrize("victim", VICTIMS)

@@ -7,7 +7,7 @@ import pytest
 
 from loadtests.rolling.asking import Asking
 from loadtests.rolling.model import publish
-from tests.serve.live import ENV, title
+from tests.serve.live import ENV, processes
 from tests.serve.rolled import MOST, RATE, Rolled
 from tests.serve.test_rollouts import first
 
@@ -35,7 +35,7 @@ def test_a_killed_process_changes_nothing_of_it(rolled, folder, name):
         with Asking(rolled.server.url, "rolled", RATE, users=400, most=MOST) as users:
             rolled.begin(version)
             rolled.running()
-            (process, *_) = (one for one in rolled.server.family() if title(one).endswith(f":{name}"))
+            process, *_ = processes(rolled.server, f":{name}")
             process.send_signal(signal.SIGKILL)
             found = rolled.ended()
         assert found["phase"] == ("rolledBack" if errors else "promoted")

@@ -9,7 +9,7 @@ import pytest
 from loadtests.rolling.asking import USER, Asking
 from loadtests.rolling.model import publish
 from tests.serve.configs import remote, router, write
-from tests.serve.live import ENV, title, until
+from tests.serve.live import ENV, processes, until
 from tests.serve.rolled import MOST, RATE, Rolled
 from tests.server import MODES, Server, Setup
 
@@ -33,7 +33,7 @@ def rolled_out(rolled: Rolled, version: int, kill: bool = False, **behaviour: fl
     rolled.begin(str(version))
     if kill:
         rolled.running()
-        one, _ = (one for one in rolled.server.family() if ":ServeReplica:apart:" in title(one))
+        one, _ = processes(rolled.server, ":ServeReplica:apart:")
         one.send_signal(signal.SIGKILL)
     return rolled.ended()
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.serve.configs import python, remote, router, write
-from tests.serve.live import pid_of, until
+from tests.serve.live import pid_of, processes, until
 from tests.server import MODES, Setup
 
 FAST = {
@@ -51,11 +51,4 @@ def test_to_zero_and_back(server):
 
 def awake(server) -> set[int]:
     """The processes of the model's replicas."""
-    return {p.pid for p in server.family() if _title(p).startswith("ray::ServeReplica:sleepy")}
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
+    return {one.pid for one in processes(server, "ray::ServeReplica:sleepy")}

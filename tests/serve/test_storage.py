@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from tests.serve.configs import python, router, write
-from tests.serve.live import deploy, index, until
-from tests.serve.staged import processes
+from tests.serve.live import deploy, index, processes, until
 from tests.server import MODES, ROOT, Server, Setup
 from tests.storage.bucket import S3Bucket, s3
 from tests.storage.web import serving

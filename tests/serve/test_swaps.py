@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.serve.configs import remote, router, write
-from tests.serve.live import Traffic, deploy, until
-from tests.serve.staged import STEPS, arrived, body, held, kill, processes, publish
+from tests.serve.live import Traffic, deploy, processes, until
+from tests.serve.staged import STEPS, arrived, body, held, kill, publish
 from tests.server import MODES, Setup
 
 ROUTER, REPLICA = "ray::ServeReplica:tandem:Router", "ray::ServeReplica:far:ModelReplica"
