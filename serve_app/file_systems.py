@@ -8,13 +8,14 @@ from typing import Any
 QUIET_S = 60.0
 
 
-def said(fs: Any, method: str, *args: Any, **more: Any) -> Any:
-    """What a method of one says. TimeoutError where one of a network takes longer than QUIET_S."""
+def said(fs: Any, method: str, *args: Any, times: int = 1, **more: Any) -> Any:
+    """What a method of one says. TimeoutError where one of a network takes longer than QUIET_S, so many
+    times: it may be much that is sent."""
     asyn: Any = sys.modules.get("fsspec.asyn")  # with which each of those comes
     over = asyn and isinstance(fs, asyn.AsyncFileSystem)
     if not over:
         return getattr(fs, method)(*args, **more)
     try:
-        return getattr(fs, method)(*args, **more, timeout=QUIET_S)
+        return getattr(fs, method)(*args, **more, timeout=times * QUIET_S)
     except asyn.FSTimeoutError:
-        raise TimeoutError(f"no answer within {QUIET_S:g} s") from None
+        raise TimeoutError(f"no answer within {times * QUIET_S:g} s") from None

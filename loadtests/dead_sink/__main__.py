@@ -1,23 +1,26 @@
 """`python -m loadtests.dead_sink`: what clients notice of payload loggers, and of one with a dead sink.
 
-The same load on three servers that stay up, each in turn, in rounds: without a logger, with one that
-writes files, and with one that posts to an address where nobody listens, whose queue is full by the time
-that counts. In the end each event was sent or dropped, or waits: so many as there were requests, twice.
+The same load on four servers that stay up, each in turn, in rounds: without a logger, with one that
+writes files, with one that posts to where nobody listens, whose queue is full by the time that counts,
+and another one without. In the end each event was sent or dropped, or waits: so many as there were
+requests, twice.
 """
 
 import argparse
 import contextlib
-import http.client
 import json
 import re
 import statistics
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from loadtests.arrivals import constant
+from loadtests.client.job import Job
+from loadtests.client.run import run
 from loadtests.graph.__main__ import V1, config
 from loadtests.servers import Server
 
@@ -30,25 +33,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.dead_sink", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--sides", default="no logger,files,dead sink", help="some of them, with commas")
+    parser.add_argument("--rate", type=float, default=400, help="requests/s; 0: as fast as they can")
+    parser.add_argument("--clients", type=int, default=16, help="connections")
+    parser.add_argument(
+        "--sides", default="no logger,files,dead sink,no logger 2", help="some of them, with commas"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as up:
         sides = {
             "no logger": [],
             "files": [_FILES | {"url": f"file://{folder}/events"}],
             "dead sink": [_DEAD],
+            # Two servers that do the same aren't equally fast: by how much that is, this one says.
+            "no logger 2": [],
         }
         servers = {
             name: up.enter_context(Server("tandem", logged(sides[name]), ["identity"]))
             for name in given.sides.split(",")
         }
         found: dict[str, list[list[float]]] = {name: [] for name in servers}
-        asked = {name: len(load(server.http_port, given.clients, 3)) for name, server in servers.items()}
+        body = Path(folder) / "body"
+        of = given.rate, given.clients
+        asked = {name: len(load(server, body, *of, 3)) for name, server in servers.items()}
         began = time.monotonic()
         for number in range(given.rounds):
             for name, server in servers.items():
-                taken = load(server.http_port, given.clients, given.seconds)
+                taken = load(server, body, *of, given.seconds)
                 asked[name] += len(taken)
                 found[name].append(sorted(taken))
             p99s = ", ".join(
@@ -106,29 +116,17 @@ def percentile(taken: list[float], at: int) -> float:
     return statistics.quantiles(taken, n=100, method="inclusive")[at - 1]
 
 
-def load(port: int, clients: int, seconds: float) -> list[float]:
-    """Seconds that requests took, of so many clients that send one after the other."""
-    path, body = V1[0].format("identity"), json.dumps(V1[1])
-    taken: list[list[float]] = [[] for _ in range(clients)]
-    until = time.perf_counter() + seconds
-
-    def one(own: list[float]) -> None:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        while (began := time.perf_counter()) < until:
-            client.request("POST", path, body)
-            answer = client.getresponse()
-            answer.read()
-            if answer.status != 200:
-                raise SystemExit(f"{path} answered {answer.status}")
-            own.append(time.perf_counter() - began)
-        client.close()
-
-    threads = [threading.Thread(target=one, args=(own,)) for own in taken]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [one for own in taken for one in own]
+def load(server: Server, body: Path, rate: float, clients: int, seconds: float) -> list[float]:
+    """Seconds that requests took: `rate` of them a second, or as many as so many clients can."""
+    body.write_text(json.dumps(V1[1]))
+    schedule = constant(rate, seconds).arrivals().tolist() if rate else []
+    asked = V1[0].format("identity"), {"Content-Type": "application/json"}, str(body)
+    # Each request is counted, so that there is no warm-up here.
+    taken = run(Job(server.target, [asked], False, clients, seconds, 0.0, schedule))
+    if taken.failed.any():
+        raise SystemExit(f"requests failed: {taken.errors}")
+    found: list[float] = taken.latencies.tolist()
+    return found
 
 
 if __name__ == "__main__":

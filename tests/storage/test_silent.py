@@ -10,7 +10,7 @@ from s3fs import S3FileSystem
 
 from loadtests.storage.azurite import env_of
 from serve_app import file_systems
-from serve_app.releases.store import store_at
+from serve_app.releases.store import STATE, store_at
 from serve_app.repository import buckets, downloads, fetching, hub
 from serve_app.repository.reasons import Later, Unreachable
 from serve_app.repository.storage import hold
@@ -96,8 +96,8 @@ def test_so_does_where_the_desired_state_is_kept(monkeypatch: pytest.MonkeyPatch
         kept = store_at(f"s3://models/state-{port}")
         for ask in (
             kept.names,
-            lambda: kept.get("x"),
-            lambda: kept.put("x", b""),
+            lambda: kept.get(STATE),
+            lambda: kept.put(STATE, b""),
             lambda: kept.delete("x"),
         ):
             with pytest.raises(TimeoutError, match=r"no answer within 0\.3 s"):
