@@ -1,6 +1,7 @@
 """The user's own modules: imported, and imported anew when their files changed."""
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ _OURS = Path(serve_app.__file__).parent
 _imports = Imports()
 # By package, its modules, and which modules there were of all when they were looked for.
 _known: dict[str, tuple[tuple[int, str, int, int], list[tuple[str, Path]]]] = {}
-_imported: dict[str, Mapping[str, Stamp]] = {}  # by class path, the files as they were
+# By name, a module that was seen, and its file as it was then.
+_seen: dict[str, tuple[ModuleType, Stamp]] = {}
 
 
 def import_class(path: str) -> Any:
@@ -35,20 +37,19 @@ def import_class(path: str) -> Any:
 def _import_class(path: str) -> Any:
     module, _, name = path.partition(":")
     look_anew()  # a package may have been installed since the last look
-    old = _imports.between(partial(_forgotten, path)) if changed(_imported.get(path, {})) else {}
+    old = _imports.between(partial(_forgotten, path)) if _stale(path) else {}
     try:
         found = getattr(importlib.import_module(module), name)
     except BaseException as error:
-        if old:
-            sys.modules.update(old)
-        else:
-            _imported[path] = stamps(path)
+        for each, (before, was) in old.items():
+            sys.modules[each], _seen[each] = before, (before, was)
         if isinstance(error, ImportError | AttributeError | ValueError):
             raise ConfigError(
                 f"class '{path}' can't be imported as package.module:ClassName: {error}"
             ) from error
         raise
-    _imported[path] = stamps(path)
+    finally:
+        _stale(path)  # those that came are seen
     return found
 
 
@@ -62,11 +63,25 @@ def changed(before: Mapping[str, Stamp]) -> bool:
     return any(stamp(Path(file)) != was for file, was in before.items())
 
 
-def _forgotten(path: str) -> dict[str, ModuleType]:
-    if not changed(_imported.get(path, {})):  # another thread has had it since
+def _stale(path: str) -> bool:
+    """Whether a file isn't what it was when its module was seen first, whichever class that was for."""
+    found = False
+    for name, file in _beside(path):
+        if (module := sys.modules.get(name)) is None:
+            continue
+        now, before = stamp(file), _seen.get(name)
+        if before is None or before[0] is not module:
+            _seen[name] = module, now
+        elif before[1] != now:
+            found = True
+    return found
+
+
+def _forgotten(path: str) -> dict[str, tuple[ModuleType, Stamp]]:
+    if not _stale(path):  # another thread has had it since
         return {}
-    names = [name for name, _ in _beside(path)]
-    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    names = [name for name, _ in _beside(path) if name in sys.modules and name in _seen]
+    return {name: (sys.modules.pop(name), _seen[name][1]) for name in names}
 
 
 def _beside(path: str) -> list[tuple[str, Path]]:
@@ -105,10 +120,24 @@ def _below(package: str) -> Iterator[tuple[str, Path]]:
 def _root(package: str) -> Path | None:
     module = sys.modules.get(package)
     if module is None:
-        return None
+        return _to_come(package)
     folders = list(getattr(module, "__path__", ()))
     file = _file(module)
     return Path(folders[0]).parent if folders else file.parent if file else None
+
+
+def _to_come(package: str) -> Path | None:
+    """Where one lies that wasn't imported yet: what it imports may be there, from before."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    if folders:
+        return Path(folders[0]).parent
+    return Path(spec.origin).parent if spec.origin and spec.has_location else None
 
 
 def _file(module: ModuleType) -> Path | None:

@@ -250,3 +250,31 @@ def test_classes_of_one_folder_that_are_imported_anew_at_once(code):
         assert {kind.__name__ for kind in found} == {"A"}
         for name in ("shared", *kinds):
             (code / f"{name}.py").write_text((code / f"{name}.py").read_text() + f"# {turn}\n")
+
+
+def test_a_class_that_is_named_only_after_its_file_changed(code):
+    """Whichever other class the module was imported for, and whichever module imported it."""
+    written(code / "several.py", "class A:\n    v = 1\nclass B:\n    v = 1")
+    written(code / "helper.py", "v = 1")
+    written(code / "uses.py", "from helper import v\nclass U:\n    v = v")
+    assert (import_class("several:A").v, import_class("uses:U").v) == (1, 1)
+    written(code / "several.py", "class A:\n    v = 20\nclass B:\n    v = 20\nclass C:\n    v = 20")
+    assert (import_class("several:B").v, import_class("several:C").v) == (20, 20)
+    assert import_class("several:A").v == 20
+    written(code / "helper.py", "v = 300")
+    written(code / "new_one.py", "from helper import v\nclass N:\n    v = v")
+    assert import_class("new_one:N").v == 300
+
+
+def test_a_new_class_of_a_file_that_is_broken_for_now(code):
+    written(code / "mended.py", "class A:\n    v = 1")
+    assert import_class("mended:A").v == 1
+    for _ in range(2):
+        written(code / "mended.py", "class A:\n    v = 22\nnonsense(")
+        with pytest.raises(SyntaxError):
+            import_class("mended:B")
+    assert sys.modules["mended"].A.v == 1  # who has it keeps it
+    written(code / "mended.py", "class B:\n    v = 333")
+    assert import_class("mended:B").v == 333
+    with pytest.raises(ConfigError, match="'A'"):
+        import_class("mended:A")
