@@ -27,4 +27,6 @@ def deploy(config: dict[str, Any]) -> str:
 def applications() -> dict[str, Any]:
     """Serve's applications by name, as its REST API has them. RayError while it can't be asked."""
     found: dict[str, Any] = _get_global_client().get_serve_details()["applications"]
+    for one in found.values():  # an Enum, which says its class's name in a text
+        one["status"] = str(getattr(one["status"], "value", one["status"]))
     return found

@@ -22,6 +22,7 @@ from serve_app.protocol.datatypes import BYTES
 from serve_app.protocol.metadata import VersionDescription
 from serve_app.protocol.tensors import InferRequest, InferResponse, Tensor, TensorSpec
 
+NO_OBJECT = "the body must be a JSON object with instances or inputs"
 _B64 = "b64"  # {"b64": "…"} stands for bytes
 
 
@@ -30,7 +31,7 @@ def decode_request(message: Any, model: str, version: VersionDescription) -> tup
     if not version.inputs:
         raise InvalidArgument(f"V1 is for models with inputs; '{model}' has 0 declared: use /v2")
     if not isinstance(message, dict):
-        raise InvalidArgument("the body must be a JSON object with instances or inputs")
+        raise InvalidArgument(NO_OBJECT)
     message = elements.given(message)
     keys = [key for key in ("instances", "inputs") if key in message]
     if len(keys) != 1:

@@ -30,6 +30,7 @@ from serve_app.errors import (
     words,
 )
 from serve_app.protocol.tensors import Arrays, InferRequest, InferResponse
+from serve_app.protocol.v1_codec import NO_OBJECT
 from serve_app.repository.reasons import passing
 from serve_app.repository.stamps import Stamp
 from serve_app.runtimes.in_thread import Raised, caught, in_thread, where
@@ -73,7 +74,7 @@ class KServeTransformer:
     def __init__(self, config: Transformer) -> None:
         self._config = config
         self._object: Any = None
-        self.passing = self.explains = False
+        self.passing = self.explains = self._preprocesses = False
         self._types: Any = None
         self._stamps: Mapping[str, Stamp] = {}
         self._loader: threading.Thread | None = None
@@ -120,6 +121,7 @@ class KServeTransformer:
             raise ConfigError(f"{path} is no class, but a {type(kind).__name__}")
         if not any(callable(getattr(kind, name, None)) for name in ("preprocess", "postprocess")):
             raise ConfigError(f"{path} has neither preprocess nor postprocess")
+        self._preprocesses = hasattr(kind, "preprocess") and not _of_kserve(kind, "preprocess")
         self._types = tensor_types()
         made = type(
             kind.__name__, (kind, Explained), {"__module__": kind.__module__, **self._more(kind)}
@@ -169,10 +171,12 @@ class KServeTransformer:
 
     async def document(self, message: Any, headers: dict[str, str], asks: Asks) -> Any:
         """One of V1: what JSON holds, or V2's JSON where `postprocess` returns that."""
-        found = await self._through(message, headers, asks)
-        if not hasattr(found, "outputs"):
-            return found
-        return self._read(partial(carried.written, self._config.name), found)
+        if not isinstance(message, dict) and not self._preprocesses:  # the class isn't to blame
+            raise InvalidArgument(NO_OBJECT)
+        return self._read(self._as_json, await self._through(message, headers, asks))
+
+    def _as_json(self, found: Any) -> Any:
+        return carried.written(self._config.name, found) if hasattr(found, "outputs") else found
 
     async def tensors(
         self, request: InferRequest, headers: dict[str, str], grpc: bool, asks: Asks
@@ -196,7 +200,7 @@ class KServeTransformer:
                 f"transformer '{self._config.name}' returned a {type(found).__name__} to a request of "
                 "V2: postprocess has to return an InferResponse"
             )
-        return {one.name: carried.array_of(one) for one in found.outputs}
+        return {carried.name_of(one): carried.array_of(one) for one in found.outputs}
 
     async def _through(self, payload: Any, headers: dict[str, str], asks: Asks) -> Any:
         PREDICT.set(lambda asked: self._ask(asked, asks))

@@ -4,7 +4,7 @@ import inspect
 
 from ray.dashboard.modules.serve.serve_head import ServeHead
 from ray.serve._private.client import ServeControllerClient
-from ray.serve.schema import ServeDeploySchema
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from serve_app.internals import serve_client
 
@@ -27,3 +27,14 @@ def test_what_a_config_is():
     schema = ServeDeploySchema.model_validate({"applications": [{"import_path": "a:b"}]})
     assert schema.logging_config is None
     assert "deploy(" not in serve_client.deploy({"applications": [{"route_prefix": "no"}]})
+
+
+def test_a_state_is_said_by_its_name(monkeypatch):
+    """Serve's details have an Enum there, of texts, which a text shows with its class's name."""
+
+    class Client:
+        def get_serve_details(self):
+            return {"applications": {"a": {"status": ApplicationStatus.DEPLOYING}}}
+
+    monkeypatch.setattr(serve_client, "_get_global_client", Client)
+    assert f"{serve_client.applications()['a']['status']}" == "DEPLOYING"

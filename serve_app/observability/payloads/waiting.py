@@ -24,6 +24,7 @@ class Waiting:
         self._enough = 1, 0  # events, bytes: who waits needn't wake for less
         self._lock = threading.RLock()  # taken by itself it costs a third of what the condition does
         self._changed = threading.Condition(self._lock)
+        self._ending = threading.Condition(self._lock)  # who pauses hears of nothing else
         self._ends: float | None = None  # no more comes, and until then what is there is sent
         self.sent = self._away = 0
         self.dropped = Counter[str]()
@@ -106,13 +107,13 @@ class Waiting:
 
     def pause(self, seconds: float) -> bool:
         """Wait, unless it ends; whether it goes on."""
-        with self._changed:
+        with self._ending:
             until = time.monotonic() + seconds
             while (left := until - time.monotonic()) > 0:
                 if self._ends is not None and time.monotonic() >= self._ends:
                     return False
                 most = left if self._ends is None else min(left, self._ends - time.monotonic())
-                self._changed.wait(max(most, 0.001))
+                self._ending.wait(max(most, 0.001))
             return self._ends is None or time.monotonic() < self._ends
 
     def end(self, seconds: float) -> None:
@@ -120,6 +121,7 @@ class Waiting:
         with self._changed:
             self._ends = time.monotonic() + seconds
             self._changed.notify_all()
+            self._ending.notify_all()
 
     def give_up(self) -> None:
         """What is there still is dropped."""

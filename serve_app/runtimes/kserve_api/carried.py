@@ -26,6 +26,13 @@ def tensor_of(kind: Any, tensor: Tensor, as_text: bool) -> Any:
     return kind(tensor.name, list(array.shape), tensor.datatype, array.ravel().tolist())
 
 
+def name_of(one: Any) -> str:
+    """A tensor's."""
+    if not isinstance(one.name, str):
+        raise InvalidArgument(f"the name of one is a {type(one.name).__name__}")
+    return one.name
+
+
 def array_of(one: Any) -> np.ndarray:
     """A tensor's values as V2 carries them."""
     array = np.asarray(one.as_numpy())
@@ -54,7 +61,7 @@ def _listed(value: Any) -> Any:
 def written(model: str, answer: Any) -> dict[str, Any]:
     """An answer in KServe's class as V2's JSON."""
     outputs = [
-        {"name": one.name, "datatype": one.datatype, "shape": list(array.shape),
+        {"name": name_of(one), "datatype": one.datatype, "shape": list(array.shape),
          "data": api.plain(array, True).ravel().tolist()}
         for one in answer.outputs
         for array in [array_of(one)]
@@ -66,7 +73,7 @@ def request_of(payload: Any) -> InferRequest:
     """A request in KServe's class or in JSON, to whichever model."""
     if isinstance(payload, bytes):
         return rest_codec.decode_request(payload, None, "", "")
-    given = [Tensor(one.name, one.datatype, array_of(one)) for one in payload.inputs]
+    given = [Tensor(name_of(one), one.datatype, array_of(one)) for one in payload.inputs]
     asked = getattr(payload, "request_outputs", None)
     outputs = None if not asked else [RequestedOutput(one.name) for one in asked]
     return InferRequest("", "", "", given, outputs)

@@ -8,6 +8,7 @@ from serve_app.errors import ModelFailed
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+MOST = 16 * 2**10  # bytes; HAProxy takes no more than its buffer has, and many a client less
 # They say how the answer is sent, which isn't the class's to know, or are on every answer already.
 _OURS = {
     "connection", "content-encoding", "content-length", "content-type", "date",
@@ -27,4 +28,6 @@ def answer_headers(said: Mapping[Any, Any], who: str) -> list[tuple[bytes, bytes
             raise ModelFailed(f"{who} set a response header that HTTP can't carry: {name[:40]!r}")
         if value is not None and name not in _OURS:
             found[name.encode()] = text.encode("latin-1")
+    if (size := sum(len(name) + len(value) for name, value in found.items())) > MOST:
+        raise ModelFailed(f"{who} set response headers of {size} bytes; there may be {MOST}")
     return [*found.items()]

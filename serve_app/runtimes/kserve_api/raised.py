@@ -31,10 +31,17 @@ def meant(error: BaseException, what: str) -> TandemError | None:
     """What clients are told of an exception; None for one that nobody meant for them. `what`: where it
     was raised, said where its own words aren't for clients.
     """
+    try:
+        return _meant(error, what)
+    except Exception:  # one whose class is odd
+        return None
+
+
+def _meant(error: BaseException, what: str) -> TandemError | None:
     if isinstance(error, _http_exception()):
         return _of_status(error)
     for one in type(error).__mro__:
-        if one.__module__.startswith(OURS) and (kind := _KINDS.get(one.__name__)):
+        if str(one.__module__).startswith(OURS) and (kind := _KINDS.get(one.__name__)):
             return kind(words(error) or one.__name__)
     if isinstance(error, NotImplementedError):
         return Unsupported(f"{what} {type(error).__name__}")
@@ -62,5 +69,5 @@ def _text(detail: Any) -> str:
         return detail
     try:
         return json.dumps(detail, ensure_ascii=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return words(detail)

@@ -131,6 +131,13 @@ async def test_grpc(the_plane, transformers):
         (v1, "odd", ROW, {"how": "shape"}, 500, "'odd' returned tensors that can't be read: ValueError"),
         (v2, "odd", V2, {"how": "shape"}, 500, "'odd' returned tensors that can't be read: ValueError"),
         (v2, "odd", V2, {"how": "half"}, 500, "'odd' returned tensors that can't be read: KeyError"),
+        (v1, "odd", ROW, {"how": "name"}, 500, "can't be read: the name of one is a int"),
+        (v2, "odd", V2, {"how": "name"}, 500, "can't be read: the name of one is a int"),
+        (v1, "odd", ROW, {"how": "property"}, 500, "'odd' returned tensors that can't be read: LookupE"),
+        (v2, "odd", V2, {"how": "property"}, 500, "'odd' returned tensors that can't be read: LookupE"),
+        # Of a class without a preprocess, the client is to blame.
+        (v1, "odd", [], {"how": "shape"}, 400, "the body must be a JSON object"),
+        (v1, "odd", 3, {"how": "shape"}, 400, "the body must be a JSON object"),
         (v1, "away-too", ROW, {}, 400, "too small"),
         (v2, "away-too", V2, {}, 400, "too small"),
         (v1, "nobody", ROW, {}, 404, "no model 'none'"),

@@ -105,11 +105,21 @@ class Wrong(Model):
         return "text"
 
 
+class Moody:
+    @property
+    def outputs(self):
+        raise LookupError("not today")
+
+
 class Odd(Model):
     def postprocess(self, result, headers=None, response_headers=None):
         if headers["how"] == "shape":
             return InferResponse("1", self.name, [InferOutput("a", [7], "FP32", [1.0])])
         if headers["how"] == "half":
             return {"outputs": [{"name": "a"}]}
+        if headers["how"] == "name":
+            return InferResponse("1", self.name, [InferOutput(3, [1], "FP32", [1.0])])
+        if headers["how"] == "property":
+            return Moody()
         return 7 if headers["how"] == "number" else {"a": object()}
 '''

@@ -31,3 +31,9 @@ def test_there_is_one_of_each_name():
 def test_what_http_cant_carry_is_refused(name, value):
     with pytest.raises(ModelFailed, match="transformer 't' set a response header that HTTP can't carry"):
         answer_headers({name: value}, "transformer 't'")
+
+
+def test_there_is_room_for_so_many():
+    answer_headers({"x-a": "b" * 16_000}, "t")
+    with pytest.raises(ModelFailed, match="response headers of 20003 bytes; there may be 16384"):
+        answer_headers({"x-a": "b" * 20_000}, "t")

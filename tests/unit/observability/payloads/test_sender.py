@@ -8,8 +8,8 @@ import pytest
 
 from serve_app.config import parse
 from serve_app.config.payloads import PayloadLogger
+from serve_app.observability.payloads import faults
 from serve_app.observability.payloads import sender as sending
-from serve_app.observability.payloads import sinks
 from serve_app.observability.payloads.record import Bytes, Record
 from serve_app.observability.payloads.sender import Sender
 from tests.unit.observability.payloads.sink import until, web_sink
@@ -103,7 +103,7 @@ def test_what_a_sink_refuses_is_dropped_and_what_it_cannot_take_now_is_sent_agai
 def test_one_event_at_which_a_sink_cuts_the_connection_holds_up_no_others(monkeypatch):
     """As many of them as there are threads."""
     monkeypatch.setattr(sending, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(sinks.faults, "TRIES_AWAY", 20)
+    monkeypatch.setattr(faults, "TRIES_AWAY", 20)
     with web_sink() as sink:
         sink.cuts = b"poison"
         one = made(sink.url, queue={"maxEvents": 30})
@@ -130,7 +130,7 @@ def test_what_a_sink_says_before_it_cuts_a_body_off_is_heard():
 
 def test_who_cant_be_reached_is_tried_without_end(monkeypatch):
     monkeypatch.setattr(sending, "LONGEST_PAUSE_S", 0.001)
-    monkeypatch.setattr(sinks.faults, "TRIES_AWAY", 20)
+    monkeypatch.setattr(faults, "TRIES_AWAY", 20)
     one = made("http://127.0.0.1:1/")
     kept = record()
     one.waiting.offer(kept)

@@ -89,3 +89,25 @@ def test_at_the_end_what_is_left_is_dropped():
     assert queue.counts() == {"sent": 1, "stopped": 2}
     assert queue.take() == []
     assert queue.events == 0
+
+
+def test_who_pauses_keeps_no_other_from_hearing_of_what_comes():
+    """One thread tries an event again; the next one is another's."""
+    queue, taken = waiting(), threading.Event()
+    pausing = threading.Thread(target=queue.pause, args=(60,), daemon=True)
+    pausing.start()
+    idle = threading.Thread(target=lambda: queue.take() and taken.set(), daemon=True)
+    idle.start()
+    while not queue._changed._waiters:  # both wait, the one that pauses for longer
+        pass
+    for offer in (lambda: queue.offer(record()), lambda: queue.put_back([record()])):
+        offer()
+        assert taken.wait(20)
+        taken.clear()
+        idle.join()
+        idle = threading.Thread(target=lambda: queue.take() and taken.set(), daemon=True)
+        idle.start()
+    queue.end(0)
+    pausing.join(20)
+    idle.join(20)
+    assert not pausing.is_alive()
