@@ -17,7 +17,7 @@ from serve_app.processes import Program
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 MODES = ("high-throughput", "default")
-START_TIMEOUT_S = 240
+START_TIMEOUT_S = 420
 STOP_TIMEOUT_S = 45
 _READY = "Ctrl-C stops everything"
 _METRICS = re.compile(r"^  metrics for Prometheus  (\S+)$", re.MULTILINE)

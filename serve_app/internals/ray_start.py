@@ -14,7 +14,7 @@ from serve_app.internals.haproxy import haproxy_wrapper
 # What each worker runs first, by Ray's `worker_process_setup_hook`.
 FENCE = "serve_app.internals.grpc_servers.fence"
 _FOLDER = "TANDEM_NODE_FOLDER"
-_START_S = 180.0  # of a node, of a proxy
+_START_S = 300.0  # of a node, of a proxy
 
 
 def on_loopback_by_hooks(folder: Path) -> Mapping[str, str]:
@@ -46,7 +46,7 @@ def on_loopback(params: Any, head: bool) -> None:
 
 
 def patient() -> None:
-    """A node that this process starts from now on has three minutes to do so. Ray's 30 seconds are too
+    """A node that this process starts from now on has five minutes to do so. Ray's 30 seconds are too
     few where its processes share a busy machine's cores, and then it gives up with a traceback."""
     from ray._private import services
 
@@ -75,7 +75,7 @@ def _raylet_lives() -> bool:
 
 
 def patient_with_proxies() -> None:
-    """Serve waits three minutes for its proxies to be there; its one is too few on such a machine."""
+    """Serve waits five minutes for its proxies to be there; its one is too few on such a machine."""
     from ray.serve._private import api, client
 
     api.HTTP_PROXY_TIMEOUT = client.HTTP_PROXY_TIMEOUT = int(_START_S)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from serve_app.ports import Block
 
+# A raylet ends when its agent hasn't come by then; Ray's 100 s are too few on a busy machine.
+AGENT_PATIENCE = {"RAY_agent_register_timeout_ms": "300000"}
+
 
 def haproxy_threads() -> str:
     """Threads for HAProxy where it shares the machine with everything else."""

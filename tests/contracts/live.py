@@ -20,7 +20,7 @@ from ray import serve
 from serve_app.internals.ray_start import patient, patient_with_proxies
 from serve_app.ports import free_port, own_block
 from serve_app.tools.run.environment import PROXY_CHECKS
-from serve_app.tools.shared_machine import places
+from serve_app.tools.shared_machine import AGENT_PATIENCE, places
 from tests.contracts.inside import MODEL, Ingress, Model
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def _found(folder: Path) -> dict[str, Any]:
     with (folder / "log").open("w+") as log:
         ended = subprocess.run(
             [sys.executable, "-c", script, str(folder / "found.json")],
-            env=environment(folder), cwd=ROOT, stdout=log, stderr=log, timeout=240, check=False,
+            env=environment(folder), cwd=ROOT, stdout=log, stderr=log, timeout=500, check=False,
         )  # fmt: skip
         log.seek(0)
         assert ended.returncode == 0, log.read()[-4000:]
@@ -105,6 +105,7 @@ def environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(MAXCONN),
         **PROXY_CHECKS,
+        **AGENT_PATIENCE,
         "PYTHONPATH": str(ROOT),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "tests.contracts.inside:middlewares",
     }

@@ -99,5 +99,5 @@ def test_proxies_that_start_slowly_are_waited_for(monkeypatch):
         monkeypatch.setattr(module, "HTTP_PROXY_TIMEOUT", 60)
         assert "HTTP_PROXY_TIMEOUT" in inspect.unwrap(function).__code__.co_names
     ray_start.patient_with_proxies()
-    assert {module.HTTP_PROXY_TIMEOUT for module in waiting} == {180}
+    assert {module.HTTP_PROXY_TIMEOUT for module in waiting} == {300}
     assert set(PROXY_CHECKS) <= serve_variables()

@@ -9,7 +9,7 @@ from serve_app.ports import Block, own_block
 from serve_app.processes import Program
 from serve_app.tools.local.launch import Launch
 from serve_app.tools.local.manifest import NodeGroup
-from serve_app.tools.shared_machine import haproxy_threads, places
+from serve_app.tools.shared_machine import AGENT_PATIENCE, haproxy_threads, places
 
 _HERE = "127.0.0.1"
 
@@ -98,6 +98,7 @@ class Node:
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.http_port),
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(self.grpc_port),
             **on_loopback_by_hooks(self._folder),
+            **AGENT_PATIENCE,
         }
 
     @property

@@ -7,7 +7,7 @@ from serve_app.addresses import is_loopback
 from serve_app.internals.grpc_servers import GRPC_ADDRESS
 from serve_app.internals.haproxy import haproxy_wrapper
 from serve_app.ports import own_block
-from serve_app.tools.shared_machine import haproxy_threads, places
+from serve_app.tools.shared_machine import AGENT_PATIENCE, haproxy_threads, places
 
 # Of gRPC, in proxies; a Router knows its own `maxBodyBytes`. The default of that, and some.
 GRPC_MESSAGES = {"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(65 * 2**20)}
@@ -66,8 +66,7 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",  # it would swallow request lines that look alike
-        # Its raylet ends when its agent hasn't come by then; Ray's 100 s are too few on a busy machine.
-        "RAY_agent_register_timeout_ms": "300000",
+        **AGENT_PATIENCE,
         "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
         # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
