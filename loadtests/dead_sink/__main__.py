@@ -69,7 +69,7 @@ def main() -> None:
         counts = {
             name: events(server, 2 * asked[name]) for name, server in servers.items() if sides[name]
         }
-    print(f"{'':10} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'of the rounds':>16}  events")
+    print(f"{'':12} {'requests/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'of the rounds':>16}  events")
     for name, rounds in found.items():
         every = sorted(one for taken in rounds for one in taken)
         rate = len(every) / given.seconds / given.rounds
@@ -79,7 +79,7 @@ def main() -> None:
         if name in counts:
             parts = ", ".join(f"{count} {what}" for what, count in counts[name].items())
             said = f"{parts}: {counts[name].total()} of {2 * asked[name]}"
-        print(f"{name:10} {rate:12.0f} {p50:8.2f} {p99:8.2f} {spread:>16}  {said}")
+        print(f"{name:12} {rate:12.0f} {p50:8.2f} {p99:8.2f} {spread:>16}  {said}")
 
 
 def events(server: Server, wanted: int) -> Counter[str]:
