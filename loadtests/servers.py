@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "tandem": (sys.executable, ["-m", "serve_app", "run"]),
     LIVE: (sys.executable, ["-m", "serve_app", "run"]),
 }
+# A core's share that a server may use while nobody asks it, looked at so often, for so long at most.
+_QUIET, _LOOK_S, _STARTS_LATE_S = 0.3, 2.0, 60.0
 
 
 def _end_with_blocks() -> None:
@@ -74,7 +76,7 @@ class Server(Program):
         try:
             self.start()
             self.until_ready()
-            time.sleep(1)  # what starts late (proxies, dashboards) is over
+            self.until_quiet()
         except BaseException:
             self.end()
             raise
@@ -103,6 +105,16 @@ class Server(Program):
             return not waiting
 
         self.wait(ready, START_TIMEOUT_S, f"{self.name} didn't start", pause)
+
+    def until_quiet(self) -> None:
+        """Until what starts beside the models (dashboards, agents, other models) leaves the cores alone,
+        or it has had its time: a server that answers early isn't measured while it still starts."""
+        began, before = time.monotonic(), self.cpu()
+        while time.monotonic() - began < _STARTS_LATE_S:
+            time.sleep(_LOOK_S)
+            used, before = self.cpu() - before, self.cpu()
+            if used < _QUIET * _LOOK_S:
+                return
 
     def ready_path(self, model: str) -> str:
         """What answers 200 once the model is ready."""

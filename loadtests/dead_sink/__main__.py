@@ -21,6 +21,7 @@ from typing import Any
 from loadtests.arrivals import constant
 from loadtests.client.job import Job
 from loadtests.client.run import run
+from loadtests.compare.statistics import compared
 from loadtests.graph.__main__ import V1, config
 from loadtests.servers import Server
 
@@ -80,6 +81,16 @@ def main() -> None:
             parts = ", ".join(f"{count} {what}" for what, count in counts[name].items())
             said = f"{parts}: {counts[name].total()} of {2 * asked[name]}"
         print(f"{name:12} {rate:12.0f} {p50:8.2f} {p99:8.2f} {spread:>16}  {said}")
+    if given.rounds > 1:
+        _beside({name: [percentile(one, 99) for one in rounds] for name, rounds in found.items()})
+
+
+def _beside(figures: dict[str, list[float]]) -> None:
+    """Each side's p99 beside the first one's, round by round."""
+    first, *others = figures
+    for name in others:
+        ratio = compared(figures[name], figures[first]).ratio
+        print(f"p99, {name} / {first}: {ratio.middle:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
 
 
 def events(server: Server, wanted: int) -> Counter[str]:
