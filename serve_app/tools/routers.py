@@ -52,3 +52,17 @@ def running(serve: Mapping[str, Any]) -> set[str]:
         for replica in ((app.get("deployments") or {}).get("Router") or {}).get("replicas") or []
         if replica.get("state") == "RUNNING"
     }
+
+
+def live(address: str) -> bool:
+    """Whether a Router answers over gRPC at `host:port`, whatever it says."""
+    import grpc
+
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(address, options) as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+        try:
+            ask(b"", timeout=2)
+        except grpc.RpcError as error:
+            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    return True

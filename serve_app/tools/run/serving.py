@@ -22,6 +22,7 @@ from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
 
 _RAY = ("gcs_server", "raylet")  # without one of them nothing can change, and soon nothing runs
+_GRPC_S = 10  # for its port to be led to a Router, after HTTP's
 _UNHEARD_S = 120  # then Ray is taken for dead, while it starts
 
 
@@ -76,7 +77,8 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
         return 1
     url, logs = f"http://{authority(http['host'], http['port'])}", folder / "session_latest" / "logs"
     grpc_at = authority(http["host"], grpc["port"])
-    places = _Places(url, grpc_at, dashboard, _metrics(ray.nodes()), logs)
+    over_grpc = bool(grpc.get("grpc_servicer_functions"))
+    places = _Places(url, grpc_at, over_grpc, dashboard, _metrics(ray.nodes()), logs)
     _announce(places, path, startup.waiting, explained_models(config, startup.waiting))
     while True:
         time.sleep(1)
@@ -128,6 +130,7 @@ class _Places(NamedTuple):
 
     url: str
     grpc: str
+    over_grpc: bool  # whether anybody is there
     dashboard: str
     metrics: str
     logs: Path
@@ -145,6 +148,9 @@ def _announce(
             index = routers.index(url)
         if settled(index, waiting, explained) or time.monotonic() > deadline:
             break
+        time.sleep(0.2)
+    deadline = time.monotonic() + _GRPC_S
+    while places.over_grpc and not routers.live(places.grpc) and time.monotonic() < deadline:
         time.sleep(0.2)
     print(f"\nTandem serves\n  HTTP  {url}  (try it in a browser: {url}/docs)\n  gRPC  {places.grpc}")
     print(f"  Ray   {places.dashboard}  (its dashboard)\n  metrics for Prometheus  {places.metrics}\n")

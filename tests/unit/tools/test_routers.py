@@ -1,7 +1,11 @@
 """Where the Routers are asked, by what Serve says of itself."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
 import pytest
 
+from serve_app.tools import routers
 from serve_app.tools.routers import url_of
 
 
@@ -17,3 +21,15 @@ from serve_app.tools.routers import url_of
 )
 def test_the_address_in_a_url(options: object, url: str) -> None:
     assert url_of({"http_options": options}) == url
+
+
+def test_whether_one_answers_over_grpc():
+    """Whatever it says: that it doesn't know the call is an answer."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        assert routers.live(f"127.0.0.1:{port}")
+    finally:
+        server.stop(None).wait()
+    assert not routers.live(f"127.0.0.1:{port}")
