@@ -55,14 +55,17 @@ def running(serve: Mapping[str, Any]) -> set[str]:
 
 
 def live(address: str) -> bool:
-    """Whether a Router answers over gRPC at `host:port`, whatever it says."""
+    """Whether a Router answers over gRPC at `host:port`, whatever it says. HAProxy leads ModelInfer
+    another way than all else, each a moment after there is a Router."""
     import grpc
 
-    options = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(address, options) as channel:
-        ask = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
-        try:
-            ask(b"", timeout=2)
-        except grpc.RpcError as error:
-            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    away = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED
+    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+        for name in ("ServerLive", "ModelInfer"):
+            ask = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
+            try:
+                ask(b"", timeout=2)  # of no model: refused
+            except grpc.RpcError as error:
+                if error.code() in away:
+                    return False
     return True

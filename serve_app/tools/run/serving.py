@@ -22,7 +22,7 @@ from serve_app.tools.serve_names import named, router_of
 from serve_app.tools.stopping import lives_with, stop_on_signals
 
 _RAY = ("gcs_server", "raylet")  # without one of them nothing can change, and soon nothing runs
-_GRPC_S = 10  # for its port to be led to a Router, after HTTP's
+_GRPC_S = 30  # for its port to be led to a Router, after HTTP's
 _UNHEARD_S = 120  # then Ray is taken for dead, while it starts
 
 
