@@ -89,7 +89,8 @@ def test_an_engine_that_dies_is_replaced(llm: Server, http: httpx.Client) -> Non
         body = {"text_input": "x", "parameters": {"max_tokens": 1}}
         answer = http.post(f"/v2/models/{MODEL}/generate", json=body)
         assert answer.status_code == 200 or answer.json()["error"]
-        assert answer.status_code in (200, 429, 503)
+        # 504: it waited for the new engine for as long as it may, on a busy machine.
+        assert answer.status_code in (200, 429, 503, 504)
         return answer.status_code == 200
 
     until(another, "another engine", 180)
