@@ -37,7 +37,7 @@ def import_class(path: str) -> Any:
 def _import_class(path: str) -> Any:
     module, _, name = path.partition(":")
     look_anew()  # a package may have been installed since the last look
-    old = _imports.between(partial(_forgotten, path)) if _stale(path) else {}
+    old = _imports.between(partial(_forgotten, path)) if _look(path) else {}
     try:
         found = getattr(importlib.import_module(module), name)
     except BaseException as error:
@@ -49,7 +49,7 @@ def _import_class(path: str) -> Any:
             ) from error
         raise
     finally:
-        _stale(path)  # those that came are seen
+        _look(path)  # at those that came
     return found
 
 
@@ -63,8 +63,9 @@ def changed(before: Mapping[str, Stamp]) -> bool:
     return any(stamp(Path(file)) != was for file, was in before.items())
 
 
-def _stale(path: str) -> bool:
-    """Whether a file isn't what it was when its module was seen first, whichever class that was for."""
+def _look(path: str) -> bool:
+    """Note the modules that weren't seen before; whether the file of another one isn't what it was when
+    that was seen first, whichever class it was for."""
     found = False
     for name, file in _beside(path):
         if (module := sys.modules.get(name)) is None:
@@ -78,7 +79,7 @@ def _stale(path: str) -> bool:
 
 
 def _forgotten(path: str) -> dict[str, tuple[ModuleType, Stamp]]:
-    if not _stale(path):  # another thread has had it since
+    if not _look(path):  # another thread has had it since
         return {}
     names = [name for name, _ in _beside(path) if name in sys.modules and name in _seen]
     return {name: (sys.modules.pop(name), _seen[name][1]) for name in names}
