@@ -112,9 +112,10 @@ class Server(Program):
         began, before = time.monotonic(), self.cpu()
         while time.monotonic() - began < _STARTS_LATE_S:
             time.sleep(_LOOK_S)
-            used, before = self.cpu() - before, self.cpu()
-            if used < _QUIET * _LOOK_S:
+            now = self.cpu()
+            if 0 <= now - before < _QUIET * _LOOK_S:  # it falls where a process has ended
                 return
+            before = now
 
     def ready_path(self, model: str) -> str:
         """What answers 200 once the model is ready."""
