@@ -46,15 +46,15 @@ class Reports:
 
     def both(self):
         for at in range(MOST):
-            self.gauge.set(1, {"at": str(at)})
-            self.counter.inc(1, {"at": str(at)})
+            self.gauge.set(1, {"at": f"one-{at}"})
+            self.counter.inc(1, {"at": f"one-{at}"})
 
 def rows(name):
     (node,) = ray.nodes()
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     page = urllib.request.urlopen(url).read().decode()
     mine = [row for row in page.splitlines() if row.startswith(f"ray_{name}_of_a_test")]
-    return sum('at="' in row and not row.endswith(" 0.0") for row in mine)
+    return sum('at="one-' in row and not row.endswith(" 0.0") for row in mine)
 
 patient()
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False,
