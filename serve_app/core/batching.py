@@ -8,7 +8,8 @@ a half-full one would leave early just to wait there, and miss who comes meanwhi
 
 When a batch of several ends, their callers tend to ask again at once, but one by one. So a slow model
 lingers for a twentieth of its usual time, 20 ms at most, until those it just answered may be back;
-after a batch of one it doesn't.
+after a batch of one it doesn't. A quick one that several ask at a time gathers those whom the event loop
+has yet to read (gathering.py); who asks it alone is answered at once.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import numpy as np
 
 from serve_app.core.asking import ASKING
 from serve_app.core.blame import AT_FAULT, Blame
+from serve_app.core.gathering import Gathering
 from serve_app.core.lanes import Batch, Item, Lane, Who, check_rows, fail, hand_out, key_of, rows_of
 from serve_app.core.pieces import in_pieces
 from serve_app.core.waiting import Waiting
@@ -69,6 +71,8 @@ class Batcher:
         self._closed = False
         self._blame = Blame()
         self.waiting = Waiting()
+        self._company = False  # several asked at a time of late
+        self._gathering = Gathering(self.waiting, self._pump)
 
     def configure(self, max_batch_size: int, max_latency: float, in_flight: int, spare: int = 0) -> None:
         """Change the limits in place; takes effect with the next batch."""
@@ -94,6 +98,7 @@ class Batcher:
         if (
             self._uncancellable
             or self._lanes
+            or self._company
             or self._closed
             or self._running >= max(1, self._in_flight - self._spare)
         ):
@@ -118,7 +123,10 @@ class Batcher:
         finally:
             self._running -= 1
             self._expected = 0
-            self._pump()
+            if self._lanes:
+                self._next(1)
+            else:
+                self._pump()
 
     async def _enqueue(
         self, inputs: Arrays, rows: int, parameters: Parameters, who: Who | None
@@ -134,7 +142,10 @@ class Batcher:
         if lane is None:
             lane = self._lanes[key] = Lane(parameters, self.waiting)
         lane.put(item)
-        self._pump()
+        if self._company and lane.rows < self._max_rows and self._running < self._in_flight:
+            self._gathering.begin()
+        else:
+            self._pump()
         try:
             return await item.future
         except asyncio.CancelledError:
@@ -155,6 +166,8 @@ class Batcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._company:
+            self._gathering.end()
         while self._running < self._in_flight:
             free = self._in_flight - self._spare
             only_full = self._running >= max(1, free) and self._usual_s > _LONG_S
@@ -219,7 +232,7 @@ class Batcher:
             for item in items:
                 item.future.cancel()
         except AT_FAULT as error:
-            await self._find_out(batch, error)
+            await self._blame.find_out(batch, error, self._compute)
         except Exception as error:
             fail(items, error)
         finally:
@@ -227,6 +240,15 @@ class Batcher:
                 item.batch = None  # else they would hold each other until the garbage collector comes
             self._running -= 1
             self._linger(items)
+            self._next(len(items))
+
+    def _next(self, requests: int) -> None:
+        """After a batch of so many."""
+        together = requests > 1 or len(self._lanes) > 0
+        self._company = together and self._max_wait <= 0 and self._usual_s <= _LONG_S
+        if self._company and 0 < self.waiting.ahead < self._max_rows:
+            self._gathering.begin()
+        else:
             self._pump()
 
     def _linger(self, items: list[Item]) -> None:
@@ -260,33 +282,6 @@ class Batcher:
         if self._observe is not None:
             after = time.monotonic() - ended
             self._observe(rows, requests, queued, spent, began - started, after)
-
-    async def _find_out(self, batch: Batch, error: Exception) -> None:
-        """The model failed on the batch: whoever is at fault fails alone.
-
-        In halves: one of 32 is found in ten executions instead of 32, which others wait for.
-        """
-        failed = [(batch.items, error)]
-        while failed:
-            items, error = failed.pop()
-            if len(items) == 1:
-                self._blame.failed(items[0].who)
-                fail(items, error)
-                continue
-            middle = len(items) // 2
-            for half in (items[:middle], items[middle:]):
-                if not (half := [item for item in half if not item.future.done()]):
-                    continue
-                try:
-                    await self._compute(Batch(half, batch.parameters), time.monotonic())
-                except asyncio.CancelledError:
-                    for rest in batch.items:
-                        rest.future.cancel()
-                    return
-                except AT_FAULT as again:
-                    failed.append((half, again))
-                except Exception as other:
-                    fail(half, other)
 
     def close(self) -> None:
         """Refuse what waits and what comes; what runs may finish."""

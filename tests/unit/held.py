@@ -38,9 +38,11 @@ class Held:
 
     def __init__(self) -> None:
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
+        self._held: list[Call] = []  # else the garbage collector ends those that a test doesn't keep
 
     async def __call__(self, inputs, parameters):
         call = Call(inputs, parameters)
+        self._held.append(call)
         self.calls.put_nowait(call)
         try:
             return await call.result
@@ -67,12 +69,14 @@ class Callers:
 
     def __init__(self, batcher: Batcher) -> None:
         self.batcher = batcher
+        self._sent: list[asyncio.Task] = []  # a loop keeps no task
 
     async def __call__(self, *values: float, **parameters) -> asyncio.Task:
         return await self.send(x(*values), **parameters)
 
     async def send(self, inputs: dict, **parameters) -> asyncio.Task:
         task = asyncio.create_task(self.batcher.submit(inputs, parameters))
+        self._sent.append(task)
         await asyncio.sleep(0)
         return task
 

@@ -59,7 +59,7 @@ async def test_whoever_keeps_failing_rides_alone():
         await together(batcher, [1, -1, 2], who)
     model.rows.clear()
     found = await together(batcher, [1, -1, 2, -2, 3], who)
-    assert model.rows == [[1000], [1, 2, 3], [-1, -2], [-1], [-2]]
+    assert model.rows == [[1000, 1, 2, 3], [-1, -2], [-1], [-2]]
     assert [isinstance(one, ModelFailed) for one in found] == [False, True, False, True, False]
 
 
