@@ -10,9 +10,10 @@ from typing import Any
 from loadtests.servers import ROOT
 
 FOLDER = ROOT / "build" / "tabular"
+_BATCHING = {"maxBatchSize": 32}
 MODELS: dict[str, dict[str, Any]] = {
-    "iris": {"modelFormat": "sklearn", "storageUri": str(FOLDER / "iris")},
-    "xgboost": {"modelFormat": "xgboost", "storageUri": str(FOLDER / "xgboost")},
+    "iris": {"modelFormat": "sklearn", "storageUri": str(FOLDER / "iris"), "batching": _BATCHING},
+    "xgboost": {"modelFormat": "xgboost", "storageUri": str(FOLDER / "xgboost"), "batching": _BATCHING},
 }
 
 

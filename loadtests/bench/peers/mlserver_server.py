@@ -1,7 +1,7 @@
 """MLServer: `python -m loadtests.bench.peers.mlserver_server --config FILE ...`.
 
 Stock is MLServer's defaults. Tuned writes no access log, serves no metrics, compresses no answer
-and batches the text models.
+and batches the text models and its own runtimes'.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from serve_app.runtimes.host import ModelHost
 # `debug` is what turns on the access logs of both protocols.
 TUNED: dict[str, Any] = {"debug": False, "metrics_endpoint": None, "gzip_enabled": False}
 BATCH_SECONDS = 0.005  # a batch waits that long for company, also while the model is idle
+ROWS_BATCH_SECONDS = 0.0005  # of its own runtimes: longer brings them no more requests, only latency
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
         **(TUNED if options.tuned else {}),
     )
     models = [_settings(host, options.tuned) for host in loaded.values()]
-    models += [_of_mlserver(config) for config in of_their_own(options.config)]
+    models += [_of_mlserver(config, options.tuned) for config in of_their_own(options.config)]
     install_uvloop_event_loop()  # as `mlserver start` does
     try:
         asyncio.run(_serve(settings, models))
@@ -46,7 +47,7 @@ def main() -> None:
         close(loaded.values())
 
 
-def _of_mlserver(config: ModelConfig) -> ModelSettings:
+def _of_mlserver(config: ModelConfig, tuned: bool) -> ModelSettings:
     """With the runtime that MLServer has for it."""
     kinds = {"sklearn": "mlserver_sklearn.SKLearnModel", "xgboost": "mlserver_xgboost.XGBoostModel"}
     uri = str(file(config.model_format, config.storage_uri or ""))
@@ -54,6 +55,8 @@ def _of_mlserver(config: ModelConfig) -> ModelSettings:
         name=config.name,
         implementation=kinds[config.model_format],
         parameters=ModelParameters(uri=uri),
+        max_batch_size=config.batching.max_batch_size if config.batching and tuned else 0,
+        max_batch_time=ROWS_BATCH_SECONDS if config.batching and tuned else 0,
     )
 
 
