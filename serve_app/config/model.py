@@ -82,7 +82,7 @@ class Batching(Config):
     """The most rows that run together, a row being one entry of the first dimension."""
     max_latency: float = Field(default=0, ge=0)
     """Milliseconds that a request may wait for others while the model is idle. With 0 it runs at once,
-    and only what arrives while the model is busy runs together.
+    and only what arrives while the model is busy, or at the same moment, runs together.
     """
 
 

@@ -5,29 +5,32 @@ with the first of them would hold one or two; those that the loop reads a moment
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from serve_app.core.waiting import Waiting
 
-# The loop reads in one turn, runs what came of it in the next: and one may have gone by.
+# Turns that bring nobody. A request is read in one and run in the next, behind this look or before it.
 _QUIET = 3
-_MOST = 32  # turns
+_MOST_S = 0.02
 
 
 class Gathering:
     """Calls `go` when turns of the loop have brought nobody more into `waiting`."""
 
-    __slots__ = ("_go", "_handle", "_quiet", "_seen", "_turns", "_waiting")
+    __slots__ = ("_go", "_handle", "_quiet", "_seen", "_until", "_waiting")
 
     def __init__(self, waiting: Waiting, go: Callable[[], None]) -> None:
         self._waiting, self._go = waiting, go
         self._handle: asyncio.Handle | None = None
-        self._seen = self._quiet = self._turns = 0
+        self._seen = self._quiet = 0
+        self._until = 0.0
 
     def begin(self) -> None:
         """From now on, unless it has begun."""
         if self._handle is None:
-            self._seen, self._quiet, self._turns = self._waiting.ahead, 0, 0
+            self._seen, self._quiet = self._waiting.ahead, 0
+            self._until = time.monotonic() + _MOST_S
             self._handle = asyncio.get_running_loop().call_soon(self._look)
 
     def end(self) -> None:
@@ -40,8 +43,7 @@ class Gathering:
         ahead = self._waiting.ahead
         self._quiet = self._quiet + 1 if ahead <= self._seen else 0
         self._seen = ahead
-        self._turns += 1
-        if self._quiet < _QUIET and self._turns < _MOST:
+        if self._quiet < _QUIET and time.monotonic() < self._until:
             self._handle = asyncio.get_running_loop().call_soon(self._look)
             return
         self._handle = None

@@ -8,5 +8,6 @@ from tests.unit.core.clock import Clock
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr("serve_app.core.batching.time", made)
+    for module in ("batching", "gathering"):
+        monkeypatch.setattr(f"serve_app.core.{module}.time", made)
     return made
