@@ -13,6 +13,9 @@ _OUTLIER = 8.0  # times the mean: one that hangs says nothing about the next
 _FEW = 2.0  # so many samples' worth of doubt: the first ones count less
 _FORGET_S = 10.0  # without a sample, and two usual gaps more
 _ENDS = 32  # of requests, until it is asked whether most of them left
+# A client that is killed leaves with all of its requests at once, which says nothing of its patience: of
+# those who leave within so many seconds no more count, and of those who stay meanwhile the same share.
+_MOMENT_S, _AT_ONCE = 0.1, 8
 _RECOVER = 80.0  # patience doubles in so many times itself
 _NEVER = float("-inf")
 HALF = 0.5  # of a request's time may go by until its turn; the rest is for that, and for error
@@ -24,8 +27,8 @@ class Waiting:
     """
 
     __slots__ = (
-        "_amount", "_changed", "_gap", "_known", "_left", "_patience", "_period", "_sampled",
-        "_stayed", "ahead", "busy", "last",
+        "_amount", "_changed", "_gap", "_known", "_leaves", "_left", "_moment", "_patience",
+        "_period", "_sampled", "_stayed", "_stays", "ahead", "busy", "last",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -34,7 +37,9 @@ class Waiting:
         self._known = 0  # samples
         self._period = False  # the last turn was a sample, and all has been busy since
         self.last = self._sampled = _NEVER
-        self._left = self._stayed = 0
+        self._leaves = self._stays = 0  # of this moment
+        self._left = self._stayed = 0.0  # of those before
+        self._moment = _NEVER
         self._patience, self._changed = float("inf"), _NEVER
 
     def took(self, amount: int, now: float, full: bool = True) -> None:
@@ -87,16 +92,25 @@ class Waiting:
 
     def stayed(self) -> None:
         """One more got an answer, whatever it says."""
-        self._stayed += 1
+        self._stays += 1
 
     def left(self, seconds: float, now: float) -> None:
         """One more left without an answer, after so long."""
         if now - seconds <= self._changed:
             return  # it came before the last change, which it can't have felt
-        self._left += 1
+        if now - self._moment > _MOMENT_S:
+            self._moment_ends(now)
+            self._moment = now
+        self._leaves += 1
         if self._left + self._stayed < _ENDS:
             return
         if self._left > self._stayed:
             self._patience = max(min(self.patience(now), seconds * HALF), 1e-3)
             self._changed = now
-        self._left = self._stayed = 0
+        self._left = self._stayed = 0.0
+
+    def _moment_ends(self, now: float) -> None:
+        share = min(1.0, _AT_ONCE / max(1, self._leaves))
+        self._left += self._leaves * share
+        self._stayed += self._stays * (1.0 - (1.0 - share) * _MOMENT_S / (now - self._moment))
+        self._leaves = self._stays = 0

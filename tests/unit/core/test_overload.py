@@ -219,6 +219,28 @@ def test_some_that_leave_at_once_turn_nobody_away(monkeypatch, extra):
     assert set(ended) == {"ok"}
 
 
+@pytest.mark.parametrize("extra", [{}, {"max_batch_size": 8}])
+def test_a_client_that_is_killed_with_all_its_requests_turns_nobody_away(monkeypatch, extra):
+    """Again and again; those who come after it would wait longer than it did."""
+
+    async def work():
+        made = plane()
+        made.timeout = 60.0
+        open_model(made, "m", Works(1, lambda rows: 0.02), 1, **extra)
+        found = []
+        for seed in range(5):
+            killed = Traffic(made, "m", 1000.0, random.Random(seed))
+            await killed.run(0.3)
+            await killed.die()
+            others = Traffic(made, "m", 1000.0, random.Random(seed))
+            await others.run(0.3)
+            await others.over()
+            found.append(dict(others.ended))
+        return found
+
+    assert [set(one) for one in virtually(monkeypatch, work)] == [{"ok"}] * 5
+
+
 def test_neighbours_notice_nothing(monkeypatch):
     """Three models get ten times what they can do, each with a long time limit; a fourth goes on."""
 

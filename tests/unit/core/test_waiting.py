@@ -136,44 +136,72 @@ def test_after_a_pause_it_learns_anew():
     assert waiting.expected(now) < 1.0
 
 
-def leave(waiting: Waiting, times: int, seconds: float, now: float) -> None:
-    for _ in range(times):
-        waiting.left(seconds, now)
+def leave(waiting: Waiting, times: int, seconds: float, since: float, until: float) -> None:
+    """So many after so long, one after the other."""
+    for at in range(1, times + 1):
+        waiting.left(seconds, since + (until - since) * at / times)
 
 
 def test_clients_are_taken_to_wait_until_most_have_left():
     waiting, now = paced([0.1] * 100, ahead=200)
     assert waiting.patience(now) == INF
     assert waiting.too_long(1000.0, now) == 0  # 20 s
-    leave(waiting, 32, 10.0, now)
-    assert waiting.patience(now) == 5.0
+    leave(waiting, 40, 10.0, now, now + 10)
+    now += 10
+    assert waiting.patience(now) == pytest.approx(5.0, rel=0.02)
     assert waiting.too_long(1000.0, now) > 0
 
 
+@pytest.mark.parametrize("times", [32, 10_000])
+@pytest.mark.parametrize("lasts", [0.0, 0.09])
+def test_those_who_leave_at_once_are_one_client_that_dies(times, lasts):
+    waiting, now = Waiting(), 50.0
+    for _ in range(10):
+        leave(waiting, times, 1.0, now, now + lasts)
+        now += 2
+        for _ in range(40):
+            waiting.stayed()
+        assert waiting.patience(now) == INF
+
+
+@pytest.mark.parametrize(("left", "shrinks"), [(3, True), (1, False)])
+def test_of_many_that_end_in_a_moment_the_share_counts(left, shrinks):
+    """2,000 a second are answered, and more or fewer leave."""
+    waiting, now = Waiting(), 50.0
+    for _ in range(1000):
+        now += 0.001
+        waiting.stayed()
+        waiting.stayed()
+        for _ in range(left):
+            waiting.left(0.5, now)
+    assert (waiting.patience(now) < INF) == shrinks
+
+
 def test_a_few_that_leave_are_nobody():
-    waiting = Waiting()
+    waiting, now = Waiting(), 50.0
     for _ in range(100):
         for _ in range(9):
             waiting.stayed()
-        leave(waiting, 8, 0.1, 50.0)
-    assert waiting.patience(50.0) == INF
+        leave(waiting, 8, 0.1, now, now + 1)
+        now += 1
+    assert waiting.patience(now) == INF
 
 
 def test_patience_shrinks_once_for_those_that_came_before():
     waiting = Waiting()
-    leave(waiting, 200, 10.0, 50.0)
-    assert waiting.patience(50.0) == 5.0
-    leave(waiting, 200, 10.0, 59.0)  # they came at 49
+    leave(waiting, 200, 10.0, 50.0, 51.0)
+    assert waiting.patience(51.0) == pytest.approx(5.0, rel=0.01)
+    leave(waiting, 200, 10.0, 51.0, 59.0)  # they came until 49
     assert waiting.patience(59.0) == pytest.approx(5.0, rel=0.02)
-    leave(waiting, 200, 4.0, 60.0)  # they came at 56
-    assert waiting.patience(60.0) == 2.0
+    leave(waiting, 200, 4.0, 60.0, 61.0)  # they came from 56 on
+    assert waiting.patience(61.0) == pytest.approx(2.0, rel=0.01)
 
 
 def test_patience_comes_back():
     waiting = Waiting()
-    leave(waiting, 32, 10.0, 50.0)
+    leave(waiting, 40, 10.0, 40.0, 50.0)
     grown = [waiting.patience(50.0 + seconds) for seconds in (0, 10, 400, 1e9)]
     assert grown == sorted(grown)
     assert grown[1] < 5.2  # seldom tried, as those who leave then cost an answer each
-    assert grown[2] == pytest.approx(10.0)
+    assert grown[2] == pytest.approx(10.0, rel=0.02)
     assert grown[3] > 1e6

@@ -121,6 +121,12 @@ class Traffic:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def die(self) -> None:
+        """All of its requests are left at once."""
+        for task in self._tasks:
+            task.cancel()
+        await self.over()
+
     async def _one(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
