@@ -39,6 +39,7 @@ def main() -> None:
     # As Ctrl-C, or the server of the moment would go on; in the background a shell takes that away.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = Session(chosen(given.case), given.seconds, lambda text: print(f"  {text}", flush=True))
+    failed = ""
     try:
         for number in range(given.rounds):
             print(f"round {number + 1} of {given.rounds}", flush=True)
@@ -46,8 +47,13 @@ def main() -> None:
             session.results.save(given.output, about | {"rounds": number + 1})
     except KeyboardInterrupt:
         print("stopped; what was measured until now:")
+    except RuntimeError as error:  # a server that doesn't start, or fails requests
+        failed = str(error)
+        print(f"{failed}; what was measured until then:")
     show(session.results)
     print(f"\nload from {about['load']}; raw figures in {given.output}")
+    if failed:
+        raise SystemExit(failed)
 
 
 def show(results: Results) -> None:
