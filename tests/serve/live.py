@@ -107,7 +107,7 @@ class Traffic:
 
     def __init__(self, server: Server, *requests: tuple[str, dict[str, Any]], threads: int = 3) -> None:
         self._server, self._requests = server, requests
-        self._over = threading.Event()
+        self._over, self._first = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
         self.answered = 0
         self.failures: list[str] = []
@@ -121,6 +121,8 @@ class Traffic:
                     except httpx.HTTPError as error:
                         self.failures.append(repr(error))
                         continue
+                    finally:
+                        self._first.set()
                     self.answered += 1
                     if answer.status_code != 200:
                         self.failures.append(f"{answer.status_code} {answer.text}")
@@ -129,6 +131,7 @@ class Traffic:
     def __enter__(self) -> "Traffic":
         for thread in self._threads:
             thread.start()
+        self._first.wait(30)  # on a busy machine a thread's client takes its time
         return self
 
     def __exit__(self, *_: object) -> None:
