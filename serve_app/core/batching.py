@@ -32,6 +32,8 @@ from serve_app.protocol.tensors import Arrays, Parameters
 _LONG_S = 0.02  # a hop takes a tenth of it
 _LINGER = 0.05  # of an execution's usual time
 _LINGER_MOST_S = 0.02
+_GATHER = 4  # executions of the usual time
+_GATHER_MOST_S = 0.005
 
 Execute = Callable[[Arrays, Parameters], Awaitable[Arrays]]
 # Called once per executed batch: rows, requests, seconds queued (all together), seconds computing,
@@ -143,7 +145,7 @@ class Batcher:
             lane = self._lanes[key] = Lane(parameters, self.waiting)
         lane.put(item)
         if self._company and lane.rows < self._max_rows and self._running < self._in_flight:
-            self._gathering.begin()
+            self._gather()
         else:
             self._pump()
         try:
@@ -247,9 +249,12 @@ class Batcher:
         together = requests > 1 or len(self._lanes) > 0
         self._company = together and self._max_wait <= 0 and self._usual_s <= _LONG_S
         if self._company and 0 < self.waiting.ahead < self._max_rows:
-            self._gathering.begin()
+            self._gather()
         else:
             self._pump()
+
+    def _gather(self) -> None:
+        self._gathering.begin(min(_GATHER * self._usual_s, _GATHER_MOST_S))
 
     def _linger(self, items: list[Item]) -> None:
         self._expected = 0

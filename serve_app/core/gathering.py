@@ -12,7 +12,6 @@ from serve_app.core.waiting import Waiting
 
 # Turns that bring nobody. A request is read in one and run in the next, behind this look or before it.
 _QUIET = 3
-_MOST_S = 0.02
 
 
 class Gathering:
@@ -26,11 +25,11 @@ class Gathering:
         self._seen = self._quiet = 0
         self._until = 0.0
 
-    def begin(self) -> None:
-        """From now on, unless it has begun."""
+    def begin(self, most: float) -> None:
+        """From now on, unless it has begun, for so many seconds at most."""
         if self._handle is None:
             self._seen, self._quiet = self._waiting.ahead, 0
-            self._until = time.monotonic() + _MOST_S
+            self._until = time.monotonic() + most
             self._handle = asyncio.get_running_loop().call_soon(self._look)
 
     def end(self) -> None:

@@ -14,8 +14,8 @@ _FEW = 2.0  # so many samples' worth of doubt: the first ones count less
 _FORGET_S = 10.0  # without a sample, and two usual gaps more
 _ENDS = 32  # of requests, until it is asked whether most of them left
 # A client that is killed leaves with all of its requests at once, which says nothing of its patience: of
-# those who leave within so many seconds no more count, and of those who stay meanwhile the same share.
-_MOMENT_S, _AT_ONCE = 0.1, 8
+# what ends until somebody leaves so many seconds later no more count, in the shares in which they ended.
+_MOMENT_S, _VOTES = 0.5, 12
 _RECOVER = 80.0  # patience doubles in so many times itself
 _NEVER = float("-inf")
 HALF = 0.5  # of a request's time may go by until its turn; the rest is for that, and for error
@@ -99,7 +99,7 @@ class Waiting:
         if now - seconds <= self._changed:
             return  # it came before the last change, which it can't have felt
         if now - self._moment > _MOMENT_S:
-            self._moment_ends(now)
+            self._count(now - self._moment < _FORGET_S + 2 * seconds)
             self._moment = now
         self._leaves += 1
         if self._left + self._stayed < _ENDS:
@@ -109,8 +109,13 @@ class Waiting:
             self._changed = now
         self._left = self._stayed = 0.0
 
-    def _moment_ends(self, now: float) -> None:
-        share = min(1.0, _AT_ONCE / max(1, self._leaves))
-        self._left += self._leaves * share
-        self._stayed += self._stays * (1.0 - (1.0 - share) * _MOMENT_S / (now - self._moment))
+    def _count(self, lately: bool) -> None:
+        """Those who ended since the last moment, unless that was long ago."""
+        if lately:
+            ends = self._leaves + self._stays
+            share = min(ends, _VOTES) / ends
+            self._left += self._leaves * share
+            self._stayed += self._stays * share
+        else:
+            self._left = self._stayed = 0.0
         self._leaves = self._stays = 0

@@ -241,6 +241,27 @@ def test_a_client_that_is_killed_with_all_its_requests_turns_nobody_away(monkeyp
     assert [set(one) for one in virtually(monkeypatch, work)] == [{"ok"}] * 5
 
 
+@pytest.mark.parametrize("extra", [{}, {"max_batch_size": 32}])
+def test_clients_that_come_and_leave_together_show_how_long_they_wait(monkeypatch, extra):
+    """200 at once, twice a second; a hundred a second can be answered, and they leave after 1.9 s."""
+
+    async def work():
+        made = plane()
+        made.timeout = 60.0
+        open_model(made, "m", Works(1, lambda rows: 0.01 * rows), 1, **extra)
+        bursts = Traffic(made, "m", 1e6, random.Random(1), patience=1.9)
+        found = []
+        for many in (40, 20):
+            for _ in range(many):
+                await bursts.run(0.0002)
+                await asyncio.sleep(0.5)
+            found.append(bursts.take())
+        await bursts.over()
+        return found
+
+    assert virtually(monkeypatch, work)[1]["ok"] >= 0.85 * 10 * 100
+
+
 def test_neighbours_notice_nothing(monkeypatch):
     """Three models get ten times what they can do, each with a long time limit; a fourth goes on."""
 

@@ -153,13 +153,22 @@ def test_clients_are_taken_to_wait_until_most_have_left():
 
 
 @pytest.mark.parametrize("times", [32, 10_000])
-@pytest.mark.parametrize("lasts", [0.0, 0.09])
+@pytest.mark.parametrize("lasts", [0.0, 0.09, 0.9])
 def test_those_who_leave_at_once_are_one_client_that_dies(times, lasts):
     waiting, now = Waiting(), 50.0
-    for _ in range(10):
+    for _ in range(10):  # at long intervals
         leave(waiting, times, 1.0, now, now + lasts)
-        now += 2
-        for _ in range(40):
+        assert waiting.patience(now + lasts) == INF
+        now += 30
+
+
+@pytest.mark.parametrize("lasts", [0.0, 0.09, 0.45])
+def test_many_that_die_soon_after_each_other_while_more_are_answered(lasts):
+    waiting, now = Waiting(), 50.0
+    for _ in range(10):
+        leave(waiting, 300, 1.0, now, now + lasts)
+        now += 1
+        for _ in range(400):
             waiting.stayed()
         assert waiting.patience(now) == INF
 
@@ -168,7 +177,7 @@ def test_those_who_leave_at_once_are_one_client_that_dies(times, lasts):
 def test_of_many_that_end_in_a_moment_the_share_counts(left, shrinks):
     """2,000 a second are answered, and more or fewer leave."""
     waiting, now = Waiting(), 50.0
-    for _ in range(1000):
+    for _ in range(3000):
         now += 0.001
         waiting.stayed()
         waiting.stayed()
@@ -182,19 +191,19 @@ def test_a_few_that_leave_are_nobody():
     for _ in range(100):
         for _ in range(9):
             waiting.stayed()
-        leave(waiting, 8, 0.1, now, now + 1)
+        leave(waiting, 8, 0.1, now, now + 0.1)
         now += 1
     assert waiting.patience(now) == INF
 
 
 def test_patience_shrinks_once_for_those_that_came_before():
     waiting = Waiting()
-    leave(waiting, 200, 10.0, 50.0, 51.0)
-    assert waiting.patience(51.0) == pytest.approx(5.0, rel=0.01)
-    leave(waiting, 200, 10.0, 51.0, 59.0)  # they came until 49
-    assert waiting.patience(59.0) == pytest.approx(5.0, rel=0.02)
-    leave(waiting, 200, 4.0, 60.0, 61.0)  # they came from 56 on
-    assert waiting.patience(61.0) == pytest.approx(2.0, rel=0.01)
+    leave(waiting, 200, 10.0, 50.0, 52.5)
+    assert waiting.patience(52.5) == pytest.approx(5.0, rel=0.01)
+    leave(waiting, 200, 10.0, 52.5, 61.0)  # they came until 51
+    assert waiting.patience(61.0) == pytest.approx(5.0, rel=0.02)
+    leave(waiting, 200, 4.0, 62.0, 64.5)  # they came from 58 on
+    assert waiting.patience(64.5) == pytest.approx(2.0, rel=0.01)
 
 
 def test_patience_comes_back():

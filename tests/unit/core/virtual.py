@@ -50,7 +50,7 @@ class _Clock:
 def virtually(monkeypatch, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run it to its end in time of its own."""
     loop = _Loop()
-    for module in ("batching", "blame", "version", "pipeline", "places", "dataplane"):
+    for module in ("batching", "blame", "gathering", "version", "pipeline", "places", "dataplane"):
         monkeypatch.setattr(f"serve_app.core.{module}.time", _Clock(loop))
     try:
         return loop.run_until_complete(work())
