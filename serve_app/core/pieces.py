@@ -34,6 +34,8 @@ async def in_pieces(
     async with asyncio.TaskGroup() as group:
         for _ in range(min(most, len(starts))):
             group.create_task(work())
+    if not failed and any(part is None for part in parts):  # one was cancelled, which a group ignores
+        raise asyncio.CancelledError
     done: list[Arrays] = []
     for part in parts:
         if isinstance(part, Exception):

@@ -176,6 +176,20 @@ async def test_a_large_request_that_is_given_up_frees_its_slots():
     assert await result(follower) == [40]
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2])
+async def test_a_large_request_is_never_answered_without_a_piece_that_was_cancelled(cut):
+    held, _, caller = setup(rows=2)
+    task = await caller(1, 2, 3, 4, 5, 6)
+    for number in range(3):
+        call = await held.next()
+        if number == cut:
+            call.result.cancel()
+        else:
+            call.answer()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(task)
+
+
 async def test_zero_rows_are_a_request_too():
     held, _, caller = setup()
     task = await caller()
