@@ -13,8 +13,9 @@ _OUTLIER = 8.0  # times the mean: one that hangs says nothing about the next
 _FEW = 2.0  # so many samples' worth of doubt: the first ones count less
 _FORGET_S = 10.0  # without a sample, and two usual gaps more
 _ENDS = 32  # of requests, until it is asked whether most of them left
-# A client that is killed leaves with all of its requests at once, which says nothing of its patience: of
-# what ends until somebody leaves so many seconds later no more count, in the shares in which they ended.
+# A client that is killed leaves with all of its requests at once, which says nothing of its patience. So
+# requests are counted from one who leaves to the next who does so at least _MOMENT_S later, and however
+# many have ended by then, they have _VOTES of the _ENDS, in the shares of those who left and who stayed.
 _MOMENT_S, _VOTES = 0.5, 12
 _RECOVER = 80.0  # patience doubles in so many times itself
 _NEVER = float("-inf")

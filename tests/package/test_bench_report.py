@@ -1,14 +1,18 @@
 """The benchmark's figures, from samples."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
+from loadtests.bench import __main__ as bench
 from loadtests.bench import report
 from loadtests.bench.generators import Sample
 from loadtests.bench.points import BARE, chosen
 from loadtests.bench.report import Ratio
-from loadtests.bench.session import Results
+from loadtests.bench.session import Results, Session
 
 
 def test_ratio() -> None:
@@ -94,3 +98,19 @@ def test_refusals_and_all_figures_are_shown(tmp_path: Any) -> None:
     assert saved["about"] == {"cores": 2}
     assert [sample["rate"] for sample in saved["samples"][RATE]["tandem"]] == [1000, 900]
     assert saved["refused"] == found.refused
+
+
+def test_what_was_measured_is_shown_where_a_server_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def round(session: Session, servers: list[str]) -> None:
+        session.results.add(session.results.points[0], "tandem", Sample(42.0, 0.1, 0.2, 0, "wrk", 0.5))
+        raise RuntimeError("tandem, echo-http: 8 connections: 3 requests failed")
+
+    monkeypatch.setattr(Session, "round", round)
+    monkeypatch.setattr(
+        sys, "argv", ["bench", "--rounds", "2", "--output", str(tmp_path / "bench.json")]
+    )
+    with pytest.raises(SystemExit, match="3 requests failed"):
+        bench.main()
+    assert "42.0/s" in capsys.readouterr().out
