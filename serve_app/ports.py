@@ -1,7 +1,7 @@
 """Ports of this machine that nobody else is about to take."""
 
-import random
 import socket
+from collections import deque
 from dataclasses import dataclass
 
 from serve_app.errors import ConfigError
@@ -9,8 +9,8 @@ from serve_app.errors import ConfigError
 # Above those of Ray's workers (10002 to 19999), below those the kernel lends to outgoing
 # connections (from 32768 on): what it lends, a client may hold by the time a server comes for it.
 _BLOCKS = range(20000, 30000, 200)
-_SINGLE = range(30000, 32768)
-_given: set[int] = set()
+_SINGLES = range(30000, 32760, 92)
+_singles: deque[int] = deque()
 _guards: list[socket.socket] = []
 
 
@@ -37,12 +37,19 @@ class Block:
 
 
 def free_port() -> int:
-    """A port that nothing listens on right now, another one at each call."""
-    for port in random.sample(_SINGLE, len(_SINGLE)):
-        if port not in _given and _bound(port, keep=False):
-            _given.add(port)
-            return port
-    raise ConfigError(f"no port is free between {_SINGLE.start} and {_SINGLE.stop}")
+    """A port that nothing listens on right now, and no other process is given while this one lives.
+
+    Not the one of the calls before, as long as others are free: who asked then may not listen yet.
+    """
+    for _ in range(len(_singles)):
+        _singles.rotate(-1)
+        if _bound(_singles[-1], keep=False):
+            return _singles[-1]
+    for first in _SINGLES:
+        if _bound(first, keep=True):
+            _singles.extend(range(first + 1, first + _SINGLES.step))
+            return free_port()
+    raise ConfigError(f"no port is free between {_SINGLES.start} and {_SINGLES.stop}")
 
 
 def own_block() -> Block:

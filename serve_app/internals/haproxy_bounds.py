@@ -39,7 +39,7 @@ class Bounds:
     """Seconds, and numbers of connections. `per_address` 0: as many as there is room for.
 
     `arrive`: for the headers, and again for the body, or as much of it as a buffer takes. `silent`:
-    in the middle of a longer body, or of an answer that the client doesn't read.
+    in the middle of a longer body, or of an answer that the client doesn't read; `arrive` at least.
     """
 
     arrive: int = 10
@@ -107,7 +107,8 @@ def _front(name: str, fronts: list[str], most: int, bounds: Bounds) -> Iterator[
     full = f"{{ fe_conn({name}){others} gt {served} }}"
     count = [f"set-var(sess.{one}) fe_conn({one})" for one in fronts if one != name]
     if not grpc:
-        yield f"timeout client {bounds.silent}s"
+        # It ends a connection that hasn't asked yet too.
+        yield f"timeout client {max(bounds.silent, bounds.arrive)}s"
     yield "tcp-request connection track-sc0 src table client_connections"
     if each:
         yield f"tcp-request connection reject if {{ sc0_conn_cur gt {each} }}"

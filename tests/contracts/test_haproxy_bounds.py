@@ -30,6 +30,12 @@ async def test_who_sends_no_request_is_let_go(service, sent):
     assert ARRIVES - 0.5 < await one.closed() < ARRIVES + 10
 
 
+async def test_who_may_take_longer_to_ask_than_to_be_silent(tmp_path):
+    async with Service().running(tmp_path, TANDEM_CLIENT_ARRIVES_S="4") as service:
+        one = await service.connect()
+        assert 4 - 0.5 < await one.closed() < 4 + 10
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"], ids=["nothing", "settings"]
 )

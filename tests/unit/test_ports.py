@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from serve_app.ports import Block, free_port, own_block
 
@@ -25,6 +26,26 @@ def test_a_block_stays_with_its_process():
     code = "from serve_app.ports import own_block; print(own_block().first)"
     theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not ports(mine) & ports(Block(int(theirs.stdout)))
+
+
+def test_ports_that_two_processes_are_given_are_never_the_same():
+    """HAProxy would share one with the other's: both listen on it, and each gets some clients."""
+    code = "from serve_app.ports import free_port; print(*(free_port() for _ in range(150)))"
+    mine = {free_port() for _ in range(50)}
+    theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = [int(port) for port in theirs.stdout.split()]
+    assert len(found) == 150
+    assert not mine & set(found)
+
+
+def test_more_are_found_where_all_of_a_process_are_taken():
+    with ExitStack() as taken:
+        ports = set()
+        for _ in range(150):
+            server = taken.enter_context(socket.socket())
+            ports.add(port := free_port())
+            server.bind(("127.0.0.1", port))
+        assert len(ports) == 150
 
 
 def ports(block):
