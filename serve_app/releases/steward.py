@@ -190,12 +190,14 @@ class Steward:
         """Who doesn't serve that generation in the end, and how the model fails who can't serve it."""
         deadline = time.monotonic() + self._timeout
         while True:
-            wanted, heard = await self._wanted(), self._heard
+            heard = self._heard
+            wanted = await self._wanted()
             told = [one for one in wanted if self._of(one).generation >= generation]
             missing = [one for one in wanted if one not in told]
             failed = {one: how for one in told if (how := self._of(one).failed.get(model))}
             failed = {one: how for one, how in failed.items() if unserved(how, *asked)}
-            if failed or not missing:
+            # With an answer that came meanwhile, a Router may have come that Serve didn't name yet.
+            if failed or (not missing and heard == self._heard):
                 return missing, failed
             if (left := deadline - time.monotonic()) <= 0:
                 return missing, {}

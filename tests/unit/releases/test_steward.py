@@ -83,6 +83,26 @@ async def test_one_that_came_meanwhile_is(world):
     await task
 
 
+async def test_one_that_came_while_serve_was_asked_is(world, monkeypatch):
+    steward = world.steward()
+    ask = steward._wanted
+
+    async def wanted():
+        found = await ask()
+        if "r2" not in world.routers:  # since Serve was asked
+            world.routers.add("r2")
+            await steward.serves("r1", Ack(1))
+        return found
+
+    monkeypatch.setattr(steward, "_wanted", wanted)
+    task = await begun(steward)
+    await until(lambda: "r2" in world.routers)
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    await steward.serves("r2", Ack(1))
+    await task
+
+
 async def test_who_doesnt_serve_it_in_time_is_named(world):
     world.routers = {"r1", "r2"}
     steward = world.steward(timeout=0.05)
