@@ -169,6 +169,7 @@ def test_load_tests_import_only_the_protocol() -> None:
     ("module", "absent"),
     [
         ("serve_app.app", FRAMEWORKS),
+        ("serve_app.tools.check", (*FRAMEWORKS, "sklearn", "pandas", "pyarrow")),  # `tandem run` stays
         ("loadtests.locustfile", (*FRAMEWORKS, "sklearn", "ray", "serve_app.app")),
         ("loadtests.bench.__main__", (*FRAMEWORKS, "sklearn", "ray", "uvicorn", "serve_app.runtimes")),
     ],

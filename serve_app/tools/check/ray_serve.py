@@ -9,11 +9,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ray import serve
-from ray.serve import config as of_serve
-from ray.serve.schema import RayActorOptionsSchema, ServeDeploySchema
 
 from serve_app.config import problems
+from serve_app.internals.serve_schema import RayActorOptionsSchema, ServeDeploySchema, serve
+from serve_app.internals.serve_schema import config as of_serve
 from serve_app.tools.check.ray_values import built, import_path, runtime_env
 from serve_app.tools.kube.documents import get, items
 from serve_app.tools.kube.findings import Place, Problem

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ray.serve.schema import ServeApplicationSchema
-
+from serve_app.internals.serve_schema import ServeApplicationSchema
 from serve_app.tools.check.paths import MODEL_PATH, ROUTER_PATH, SERVICER, SERVICERS, nearest
 from serve_app.tools.kube.documents import get, items
 from serve_app.tools.kube.findings import Place, Problem

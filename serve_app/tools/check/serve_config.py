@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ray.serve.schema import ServeDeploySchema
-
 from serve_app.config import did_you_mean, keys_at, meant
+from serve_app.internals.serve_schema import ServeDeploySchema
 from serve_app.tools.check import anyscale, ray_serve, routes
 from serve_app.tools.check.applications import Applications
 from serve_app.tools.check.models_together import check_models
