@@ -116,7 +116,9 @@ class CurrentHost:
             self._again.forget(_ALL)
         again = False
         try:
-            if await apart(self.host.changed, "look"):
+            changed = await apart(self.host.changed, "look")
+            log.info("looked at the files: %s", "they changed" if changed else "they are what they were")
+            if changed:
                 again = await self._replace(moment)
             else:
                 self.refused, self.failed = "", {}
