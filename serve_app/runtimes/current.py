@@ -49,6 +49,7 @@ class CurrentHost:
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._looking: set[asyncio.Task[str]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served
         self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
@@ -85,6 +86,13 @@ class CurrentHost:
 
         `late`: only what was last looked at before that time, by a replica that came up meanwhile.
         """
+        # What a Router that ends has asked is cancelled: this goes on, and its successor hears of it.
+        task = asyncio.create_task(self._refreshed(deployed, late))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+        return await asyncio.shield(task)
+
+    async def _refreshed(self, deployed: float, late: bool) -> str:
         if late and self.again:
             return self.refused
         async with self._turns:

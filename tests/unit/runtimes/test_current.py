@@ -66,6 +66,36 @@ async def test_a_deploy_begins_at_once(store):
     assert (one.again, sorted(one.host.versions)) == (0, ["1", "2"])
 
 
+@pytest.mark.parametrize("swap", ["beside", "replace"])
+@pytest.mark.parametrize("during", ["look", "load"])
+async def test_a_router_that_ends_while_it_tells_stops_nothing(store, monkeypatch, swap, during):
+    """What it asked is cancelled, and its successor tells of the same deploy."""
+    one = current(swap=swap)
+    await one.load()
+    store.files["2/by"] = b"20"
+    went, go_on = threading.Event(), threading.Event()
+    kind, name = (hosts.ModelHost, "changed" if during == "look" else "load")
+    method = getattr(kind, name)
+
+    def slowly(self):
+        went.set()
+        assert go_on.wait(10)
+        return method(self)
+
+    monkeypatch.setattr(kind, name, slowly)
+    first = asyncio.create_task(one.refresh(1.0))
+    await until(went.is_set)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.create_task(one.refresh(1.0))
+    await asyncio.sleep(0.01)
+    go_on.set()
+    assert await second == ""
+    assert sorted(one.host.versions) == ["1", "2"]
+    assert await answer(one, "2") == 20
+
+
 async def test_a_version_that_had_no_room_when_the_process_began(store, at_once, monkeypatch):
     store.files["2/by"] = b"20"
     load, full = hosts.load_version, [True]
