@@ -45,11 +45,9 @@ def free_port() -> int:
         _singles.rotate(-1)
         if _bound(_singles[-1], keep=False):
             return _singles[-1]
-    for first in _SINGLES:
-        if _bound(first, keep=True):
-            _singles.extend(range(first + 1, first + _SINGLES.step))
-            return free_port()
-    raise ConfigError(f"no port is free between {_SINGLES.start} and {_SINGLES.stop}")
+    first = _own(_SINGLES)
+    _singles.extend(range(first + 1, first + _SINGLES.step))
+    return free_port()
 
 
 def own_block() -> Block:
@@ -59,10 +57,15 @@ def own_block() -> Block:
     requests: Serve asks gRPC for a port of its own with the text "0", which gRPC doesn't take for
     a number.
     """
-    for first in _BLOCKS:
+    return Block(_own(_BLOCKS))
+
+
+def _own(blocks: range) -> int:
+    """The first port of a block that is this process's from now on."""
+    for first in blocks:
         if _bound(first, keep=True):
-            return Block(first)
-    raise ConfigError(f"no ports left for replicas between {_BLOCKS.start} and {_BLOCKS.stop}")
+            return first
+    raise ConfigError(f"no ports are left between {blocks.start} and {blocks.stop}")
 
 
 def _bound(port: int, *, keep: bool) -> bool:

@@ -111,7 +111,7 @@ class Applications:
         actual, name = self._actual, app.name
         late = not deployed(app, actual.told)
         self._not_to_ask(name)
-        log.info("replicas of %s look at their files: %s", name, "late" if late else f"{app.stamp:.3f}")
+        log.info("%s replicas of %s are told to look at their files", "new" if late else "all", name)
         try:
             told = await self.refresh(app, max(app.stamp, self.ordered) if late else app.stamp, late)
         except Exception as error:  # they are told again

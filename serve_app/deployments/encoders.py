@@ -11,6 +11,7 @@ from pathlib import Path
 from ray.exceptions import RayActorError
 
 from serve_app.config import RemoteModel
+from serve_app.core.to_the_end import to_the_end
 from serve_app.errors import ConfigError, VersionGone
 from serve_app.repository.storage import Held, State, hold, local_path, pinned, state
 from serve_app.runtimes.texts import Recipe, TextEncoder, digest
@@ -44,6 +45,7 @@ class Encoders:
         self._read: State = {}
         self._held: list[Held] = []  # of the files that are read here
         self._later: asyncio.Task[None] | None = None
+        self._turns = asyncio.Lock()
 
     async def load(self) -> None:
         """Make all of them; returns when replicas have all the versions."""
@@ -56,15 +58,20 @@ class Encoders:
 
         VersionGone where they have none of a folder that is new; all stays as it was.
         """
-        if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
-            await self._load(0)
+        await to_the_end(self._refreshed())
+
+    async def _refreshed(self) -> None:
+        async with self._turns:
+            if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
+                await self._load(0)
 
     async def _agree(self) -> None:
         agreed = False
         while not agreed:
             await asyncio.sleep(_AGAIN_S)
             with contextlib.suppress(VersionGone):
-                agreed = await self._load(0)
+                async with self._turns:
+                    agreed = await self._load(0)
 
     async def _load(self, patience: float) -> bool:
         """Whether all are of the files that lie here, or in the store."""
@@ -75,8 +82,21 @@ class Encoders:
                 raise
             log.warning("%s: %s: as its replicas have it", self._config.name, error)
             read, patience = {"": ""}, 0
-        made, agreed = dict[str, TextEncoder](), True
         before, self._held = self._held, []
+        try:
+            made, agreed = await self._made(read, patience)
+        except BaseException:  # what there is goes on
+            before, self._held = self._held, before
+            raise
+        finally:
+            for held in before:
+                held.release()
+        # What the replicas refused they may take at the next deploy, as it is.
+        self.by_version, self._read = made, read if agreed else {}
+        return agreed
+
+    async def _made(self, read: State, patience: float) -> tuple[dict[str, TextEncoder], bool]:
+        made, agreed = dict[str, TextEncoder](), True
         # Of an archive only those know who have unpacked it.
         for version in await self._versions() if "" in read else read:
             try:
@@ -89,11 +109,7 @@ class Encoders:
             for version in await self._versions():
                 if version not in made and version not in read and len(made) < len(read):
                     made[version], _ = await self._encoder(version, read, 0)
-        # What the replicas refused they may take at the next deploy, as it is.
-        self.by_version, self._read = made, read if agreed else {}
-        for held in before:
-            held.release()
-        return agreed
+        return made, agreed
 
     async def _encoder(self, version: str, read: State, patience: float) -> tuple[TextEncoder, bool]:
         answered: float | None = None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.config import Admin, parse
+from serve_app.core.to_the_end import to_the_end
 from serve_app.deployments import queries
 from serve_app.deployments.polling import Poller
 from serve_app.deployments.remote import refresh
@@ -185,7 +186,7 @@ async def reread(model: str, generation: int) -> str:
 
 async def _outcome(work: Any) -> Outcome:
     try:
-        await work
+        await to_the_end(work)
     except TandemError as error:
         return type(copied(error)).__name__, error.message
     except Exception as error:

@@ -190,14 +190,15 @@ class Steward:
         """Who doesn't serve that generation in the end, and how the model fails who can't serve it."""
         deadline = time.monotonic() + self._timeout
         while True:
-            heard = self._heard
+            # Said before Serve is asked: with an answer that comes meanwhile, a Router may have come
+            # that Serve doesn't name yet.
+            acks, heard = dict(self.acks), self._heard
             wanted = await self._wanted()
-            told = [one for one in wanted if self._of(one).generation >= generation]
+            told = [one for one in wanted if one in acks and acks[one].generation >= generation]
             missing = [one for one in wanted if one not in told]
-            failed = {one: how for one in told if (how := self._of(one).failed.get(model))}
+            failed = {one: how for one in told if (how := acks[one].failed.get(model))}
             failed = {one: how for one, how in failed.items() if unserved(how, *asked)}
-            # With an answer that came meanwhile, a Router may have come that Serve didn't name yet.
-            if failed or (not missing and heard == self._heard):
+            if failed or not missing:
                 return missing, failed
             if (left := deadline - time.monotonic()) <= 0:
                 return missing, {}
@@ -217,9 +218,6 @@ class Steward:
             log.warning("Serve can't say which Routers there are: %s", error)
             recent = time.monotonic() - _HEARD_S
             return sorted(name for name, ack in self.acks.items() if ack.heard > recent)
-
-    def _of(self, router: str) -> Ack:
-        return self.acks.get(router) or Ack()
 
     async def _looked(self, change: Change) -> str:
         return await self._reread(change.model, self.state.generation + 1)

@@ -8,6 +8,7 @@ from functools import partial
 
 from serve_app.config import ModelConfig
 from serve_app.core.later import Again, until_done
+from serve_app.core.to_the_end import to_the_end
 from serve_app.errors import VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
@@ -49,7 +50,6 @@ class CurrentHost:
         self._busy: dict[VersionHost, int] = {}
         self._leaving: set[VersionHost] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._looking: set[asyncio.Task[str]] = set()
         self._deployed, self.refused = 0.0, ""  # why what changed isn't served
         self.failed: dict[str, str] = {}  # the versions of it that can't be loaded, and why
         self.loaded = 0.0  # by the deploy of which time what changed was loaded
@@ -86,11 +86,7 @@ class CurrentHost:
 
         `late`: only what was last looked at before that time, by a replica that came up meanwhile.
         """
-        # What a Router that ends has asked is cancelled: this goes on, and its successor hears of it.
-        task = asyncio.create_task(self._refreshed(deployed, late))
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-        return await asyncio.shield(task)
+        return await to_the_end(self._refreshed(deployed, late))  # a Router that ends has successors
 
     async def _refreshed(self, deployed: float, late: bool) -> str:
         if late and self.again:
@@ -125,7 +121,9 @@ class CurrentHost:
         again = False
         try:
             changed = await apart(self.host.changed, "look")
-            log.info("looked at the files: %s", "they changed" if changed else "they are what they were")
+            log.info(
+                "model '%s': its files %s", self.host.name, "changed" if changed else "didn't change"
+            )
             if changed:
                 again = await self._replace(moment)
             else:

@@ -30,9 +30,10 @@ async def test_who_sends_no_request_is_let_go(service, sent):
     assert ARRIVES - 0.5 < await one.closed() < ARRIVES + 10
 
 
-async def test_who_may_take_longer_to_ask_than_to_be_silent(tmp_path):
+@pytest.mark.parametrize("port", ["http", "grpc"])
+async def test_who_may_take_longer_to_ask_than_to_be_silent(tmp_path, port):
     async with Service().running(tmp_path, TANDEM_CLIENT_ARRIVES_S="4") as service:
-        one = await service.connect()
+        one = await service.connect(port=getattr(service, port))
         assert 4 - 0.5 < await one.closed() < 4 + 10
 
 

@@ -33,14 +33,10 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     """
     import ray
 
-    from serve_app.internals.serve_imports import light
-
-    light()
-    from ray import serve as ray_serve
-
     from serve_app.internals.ray_auth import credentials
     from serve_app.internals.ray_start import patient, patient_with_proxies, without_autoscaler
     from serve_app.internals.serve_client import deploy
+    from serve_app.internals.serve_schema import serve as ray_serve
     from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]

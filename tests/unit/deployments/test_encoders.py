@@ -126,6 +126,29 @@ async def test_files_that_the_replicas_refused_change_nothing(replica):
     assert replica.asked == asked
 
 
+async def test_who_is_told_to_look_goes_on_when_who_told_it_ends(replica, monkeypatch):
+    replica.load(length=5)
+    one = made(replica)
+    await one.load()
+    change(replica)
+    replica.load(length=7)
+    ask, asked, go_on = one._recipe, asyncio.Event(), asyncio.Event()
+
+    async def slowly(version):
+        asked.set()
+        await go_on.wait()
+        return await ask(version)
+
+    monkeypatch.setattr(one, "_recipe", slowly)
+    first = asyncio.create_task(one.refresh())
+    await soon(asked.wait())
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    go_on.set()
+    await until(lambda: length(one) == 7)
+
+
 async def test_a_new_version_that_they_refused_holds_nobody_up(replica):
     replica.load()
     one = made(replica)
@@ -244,3 +267,20 @@ async def test_what_only_transformers_can_is_read_where_the_replica_read_it(stor
     assert length(one) == 16
     assert len(store.asked) == asked
     one._later.cancel()
+
+
+async def test_what_is_read_stays_where_a_look_fails(stored):
+    replica, store = stored
+    replica.load()
+    replica.read["1"] = Recipe("", (), False, 16, replica.held.state["1"]).packed()
+    one = made(replica)
+    await soon(one.load())
+    held = list(one._held)
+    assert held
+    for name, data in list(store.files.items()):
+        store.files[name.replace("1/", "2/", 1)] = data  # which no replica has
+    with pytest.raises(VersionGone):
+        await soon(one.refresh())
+    assert one._held == held
+    assert [each._users for each in held] == [1]
+    assert length(one) == 16

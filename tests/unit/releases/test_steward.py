@@ -10,14 +10,8 @@ from serve_app.releases import steward as module
 from serve_app.releases.judged import Ack, Failed
 from serve_app.releases.ledger import UNDER_WAY, decoded
 from serve_app.releases.store import STATE
-from tests.unit.releases.stewarded import NEW, OFF, World, begun, change
+from tests.unit.releases.stewarded import NEW, OFF, begun, change
 from tests.unit.waiting import until
-
-
-@pytest.fixture
-def world(monkeypatch):
-    monkeypatch.setattr(module, "LOOK_S", 0.01)
-    return World()
 
 
 def whole(**models: str) -> dict[str, Failed]:
@@ -39,30 +33,6 @@ async def test_it_is_acknowledged_when_every_router_serves_it(world):
     assert steward.state.layer == {"m": OFF}
 
 
-async def test_what_a_router_says_while_serve_is_asked_is_heard(world, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_S", 60)
-    world.routers = {"r1", "r2"}
-    steward = world.steward()
-    ask, said = steward._wanted, asyncio.Event()
-
-    async def wanted():
-        found = await ask()
-        if not said.is_set():  # as soon as Serve has answered
-            said.set()
-            for router in ("r1", "r2"):
-                asyncio.get_running_loop().call_soon(tell, router)
-        return found
-
-    def tell(router):
-        tasks.append(asyncio.create_task(steward.serves(router, Ack(1))))
-
-    tasks: list[asyncio.Task] = []
-    monkeypatch.setattr(steward, "_wanted", wanted)
-    async with asyncio.timeout(5):
-        await (await begun(steward))
-    await asyncio.gather(*tasks)
-
-
 async def test_a_router_that_is_gone_isnt_waited_for(world):
     world.routers = {"r1", "r2"}
     steward = world.steward()
@@ -77,26 +47,6 @@ async def test_one_that_came_meanwhile_is(world):
     task = await begun(steward)
     world.routers.add("r2")
     await steward.serves("r1", Ack(1))
-    await asyncio.sleep(0.05)
-    assert not task.done()
-    await steward.serves("r2", Ack(1))
-    await task
-
-
-async def test_one_that_came_while_serve_was_asked_is(world, monkeypatch):
-    steward = world.steward()
-    ask = steward._wanted
-
-    async def wanted():
-        found = await ask()
-        if "r2" not in world.routers:  # since Serve was asked
-            world.routers.add("r2")
-            await steward.serves("r1", Ack(1))
-        return found
-
-    monkeypatch.setattr(steward, "_wanted", wanted)
-    task = await begun(steward)
-    await until(lambda: "r2" in world.routers)
     await asyncio.sleep(0.05)
     assert not task.done()
     await steward.serves("r2", Ack(1))

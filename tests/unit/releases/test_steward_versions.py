@@ -5,18 +5,11 @@ import asyncio
 import pytest
 
 from serve_app.errors import InvalidArgument
-from serve_app.releases import steward as module
 from serve_app.releases.judged import Ack, Failed
-from tests.unit.releases.stewarded import NEW, OFF, World, begun, change
+from tests.unit.releases.stewarded import NEW, OFF, begun, change
 from tests.unit.waiting import until
 
 THIRD = {"m": Failed({"3": "version 3 is broken"}, ["1", "2"])}
-
-
-@pytest.fixture
-def world(monkeypatch):
-    monkeypatch.setattr(module, "LOOK_S", 0.01)
-    return World()
 
 
 async def test_a_load_of_one_version_is_answered_by_that_version_alone(world):
