@@ -220,7 +220,7 @@ async def test_a_version_that_is_not_there_is_not_promoted(world, folder):
     await router.start(model(folder))
     await router.changing.direct("a", {"weights": {"1": 100, "2": 0}}, "ann")
     await router.changing.roll("a", "start", SAID, "ann")
-    await router.do("unload", "a", version="2")
+    router.directory.model("a").versions["2"].unavailable("its replicas died")
     with pytest.raises(InvalidArgument, match="version 2 isn't ready"):
         await router.changing.roll("a", "promote", None, "ann")
 
