@@ -1,5 +1,6 @@
 """Ports of this machine that nobody else is about to take."""
 
+import os
 import socket
 from collections import deque
 from dataclasses import dataclass
@@ -9,9 +10,19 @@ from serve_app.errors import ConfigError
 # Above those of Ray's workers (10002 to 19999), below those the kernel lends to outgoing
 # connections (from 32768 on): what it lends, a client may hold by the time a server comes for it.
 _BLOCKS = range(20000, 30000, 200)
-_SINGLES = range(30000, 32760, 92)
+_SINGLES = range(30000, 32760, 46)
 _singles: deque[int] = deque()
 _guards: list[socket.socket] = []
+
+
+def _forked() -> None:
+    """A child takes ports of its own; its parent goes on holding those that it has."""
+    _singles.clear()
+    while _guards:
+        _guards.pop().close()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Block:
 def free_port() -> int:
     """A port that nothing listens on right now, and no other process is given while this one lives.
 
-    Not the one of the calls before, as long as others are free: who asked then may not listen yet.
+    Not one of the last calls', as long as others are free: who asked then may not listen yet.
     """
     for _ in range(len(_singles)):
         _singles.rotate(-1)

@@ -86,6 +86,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
+        gc.collect()  # what is open and forgotten is told of
         gc.freeze()
 
 

@@ -20,6 +20,7 @@ log = logging.getLogger("tandem")
 
 _LOOK_S = 0.1
 _AGAIN_S = 10.0
+_GONE_S = 60.0  # a replica that answers is waited for, where there are encoders to go on with
 
 
 class Encoders:
@@ -113,7 +114,8 @@ class Encoders:
 
     async def _encoder(self, version: str, read: State, patience: float) -> tuple[TextEncoder, bool]:
         answered: float | None = None
-        while True:
+        began = time.monotonic()
+        while patience or time.monotonic() - began < _GONE_S:
             try:
                 recipe = Recipe.unpacked(await self._recipe(version))
                 same = recipe.files == await asyncio.to_thread(self._files, version, read)
@@ -129,6 +131,7 @@ class Encoders:
             except (RayActorError, zlib.error):  # one of those that go, in the middle of it
                 pass
             await asyncio.sleep(_LOOK_S)
+        raise VersionGone(f"no replica has said for {_GONE_S:g} s how version {version} reads texts")
 
     def _files(self, version: str, read: State) -> str:
         """What a recipe's `files` are, if it was made from what there is."""

@@ -185,8 +185,12 @@ async def reread(model: str, generation: int) -> str:
 
 
 async def _outcome(work: Any) -> Outcome:
+    return await to_the_end(_came(work))
+
+
+async def _came(work: Any) -> Outcome:
     try:
-        await to_the_end(work)
+        await work
     except TandemError as error:
         return type(copied(error)).__name__, error.message
     except Exception as error:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from serve_app.core.to_the_end import to_the_end
 from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
 from serve_app.releases import ledger, rolling
 from serve_app.releases.change import TRAFFIC, Change
@@ -194,13 +195,15 @@ class Steward:
             # that Serve doesn't name yet.
             acks, heard = dict(self.acks), self._heard
             wanted = await self._wanted()
+            if (left := deadline - time.monotonic()) <= 0:
+                acks = self.acks  # nothing is waited for any more
             told = [one for one in wanted if one in acks and acks[one].generation >= generation]
             missing = [one for one in wanted if one not in told]
-            failed = {one: how for one in told if (how := acks[one].failed.get(model))}
+            failed = {one: how for one in told if (how := self._now(one, acks).failed.get(model))}
             failed = {one: how for one, how in failed.items() if unserved(how, *asked)}
             if failed or not missing:
                 return missing, failed
-            if (left := deadline - time.monotonic()) <= 0:
+            if left <= 0:
                 return missing, {}
             await self._hear(heard, min(LOOK_S, left))
 
@@ -235,8 +238,15 @@ class Steward:
         await self._write(noted)
         self._tell(line)
 
+    def _now(self, router: str, acks: Mapping[str, Ack]) -> Ack:
+        return self.acks.get(router, acks[router])
+
     async def _write(self, made: Callable[[State], State]) -> None:
-        """Kept first, then known: what a Router was told is never lost."""
+        """Kept first, then known: what a Router was told is never lost, and nothing is written after
+        what came later."""
+        await to_the_end(self._written(made))
+
+    async def _written(self, made: Callable[[State], State]) -> None:
         async with self._writing:
             kept = await asyncio.to_thread(self._store.get, STATE)
             newest = ledger.decoded(kept)

@@ -24,6 +24,7 @@ log = logging.getLogger("tandem")
 _LOOK_S = 0.01
 # A version that isn't there any more answers for so long yet: Routers don't learn of it all at once.
 LINGER_S = 5.0
+LONGEST_S = 3600.0  # for a look and what it loads: what hangs holds up no later deploy for longer
 _ALL = ""  # what is tried again, by name
 _SOON_S = 1.0
 
@@ -118,23 +119,27 @@ class CurrentHost:
         """Load what changed, by the deploy of that moment; `anew`: not because it failed before."""
         if anew:
             self._again.forget(_ALL)
-        again = False
+        again, hung = False, asyncio.timeout(LONGEST_S)
         try:
-            changed = await apart(self.host.changed, "look")
-            log.info(
-                "model '%s': its files %s", self.host.name, "changed" if changed else "didn't change"
-            )
-            if changed:
-                again = await self._replace(moment)
-            else:
-                self.refused, self.failed = "", {}
+            async with hung:
+                again = await self._looked(moment)
         except Exception as error:  # before anything was loaded
-            log.error("what changed on disk isn't served: %s", error)
-            self.refused, self.failed, again = str(error), {}, passing(error)
+            why = f"it is loading for more than {LONGEST_S:g} s" if hung.expired() else str(error)
+            log.error("what changed on disk isn't served: %s", why)
+            self.refused, self.failed, again = why, {}, passing(error) and not hung.expired()
         if again:
             self._again.later(_ALL)
         else:
             self._again.forget(_ALL)
+
+    async def _looked(self, moment: float) -> bool:
+        """Whether something of what changed failed for now."""
+        changed = await apart(self.host.changed, "look")
+        log.info("model '%s': its files %s", self.host.name, "changed" if changed else "didn't change")
+        if changed:
+            return await self._replace(moment)
+        self.refused, self.failed = "", {}
+        return False
 
     async def _replace(self, moment: float) -> bool:
         """Whether something of it failed for now."""

@@ -36,5 +36,5 @@ def test_a_state_is_said_by_its_name(monkeypatch):
         def get_serve_details(self):
             return {"applications": {"a": {"status": ApplicationStatus.DEPLOYING}}}
 
-    monkeypatch.setattr(serve_client, "_get_global_client", Client)
+    monkeypatch.setattr(serve_client, "_client", Client)
     assert f"{serve_client.applications()['a']['status']}" == "DEPLOYING"

@@ -9,8 +9,8 @@ from serve_app.ports import Block, free_port, own_block
 
 
 def test_free_ports_differ_and_can_be_bound():
-    ports = [free_port() for _ in range(50)]
-    assert len(set(ports)) == 50
+    ports = [free_port() for _ in range(40)]
+    assert len(set(ports)) == 40
     for port in ports:
         with socket.socket() as server:
             server.bind(("127.0.0.1", port))
@@ -36,6 +36,20 @@ def test_ports_that_two_processes_are_given_are_never_the_same():
     found = [int(port) for port in theirs.stdout.split()]
     assert len(found) == 150
     assert not mine & set(found)
+
+
+def test_a_child_is_given_none_of_its_parent_s():
+    code = """
+import os
+from serve_app.ports import free_port
+mine = {free_port() for _ in range(10)}
+if not os.fork():
+    os._exit(bool(mine & {free_port() for _ in range(100)}))
+theirs = os.waitstatus_to_exitcode(os.wait()[1])
+print(theirs, len(mine & {free_port() for _ in range(100)}))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["0", "10"]
 
 
 def test_more_are_found_where_all_of_a_process_are_taken():

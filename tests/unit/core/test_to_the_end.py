@@ -21,8 +21,10 @@ async def test_what_it_returns_and_raises():
         await to_the_end(work(True))
 
 
-async def test_it_goes_on_without_whoever_waited():
+async def test_it_goes_on_without_whoever_waited(caplog):
     """Also where nothing else knows of it: asyncio forgets such a task with the next collection."""
+    lost = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, what: lost.append(what))
     ended = []
 
     async def work():
@@ -37,3 +39,7 @@ async def test_it_goes_on_without_whoever_waited():
         await asked
     gc.collect()
     await until(lambda: ended)
+    await until(lambda: "failed: nobody hears of it" in caplog.text)
+    del asked
+    gc.collect()
+    assert not lost

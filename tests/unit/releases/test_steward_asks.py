@@ -1,10 +1,15 @@
 """What Routers say while Serve is asked which of them there are."""
 
 import asyncio
+import threading
+
+import pytest
 
 from serve_app.releases import steward as module
-from serve_app.releases.judged import Ack
-from tests.unit.releases.stewarded import begun
+from serve_app.releases.judged import Ack, Failed
+from serve_app.releases.ledger import decoded
+from serve_app.releases.store import STATE
+from tests.unit.releases.stewarded import begun, change
 from tests.unit.waiting import until
 
 
@@ -64,3 +69,68 @@ async def test_routers_that_never_fall_silent_keep_nobody_waiting(world, monkeyp
     monkeypatch.setattr(steward, "_wanted", wanted)
     async with asyncio.timeout(5):
         await (await begun(steward))
+
+
+async def test_what_came_while_serve_took_too_long_counts(world, monkeypatch):
+    """A controller that comes back answers late: meanwhile all Routers have said that they serve it."""
+    steward = world.steward(timeout=0.05)
+    ask = steward._wanted
+
+    async def wanted():
+        await asyncio.sleep(0.2)
+        return await ask()
+
+    monkeypatch.setattr(steward, "_wanted", wanted)
+    task = await begun(steward)
+    await steward.serves("r1", Ack(1))
+    await task
+
+
+async def test_a_router_that_served_after_all_while_serve_was_asked(world, monkeypatch):
+    """What it couldn't load a moment ago is no reason any more."""
+    world.routers = {"r1", "r2"}
+    steward = world.steward()
+    ask, looks = steward._wanted, []
+
+    async def wanted():
+        looks.append(steward.acks.get("r1"))
+        if looks[-1]:
+            await steward.serves("r1", Ack(1))
+            await steward.serves("r2", Ack(1))
+        return await ask()
+
+    monkeypatch.setattr(steward, "_wanted", wanted)
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    task = await begun(steward)
+    await steward.serves("r1", Ack(1, {"m": Failed({"": "no room"})}))
+    await task
+
+
+async def test_nothing_is_written_after_what_came_later(world):
+    """A Router that ends takes back what it asked while that is being written."""
+    steward = world.steward()
+    task = await begun(steward)
+    await steward.serves("r1", Ack(1))
+    await task
+    put, went, go_on = world.store.put, threading.Event(), threading.Event()
+
+    def slowly(name, data):
+        if not went.is_set():
+            went.set()
+            assert go_on.wait(5)
+        put(name, data)
+
+    world.store.put = slowly
+    dropping = asyncio.create_task(steward.drop("m", {"": "x"}))
+    await until(went.is_set)
+    dropping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dropping
+    task = asyncio.create_task(steward.change(change(id="j", model="other")))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await until(lambda: "other" in steward.state.under_way)
+    await steward.serves("r1", Ack(steward.state.generation))
+    await task
+    kept = decoded(world.store.get(STATE))
+    assert kept.layer.keys() == steward.state.layer.keys() == {"other"}

@@ -8,6 +8,7 @@ import pytest
 
 from serve_app.config import ModelConfig, parse
 from serve_app.errors import ConfigError
+from serve_app.runtimes import current as module
 from serve_app.runtimes import host as hosts
 from serve_app.runtimes.current import CurrentHost
 from tests.unit.held import soon
@@ -92,6 +93,30 @@ async def test_a_router_that_ends_while_it_tells_stops_nothing(store, monkeypatc
     go_on.set()
     assert await second == ""
     assert sorted(one.host.versions) == ["1", "2"]
+    assert await answer(one, "2") == 20
+
+
+@pytest.mark.parametrize("swap", ["beside", "replace"])
+async def test_a_load_that_hangs_doesnt_hold_up_deploys_for_good(store, monkeypatch, swap):
+    one = current(swap=swap)
+    await one.load()
+    store.files["2/by"] = b"20"
+    load, hanging = hosts.ModelHost.load, threading.Event()
+
+    def hung(self):
+        assert hanging.wait(10)
+        return load(self)
+
+    monkeypatch.setattr(hosts.ModelHost, "load", hung)
+    monkeypatch.setattr(module, "LONGEST_S", 0.05)
+    assert await one.refresh(1.0) == "it is loading for more than 0.05 s"
+    assert await answer(one, "1") == 10
+    monkeypatch.setattr(module, "LONGEST_S", 10)
+    monkeypatch.setattr(hosts.ModelHost, "load", load)
+    assert await one.refresh(2.0) == ""
+    assert await answer(one, "2") == 20
+    hanging.set()
+    await asyncio.sleep(0.05)
     assert await answer(one, "2") == 20
 
 
