@@ -33,6 +33,7 @@ def results(*keys: str, **figures: list[tuple[float, float]]) -> Results:
     return found
 
 
+REMOTE = "echo-remote: 1 connections"
 RATE, LATENCY = "echo-http: 32 connections", "echo-http: 1 connections"
 
 
@@ -51,12 +52,17 @@ def test_the_better_peer_is_the_better_one_by_the_points_figure() -> None:
     )  # fmt: skip
     assert row(found, RATE) == [
         "per second", "950", "5.00x (5.00-5.00) kserve-tuned", "2.00x (2.00-2.00) mlserver-tuned",
-        "", ">= 2.0x, >= 0.3x of the limit",
+        "", ">= 5.0x, >= 0.3x of the limit",
     ]  # fmt: skip
     assert row(found, LATENCY) == [
         "p50, ms", "2.00", "1.50x (1.00-2.00) kserve", "0.50x (0.50-0.50) mlserver-tuned",
         "", "<= 0.75x",
     ]  # fmt: skip
+
+
+def test_an_aim_against_mlserver_alone() -> None:
+    found = results(REMOTE, tandem=[(80, 0.002)], mlserver=[(100, 0.001)])
+    assert row(found, REMOTE)[2:] == ["", "0.80x (0.80-0.80) mlserver", "", ">= 0.9x of MLServer's"]
 
 
 def test_the_limit() -> None:
