@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from serve_app.internals.haproxy import haproxy_wrapper
 # What each worker runs first, by Ray's `worker_process_setup_hook`.
 FENCE = "serve_app.internals.grpc_servers.fence"
 _FOLDER = "TANDEM_NODE_FOLDER"
-_START_S = 300.0  # of a node, of a proxy
+_START_S = 300.0  # of a node
 
 
 def on_loopback_by_hooks(folder: Path) -> Mapping[str, str]:
@@ -74,19 +77,44 @@ def _raylet_lives() -> bool:
     return False
 
 
-def patient_with_proxies() -> None:
-    """Serve waits five minutes for its proxies to be there; its one is too few on such a machine."""
-    from ray.serve._private import api, client
-
-    api.HTTP_PROXY_TIMEOUT = client.HTTP_PROXY_TIMEOUT = int(_START_S)
-
-
 def without_autoscaler() -> None:
     """Ray's next `ray.init` starts none: a process of 46 MB that looks, all the time, whether a cluster
     that is one machine needs others. `ray start` has `--no-monitor` for it."""
     from ray._private.node import Node
 
     Node.start_monitor = lambda self: None
+
+
+class LateDashboard:
+    """The dashboard of Ray's next `ray.init`, which waits for it else, for three seconds in which a core
+    is idle: it begins when it is told to, beside Serve."""
+
+    def __init__(self) -> None:
+        from ray._private.node import Node
+
+        begin, self._address = Node.start_api_server, Future[str]()
+
+        def remembered(node: Any, **how: Any) -> None:
+            self._begin = partial(begin, node, **how)
+            self._node = node
+
+        Node.start_api_server = remembered
+
+    def start(self) -> None:
+        """Once Ray is there."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def address(self) -> str:
+        """Its host and port, when it is there."""
+        return self._address.result(_START_S)
+
+    def _run(self) -> None:
+        try:
+            self._begin()
+            self._address.set_result(self._node.webui_url)
+        except BaseException as error:
+            self._address.set_exception(error)
+        threading.Event().wait()  # Linux ends a child with the thread that started it
 
 
 def options() -> frozenset[str]:

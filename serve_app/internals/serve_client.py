@@ -3,12 +3,36 @@
 The dashboard's process would import Serve first, a second while everything else waits for it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 from ray.exceptions import RayTaskError
 
 from serve_app.internals.serve_schema import ServeDeploySchema
+
+_PROXIES_S = 300.0  # Serve's own minute is too few where its processes share a busy machine's cores
+
+
+def start(config: dict[str, Any]) -> Callable[[], None]:
+    """Start Serve by a config. What it returns waits for the proxies, which Serve's own `start` does at
+    once, and raises what keeps them from starting: meanwhile there is something to deploy."""
+    import ray
+    from ray.serve._private.api import _create_controller_and_proxy_refs, _set_global_client
+    from ray.serve._private.client import ServeControllerClient
+    from ray.serve.config import ControllerOptions
+
+    place = config.get("proxy_location", "EveryNode")
+    http, grpc = config["http_options"], config["grpc_options"]
+    controller, proxies = _create_controller_and_proxy_refs(
+        http, grpc, None, None, ControllerOptions(), place
+    )
+    _set_global_client(ServeControllerClient(controller))
+
+    def wait() -> None:
+        ray.get(proxies, timeout=_PROXIES_S)
+
+    return wait
 
 
 def deploy(config: dict[str, Any]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 from ray import serve
 
-from serve_app.internals.ray_start import patient, patient_with_proxies
+from serve_app.internals import serve_client
+from serve_app.internals.ray_start import patient
 from serve_app.ports import free_port, own_block
 from serve_app.tools.run.environment import PROXY_CHECKS
 from serve_app.tools.shared_machine import AGENT_PATIENCE, places
@@ -55,7 +56,6 @@ def main(file: str) -> None:
     import ray
 
     patient()
-    patient_with_proxies()
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     try:
         options = {
@@ -63,7 +63,8 @@ def main(file: str) -> None:
             "grpc_servicer_functions": ["tests.contracts.inside:add_service"],
         }
         port = free_port()
-        serve.start(http_options={"host": "127.0.0.1", "port": port}, grpc_options=options)
+        http = {"host": "127.0.0.1", "port": port}
+        serve_client.start({"http_options": http, "grpc_options": options})()
         no_cpus = {"num_cpus": 0}
         late: Any = serve.ingress(None)(Ingress)
         ingress = serve.deployment(late, max_ongoing_requests=MOST, ray_actor_options=no_cpus)

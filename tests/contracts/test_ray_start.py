@@ -3,17 +3,16 @@
 import importlib
 import inspect
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from ray._private import node as node_module
 from ray._private import ray_constants, services
 from ray._private.node import Node
-from ray.serve._private import api, client
 
 from serve_app.internals import ray_start
-from serve_app.internals.serve_variables import serve_variables
-from serve_app.tools.run.environment import PROXY_CHECKS
 
 
 def test_a_worker_s_head_is_looked_up_by_a_function_that_can_be_replaced():
@@ -92,12 +91,40 @@ def test_the_options_of_ray_start():
     assert "num-cpu" not in ray_start.options()
 
 
-def test_proxies_that_start_slowly_are_waited_for(monkeypatch):
-    """Serve looks its limit up when it waits; its controller has one of its own, from a variable."""
-    waiting = {api: api.serve_start, client: client.ServeControllerClient.wait_for_proxies_serving}
-    for module, function in waiting.items():
-        monkeypatch.setattr(module, "HTTP_PROXY_TIMEOUT", 60)
-        assert "HTTP_PROXY_TIMEOUT" in inspect.unwrap(function).__code__.co_names
-    ray_start.patient_with_proxies()
-    assert {module.HTTP_PROXY_TIMEOUT for module in waiting} == {300}
-    assert set(PROXY_CHECKS) <= serve_variables()
+def test_a_node_starts_its_dashboard_by_a_method_that_can_be_replaced():
+    how = inspect.signature(Node.start_api_server).parameters
+    assert list(how) == ["self", "include_dashboard", "raise_on_failure"]
+    assert "start_api_server" in Node.start_head_processes.__code__.co_names
+    assert isinstance(Node.webui_url, property)
+
+
+def test_a_dashboard_begins_when_it_is_told_to_and_the_thread_stays(monkeypatch):
+    """Ray's children end with the thread that started them (prctl(2), PR_SET_PDEATHSIG)."""
+
+    class Begun:
+        webui_url = None
+
+        def start_api_server(self, *, include_dashboard, raise_on_failure):
+            assert (include_dashboard, raise_on_failure) == (True, True)
+            begun.append(threading.current_thread())
+            if self.webui_url is None:
+                raise RuntimeError("no port")
+
+    begun: list[threading.Thread] = []
+    monkeypatch.setattr(node_module, "Node", Begun)
+    for url in ("127.0.0.1:8265", None):
+        monkeypatch.setattr(Begun, "webui_url", url)
+        with monkeypatch.context() as changed:
+            changed.setattr(Begun, "start_api_server", Begun.start_api_server)
+            late = ray_start.LateDashboard()
+            Begun().start_api_server(include_dashboard=True, raise_on_failure=True)
+            before = len(begun)
+            late.start()
+            if url:
+                assert late.address() == url
+            else:
+                with pytest.raises(RuntimeError, match="no port"):
+                    late.address()
+        assert len(begun) == before + 1
+        assert begun[-1].is_alive()
+        assert begun[-1].daemon

@@ -3,16 +3,37 @@
 import inspect
 
 from ray.dashboard.modules.serve.serve_head import ServeHead
+from ray.serve._private import api
 from ray.serve._private.client import ServeControllerClient
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from serve_app.internals import serve_client
+from serve_app.internals.serve_variables import serve_variables
+from serve_app.tools.run.environment import PROXY_CHECKS
 
 
 def test_how_a_config_is_handed_over():
     inspect.signature(ServeControllerClient.deploy_apps).bind(object(), object())
     inspect.signature(ServeControllerClient.update_global_logging_config).bind(object(), object())
     inspect.signature(ServeControllerClient.get_serve_details).bind(object())
+
+
+def test_serve_is_started_as_its_own_start_does_it():
+    """What waits for the proxies there, waits later here."""
+    names = inspect.unwrap(api.serve_start).__code__.co_names
+    steps = {"_create_controller_and_proxy_refs", "ServeControllerClient", "_set_global_client"}
+    assert steps <= set(names)
+    assert steps <= set(serve_client.start.__code__.co_names)
+    wanted = list(inspect.signature(api._create_controller_and_proxy_refs).parameters)
+    assert wanted[:6] == [
+        "http_options", "grpc_options", "global_logging_config", "global_tracing_config",
+        "controller_options", "proxy_location",
+    ]  # fmt: skip
+
+
+def test_proxies_may_take_minutes_to_start():
+    """Its controller has a limit of its own, from a variable."""
+    assert set(PROXY_CHECKS) <= serve_variables()
 
 
 def test_the_rest_api_does_the_same():

@@ -72,6 +72,7 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
         # Workers that nobody uses, one per core: replicas never take them, having an environment of
         # their own. Each is 40 MB and a wake-up every 10 ms.
+        "RAY_prestart_worker_first_driver": "0",
         "RAY_num_workers_soft_limit": "0",
         # The log monitor looks for new files this often; else ten times a second.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",

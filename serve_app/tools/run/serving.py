@@ -33,18 +33,17 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     """
     import ray
 
+    from serve_app.internals import serve_client
     from serve_app.internals.ray_auth import credentials
-    from serve_app.internals.ray_start import patient, patient_with_proxies, without_autoscaler
-    from serve_app.internals.serve_client import deploy
-    from serve_app.internals.serve_schema import serve as ray_serve
+    from serve_app.internals.ray_start import LateDashboard, patient, without_autoscaler
     from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]
     local, folder = is_loopback(http["host"]), scratch / "ray"
     without_autoscaler()
     patient()
-    patient_with_proxies()
-    context = ray.init(
+    late = LateDashboard()
+    ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 4),  # a laptop's cores are shared, not reserved
         include_dashboard=True,
@@ -58,15 +57,13 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     lives_with([one for one in children if one.name() in _RAY])
     for line in without_room(config, ray.cluster_resources()):
         print(line, file=sys.stderr, flush=True)
-    ray_serve.start(
-        proxy_location=config.get("proxy_location", "EveryNode"),
-        http_options=http,
-        grpc_options=grpc,
-    )
+    late.start()
+    proxies = serve_client.start(config)
     token = credentials().decode().removeprefix("Bearer ")
-    if reason := deploy(config):
+    if reason := serve_client.deploy(config):
         raise ConfigError(f"Serve refuses {path}: {reason}")
-    dashboard = f"http://{context.dashboard_url}"
+    proxies()
+    dashboard = f"http://{late.address()}"
     clusters.note(scratch, dashboard, token, path)
     startup, began = Startup(_router(config)), time.monotonic()
     if not _started(startup, began):
