@@ -23,6 +23,10 @@ _AGAIN_S = 10.0
 _GONE_S = 60.0  # a replica that answers is waited for, where there are encoders to go on with
 
 
+class _Silent(VersionGone):
+    """No replica says anything: it is asked again later."""
+
+
 class Encoders:
     """By version. `recipe` asks a replica (serve_app.deployments.replica), `versions` which it has;
     a ConfigError of the former says that a version can't be loaded.
@@ -64,7 +68,11 @@ class Encoders:
     async def _refreshed(self) -> None:
         async with self._turns:
             if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
-                await self._load(0)
+                try:
+                    await self._load(0)
+                except _Silent:
+                    self._later = asyncio.create_task(self._agree())
+                    raise
 
     async def _agree(self) -> None:
         agreed = False
@@ -117,7 +125,8 @@ class Encoders:
         began = time.monotonic()
         while patience or time.monotonic() - began < _GONE_S:
             try:
-                recipe = Recipe.unpacked(await self._recipe(version))
+                asked = asyncio.wait_for(self._recipe(version), None if patience else _GONE_S)
+                recipe = Recipe.unpacked(await asked)
                 same = recipe.files == await asyncio.to_thread(self._files, version, read)
                 answered = answered or time.monotonic()
                 if same or time.monotonic() - answered >= patience:
@@ -128,10 +137,10 @@ class Encoders:
             except VersionGone:
                 if not patience:
                     raise
-            except (RayActorError, zlib.error):  # one of those that go, in the middle of it
+            except (RayActorError, TimeoutError, zlib.error):  # one that goes, in the middle of it
                 pass
             await asyncio.sleep(_LOOK_S)
-        raise VersionGone(f"no replica has said for {_GONE_S:g} s how version {version} reads texts")
+        raise _Silent(f"no replica has said for {_GONE_S:g} s how version {version} reads texts")
 
     def _files(self, version: str, read: State) -> str:
         """What a recipe's `files` are, if it was made from what there is."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from serve_app.config import Admin, parse
@@ -85,13 +85,11 @@ class Steward:
 
     async def drop(self, model: str, over: Mapping[str, str]) -> None:
         """A deploy changed what something was done over."""
-        with contextlib.suppress(TandemError):  # it can't be written: another Router says it again
-            await self._steward.drop(model, over)
+        await told(self._steward.drop(model, over))
 
     async def redirect(self, model: str, over: str) -> None:
         """A deploy changed what traffic was given over."""
-        with contextlib.suppress(TandemError):
-            await self._steward.redirect(model, over)
+        await told(self._steward.redirect(model, over))
 
     async def begin(self, model: str, rollout: Mapping[str, Any]) -> Outcome:
         """A rollout, as `begin` of releases.rollouts takes it."""
@@ -107,13 +105,11 @@ class Steward:
 
     async def configured(self, models: list[str]) -> None:
         """The models whose rollout stands in the configuration."""
-        with contextlib.suppress(TandemError):
-            await self._steward.rollouts.configured(dict.fromkeys(models))
+        await told(self._steward.rollouts.configured(dict.fromkeys(models)))
 
     async def known(self, models: list[str]) -> None:
         """All models that a Router has heard of."""
-        with contextlib.suppress(TandemError):
-            await self._steward.rollouts.known(models)
+        await told(self._steward.rollouts.known(models))
 
     async def evidence(self, router: str, said: Mapping[str, Mapping[str, Any]]) -> None:
         """What a Router counted, by model."""
@@ -182,6 +178,12 @@ async def reread(model: str, generation: int) -> str:
         if left:
             await asyncio.sleep(_PAUSE_S)
     return f"its replicas {', '.join(sorted(missing))} can't be told"
+
+
+async def told(work: Coroutine[Any, Any, None]) -> None:
+    """What a Router tells is seen through; what can't be written, another Router tells again."""
+    with contextlib.suppress(TandemError):
+        await to_the_end(work)
 
 
 async def _outcome(work: Any) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from serve_app.errors import ConfigError
 from serve_app.internals.haproxy import haproxy_wrapper
 
 # What each worker runs first, by Ray's `worker_process_setup_hook`.
@@ -104,16 +105,21 @@ class LateDashboard:
         """Once Ray is there."""
         threading.Thread(target=self._run, daemon=True).start()
 
+    def look(self) -> None:
+        """ConfigError where it can't start."""
+        if self._address.done():
+            self._address.result()
+
     def address(self) -> str:
-        """Its host and port, when it is there."""
-        return self._address.result(_START_S)
+        """Its host and port, when it is there. ConfigError where it can't start."""
+        return self._address.result()
 
     def _run(self) -> None:
         try:
             self._begin()
             self._address.set_result(self._node.webui_url)
-        except BaseException as error:
-            self._address.set_exception(error)
+        except Exception as error:
+            self._address.set_exception(ConfigError(f"Ray's dashboard can't start: {error}"))
         threading.Event().wait()  # Linux ends a child with the thread that started it
 
 

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
-from ray.exceptions import RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
+from serve_app.errors import ConfigError
 from serve_app.internals.serve_schema import ServeDeploySchema
 
-_PROXIES_S = 300.0  # Serve's own minute is too few where its processes share a busy machine's cores
 
+def start(config: dict[str, Any]) -> Callable[[float], bool]:
+    """Start Serve by a config. What it returns says whether the proxies are there, after so many seconds
+    at most, which Serve's own `start` waits for at once: meanwhile there is something to deploy.
 
-def start(config: dict[str, Any]) -> Callable[[], None]:
-    """Start Serve by a config. What it returns waits for the proxies, which Serve's own `start` does at
-    once, and raises what keeps them from starting: meanwhile there is something to deploy."""
+    ConfigError says what keeps them from starting.
+    """
     import ray
     from ray.serve._private.api import _create_controller_and_proxy_refs, _set_global_client
     from ray.serve._private.client import ServeControllerClient
@@ -29,10 +31,17 @@ def start(config: dict[str, Any]) -> Callable[[], None]:
     )
     _set_global_client(ServeControllerClient(controller))
 
-    def wait() -> None:
-        ray.get(proxies, timeout=_PROXIES_S)
+    def there(seconds: float) -> bool:
+        try:
+            ray.get(proxies, timeout=seconds)
+        except GetTimeoutError:
+            return False
+        except RayError as error:
+            said = "; ".join(str(error).strip().splitlines()[-2:])
+            raise ConfigError(f"a proxy of Serve's can't start: {said}") from error
+        return True
 
-    return wait
+    return there
 
 
 def deploy(config: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from serve_app.core.to_the_end import to_the_end
 from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
 from serve_app.releases import ledger, rolling
 from serve_app.releases.change import TRAFFIC, Change
@@ -242,11 +241,8 @@ class Steward:
         return self.acks.get(router, acks[router])
 
     async def _write(self, made: Callable[[State], State]) -> None:
-        """Kept first, then known: what a Router was told is never lost, and nothing is written after
-        what came later."""
-        await to_the_end(self._written(made))
-
-    async def _written(self, made: Callable[[State], State]) -> None:
+        """Kept first, then known: what a Router was told is never lost. To be called by what nobody
+        breaks off (serve_app.core.to_the_end): a thread writes on, and another write may come before."""
         async with self._writing:
             kept = await asyncio.to_thread(self._store.get, STATE)
             newest = ledger.decoded(kept)

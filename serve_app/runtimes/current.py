@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 from serve_app.config import ModelConfig
 from serve_app.core.later import Again, until_done
 from serve_app.core.to_the_end import to_the_end
-from serve_app.errors import VersionGone
+from serve_app.errors import ConfigError, VersionGone
 from serve_app.protocol.tensors import Arrays, Parameters
 from serve_app.repository.progress import Tell, nobody
 from serve_app.repository.reasons import passing
@@ -19,12 +21,13 @@ from serve_app.runtimes.in_thread import apart
 from serve_app.runtimes.one_version import Loaded
 from serve_app.runtimes.version_host import VersionHost
 
+T = TypeVar("T")
 log = logging.getLogger("tandem")
 
 _LOOK_S = 0.01
 # A version that isn't there any more answers for so long yet: Routers don't learn of it all at once.
 LINGER_S = 5.0
-LONGEST_S = 3600.0  # for a look and what it loads: what hangs holds up no later deploy for longer
+LONGEST_S = 7200.0  # for a look or a load: what hangs holds up no later deploy for longer
 _ALL = ""  # what is tried again, by name
 _SOON_S = 1.0
 
@@ -119,14 +122,12 @@ class CurrentHost:
         """Load what changed, by the deploy of that moment; `anew`: not because it failed before."""
         if anew:
             self._again.forget(_ALL)
-        again, hung = False, asyncio.timeout(LONGEST_S)
+        again = False
         try:
-            async with hung:
-                again = await self._looked(moment)
+            again = await self._looked(moment)
         except Exception as error:  # before anything was loaded
-            why = f"it is loading for more than {LONGEST_S:g} s" if hung.expired() else str(error)
-            log.error("what changed on disk isn't served: %s", why)
-            self.refused, self.failed, again = why, {}, passing(error) and not hung.expired()
+            log.error("what changed on disk isn't served: %s", error)
+            self.refused, self.failed, again = str(error), {}, passing(error)
         if again:
             self._again.later(_ALL)
         else:
@@ -134,7 +135,7 @@ class CurrentHost:
 
     async def _looked(self, moment: float) -> bool:
         """Whether something of what changed failed for now."""
-        changed = await apart(self.host.changed, "look")
+        changed = await _in_time(apart(self.host.changed, "look"))
         log.info("model '%s': its files %s", self.host.name, "changed" if changed else "didn't change")
         if changed:
             return await self._replace(moment)
@@ -147,15 +148,16 @@ class CurrentHost:
         try:
             if self._config.swap == "replace":
                 way = await self._make_way(old)
-            fresh = ModelHost(self._config, self._gpu, before=self.host)
+            before, ended = self.host, threading.Event()
+            fresh = ModelHost(self._config, self._gpu, before=before)
             try:
-                self._tell(fresh.name, await asyncio.to_thread(fresh.load))
+                self._tell(fresh.name, await _in_time(asyncio.to_thread(_load, fresh, ended)))
             except Exception as error:  # whatever it is: the old one goes on
                 self.failed = dict(fresh.failed)
                 some = self.failed and self.failed.keys() < set(fresh.wanted)
                 self.refused = "" if some else str(error)
                 log.error("what changed on disk isn't served: %s", error)
-                self._spawn(partial(fresh.close, keep=self.host))
+                self._spawn(partial(_close, fresh, before, ended))
                 await self._restore(way or [], fresh)
                 return not way and (fresh.passing or passing(error))
             self.refused, self.failed, self.loaded, fresh.before = "", {}, moment, None
@@ -183,7 +185,7 @@ class CurrentHost:
             return
         try:
             restore = partial(self.host.restored, gone, self._config, fresh.failed)
-            self._leave(await asyncio.to_thread(restore))
+            self._leave(await _in_time(asyncio.to_thread(restore)))
         except Exception as error:
             log.error("model '%s' can't be what it was, either: %s", fresh.name, error)
 
@@ -240,3 +242,25 @@ class CurrentHost:
         task = asyncio.create_task(apart(work, "close"))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+async def _in_time(work: Awaitable[T]) -> T:
+    """What it returns; ConfigError where that takes too long. It goes on: no thread is broken off."""
+    begun = asyncio.ensure_future(work)
+    if not (await asyncio.wait([begun], timeout=LONGEST_S))[0]:
+        begun.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody asks for it
+        raise ConfigError(f"it is loading for more than {LONGEST_S:g} s")
+    return begun.result()
+
+
+def _load(fresh: ModelHost, ended: threading.Event) -> list[Loaded]:
+    try:
+        return fresh.load()
+    finally:
+        ended.set()
+
+
+def _close(fresh: ModelHost, before: ModelHost, ended: threading.Event) -> None:
+    """What was loaded in vain, however late."""
+    ended.wait()
+    fresh.close(keep=before)

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from ray import serve
+from ray.serve._private import client
 
 from serve_app.internals import serve_client
 from serve_app.internals.ray_start import patient
@@ -64,7 +65,9 @@ def main(file: str) -> None:
         }
         port = free_port()
         http = {"host": "127.0.0.1", "port": port}
-        serve_client.start({"http_options": http, "grpc_options": options})()
+        there = serve_client.start({"http_options": http, "grpc_options": options})
+        client.HTTP_PROXY_TIMEOUT = 300  # of `serve.run`, on a machine that is busy
+        assert there(300)
         no_cpus = {"num_cpus": 0}
         late: Any = serve.ingress(None)(Ingress)
         ingress = serve.deployment(late, max_ongoing_requests=MOST, ray_actor_options=no_cpus)

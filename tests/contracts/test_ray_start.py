@@ -12,6 +12,7 @@ from ray._private import node as node_module
 from ray._private import ray_constants, services
 from ray._private.node import Node
 
+from serve_app.errors import ConfigError
 from serve_app.internals import ray_start
 
 
@@ -122,9 +123,11 @@ def test_a_dashboard_begins_when_it_is_told_to_and_the_thread_stays(monkeypatch)
             late.start()
             if url:
                 assert late.address() == url
+                late.look()
             else:
-                with pytest.raises(RuntimeError, match="no port"):
-                    late.address()
+                for asked in (late.address, late.look):
+                    with pytest.raises(ConfigError, match="Ray's dashboard can't start: no port"):
+                        asked()
         assert len(begun) == before + 1
         assert begun[-1].is_alive()
         assert begun[-1].daemon

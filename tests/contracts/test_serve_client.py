@@ -2,13 +2,17 @@
 
 import inspect
 
+import pytest
 from ray.dashboard.modules.serve.serve_head import ServeHead
+from ray.exceptions import GetTimeoutError, RayError
 from ray.serve._private import api
 from ray.serve._private.client import ServeControllerClient
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from serve_app.errors import ConfigError
 from serve_app.internals import serve_client
 from serve_app.internals.serve_variables import serve_variables
+from serve_app.tools.run import serving
 from serve_app.tools.run.environment import PROXY_CHECKS
 
 
@@ -34,6 +38,26 @@ def test_serve_is_started_as_its_own_start_does_it():
 def test_proxies_may_take_minutes_to_start():
     """Its controller has a limit of its own, from a variable."""
     assert set(PROXY_CHECKS) <= serve_variables()
+    limit = PROXY_CHECKS["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]
+    assert int(limit) >= serving._PROXIES_S
+
+
+def test_proxies_that_arent_there_yet_or_never(monkeypatch):
+    said = [GetTimeoutError("not yet"), None, RayError("Traceback\n  cannot bind 1\nactor died")]
+
+    def get(those, timeout):
+        assert those == ["a proxy"]
+        if (found := said.pop(0)) is not None:
+            raise found
+
+    monkeypatch.setattr("ray.get", get)
+    monkeypatch.setattr(api, "_create_controller_and_proxy_refs", lambda *how: (None, ["a proxy"]))
+    monkeypatch.setattr(api, "_set_global_client", lambda client: None)
+    monkeypatch.setattr("ray.serve._private.client.ServeControllerClient", lambda controller: None)
+    there = serve_client.start({"http_options": {}, "grpc_options": {}})
+    assert [there(1), there(1)] == [False, True]
+    with pytest.raises(ConfigError, match=r"a proxy .* can't start:   cannot bind 1; actor died"):
+        there(1)
 
 
 def test_the_rest_api_does_the_same():

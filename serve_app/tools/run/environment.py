@@ -19,7 +19,7 @@ PROXY_CHECKS = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
     # From when a proxy is asked for until it is ready. After Serve's 5 s it is killed, which on a busy
     # machine only costs another start; and `serve.start` fails when its proxy was.
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "300",
 }
 # In replicas V2 requests skip Serve's wrapping of each; in proxies they wait for their bodies.
 MIDDLEWARES = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.ingress.fast_path:middlewares"}
@@ -70,9 +70,12 @@ def environment(scratch: Path, grpc: str, mode: str) -> dict[str, str]:
         "RAY_worker_niceness": "0",  # Ray's 15 lets every other process of the machine go first
         # A turn of Serve's controller takes 6 ms; ten a second slowed models beside it by a tenth.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
+        # Workers for the first driver, which nobody uses, and Ray ends again.
+        "RAY_prestart_worker_first_driver": "0",
+        # The dashboard starts beside all the rest; Ray's minute is too few on a busy machine.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
         # Workers that nobody uses, one per core: replicas never take them, having an environment of
         # their own. Each is 40 MB and a wake-up every 10 ms.
-        "RAY_prestart_worker_first_driver": "0",
         "RAY_num_workers_soft_limit": "0",
         # The log monitor looks for new files this often; else ten times a second.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",

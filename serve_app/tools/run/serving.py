@@ -23,6 +23,7 @@ from serve_app.tools.stopping import lives_with, stop_on_signals
 
 _RAY = ("gcs_server", "raylet")  # without one of them nothing can change, and soon nothing runs
 _GRPC_S = 30  # for its port to be led to a Router, after HTTP's
+_PROXIES_S = 300  # Serve's own minute is too few where its processes share a busy machine's cores
 _UNHEARD_S = 120  # then Ray is taken for dead, while it starts
 
 
@@ -62,7 +63,11 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     token = credentials().decode().removeprefix("Bearer ")
     if reason := serve_client.deploy(config):
         raise ConfigError(f"Serve refuses {path}: {reason}")
-    proxies()
+    over = time.monotonic() + _PROXIES_S
+    while not proxies(1):
+        late.look()
+        if time.monotonic() > over:
+            raise ConfigError(f"Serve's proxies aren't there after {_PROXIES_S} s")
     dashboard = f"http://{late.address()}"
     clusters.note(scratch, dashboard, token, path)
     startup, began = Startup(_router(config)), time.monotonic()

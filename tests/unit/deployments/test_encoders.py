@@ -125,44 +125,6 @@ async def test_files_that_the_replicas_refused_change_nothing(replica):
     assert replica.asked == asked
 
 
-async def test_who_is_told_to_look_goes_on_when_who_told_it_ends(replica, monkeypatch):
-    replica.load(length=5)
-    one = made(replica)
-    await one.load()
-    change(replica)
-    replica.load(length=7)
-    ask, asked, go_on = one._recipe, asyncio.Event(), asyncio.Event()
-
-    async def slowly(version):
-        asked.set()
-        await go_on.wait()
-        return await ask(version)
-
-    monkeypatch.setattr(one, "_recipe", slowly)
-    first = asyncio.create_task(one.refresh())
-    await soon(asked.wait())
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    go_on.set()
-    await until(lambda: length(one) == 7)
-
-
-async def test_replicas_that_are_gone_hold_up_no_later_deploy(replica, monkeypatch):
-    replica.load(length=5)
-    one = made(replica)
-    await one.load()
-    change(replica)
-    replica.errors = [ActorDiedError() for _ in range(1000)]
-    monkeypatch.setattr(encoders, "_GONE_S", 0.05)
-    with pytest.raises(VersionGone, match=r"no replica has said for 0.05 s how version 1 reads"):
-        await soon(one.refresh())
-    replica.errors.clear()
-    replica.load(length=7)
-    await soon(one.refresh())
-    assert length(one) == 7
-
-
 async def test_a_new_version_that_they_refused_holds_nobody_up(replica):
     replica.load()
     one = made(replica)

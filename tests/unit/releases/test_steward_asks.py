@@ -1,15 +1,10 @@
 """What Routers say while Serve is asked which of them there are."""
 
 import asyncio
-import threading
-
-import pytest
 
 from serve_app.releases import steward as module
 from serve_app.releases.judged import Ack, Failed
-from serve_app.releases.ledger import decoded
-from serve_app.releases.store import STATE
-from tests.unit.releases.stewarded import begun, change
+from tests.unit.releases.stewarded import begun
 from tests.unit.waiting import until
 
 
@@ -104,33 +99,3 @@ async def test_a_router_that_served_after_all_while_serve_was_asked(world, monke
     task = await begun(steward)
     await steward.serves("r1", Ack(1, {"m": Failed({"": "no room"})}))
     await task
-
-
-async def test_nothing_is_written_after_what_came_later(world):
-    """A Router that ends takes back what it asked while that is being written."""
-    steward = world.steward()
-    task = await begun(steward)
-    await steward.serves("r1", Ack(1))
-    await task
-    put, went, go_on = world.store.put, threading.Event(), threading.Event()
-
-    def slowly(name, data):
-        if not went.is_set():
-            went.set()
-            assert go_on.wait(5)
-        put(name, data)
-
-    world.store.put = slowly
-    dropping = asyncio.create_task(steward.drop("m", {"": "x"}))
-    await until(went.is_set)
-    dropping.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await dropping
-    task = asyncio.create_task(steward.change(change(id="j", model="other")))
-    await asyncio.sleep(0.05)
-    go_on.set()
-    await until(lambda: "other" in steward.state.under_way)
-    await steward.serves("r1", Ack(steward.state.generation))
-    await task
-    kept = decoded(world.store.get(STATE))
-    assert kept.layer.keys() == steward.state.layer.keys() == {"other"}

@@ -97,27 +97,40 @@ async def test_a_router_that_ends_while_it_tells_stops_nothing(store, monkeypatc
 
 
 @pytest.mark.parametrize("swap", ["beside", "replace"])
-async def test_a_load_that_hangs_doesnt_hold_up_deploys_for_good(store, monkeypatch, swap):
+@pytest.mark.parametrize("changed", ["1", "2"])
+async def test_a_load_that_hangs_doesnt_hold_up_deploys_for_good(store, monkeypatch, swap, changed):
+    """What served goes on, and what comes late is closed."""
     one = current(swap=swap)
     await one.load()
-    store.files["2/by"] = b"20"
-    load, hanging = hosts.ModelHost.load, threading.Event()
+    store.files[f"{changed}/by"] = b"20"
+    load, close, hanging = hosts.ModelHost.load, hosts.ModelHost.close, threading.Event()
+    late, closed = [], []
 
     def hung(self):
-        assert hanging.wait(10)
+        if not late:
+            late.append(self)
+            assert hanging.wait(10)
         return load(self)
 
+    def recorded(self, keep=None):
+        closed.append((self, {*self.versions.values()} - {*keep.versions.values()}))
+        close(self, keep)
+
     monkeypatch.setattr(hosts.ModelHost, "load", hung)
-    monkeypatch.setattr(module, "LONGEST_S", 0.05)
-    assert await one.refresh(1.0) == "it is loading for more than 0.05 s"
-    assert await answer(one, "1") == 10
+    monkeypatch.setattr(hosts.ModelHost, "close", recorded)
+    monkeypatch.setattr(module, "LONGEST_S", 0.2)
+    assert await one.refresh(1.0) == "it is loading for more than 0.2 s"
+    # What had to make way is there again, read from what lies there now.
+    assert await answer(one, "1") == (20 if (swap, changed) == ("replace", "1") else 10)
     monkeypatch.setattr(module, "LONGEST_S", 10)
-    monkeypatch.setattr(hosts.ModelHost, "load", load)
     assert await one.refresh(2.0) == ""
-    assert await answer(one, "2") == 20
+    assert await answer(one, changed) == 20
+    assert closed == []
     hanging.set()
-    await asyncio.sleep(0.05)
-    assert await answer(one, "2") == 20
+    await until(lambda: closed)
+    ((fresh, versions),) = closed
+    assert [fresh, *(version.version for version in versions)] == [late[0], changed]
+    assert await answer(one, changed) == 20
 
 
 async def test_a_version_that_had_no_room_when_the_process_began(store, at_once, monkeypatch):
