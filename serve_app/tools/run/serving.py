@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import psutil
 
 from serve_app.addresses import authority, is_loopback
 from serve_app.errors import NOT_HERE, ConfigError
-from serve_app.internals.ray_start import FENCE
+from serve_app.internals.ray_start import FENCE, LateDashboard
 from serve_app.tools import clusters, routers
 from serve_app.tools.run.startup import PATIENCE_S, Apps, Startup, explained_models, settled
 from serve_app.tools.serve_names import named, router_of
@@ -36,7 +36,7 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
 
     from serve_app.internals import serve_client
     from serve_app.internals.ray_auth import credentials
-    from serve_app.internals.ray_start import LateDashboard, patient, without_autoscaler
+    from serve_app.internals.ray_start import patient, without_autoscaler
     from serve_app.tools.run.room import without_room
 
     http, grpc = config["http_options"], config["grpc_options"]
@@ -63,12 +63,11 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
     token = credentials().decode().removeprefix("Bearer ")
     if reason := serve_client.deploy(config):
         raise ConfigError(f"Serve refuses {path}: {reason}")
-    over = time.monotonic() + _PROXIES_S
-    while not proxies(1):
-        late.look()
-        if time.monotonic() > over:
-            raise ConfigError(f"Serve's proxies aren't there after {_PROXIES_S} s")
-    dashboard = f"http://{late.address()}"
+    try:
+        dashboard = _ready(proxies, late)
+    except ConfigError as error:
+        _say(str(error))  # before Ray is stopped, which may end this process, too
+        return 1
     clusters.note(scratch, dashboard, token, path)
     startup, began = Startup(_router(config)), time.monotonic()
     if not _started(startup, began):
@@ -84,6 +83,16 @@ def serve(config: dict[str, Any], path: Path, scratch: Path) -> int:
             _look(startup, began)
             if not startup.waiting:
                 _say("no application is under way any more")
+
+
+def _ready(proxies: Callable[[float], bool], late: LateDashboard) -> str:
+    """The dashboard's URL, once it and Serve's proxies are there; ConfigError for what isn't."""
+    over = time.monotonic() + _PROXIES_S
+    while not proxies(1):
+        late.look()
+        if time.monotonic() > over:
+            raise ConfigError(f"Serve's proxies aren't there after {_PROXIES_S} s")
+    return f"http://{late.address()}"
 
 
 def _router(config: dict[str, Any]) -> str:
