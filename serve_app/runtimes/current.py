@@ -246,10 +246,10 @@ class CurrentHost:
 
 async def _in_time(work: Awaitable[T]) -> T:
     """What it returns; ConfigError where that takes too long. It goes on: no thread is broken off."""
-    begun = asyncio.ensure_future(work)
-    if not (await asyncio.wait([begun], timeout=LONGEST_S))[0]:
+    begun, most = asyncio.ensure_future(work), LONGEST_S
+    if not (await asyncio.wait([begun], timeout=most))[0]:
         begun.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody asks for it
-        raise ConfigError(f"it is loading for more than {LONGEST_S:g} s")
+        raise ConfigError(f"it is loading for more than {most:g} s")
     return begun.result()
 
 
@@ -262,5 +262,6 @@ def _load(fresh: ModelHost, ended: threading.Event) -> list[Loaded]:
 
 def _close(fresh: ModelHost, before: ModelHost, ended: threading.Event) -> None:
     """What was loaded in vain, however late."""
+    fresh.give_up()
     ended.wait()
     fresh.close(keep=before)
