@@ -71,7 +71,8 @@ class Encoders:
                 try:
                     await self._load(0)
                 except _Silent:
-                    self._later = asyncio.create_task(self._agree())
+                    if self._later is None or self._later.done():
+                        self._later = asyncio.create_task(self._agree())
                     raise
 
     async def _agree(self) -> None:

@@ -68,16 +68,17 @@ async def test_routers_that_never_fall_silent_keep_nobody_waiting(world, monkeyp
 
 async def test_what_came_while_serve_took_too_long_counts(world, monkeypatch):
     """A controller that comes back answers late: meanwhile all Routers have said that they serve it."""
-    steward = world.steward(timeout=0.05)
-    ask = steward._wanted
+    steward = world.steward(timeout=0)
+    ask, said = steward._wanted, asyncio.Event()
 
     async def wanted():
-        await asyncio.sleep(0.2)
+        await said.wait()
         return await ask()
 
     monkeypatch.setattr(steward, "_wanted", wanted)
     task = await begun(steward)
     await steward.serves("r1", Ack(1))
+    said.set()
     await task
 
 
