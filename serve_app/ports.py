@@ -1,5 +1,6 @@
 """Ports of this machine that nobody else is about to take."""
 
+import atexit
 import os
 import socket
 from collections import deque
@@ -15,14 +16,14 @@ _singles: deque[int] = deque()
 _guards: list[socket.socket] = []
 
 
-def _forked() -> None:
-    """A child takes ports of its own; its parent goes on holding those that it has."""
+def _let_go() -> None:
     _singles.clear()
     while _guards:
         _guards.pop().close()
 
 
-os.register_at_fork(after_in_child=_forked)
+atexit.register(_let_go)
+os.register_at_fork(after_in_child=_let_go)  # a child takes its own; its parent goes on holding these
 
 
 @dataclass(frozen=True)
