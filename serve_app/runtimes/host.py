@@ -66,10 +66,7 @@ class ModelHost:
         self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: Mapping[str, Stamp] = {}
         self._same = before is not None and as_read(before.config) == as_read(config)
-        pool: Threads | None = before._pool if before is not None and self._same else None
-        if pool is None or pool.closed:
-            pool = Threads(config.concurrency, self.name, config.hang_after, may_lose, on_trouble)
-        self._pool: Threads = pool
+        self._pool = before._pool if before is not None and self._same else self._threads()
 
     def load(self) -> list[Loaded]:
         """Load and warm up each version that isn't there yet as it should be. Blocks.
@@ -80,10 +77,16 @@ class ModelHost:
         """
         files = self._hold()
         self.said = files.said
+        while not self._pool.hold():  # the last version there was given up
+            self._pool = self._threads()
         try:
             return self._loaded(files)
         finally:
+            self._pool.release()
             files.release()
+
+    def _threads(self) -> Threads:
+        return Threads(self.config.concurrency, self.name, self.config.hang_after, *self._hanging)
 
     def _loaded(self, files: Held) -> list[Loaded]:
         found = self._found(files)
@@ -194,10 +197,7 @@ class ModelHost:
         return made
 
     def _hold(self, versions: list[str] | None = None) -> Held:
-        """The files of these versions, or of those that are wanted, fetched where they have to be.
-
-        Blocks.
-        """
+        """The files of these versions, or of those that are wanted, fetched if need be. Blocks."""
         config = self.config
         if not config.storage_uri:
             return Held({}, {})

@@ -95,11 +95,6 @@ class Threads:
         self.trouble = ""
         self._users = 0  # versions that run here
 
-    @property
-    def closed(self) -> bool:
-        """Whether they take no more calls."""
-        return self._closed
-
     def stand_by(self) -> None:
         """Have one thread that waits."""
         with self._lock:
@@ -233,10 +228,11 @@ class Threads:
         own = call is not None and getattr(call.work, "__self__", None) is owner
         return own and not self._hangs(worker)
 
-    def hold(self) -> None:
-        """One version more runs here."""
+    def hold(self) -> bool:
+        """One version more runs here; False where they have ended."""
         with self._lock:
-            self._users += 1
+            self._users += not self._closed
+            return not self._closed
 
     def release(self) -> None:
         """One fewer; with the last one they end. Blocks."""
@@ -246,7 +242,9 @@ class Threads:
 
     def end_unused(self) -> None:
         """End, where no version runs here. Blocks."""
-        if not self._users:
+        with self._lock:
+            self._closed = self._closed or not self._users
+        if self._closed:
             self.shutdown()
 
     def shutdown(self) -> None:

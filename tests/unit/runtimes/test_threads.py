@@ -218,10 +218,10 @@ async def test_it_is_not_waited_for_what_hangs(gate):
 
 async def test_they_end_with_the_last_version_that_runs_there():
     pool = Threads(1, "m", 60)
-    pool.hold()
-    pool.hold()
+    assert pool.hold() and pool.hold()
     pool.release()
-    assert not pool.closed
     assert await soon(run(pool, lambda: 1)) == 1
     pool.release()
-    assert pool.closed
+    assert not pool.hold()
+    with pytest.raises(RuntimeError, match="have ended"):
+        await run(pool, lambda: 1)

@@ -9,6 +9,7 @@ import pytest
 
 from serve_app.config import ModelConfig, parse
 from serve_app.errors import ConfigError, VersionGone
+from serve_app.runtimes import host as module
 from serve_app.runtimes.current import CurrentHost
 from serve_app.runtimes.host import ModelHost
 
@@ -183,6 +184,46 @@ async def test_a_process_that_starts_beside_a_broken_one_has_what_others_had(fol
         host(folder, versions=policy)
     for one in (made, other):
         one.close()
+
+
+class Warm(Times):
+    """Fails in its warm-up where its folder says so."""
+
+    def predict(self, inputs, parameters):
+        if self.by < 0:
+            raise ValueError("no such weights")
+        return super().predict(inputs, parameters)
+
+
+async def test_a_version_that_fails_in_its_warm_up_ends_nobody_elses_threads(folder):
+    write(folder, "1", "-1")
+    warm = {"class": f"{__name__}:Warm", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}
+    made = host(folder, **warm)
+    assert list(made.failed) == ["1"]
+    assert await answers(made) == {"2": 20}
+    made.close()
+
+
+async def test_what_serves_may_go_while_another_is_loaded(folder, monkeypatch):
+    """By the same threads: they aren't ended before it has any of them."""
+    old = host(folder)
+    new = host(folder, old, load=False)
+    write(folder, "1", "11")
+    write(folder, "2", "21")
+    load = module.load_version
+
+    def closed_meanwhile(*arguments):
+        old.close()
+        return load(*arguments)
+
+    monkeypatch.setattr(module, "load_version", closed_meanwhile)
+    new.load()
+    assert await answers(new) == {"1": 11, "2": 21}
+    late = host(folder, new, load=False)
+    new.close()
+    late.load()  # after they have ended
+    assert await answers(late) == {"1": 11, "2": 21}
+    late.close()
 
 
 async def test_another_policy_loads_what_it_adds(folder):
