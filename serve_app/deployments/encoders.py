@@ -1,7 +1,6 @@
 """A Tokenizer's encoders: made as the replicas make them, which have the networks."""
 
 import asyncio
-import contextlib
 import logging
 import time
 import zlib
@@ -33,7 +32,7 @@ class Encoders:
 
     Where its files aren't those that lie here, or in the store, another replica may be about to come
     that has read these: for `patience` seconds it is waited for. After that the tokens are those of the
-    network that there is, and it goes on being looked for.
+    network that there is, without a version that no replica has, and it goes on being looked for.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Encoders:
         """Make all of them; returns when replicas have all the versions."""
         if not await self._load(self._patience):
             log.warning("%s isn't what its replicas have read: they go before", self._config.name)
-            self._later = asyncio.create_task(self._agree())
+            self._follow()
 
     async def refresh(self) -> None:
         """Again, where files changed: the replicas have looked at theirs, and taken them or not.
@@ -67,21 +66,30 @@ class Encoders:
 
     async def _refreshed(self) -> None:
         async with self._turns:
-            if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
-                try:
+            try:
+                if await asyncio.to_thread(state, self._uri, self._config.versions) != self._read:
                     await self._load(0)
-                except _Silent:
-                    if self._later is None or self._later.done():
-                        self._later = asyncio.create_task(self._agree())
-                    raise
+            except Exception as error:
+                # Those two stay so until the next deploy; whatever else it is passes.
+                if isinstance(error, _Silent) or not isinstance(error, VersionGone | ConfigError):
+                    self._follow()
+                raise
+
+    def _follow(self) -> None:
+        if self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._agree())
 
     async def _agree(self) -> None:
         agreed = False
         while not agreed:
             await asyncio.sleep(_AGAIN_S)
-            with contextlib.suppress(VersionGone):
+            try:
                 async with self._turns:
                     agreed = await self._load(0)
+            except VersionGone:
+                continue
+            except Exception as error:
+                log.warning("the tokenizer of %s stays as it is: %s", self._config.name, error)
 
     async def _load(self, patience: float) -> bool:
         """Whether all are of the files that lie here, or in the store."""
@@ -109,11 +117,15 @@ class Encoders:
         made, agreed = dict[str, TextEncoder](), True
         # Of an archive only those know who have unpacked it.
         for version in await self._versions() if "" in read else read:
+            same = False
             try:
                 made[version], same = await self._encoder(version, read, patience)
             except ConfigError as error:  # it can't be loaded there: the others are served
                 log.warning("no tokenizer of %s version %s: %s", self._config.name, version, error)
-                same = False
+            except VersionGone:  # replicas are told of it when this is there
+                if not patience:
+                    raise
+                patience = _LOOK_S  # it was waited for
             agreed &= same
         if len(made) < len(read) and "" not in read:  # in their places older ones may be served
             for version in await self._versions():
@@ -122,8 +134,7 @@ class Encoders:
         return made, agreed
 
     async def _encoder(self, version: str, read: State, patience: float) -> tuple[TextEncoder, bool]:
-        answered: float | None = None
-        began = time.monotonic()
+        answered, began = 0.0, time.monotonic()
         while patience or time.monotonic() - began < _GONE_S:
             try:
                 asked = asyncio.wait_for(self._recipe(version), None if patience else _GONE_S)
@@ -136,7 +147,8 @@ class Encoders:
                     if encoder := await asyncio.to_thread(self._by_transformers, version, recipe):
                         return encoder, same
             except VersionGone:
-                if not patience:
+                answered = answered or time.monotonic()
+                if time.monotonic() - answered >= patience:
                     raise
             except (RayActorError, TimeoutError, zlib.error):  # one that goes, in the middle of it
                 pass

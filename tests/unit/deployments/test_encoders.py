@@ -163,6 +163,33 @@ async def test_of_the_newest_the_one_that_the_replicas_have(replica):
     await until(lambda: list(one.by_version) == ["2"])
 
 
+@pytest.mark.parametrize("policy", ["all", "latest"])
+async def test_a_version_that_nobody_was_told_of_holds_nobody_up(replica, policy):
+    """Replicas are told of what is new when their application runs, with this Tokenizer."""
+    replica.load()
+    for version in "23":
+        shutil.copytree(replica.folder / "1", replica.folder / version)
+    one = made(replica, patience=0.05, versions=policy)
+    await soon(one.load())
+    assert list(one.by_version) == ["1"]
+    replica.load("2")
+    replica.load("3")
+    await until(lambda: list(one.by_version) == (["1", "2", "3"] if policy == "all" else ["3"]))
+
+
+async def test_what_came_up_while_replicas_were_asked_is_over_later(replica, caplog):
+    replica.load(length=5)
+    one = made(replica)
+    await one.load()
+    change(replica)
+    replica.load(length=7)
+    replica.errors = [RuntimeError("and again"), RuntimeError("the hop failed")]
+    with pytest.raises(RuntimeError, match="the hop failed"):
+        await soon(one.refresh())
+    await until(lambda: length(one) == 7)
+    assert "stays as it is: and again" in caplog.text
+
+
 async def test_where_only_transformers_can(replica):
     replica.read["1"] = Recipe("", (), False, 16, digest(replica.folder / "1")).packed()
     one = made(replica)
