@@ -16,16 +16,17 @@ from serve_app.core.directory import Directory, Model
 from serve_app.core.version import State
 from serve_app.deployments.live import LOST, PAUSE_S, LiveChanges
 from serve_app.deployments.rolling import beginning
-from serve_app.errors import KINDS, ConfigError, InvalidArgument, NotFound, Unavailable
+from serve_app.errors import KINDS, ConfigError, Gone, InvalidArgument, NotFound, Unavailable
 from serve_app.hop.failures import first_line
 from serve_app.releases import ledger
 from serve_app.releases.asked import Asked
 from serve_app.releases.change import Change, Known, change, shared
 from serve_app.releases.live import directed, entry
-from serve_app.releases.rolling import followed
+from serve_app.releases.rolling import followed, mark
 from serve_app.releases.uploads import packed
 from serve_app.repository.storage import local_path
 
+_CHANGED_S = 0.05  # until this Router has heard of another change
 _BESIDE_S = 30.0  # that a Steward has to come back, beside what a change may take
 
 
@@ -76,14 +77,21 @@ class Changing:
 
     async def apply(self, asked: Asked, by: str) -> None:
         """Returns when every Router serves it. TandemError says why that can't be."""
-        digest, whole = "", b""
+        digest, whole, until = "", b"", time.monotonic() + self._admin.timeout
         if asked.files:
             digest, whole = await asyncio.to_thread(packed, asked.files)
-        made = change(asked, self._known(asked.model), self._admin.allow, _local, digest)
-        self._check(made)
-        if whole:
-            await self._ask("upload", digest, whole)
-        await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+        while True:
+            made = change(asked, self._known(asked.model), self._admin.allow, _local, digest)
+            self._check(made)
+            if whole:
+                await self._ask("upload", digest, whole)
+            try:
+                return await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+            except Gone:  # another change came first
+                if time.monotonic() > until:
+                    raise
+                whole = b""  # it has them
+            await asyncio.sleep(_CHANGED_S)
 
     def traffic(self, model: str) -> Mapping[str, Any]:
         """As this Router shares it, and by whose word."""
@@ -161,7 +169,8 @@ class Changing:
         versions = model.versions.values() if model else ()
         loaded = tuple(one.number for one in versions if one.state is State.READY and one.number)
         rolled = followed(self._live.state.rollouts).get(name, ("",))[1:]
-        return Known(base, live, parts, loaded, model.answer if model else (), rolled)
+        answer = model.answer if model else ()
+        return Known(base, live, parts, loaded, answer, rolled, mark(self._live.state, name))
 
     def _check(self, made: Change) -> None:
         if made.live and made.live.config is not None:

@@ -36,7 +36,6 @@ PAUSE_S = 0.5  # before a Steward is asked again that didn't answer
 FIRST_S = 60.0  # a Router doesn't start without the state; after so long it says so
 ASK_S = 5.0  # that a Router which starts waits for the Steward, beside what is kept
 LOST = (RayError, RayServeException, TimeoutError)
-Found = Mapping[str, Any]
 
 
 class LiveChanges:
@@ -109,7 +108,7 @@ class LiveChanges:
         return self._merged.config
 
     def visible(
-        self, found: Found, apps: Mapping[str, RemoteApp], follow: Callable[[], None]
+        self, found: Mapping[str, Any], apps: Mapping[str, RemoteApp], follow: Callable[[], None]
     ) -> dict[str, RemoteApp]:
         """Those of the applications that Serve has whose models aren't unloaded.
 
@@ -238,16 +237,19 @@ class LiveChanges:
 
     async def _drop(self, name: str) -> None:
         live, shares = self.state.layer.get(name), self.state.shares.get(name)
-        while True:
+        kind = "not told"
+        while kind:
+            kind, said = "", ""
             try:
                 if live and name in self._merged.overruled:
-                    await self._steward.drop.remote(name, dict(live.over))
-                if shares and name in self._merged.redirected:
-                    await self._steward.redirect.remote(name, shares.over)
-                return
-            except LOST:
-                log.warning("the Steward doesn't hear yet that a deploy changed %s", name)
-            await asyncio.sleep(PAUSE_S)
+                    kind, said = await self._steward.drop.remote(name, dict(live.over))
+                if not kind and shares and name in self._merged.redirected:
+                    kind, said = await self._steward.redirect.remote(name, shares.over)
+            except LOST as error:
+                kind, said = "lost", first_line(error)
+            if kind:
+                log.warning("the Steward hasn't taken that a deploy changed %s: %s", name, said)
+                await asyncio.sleep(PAUSE_S)
 
     def differs(self) -> dict[str, str]:
         """Models that aren't as the configuration has them, and in what."""
@@ -274,8 +276,7 @@ class LiveChanges:
         """What this Router serves, and what it can't."""
         failed = {name: Failed({"": reason}) for name, reason in self._merged.reasons.items()}
         for name in self._merged.overruled | self._merged.redirected:
-            reason = "a deploy changed its configuration meanwhile"
-            failed[name] = Failed({"": reason}, overruled=True)
+            failed[name] = Failed({"": "a deploy changed its configuration meanwhile"}, overruled=True)
         for name, model in self._directory.models.items():
             if reasons := _why(model):
                 there = [

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import uuid
 
-from serve_app.core.later import Again
 from serve_app.errors import TandemError, Unavailable
 from serve_app.releases.change import Change
 from serve_app.releases.live import digest
+from serve_app.releases.rolling import mark
 from serve_app.releases.steward import Steward
 from serve_app.repository.storage import state
 
@@ -21,8 +21,6 @@ class Poller:
     def __init__(self, steward: Steward, seconds: float) -> None:
         self._steward, self._seconds = steward, seconds
         self._before: dict[str, str] = {}
-        self._due: set[str] = set()  # what couldn't be handed over is handed over again
-        self._again = Again(self._due.add)
 
     async def run(self) -> None:
         """For as long as the Steward lives."""
@@ -47,29 +45,28 @@ class Poller:
             known = self._steward.state.polled.get(model)
             if known is None:
                 fresh[model] = found
-            elif found == before and (found != known or model in self._due):
+            elif found == before and found != known:
                 await self._load(model, found)
         if fresh:
             await self._steward.polled(fresh)
 
     async def _load(self, model: str, found: str) -> None:
-        # First: what can't be loaded isn't loaded again and again. Where that may go well later, Routers
-        # and replicas try again by themselves.
-        self._due.discard(model)
-        await self._steward.polled({model: found})
         live = self._steward.state.layer.get(model)
-        if live and live.off:
-            return
-        change = Change(f"poll-{uuid.uuid4().hex}", model, "load", live, True, True, by="poller")
-        try:
-            await self._steward.change(change)
-        except Unavailable as error:  # nobody was told
-            seconds = self._again.later(model)
-            log.warning("what the poller found isn't handed over, and is in %.0f s: %s", seconds, error)
-        except TandemError as error:
-            log.warning("what the poller found isn't served: %s", error)
-        else:
-            self._again.forget(model)
+        if not (live and live.off):
+            id = f"poll-{uuid.uuid4().hex}"
+            change = Change(
+                id, model, "load", live, True, True, by="poller", mark=mark(self._steward.state, model)
+            )
+            try:
+                await self._steward.change(change)
+            except Exception as error:
+                if isinstance(error, Unavailable) or not isinstance(error, TandemError):
+                    log.warning("%s: what the poller found isn't handed over yet: %s", model, error)
+                    return  # the next look does it again
+                log.warning("what the poller found isn't served: %s", error)
+        # What can't be loaded isn't loaded again and again. Where that may go well later, Routers and
+        # replicas try again by themselves.
+        await self._steward.polled({model: found})
 
 
 def listed(uri: str) -> str:

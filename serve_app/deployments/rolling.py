@@ -50,16 +50,24 @@ class RouterRollouts:
             counting.sent()
         wanted = {name: one.rollout for name, one in base.routing.items() if one.rollout}
         if base is not self._told:
-            await self._steward.configured.remote(list(wanted))
+            if not await self._heard("configured", list(wanted)):
+                return
             self._told = base
             self._asked.clear()
         if time.monotonic() >= self._know:
             there = {*self._live.parts, *self._live.state.layer}  # loaded or not
-            await self._steward.known.remote(sorted(there))
+            await self._heard("known", sorted(there))
             self._know = time.monotonic() + _KNOWN_S
         for name, rollout in wanted.items():
             if time.monotonic() >= self._asked.get(name, 0.0):
                 await self._begin(name, rollout)
+
+    async def _heard(self, method: str, models: list[str]) -> bool:
+        """False where the Steward can't keep it: it is told again."""
+        kind, text = await getattr(self._steward, method).remote(models)
+        if kind:
+            log.warning("the Steward doesn't take which rollouts there are to be: %s", text)
+        return not kind
 
     async def _begin(self, name: str, rollout: Rollout) -> None:
         said = rollout.model_dump(mode="json", by_alias=True, exclude_defaults=True)

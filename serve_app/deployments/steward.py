@@ -1,10 +1,9 @@
 """Steward: the one control actor, which holds what is wanted. Serve starts another where it dies."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from serve_app.config import Admin, parse
@@ -57,7 +56,7 @@ class Steward:
             )
             self._steward = made
             self._work = [
-                asyncio.create_task(made.resume()),
+                asyncio.create_task(_resuming(made)),
                 asyncio.create_task(_rolling(made, metrics)),
             ]
             if settings.state_uri:
@@ -83,13 +82,13 @@ class Steward:
         """As releases.steward's."""
         return self._steward.shadowed(model)
 
-    async def drop(self, model: str, over: Mapping[str, str]) -> None:
+    async def drop(self, model: str, over: Mapping[str, str]) -> Outcome:
         """A deploy changed what something was done over."""
-        await told(self._steward.drop(model, over))
+        return await _outcome(self._steward.drop(model, over))
 
-    async def redirect(self, model: str, over: str) -> None:
+    async def redirect(self, model: str, over: str) -> Outcome:
         """A deploy changed what traffic was given over."""
-        await told(self._steward.redirect(model, over))
+        return await _outcome(self._steward.redirect(model, over))
 
     async def begin(self, model: str, rollout: Mapping[str, Any]) -> Outcome:
         """A rollout, as `begin` of releases.rollouts takes it."""
@@ -103,13 +102,13 @@ class Steward:
         """The last rollout of each model, by model, for people."""
         return {model: one.summary for model, one in self._steward.rollouts.all().items()}
 
-    async def configured(self, models: list[str]) -> None:
+    async def configured(self, models: list[str]) -> Outcome:
         """The models whose rollout stands in the configuration."""
-        await told(self._steward.rollouts.configured(dict.fromkeys(models)))
+        return await _outcome(self._steward.rollouts.configured(dict.fromkeys(models)))
 
-    async def known(self, models: list[str]) -> None:
+    async def known(self, models: list[str]) -> Outcome:
         """All models that a Router has heard of."""
-        await told(self._steward.rollouts.known(models))
+        return await _outcome(self._steward.rollouts.known(models))
 
     async def evidence(self, router: str, said: Mapping[str, Mapping[str, Any]]) -> None:
         """What a Router counted, by model."""
@@ -121,14 +120,20 @@ class Steward:
 
     async def upload(self, digest: str, whole: bytes) -> Outcome:
         """Keep files that came."""
-        return await _outcome(self._steward.upload(digest, whole))
+        return await _outcome(self._steward.brought.keep(digest, whole))
 
     async def uploaded(self, digest: str) -> bytes | None:
         """Files that came."""
-        return await self._steward.uploaded(digest)
+        return await self._steward.brought.kept(digest)
 
     def _routers(self) -> set[str]:
         return routers(serve_applications().get(self._own) or {})
+
+
+async def _resuming(steward: desired.Steward) -> None:
+    while True:
+        await steward.resume()
+        await asyncio.sleep(PATIENCE_S)
 
 
 async def _looking(steward: desired.Steward) -> None:
@@ -180,13 +185,8 @@ async def reread(model: str, generation: int) -> str:
     return f"its replicas {', '.join(sorted(missing))} can't be told"
 
 
-async def told(work: Coroutine[Any, Any, None]) -> None:
-    """What a Router tells is seen through; what can't be written, another Router tells again."""
-    with contextlib.suppress(TandemError):
-        await to_the_end(work)
-
-
 async def _outcome(work: Any) -> Outcome:
+    """What is seen through though the Router that asked ends."""
     return await to_the_end(_came(work))
 
 

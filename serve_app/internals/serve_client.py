@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from serve_app.errors import ConfigError
+from serve_app.internals.serve_details import details
 from serve_app.internals.serve_schema import ServeDeploySchema
 
 
@@ -59,7 +60,7 @@ def deploy(config: dict[str, Any]) -> str:
 
 def applications() -> dict[str, Any]:
     """Serve's applications by name, as its REST API has them. RayError while it can't be asked."""
-    found: dict[str, Any] = _client().get_serve_details()["applications"]
+    found = details(_client())
     for one in found.values():  # an Enum, which says its class's name in a text
         one["status"] = str(getattr(one["status"], "value", one["status"]))
     return found

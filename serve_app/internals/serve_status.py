@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import ray
 from ray.serve.context import _get_global_client
+
+from serve_app.internals.serve_details import details, got
 
 
 def serve_applications() -> Mapping[str, Any]:
-    """Serve's applications as the controller describes them. Blocks for a call or two.
+    """Serve's applications as the controller describes them. Blocks for a call or two; RayError where
+    it doesn't answer.
 
     `serve.status` gives the same as pydantic models: tens of milliseconds with the interpreter held,
     each second, in the process that answers requests.
@@ -17,10 +19,10 @@ def serve_applications() -> Mapping[str, Any]:
     it, although those from before run on: they are added, as far as `releases.applications` reads them.
     """
     client = _get_global_client()
-    applications: Mapping[str, Any] = client.get_serve_details()["applications"]
+    applications = details(client)
     bare = {name: app for name, app in applications.items() if not app["deployments"]}
     if bare:
-        for deployment, replicas in ray.get(client._controller._all_running_replicas.remote()).items():
+        for deployment, replicas in got(client._controller._all_running_replicas.remote()).items():
             if replicas and deployment.app_name in bare:
                 bare[deployment.app_name]["deployments"][deployment.name] = {
                     "message": "",

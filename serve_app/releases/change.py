@@ -17,6 +17,7 @@ class Known:
     """What is known of a model: its entry in the configuration, what was done to it, its parts (the
     configuration's as `over` of Live has them) and its versions that are loaded. `answer`: the versions
     that get the requests which name none, where that isn't the newest; `rolled`: the two of a rollout.
+    `mark`: of the state that this is known from.
     """
 
     base: InlineModel | None = None
@@ -25,6 +26,7 @@ class Known:
     loaded: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
     rolled: tuple[str, ...] = ()
+    mark: str = ""
 
     @property
     def remote(self) -> bool:
@@ -48,6 +50,8 @@ class Change:
     looked at anew, by its applications too where it is `remote`. `id` is the request's, `by` who it was.
 
     Of the verb `traffic`: `shares` takes the place of its live traffic, and `live` is nothing.
+
+    `mark` is of the state that it was made from (serve_app.releases.rolling).
     """
 
     id: str
@@ -59,11 +63,12 @@ class Change:
     version: str = ""
     by: str = ""
     shares: LiveTraffic | None = None
+    mark: str = ""
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        names = ("id", "model", "verb", "read", "remote", "version", "by")
+        names = ("id", "model", "verb", "read", "remote", "version", "by", "mark")
         said: dict[str, Any] = {name: getattr(self, name) for name in names}
         said["live"] = self.live.plain if self.live else None
         return {**said, "shares": self.shares.plain if self.shares else None}
@@ -90,6 +95,7 @@ def change(
             + (", and no `config` came with the request" if asked.verb == "load" else "")
         )
     made = Change("", asked.model, asked.verb, version=asked.version, remote=known.remote)
+    made = replace(made, mark=known.mark)
     if known.remote:
         return _of_applications(made, asked, known)
     if asked.verb == "unload":

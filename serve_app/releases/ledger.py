@@ -135,12 +135,18 @@ def begun(state: State, change: Change, now: float) -> State:
     )
 
 
-def ended(state: State, model: str, outcome: str, now: float, undo: bool = False) -> State:
-    """The change of that model is over; `undo`: what was before it holds again."""
-    one = state.under_way[model]
+def ended(
+    state: State, model: str, outcome: str, now: float, undo: bool = False, kind: str = ""
+) -> State:
+    """The change of that model is over; `undo`: what was before it holds again. `kind`: of the error
+    that was given, where that isn't InvalidArgument. The same where nothing of it is under way."""
+    one = state.under_way.get(model)
+    if one is None:
+        return state
     left = {name: other for name, other in state.under_way.items() if name != model}
+    more = {"kind": kind} if kind else {}
     audit = tuple(
-        {**line, "outcome": outcome, "seconds": round(now - line["time"], 3)}
+        {**line, "outcome": outcome, "seconds": round(now - line["time"], 3)} | more
         if line.get("id") == one.id
         else line
         for line in state.audit

@@ -7,7 +7,7 @@ from typing import Any
 
 from serve_app.config import Rollout, Traffic, parse
 from serve_app.releases import ledger, rollout
-from serve_app.releases.live import LiveTraffic
+from serve_app.releases.live import LiveTraffic, digest
 from serve_app.releases.rollout import Outcome, Record, Refused
 from serve_app.releases.rollout.state import OVER
 
@@ -157,3 +157,10 @@ def followed(rollouts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, 
         if state["phase"] not in OVER:
             found[model] = (state["id"], str(state["said"]["version"]), state["baseline"])
     return found
+
+
+def mark(state: ledger.State, model: str) -> str:
+    """Of what a change of a model is made from: what was done to it, who answers, what is rolled out."""
+    live, shares = state.layer.get(model), state.shares.get(model)
+    plain = [one.plain if one else None for one in (live, shares)]
+    return digest([*plain, followed(state.rollouts).get(model)])

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from serve_app.errors import DeadlineExceeded, InvalidArgument, TandemError, Unavailable
+from serve_app.errors import KINDS, DeadlineExceeded, Gone, InvalidArgument, TandemError, Unavailable
 from serve_app.releases import ledger, rolling
+from serve_app.releases.brought import Brought
 from serve_app.releases.change import TRAFFIC, Change
 from serve_app.releases.judged import Ack, Failed, partly, unserved
 from serve_app.releases.ledger import State
@@ -22,7 +23,6 @@ from serve_app.routing.tally import summed
 log = logging.getLogger("tandem")
 
 LOOK_S = 0.5  # between two looks at who serves
-_FRESH_S = 600.0
 _GONE_S = 60.0  # a Router that said nothing for so long is gone
 _HEARD_S = 10.0  # a Router that said nothing for so long isn't waited for, where Serve can't be asked
 
@@ -51,14 +51,22 @@ class Steward:
         self._news = asyncio.Condition()
         self._turns: dict[str, asyncio.Lock] = {}
         self._writing = asyncio.Lock()
-        self._fresh: dict[str, float] = {}  # uploads whose loads are about to come
+        self._look = 0
+        self.brought = Brought(store)
 
     async def resume(self) -> None:
-        """See the changes through that were under way when the one before this ended."""
+        """See the changes through that nobody sees through: of a Steward before this, or whose end
+        couldn't be written."""
         for model in list(self.state.under_way):
-            with contextlib.suppress(TandemError):
-                async with self._turn(model):
+            if (turn := self._turn(model)).locked():
+                continue
+            async with turn:
+                if model not in self.state.under_way:
+                    continue
+                try:
                     await self._seen_through(model)
+                except Exception as error:  # of one model: the others come after it
+                    log.warning("what was under way of '%s': %s", model, error)
 
     async def look(self) -> None:
         """Take what another cluster wrote to the place that both keep it in."""
@@ -72,7 +80,8 @@ class Steward:
             self._news.notify_all()
 
     async def change(self, change: Change) -> None:
-        """Returns when every Router serves it; TandemError says why it isn't served.
+        """Returns when every Router serves it; TandemError says why it isn't served, Gone that it was
+        made from what is no longer so.
 
         A change whose `id` is known is only waited for.
         """
@@ -84,6 +93,8 @@ class Steward:
                 if change.model in self.state.under_way:  # of one before this Steward
                     with contextlib.suppress(TandemError):
                         await self._seen_through(change.model)
+                if change.mark not in ("", rolling.mark(self.state, change.model)):
+                    raise Gone(f"failed to {change.verb} '{change.model}': it was changed meanwhile")
                 if change.read and change.remote and (reason := await self._looked(change)):
                     await self._refused(change, reason)
                     raise InvalidArgument(f"failed to {change.verb} '{change.model}': {reason}")
@@ -92,7 +103,7 @@ class Steward:
             if change.model in self.state.under_way:
                 await self._seen_through(change.model)
             elif line is not None and line["outcome"] != "served":
-                raise InvalidArgument(str(line["outcome"]))
+                raise KINDS[line.get("kind", InvalidArgument.__name__)](str(line["outcome"]))
 
     async def follow(self, router: str, seen: int, ack: Ack, patience: float) -> State:
         """The state, as soon as it is another one than `seen`, or after so many seconds."""
@@ -145,20 +156,6 @@ class Steward:
         async with self._writing:
             self.state = ledger.noted(self.state, line)
 
-    async def upload(self, digest: str, whole: bytes) -> None:
-        """Keep the files of a load that is about to come."""
-        if len(whole) > self._store.most:
-            raise InvalidArgument(
-                f"the files have {len(whole)} bytes, and Ray's GCS, where they would be kept, takes "
-                f"{self._store.most}: admin.stateUri names a place for more"
-            )
-        self._fresh[digest] = time.monotonic()
-        await asyncio.to_thread(self._store.put, _piece(digest), whole)
-
-    async def uploaded(self, digest: str) -> bytes | None:
-        """These files."""
-        return await asyncio.to_thread(self._store.get, _piece(digest))
-
     async def _seen_through(self, model: str) -> None:
         one = self.state.under_way[model]
         missing, failed = await self._acked(model, one.generation, (one.verb, one.version))
@@ -177,12 +174,13 @@ class Steward:
                 f"'{model}': not served within {self._timeout:g} s by Router {', '.join(missing)}; it "
                 f"stays wanted (generation {one.generation})"
             )
-            await self._write(lambda state: ledger.ended(state, model, said, time.time()))
+            kind = DeadlineExceeded.__name__
+            await self._write(lambda state: ledger.ended(state, model, said, time.time(), kind=kind))
             self._told(one.id)
             raise DeadlineExceeded(said)
         await self._write(lambda state: ledger.ended(state, model, "served", time.time()))
         self._told(one.id)
-        await self._swept()
+        await self.brought.sweep(self.state.uploads)
 
     async def _acked(
         self, model: str, generation: int, asked: tuple[str, str] = ("load", "")
@@ -222,7 +220,9 @@ class Steward:
             return sorted(name for name, ack in self.acks.items() if ack.heard > recent)
 
     async def _looked(self, change: Change) -> str:
-        return await self._reread(change.model, self.state.generation + 1)
+        # Another one than the last, though nothing was kept of that.
+        self._look = max(self._look, self.state.generation) + 1
+        return await self._reread(change.model, self._look)
 
     async def _refused(self, change: Change, reason: str) -> None:
         """A generation of its own: the next look is another one to the replicas. Routers ask them, too,
@@ -244,8 +244,11 @@ class Steward:
         """Kept first, then known: what a Router was told is never lost. To be called by what nobody
         breaks off (serve_app.core.to_the_end): a thread writes on, and another write may come before."""
         async with self._writing:
-            kept = await asyncio.to_thread(self._store.get, STATE)
-            newest = ledger.decoded(kept)
+            try:
+                newest = ledger.decoded(await asyncio.to_thread(self._store.get, STATE))
+            except Exception as error:
+                log.error("the desired state can't be read: %s", error)
+                raise Unavailable(f"the change can't be kept: {error}") from error
             if newest.generation > self.state.generation:  # another one's, before this was replaced
                 self.state = newest
                 self.rollouts.forget()
@@ -265,15 +268,6 @@ class Steward:
         """Keep what the poller acted on last, by model."""
         await self._write(lambda state: replace(state, polled={**state.polled, **found}))
 
-    async def _swept(self) -> None:
-        """Without the files that nothing needs."""
-        now = time.monotonic()
-        self._fresh = {one: at for one, at in self._fresh.items() if now - at < _FRESH_S}
-        needed = {_piece(digest) for digest in {*self.state.uploads, *self._fresh}}
-        for name in await asyncio.to_thread(self._store.names):
-            if name.startswith(_PIECE) and name not in needed:
-                await asyncio.to_thread(self._store.delete, name)
-
     def _told_of(self, record: Record) -> None:
         self._tell(rolling.line(record, self.state.generation))
 
@@ -283,10 +277,3 @@ class Steward:
 
     def _turn(self, model: str) -> asyncio.Lock:
         return self._turns.setdefault(model, asyncio.Lock())
-
-
-_PIECE = "upload-"
-
-
-def _piece(digest: str) -> str:
-    return _PIECE + digest

@@ -116,7 +116,8 @@ class CurrentHost:
             async with self._turns:
                 await self._look(self._deployed, anew=False)
         finally:
-            self._try = None
+            if self._try is asyncio.current_task():  # no other one by now
+                self._try = None
 
     async def _look(self, moment: float, anew: bool = True) -> None:
         """Load what changed, by the deploy of that moment; `anew`: not because it failed before."""

@@ -66,7 +66,7 @@ class ModelHost:
         self._tell, self._stop, self._starting = tell, threading.Event(), starting
         self._sources: Mapping[str, Stamp] = {}
         self._same = before is not None and as_read(before.config) == as_read(config)
-        self._pool = before._pool if before is not None and self._same else self._threads()
+        self._pool: Threads = before._pool if before and self._same else self._threads()
 
     def load(self) -> list[Loaded]:
         """Load and warm up each version that isn't there yet as it should be. Blocks.

@@ -19,7 +19,6 @@ from serve_app.tools.run.environment import PROXY_CHECKS
 def test_how_a_config_is_handed_over():
     inspect.signature(ServeControllerClient.deploy_apps).bind(object(), object())
     inspect.signature(ServeControllerClient.update_global_logging_config).bind(object(), object())
-    inspect.signature(ServeControllerClient.get_serve_details).bind(object())
 
 
 def test_serve_is_started_as_its_own_start_does_it():
@@ -77,9 +76,7 @@ def test_what_a_config_is():
 def test_a_state_is_said_by_its_name(monkeypatch):
     """Serve's details have an Enum there, of texts, which a text shows with its class's name."""
 
-    class Client:
-        def get_serve_details(self):
-            return {"applications": {"a": {"status": ApplicationStatus.DEPLOYING}}}
-
-    monkeypatch.setattr(serve_client, "_client", Client)
+    found = {"a": {"status": ApplicationStatus.DEPLOYING}}
+    monkeypatch.setattr(serve_client, "_client", lambda: None)
+    monkeypatch.setattr(serve_client, "details", lambda client: found)
     assert f"{serve_client.applications()['a']['status']}" == "DEPLOYING"

@@ -3,7 +3,6 @@
 import inspect
 
 from ray.serve._private import constants
-from ray.serve._private.client import ServeControllerClient
 from ray.serve._private.common import DeploymentID, ReplicaID, RunningReplicaInfo
 from ray.serve._private.config import DeploymentConfig
 from ray.serve._private.controller import ServeController
@@ -52,7 +51,6 @@ def test_names_of_states():
 
 def test_how_the_controller_is_asked():
     inspect.signature(_get_global_client).bind()
-    inspect.signature(ServeControllerClient.get_serve_details).bind(object())
 
 
 def test_replicas_of_what_is_built_anew():

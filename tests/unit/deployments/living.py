@@ -8,7 +8,7 @@ from ray.exceptions import RayError
 from serve_app.config import Admin, RouterUserConfig, parse
 from serve_app.deployments.changing import Changing
 from serve_app.deployments.live import LiveChanges
-from serve_app.deployments.steward import _outcome, told
+from serve_app.deployments.steward import _outcome
 from serve_app.releases.asked import Asked
 from serve_app.releases.change import Change
 from serve_app.releases.judged import Ack
@@ -74,10 +74,10 @@ class Handle:
         return self.holder.shadowed(model)
 
     async def _drop(self, model, over):
-        await told(self.holder.drop(model, over))
+        return await _outcome(self.holder.drop(model, over))
 
     async def _redirect(self, model, over):
-        await told(self.holder.redirect(model, over))
+        return await _outcome(self.holder.redirect(model, over))
 
     async def _begin(self, model, rollout):
         return await _outcome(self.holder.rollouts.begin(model, **rollout))
@@ -89,10 +89,10 @@ class Handle:
         return {model: one.summary for model, one in self.holder.rollouts.all().items()}
 
     async def _configured(self, models):
-        await told(self.holder.rollouts.configured(dict.fromkeys(models)))
+        return await _outcome(self.holder.rollouts.configured(dict.fromkeys(models)))
 
     async def _known(self, models):
-        await told(self.holder.rollouts.known(models))
+        return await _outcome(self.holder.rollouts.known(models))
 
     async def _evidence(self, router, said):
         self.holder.rollouts.hear(router, said)
@@ -104,10 +104,10 @@ class Handle:
         return await _outcome(self.holder.change(Change.of(plain)))
 
     async def _upload(self, digest, whole):
-        return await _outcome(self.holder.upload(digest, whole))
+        return await _outcome(self.holder.brought.keep(digest, whole))
 
     async def _uploaded(self, digest):
-        return await self.holder.uploaded(digest)
+        return await self.holder.brought.kept(digest)
 
 
 class Router:

@@ -49,6 +49,20 @@ async def test_keys_of_a_request_until_a_deploy_changes_the_model(world):
     assert router.serves("a") == 2
 
 
+async def test_what_a_deploy_dropped_is_kept_when_that_can_be(world):
+    """A place that can be read, and not written for a while."""
+    router = world("r1")
+    await router.start(double("a"))
+    await router.do("load", "a", config={"options": {"by": 7}})
+    world.handle.store.away = True
+    router.deploy(double("a", 3))
+    await router.conductor.adopted()
+    await asyncio.sleep(0.05)
+    assert world.handle.holder.state.layer
+    world.handle.store.away = False
+    await until(lambda: not world.handle.holder.state.layer)
+
+
 async def test_the_audit_is_the_stewards_or_what_was_heard_of_it(world):
     router = world("r1")
     await router.start(double("a"))

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from serve_app.deployments.steward import _outcome, told
+from serve_app.deployments.steward import _outcome
 from serve_app.releases.judged import Ack
 from serve_app.releases.ledger import decoded
 from serve_app.releases.store import STATE
@@ -50,7 +50,7 @@ async def test_nothing_is_written_after_what_came_later():
     await steward.serves("r1", Ack(1))
     await task
     went, go_on = slow(world, 1)
-    dropping = asyncio.create_task(told(steward.drop("m", {"": "x"})))
+    dropping = asyncio.create_task(_outcome(steward.drop("m", {"": "x"})))
     await until(went.is_set)
     dropping.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -73,7 +73,7 @@ async def test_traffic_that_a_deploy_took_back_ends_its_rollout(write):
     steward = world.steward()
     await start(steward, over="before")
     went, go_on = slow(world, write)
-    telling = asyncio.create_task(told(steward.redirect("m", "before")))
+    telling = asyncio.create_task(_outcome(steward.redirect("m", "before")))
     await until(went.is_set)
     telling.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -17,9 +17,11 @@ class Kept:
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}
-        self.away = False
+        self.away = self.unread = False
 
     def get(self, name):
+        if self.unread:
+            raise OSError("the bucket can't be read")
         return self.data.get(name)
 
     def put(self, name, data):
@@ -28,6 +30,8 @@ class Kept:
         self.data[name] = data
 
     def delete(self, name):
+        if self.away:
+            raise OSError("the bucket is away")
         self.data.pop(name, None)
 
     def names(self):

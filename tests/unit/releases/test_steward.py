@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from serve_app.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from serve_app.releases import brought
 from serve_app.releases import steward as module
 from serve_app.releases.judged import Ack, Failed
 from serve_app.releases.ledger import UNDER_WAY, decoded
@@ -218,16 +219,16 @@ async def test_a_router_that_is_gone_is_forgotten(world, monkeypatch):
 
 async def test_files_are_kept_as_long_as_something_needs_them(world, monkeypatch):
     steward = world.steward()
-    await steward.upload("d1", b"files")
-    assert await steward.uploaded("d1") == b"files"
+    await steward.brought.keep("d1", b"files")
+    assert await steward.brought.kept("d1") == b"files"
     for live, id, fresh, kept in ((None, "a", 600, True), (NEW, "b", 0, True), (None, "c", 0, False)):
-        monkeypatch.setattr(module, "_FRESH_S", fresh)
+        monkeypatch.setattr(brought, "_FRESH_S", fresh)
         task = await begun(steward, change(live, id=id))
         await steward.serves("r1", Ack(steward.state.generation))
         await task
         assert ("upload-d1" in world.store.data) == kept, id
     with pytest.raises(InvalidArgument, match=r"admin\.stateUri"):
-        await steward.upload("d2", b"x" * 1001)
+        await steward.brought.keep("d2", b"x" * 1001)
 
 
 async def test_a_deploy_drops_and_a_refusal_is_noted(world):

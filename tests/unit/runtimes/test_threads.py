@@ -218,7 +218,8 @@ async def test_it_is_not_waited_for_what_hangs(gate):
 
 async def test_they_end_with_the_last_version_that_runs_there():
     pool = Threads(1, "m", 60)
-    assert pool.hold() and pool.hold()
+    assert pool.hold()
+    assert pool.hold()
     pool.release()
     assert await soon(run(pool, lambda: 1)) == 1
     pool.release()
