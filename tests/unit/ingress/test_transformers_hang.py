@@ -97,7 +97,7 @@ async def test_who_is_asking_when_another_takes_its_place_is_answered(http, held
     await until(lambda: before._asked == 1)
     made.configure([entry(MODULE, "held", "Held", revision="2")])
     await spawn.done()
-    assert not before.around._thread.closed
+    assert not before.around._thread._closed
     gate.set()
     assert (await soon(first)).status_code == 200
-    assert before.around._thread.closed
+    assert before.around._thread._closed
