@@ -77,20 +77,33 @@ class Changing:
 
     async def apply(self, asked: Asked, by: str) -> None:
         """Returns when every Router serves it. TandemError says why that can't be."""
-        digest, whole, until = "", b"", time.monotonic() + self._admin.timeout
+        digest, whole = "", b""
         if asked.files:
             digest, whole = await asyncio.to_thread(packed, asked.files)
-        while True:
+
+        def make() -> Change:
             made = change(asked, self._known(asked.model), self._admin.allow, _local, digest)
             self._check(made)
-            if whole:
-                await self._ask("upload", digest, whole)
+            return made
+
+        if whole:
+            make()  # or why it can't be
+            await self._ask("upload", digest, whole)
+        await self._made(make, by, counts=bool(asked.version))
+
+    async def _made(self, make: Callable[[], Change], by: str, counts: bool) -> None:
+        """Ask for what `make` makes of what is known, anew where another change came first. `counts`:
+        which versions there are counts for it, so what is under way is waited for."""
+        until, live = time.monotonic() + self._admin.timeout, self._live
+        while True:
+            while counts and live.served < live.state.generation and time.monotonic() < until:  # noqa: ASYNC110
+                await asyncio.sleep(_CHANGED_S)
+            made = replace(make(), id=uuid.uuid4().hex, by=by)
             try:
-                return await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
-            except Gone:  # another change came first
+                return await self._ask("change", made.plain)
+            except Gone:
                 if time.monotonic() > until:
                     raise
-                whole = b""  # it has them
             await asyncio.sleep(_CHANGED_S)
 
     def traffic(self, model: str) -> Mapping[str, Any]:
@@ -100,9 +113,13 @@ class Changing:
 
     async def direct(self, model: str, traffic: object, by: str) -> None:
         """Share a model's requests so in every Router."""
-        there = [one for one in self._directory.model(model).versions if one]
-        made = shared(model, traffic, there, directed(self._live.base, model))
-        await self._ask("change", replace(made, id=uuid.uuid4().hex, by=by).plain)
+
+        def make() -> Change:
+            there = [one for one in self._directory.model(model).versions if one]
+            made = shared(model, traffic, there, directed(self._live.base, model))
+            return replace(made, mark=mark(self._live.state, model))
+
+        await self._made(make, by, counts=True)
 
     async def rollout(self, model: str) -> Mapping[str, Any]:
         """The last one of a model, by the Steward's word."""
@@ -191,7 +208,7 @@ class Changing:
             await asyncio.sleep(PAUSE_S)
         if kind:
             refusal = KINDS[kind](text)
-            refusal.audited = True
+            refusal.audited = not isinstance(refusal, Gone)  # of which it keeps nothing
             raise refusal
 
 

@@ -18,7 +18,7 @@ from serve_app.runtimes.texts import Recipe, TextEncoder, digest
 log = logging.getLogger("tandem")
 
 _LOOK_S = 0.1
-_AGAIN_S = 10.0
+_AGAIN_S, _RARELY_S = 10.0, 120.0
 _GONE_S = 60.0  # a replica that answers is waited for, where there are encoders to go on with
 
 
@@ -53,7 +53,13 @@ class Encoders:
 
     async def load(self) -> None:
         """Make all of them; returns when replicas have all the versions."""
-        if not await self._load(self._patience):
+        agreed: bool | None = None
+        while agreed is None:
+            try:
+                agreed = await self._load(self._patience)
+            except VersionGone:  # the replicas that were asked differ: some go, or come
+                await asyncio.sleep(_LOOK_S)
+        if not agreed:
             log.warning("%s isn't what its replicas have read: they go before", self._config.name)
             self._follow()
 
@@ -80,9 +86,10 @@ class Encoders:
             self._later = asyncio.create_task(self._agree())
 
     async def _agree(self) -> None:
-        agreed = False
+        agreed, pause = False, _AGAIN_S
         while not agreed:
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _RARELY_S)  # until a deploy, maybe
             try:
                 async with self._turns:
                     agreed = await self._load(0)

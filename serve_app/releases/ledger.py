@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from serve_app.releases.change import TRAFFIC, Change
-from serve_app.releases.live import Layer, Live, LiveTraffic, Parts, Shares
+from serve_app.releases.live import Layer, Live, LiveTraffic, Parts, Shares, digest
 
 _FORMAT = 1
 _MOST_LINES = 200  # of the audit
@@ -159,9 +159,15 @@ def ended(
         made = replace(made, shares=_with(state.shares, model, one.shares))
     else:
         made = replace(made, layer=_with(state.layer, model, one.before))
-    if (made.layer, made.shares) != (state.layer, state.shares):
+    if done(made, model) != done(state, model):
         made = replace(made, generation=state.generation + 1)
     return made
+
+
+def done(state: State, model: str) -> str:
+    """What was done to a model, as a digest of what is kept: 1 and 1.0 are equal, and not the same."""
+    live, shares = state.layer.get(model), state.shares.get(model)
+    return digest([one.plain if one else None for one in (live, shares)])
 
 
 def dropped(state: State, model: str, over: Parts, now: float) -> State:

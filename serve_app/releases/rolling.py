@@ -161,6 +161,4 @@ def followed(rollouts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, 
 
 def mark(state: ledger.State, model: str) -> str:
     """Of what a change of a model is made from: what was done to it, who answers, what is rolled out."""
-    live, shares = state.layer.get(model), state.shares.get(model)
-    plain = [one.plain if one else None for one in (live, shares)]
-    return digest([*plain, followed(state.rollouts).get(model)])
+    return digest([ledger.done(state, model), followed(state.rollouts).get(model)])

@@ -217,7 +217,8 @@ class Steward:
         except Exception as error:  # Serve's controller is away: those that speak are there
             log.warning("Serve can't say which Routers there are: %s", error)
             recent = time.monotonic() - _HEARD_S
-            return sorted(name for name, ack in self.acks.items() if ack.heard > recent)
+            found = sorted(name for name, ack in self.acks.items() if ack.heard > recent)
+            return found or ["that nobody can name"]  # to wait for
 
     async def _looked(self, change: Change) -> str:
         # Another one than the last, though nothing was kept of that.

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from serve_app.errors import DeadlineExceeded, Gone, Unavailable
-from serve_app.releases.judged import Ack
+from serve_app.errors import DeadlineExceeded, Gone, InvalidArgument, Unavailable
+from serve_app.releases.judged import Ack, Failed
 from serve_app.releases.ledger import decoded
+from serve_app.releases.live import Live
 from serve_app.releases.rolling import mark
 from serve_app.releases.store import STATE
 from tests.unit.releases.stewarded import NEW, OFF, begun, change
@@ -141,6 +142,27 @@ async def test_one_that_was_made_from_what_is_no_longer_so_is_given_back(world):
     assert steward.state.layer == {"m": NEW}
     await served(steward, change(OFF, id="k", mark=mark(steward.state, "m")))
     assert steward.state.layer == {"m": OFF}
+
+
+async def test_what_is_equal_and_not_the_same_is_undone_with_news(world):
+    """Else Routers and the Steward would make other marks of it, for ever."""
+    steward = world.steward()
+    one, other = (Live({}, {"options": {"by": by}}) for by in (1, 1.0))
+    await served(steward, change(one))
+    task = await begun(steward, change(other, id="j"))
+    await steward.serves("r1", Ack(2, {"m": Failed({"": "no"})}))
+    await until(lambda: steward.state.generation == 3)
+    await steward.serves("r1", Ack(3))
+    with pytest.raises(InvalidArgument):
+        await task
+
+
+async def test_where_nobody_can_say_who_is_to_serve_it_isnt_served(world):
+    (await begun(world.steward())).cancel()
+    second = world.steward(timeout=0.05)
+    world.serve_away = True
+    await second.resume()
+    assert "not served within" in second.state.audit[0]["outcome"]
 
 
 async def test_nothing_is_unloaded_of_a_rollout_that_began_meanwhile(world):
