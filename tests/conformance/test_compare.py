@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,9 +194,11 @@ def test_a_side_that_dies_is_in_the_report(server: Server, tmp_path: Path) -> No
         finally:
             running.kill()
     assert running.returncode == 1
-    assert "mortal, load: answered nothing (connection:" in text, text
+    # Of a line that is read late on a busy machine the part is over, and the next one dies.
+    died = re.search(r"mortal, (load|capacity): answered nothing \(connection:", text)
+    assert died, text
     report = (tmp_path / "report.md").read_text()
-    assert "mortal, load, in round" in report
+    assert f"mortal, {died[1]}, in round" in report
     assert "answered nothing" in report
 
 
