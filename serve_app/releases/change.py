@@ -94,8 +94,8 @@ def change(
             f"failed to {asked.verb} '{asked.model}': no model of that name is configured"
             + (", and no `config` came with the request" if asked.verb == "load" else "")
         )
-    made = Change("", asked.model, asked.verb, version=asked.version, remote=known.remote)
-    made = replace(made, mark=known.mark)
+    name, version = asked.model, asked.version
+    made = Change("", name, asked.verb, version=version, remote=known.remote, mark=known.mark)
     if known.remote:
         return _of_applications(made, asked, known)
     if asked.verb == "unload":

@@ -75,6 +75,16 @@ def change(replica, version="1"):
     (replica.folder / version / "special_tokens_map.json").write_text("{}")
 
 
+async def behind(replica) -> encoders.Encoders:
+    """Of files of before: the replica has taken what they are now."""
+    replica.load(length=5)
+    one = made(replica)
+    await one.load()
+    change(replica)
+    replica.load(length=7)
+    return one
+
+
 async def test_not_before_a_replica_has_the_version(replica):
     one = made(replica)
     replica.errors = [ActorDiedError()]
@@ -178,11 +188,7 @@ async def test_a_version_that_nobody_was_told_of_holds_nobody_up(replica, policy
 
 
 async def test_what_came_up_while_replicas_were_asked_is_over_later(replica, caplog):
-    replica.load(length=5)
-    one = made(replica)
-    await one.load()
-    change(replica)
-    replica.load(length=7)
+    one = await behind(replica)
     replica.errors = [RuntimeError("and again"), RuntimeError("the hop failed")]
     with pytest.raises(RuntimeError, match="the hop failed"):
         await soon(one.refresh())

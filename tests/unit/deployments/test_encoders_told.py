@@ -8,7 +8,7 @@ from ray.exceptions import ActorDiedError
 from serve_app.deployments import encoders
 from serve_app.errors import VersionGone
 from tests.unit.deployments import test_encoders
-from tests.unit.deployments.test_encoders import change, length, made
+from tests.unit.deployments.test_encoders import behind, change, length, made
 from tests.unit.held import soon
 from tests.unit.waiting import until
 
@@ -16,11 +16,7 @@ replica = test_encoders.replica
 
 
 async def test_who_is_told_to_look_goes_on_when_who_told_it_ends(replica, monkeypatch):
-    replica.load(length=5)
-    one = made(replica)
-    await one.load()
-    change(replica)
-    replica.load(length=7)
+    one = await behind(replica)
     ask, asked, go_on = one._recipe, asyncio.Event(), asyncio.Event()
 
     async def slowly(version):
